@@ -1,0 +1,148 @@
+use proptest::prelude::*;
+
+use crate::{
+    Activation, Graph, GraphError, Init, Linear, Net, Node, Op, Problem, batch_norm, flatten, linear,
+};
+
+const MAX_OUT: usize = (1 << 28) - 1;
+
+fn problem() -> Problem {
+    Problem { input: vec![1, 4, 4], classes: 3 }
+}
+
+fn node(name: &str, op: impl Into<Op>, inputs: &[usize]) -> Node {
+    Node { name: name.into(), op: op.into(), inputs: inputs.to_vec() }
+}
+
+/// A graph of `nodes` behind the input and a flatten, whose output is the last one.
+fn graph(nodes: Vec<Node>) -> Graph {
+    let mut all = vec![node("input", Op::Input, &[]), node("flat", flatten(), &[0])];
+    all.extend(nodes);
+    Graph { output: Some(all.len() - 1), nodes: all }
+}
+
+fn error(nodes: Vec<Node>) -> GraphError {
+    graph(nodes).check(&problem()).unwrap_err()
+}
+
+#[test]
+fn lays_out_parameters_and_buffers_in_order() {
+    let net = Net::new();
+    let mut layers = net.sequential("net");
+    layers.push(flatten()).push(linear(5)).push(batch_norm()).push(Activation::Relu).push(linear(3));
+    let network = net.finish(layers.output()).check(&problem()).unwrap();
+    let names: Vec<_> = network.params().iter().map(|p| (p.name.as_str(), p.range.clone())).collect();
+    assert_eq!(
+        names,
+        [
+            ("net.1.weight", 0..80),
+            ("net.1.bias", 80..85),
+            ("net.2.weight", 85..90),
+            ("net.2.bias", 90..95),
+            ("net.4.weight", 95..110),
+            ("net.4.bias", 110..113),
+        ]
+    );
+    assert_eq!(network.params()[0].init, Init::Uniform { low: -0.25, high: 0.25 });
+    assert_eq!(network.initial_buffers(), [[0.0; 5], [1.0; 5]].concat());
+    assert_eq!(network.multiply_adds(), 95);
+}
+
+#[test]
+fn names_the_layer_and_the_shapes_of_a_mismatch() {
+    let nodes = vec![node("a", linear(3), &[1]), node("b", linear(4), &[1]), node("sum", Op::Add, &[2, 3])];
+    assert_eq!(
+        error(nodes).to_string(),
+        "layer `sum` (add) got an input of shape [4], expected [3], the shape of its first input"
+    );
+    let unflattened = error(vec![node("fc", linear(3), &[0])]);
+    assert_eq!(
+        unflattened.to_string(),
+        "layer `fc` (linear) got an input of shape [1, 4, 4], expected a vector (flatten it first)"
+    );
+}
+
+#[test]
+fn finds_unknown_and_cyclic_inputs() {
+    assert!(matches!(error(vec![node("fc", linear(3), &[9])]), GraphError::UnknownInput { input: 9, .. }));
+    let cyclic = vec![node("a", Op::Add, &[1, 3]), node("b", linear(3), &[2])];
+    assert_eq!(
+        error(cyclic).to_string(),
+        "layer `a` reads `b`, which does not come before it: the graph is cyclic or out of order"
+    );
+    assert!(matches!(error(vec![node("self", linear(3), &[2])]), GraphError::Cycle { .. }));
+}
+
+#[test]
+fn finds_duplicate_names_and_unused_layers_and_bad_outputs() {
+    let twice = vec![node("fc", linear(3), &[1]), node("fc", linear(3), &[2])];
+    assert_eq!(error(twice), GraphError::DuplicateName { name: "fc".into() });
+    let unused = vec![node("left", linear(3), &[1]), node("right", linear(3), &[1])];
+    assert_eq!(error(unused), GraphError::Unused { layer: "left".into() });
+    let mut no_output = graph(vec![node("fc", linear(3), &[1])]);
+    no_output.output = None;
+    assert_eq!(no_output.check(&problem()), Err(GraphError::NoOutput));
+    no_output.output = Some(7);
+    assert!(matches!(no_output.check(&problem()), Err(GraphError::UnknownOutput { .. })));
+    assert!(matches!(error(vec![node("fc", linear(4), &[1])]), GraphError::OutputShape { .. }));
+}
+
+#[test]
+fn finds_absurd_sizes_without_overflow() {
+    let huge = vec![node("fc", linear(usize::MAX), &[1]), node("head", linear(3), &[2])];
+    assert!(matches!(error(huge), GraphError::TooLarge { .. }));
+    let wide = vec![node("fc", linear(MAX_OUT), &[1]), node("head", linear(3), &[2])];
+    assert!(matches!(error(wide), GraphError::TooLarge { .. }));
+    assert!(matches!(
+        error(vec![node("fc", linear(0), &[1])]),
+        GraphError::Field { field: "out_features", .. }
+    ));
+    let input = Problem { input: vec![usize::MAX, 2], classes: 3 };
+    assert!(matches!(graph(vec![]).check(&input), Err(GraphError::Input { .. })));
+}
+
+#[test]
+fn finds_numbers_that_are_not_finite() {
+    let layer = Linear { weight_init: Init::Normal { std: f32::NAN }, ..linear(3) };
+    assert!(matches!(error(vec![node("fc", layer, &[1])]), GraphError::Field { field: "weight_init", .. }));
+    let mut norm = batch_norm();
+    norm.eps = f32::NAN;
+    let nodes = vec![node("bn", norm, &[1]), node("fc", linear(3), &[2])];
+    assert!(matches!(error(nodes), GraphError::Field { field: "eps", .. }));
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        Just(Op::Input),
+        Just(Op::Flatten),
+        Just(Op::Add),
+        Just(Op::Activation(Activation::Relu)),
+        any::<usize>().prop_map(|n| linear(n).into()),
+        (1usize..20).prop_map(|n| linear(n).into()),
+        Just(batch_norm().into()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_graph_is_either_refused_or_consistent(
+        nodes in prop::collection::vec((any_op(), prop::collection::vec(0usize..8, 0..3)), 0..8),
+        output in prop::option::of(0usize..9),
+    ) {
+        let nodes = nodes.into_iter().enumerate()
+            .map(|(i, (op, inputs))| Node { name: format!("n{i}"), op, inputs }).collect();
+        let graph = Graph { nodes, output };
+        if let Ok(network) = graph.check(&problem()) {
+            prop_assert_eq!(network.layers()[network.output()].shape.as_slice(), [3]);
+            let mut end = 0;
+            for param in network.params() {
+                prop_assert_eq!(param.range.start, end);
+                prop_assert_eq!(param.range.len(), param.shape.iter().product::<usize>());
+                end = param.range.end;
+            }
+        }
+        // what a plugin sends is what the host reads
+        let bytes = serde_json::to_vec(&graph).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Graph>(&bytes).unwrap(), graph);
+    }
+}

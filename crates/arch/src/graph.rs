@@ -1,0 +1,39 @@
+//! The graph as a plugin hands it over: unchecked data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Op;
+
+/// What a network is built for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Problem {
+    /// Shape of one input sample: `[features]` or `[channels, height, width]`.
+    pub input: Vec<usize>,
+    /// Number of classes: the length of the network's output.
+    pub classes: usize,
+}
+
+/// A directed acyclic graph of layers, in an order in which every layer follows its inputs.
+///
+/// It may come from anyone: nothing holds until [`Graph::check`] has passed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graph {
+    /// The layers; the first is the input.
+    pub nodes: Vec<Node>,
+    /// Index of the node whose value is the network's output; `None` if the plugin named none.
+    pub output: Option<usize>,
+}
+
+/// One layer of a [`Graph`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Unique name; prefix of its parameters' names (`features.0` gives `features.0.weight`).
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Indices of the nodes it reads.
+    pub inputs: Vec<usize>,
+}

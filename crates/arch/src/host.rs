@@ -1,0 +1,162 @@
+//! The host's side of the boundary: calls a plugin's table and believes nothing it says.
+#![expect(unsafe_code, reason = "calls the function pointers of the C boundary")]
+
+use serde::{Deserialize, Serialize};
+
+use crate::abi::{ABI_VERSION, Buffer, PluginTable, Request, Status};
+use crate::options;
+use crate::{Graph, OptionError, OptionSpec, OptionValues, Problem};
+
+/// Room for a first answer; most fit.
+const FIRST_CAPACITY: usize = 64 << 10;
+/// Largest answer that is accepted.
+const MAX_CAPACITY: usize = 64 << 20;
+
+/// What a plugin says about itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginInfo {
+    /// Its name in tables.
+    pub name: String,
+    /// One line about it.
+    pub about: String,
+    /// Its options.
+    pub options: Vec<OptionSpec>,
+}
+
+impl PluginInfo {
+    /// Checks option values against this plugin's declarations.
+    ///
+    /// # Errors
+    /// [`OptionError`] for the first name that is unknown or value that is refused.
+    pub fn check_options(&self, values: &OptionValues) -> Result<(), OptionError> {
+        options::check(&self.options, values)
+    }
+}
+
+/// Why a plugin cannot be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum PluginError {
+    #[error(
+        "it speaks plugin ABI {found}, this program speaks {ABI_VERSION}; rebuild it against this walk-arch"
+    )]
+    AbiVersion { found: u32 },
+    #[error(
+        "its function table has {found} bytes, expected at least {expected}; rebuild it against this walk-arch"
+    )]
+    TableSize { found: u32, expected: usize },
+    #[error("its function table is null or not aligned")]
+    BadTable,
+    #[error("`{function}` panicked: {message}")]
+    Panicked { function: &'static str, message: String },
+    #[error("{message}")]
+    Refused { function: &'static str, message: String },
+    #[error("`{function}` returned {found}, which is no status of plugin ABI {ABI_VERSION}")]
+    Status { function: &'static str, found: i32 },
+    #[error("`{function}` wants room for {len} bytes, at most {MAX_CAPACITY} are given")]
+    TooLong { function: &'static str, len: usize },
+    #[error("`{function}` says it wrote {len} bytes into {capacity}")]
+    Overrun { function: &'static str, len: usize, capacity: usize },
+    #[error("`{function}` answered with bytes that cannot be read: {message}")]
+    Unreadable { function: &'static str, message: String },
+}
+
+/// A plugin whose table passed the first checks.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginHandle {
+    table: &'static PluginTable,
+}
+
+impl PluginHandle {
+    /// Checks version and size, then takes the table.
+    ///
+    /// # Errors
+    /// [`PluginError::BadTable`], [`PluginError::AbiVersion`] or [`PluginError::TableSize`].
+    ///
+    /// # Safety
+    /// `table` is null or came from a plugin's entry point and keeps the contract of [`crate::abi`]; its library
+    /// stays loaded for the rest of the process.
+    pub unsafe fn new(table: *const PluginTable) -> Result<Self, PluginError> {
+        if table.is_null() || !table.is_aligned() {
+            return Err(PluginError::BadTable);
+        }
+        // SAFETY: not null, aligned; every ABI version starts with these two fields (point 2)
+        let (version, size) = unsafe { (*table.cast::<u32>(), *table.cast::<u32>().add(1)) };
+        if version != ABI_VERSION {
+            return Err(PluginError::AbiVersion { found: version });
+        }
+        let expected = size_of::<PluginTable>();
+        if (size as usize) < expected {
+            return Err(PluginError::TableSize { found: size, expected });
+        }
+        // SAFETY: version and size say that a whole table is there; it lives as long as the process (point 1)
+        Ok(Self { table: unsafe { &*table } })
+    }
+
+    /// What the plugin says about itself.
+    ///
+    /// # Errors
+    /// A [`PluginError`] if it does not keep the contract.
+    pub fn describe(&self) -> Result<PluginInfo, PluginError> {
+        // SAFETY: `out` is a valid buffer for the length of the call (point 3)
+        let bytes = call("describe", |out| unsafe { (self.table.describe)(out) })?;
+        parse("describe", &bytes)
+    }
+
+    /// The plugin's graph for these options: still unchecked.
+    ///
+    /// # Errors
+    /// [`PluginError::Refused`] if the plugin refuses the options, others if it does not keep the contract.
+    pub fn build(&self, problem: &Problem, options: &OptionValues) -> Result<Graph, PluginError> {
+        let request = Request { problem: problem.clone(), options: options.clone() };
+        let request = serde_json::to_vec(&request).map_err(|error| unreadable("build", &error))?;
+        let bytes = call("build", |out| {
+            // SAFETY: `request` and `out` are valid for the length of the call (point 3)
+            unsafe { (self.table.build)(request.as_ptr(), request.len(), out) }
+        })?;
+        parse("build", &bytes)
+    }
+}
+
+fn unreadable(function: &'static str, error: &serde_json::Error) -> PluginError {
+    PluginError::Unreadable { function, message: error.to_string() }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(function: &'static str, bytes: &[u8]) -> Result<T, PluginError> {
+    serde_json::from_slice(bytes).map_err(|error| unreadable(function, &error))
+}
+
+/// Calls with a buffer of ours, once more if it was too small.
+fn call(function: &'static str, ask: impl Fn(*mut Buffer) -> i32) -> Result<Vec<u8>, PluginError> {
+    let mut bytes = vec![0u8; FIRST_CAPACITY];
+    for _ in 0..2 {
+        let capacity = bytes.len();
+        let mut out = Buffer { data: bytes.as_mut_ptr(), capacity, len: 0 };
+        let status = ask(&raw mut out);
+        let len = out.len;
+        if status == Status::BufferTooSmall as i32 {
+            if len > MAX_CAPACITY {
+                return Err(PluginError::TooLong { function, len });
+            }
+            bytes = vec![0; len];
+            continue;
+        }
+        if len > capacity {
+            return Err(PluginError::Overrun { function, len, capacity });
+        }
+        bytes.truncate(len);
+        let message = || String::from_utf8_lossy(&bytes).into_owned();
+        return match status {
+            s if s == Status::Ok as i32 => Ok(bytes),
+            s if s == Status::Failed as i32 => Err(PluginError::Refused { function, message: message() }),
+            s if s == Status::Panicked as i32 => Err(PluginError::Panicked { function, message: message() }),
+            found => Err(PluginError::Status { function, found }),
+        };
+    }
+    Err(PluginError::Status { function, found: Status::BufferTooSmall as i32 })
+}
+
+#[cfg(test)]
+mod tests;

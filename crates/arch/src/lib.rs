@@ -1,0 +1,52 @@
+//! Plugin API: how an architecture is described, checked and handed over.
+//!
+//! A plugin describes a network as a [`Graph`] of the field's standard layers; it never touches a tensor.
+//! The host calls it through the C ABI of [`abi`], decodes the graph and turns it into a [`Network`]
+//! (shapes, named parameters, buffers) with [`Graph::check`] before anything else uses it.
+//!
+//! ```
+//! use walk_arch::{Activation, Graph, Net, Problem, batch_norm, flatten, linear};
+//!
+//! fn build(problem: &Problem) -> Graph {
+//!     let net = Net::new();
+//!     let mut layers = net.sequential("");
+//!     layers.push(flatten());
+//!     for width in [500, 350] {
+//!         layers.push(linear(width)).push(batch_norm()).push(Activation::Relu);
+//!     }
+//!     layers.push(linear(problem.classes));
+//!     net.finish(layers.output())
+//! }
+//!
+//! let mnist = Problem { input: vec![1, 28, 28], classes: 10 };
+//! let network = build(&mnist).check(&mnist)?;
+//! assert_eq!(network.n_params(), 573_060); // the paper's MLP
+//! # Ok::<(), walk_arch::GraphError>(())
+//! ```
+
+pub mod abi;
+mod activation;
+mod builder;
+mod check;
+mod graph;
+mod host;
+mod network;
+mod ops;
+mod options;
+mod suggest;
+
+pub use activation::Activation;
+pub use builder::{Net, Sequential, Var};
+pub use check::GraphError;
+pub use graph::{Graph, Node, Problem};
+pub use host::{PluginError, PluginHandle, PluginInfo};
+pub use network::{BufferSpec, Layer, LayerBuffers, LayerParams, Network, ParamSpec};
+pub use ops::{BatchNorm, Init, Linear, Op, batch_norm, flatten, linear};
+pub use options::{OptionError, OptionKind, OptionSpec, OptionValue, OptionValues, Options};
+pub use suggest::nearest;
+
+#[doc(hidden)]
+pub mod private {
+    //! What the macros expand to; not for direct use.
+    pub use crate::options::{Limits, check, declared};
+}

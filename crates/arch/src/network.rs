@@ -1,0 +1,146 @@
+//! A checked architecture: shapes known, parameters laid out in one flat vector.
+
+use std::ops::Range;
+
+use crate::{Init, Op, Problem};
+
+/// A graph that passed [`Graph::check`](crate::Graph::check).
+///
+/// Every layer comes after its inputs, every shape is known, and every parameter has its place in the flat
+/// vector θ of length P = [`Network::n_params`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    pub(crate) problem: Problem,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) output: usize,
+    pub(crate) params: Vec<ParamSpec>,
+    pub(crate) buffers: Vec<BufferSpec>,
+}
+
+/// One layer of a [`Network`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Its unique name.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Indices of the layers it reads, all smaller than its own.
+    pub inputs: Vec<usize>,
+    /// Shape of its value for one sample.
+    pub shape: Vec<usize>,
+    /// Where its parameters lie in θ.
+    pub params: Option<LayerParams>,
+    /// Where its buffers lie in the flat buffer vector.
+    pub buffers: Option<LayerBuffers>,
+}
+
+/// A layer's part of θ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerParams {
+    /// Weight: `[out, in]` of a linear layer, γ of batch norm.
+    pub weight: Range<usize>,
+    /// Bias: b of a linear layer, β of batch norm.
+    pub bias: Range<usize>,
+}
+
+/// A batch-norm layer's part of the buffers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerBuffers {
+    /// Running mean.
+    pub mean: Range<usize>,
+    /// Running (unbiased) variance.
+    pub var: Range<usize>,
+}
+
+/// One named parameter tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamSpec {
+    /// PyTorch's name: `features.0.weight`.
+    pub name: String,
+    /// Its shape, in PyTorch's order.
+    pub shape: Vec<usize>,
+    /// Its first values; [`Init::FanIn`] is already resolved to [`Init::Uniform`].
+    pub init: Init,
+    /// Its place in θ.
+    pub range: Range<usize>,
+}
+
+/// One named buffer: state that is not trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BufferSpec {
+    /// PyTorch's name: `features.1.running_mean`.
+    pub name: String,
+    /// The value it starts with everywhere.
+    pub init: f32,
+    /// Its place in the flat buffer vector.
+    pub range: Range<usize>,
+}
+
+impl Network {
+    /// What the network was built for.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// The layers, each after its inputs.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// Index of the layer whose value is the output, of shape `[classes]`.
+    pub fn output(&self) -> usize {
+        self.output
+    }
+
+    /// The parameter tensors in the order of θ.
+    pub fn params(&self) -> &[ParamSpec] {
+        &self.params
+    }
+
+    /// The buffers in their order.
+    pub fn buffers(&self) -> &[BufferSpec] {
+        &self.buffers
+    }
+
+    /// P, the length of θ.
+    pub fn n_params(&self) -> usize {
+        self.params.last().map_or(0, |last| last.range.end)
+    }
+
+    /// Length of the flat buffer vector.
+    pub fn n_buffers(&self) -> usize {
+        self.buffers.last().map_or(0, |last| last.range.end)
+    }
+
+    /// The buffers before any training step.
+    pub fn initial_buffers(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.n_buffers()];
+        for buffer in &self.buffers {
+            values[buffer.range.clone()].fill(buffer.init);
+        }
+        values
+    }
+
+    /// Multiply-adds of one forward pass on one sample, in the linear layers.
+    pub fn multiply_adds(&self) -> usize {
+        let products = self.layers.iter().filter(|layer| matches!(layer.op, Op::Linear(_)));
+        products.filter_map(|layer| layer.params.as_ref()).map(|params| params.weight.len()).sum()
+    }
+}
+
+impl Layer {
+    /// Number of elements of its value for one sample.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether its value has no elements; never true in a checked network.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of channels: the first dimension.
+    pub fn channels(&self) -> usize {
+        self.shape[0]
+    }
+}

@@ -1,0 +1,24 @@
+//! The nearest known word to a mistyped one.
+
+/// The candidate most like `word`, if one is like it at all (Jaro-Winkler similarity above 0.7).
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn finds_the_mistyped_word_and_nothing_for_a_strange_one() {
+        let known = ["widths", "activation", "batch_norm"];
+        assert_eq!(nearest("width", known), Some("widths"));
+        assert_eq!(nearest("batchnorm", known), Some("batch_norm"));
+        assert_eq!(nearest("xyzzy", known), None);
+    }
+}
