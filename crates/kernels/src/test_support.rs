@@ -1,0 +1,41 @@
+//! What the kernels' tests share.
+
+/// `len` reproducible values in (-1, 1).
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) as f32) / (1 << 23) as f32 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// ‖found - expected‖ / ‖expected‖.
+pub(crate) fn norm_error(found: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let difference: f64 = found.iter().zip(expected).map(|(f, e)| (f64::from(*f) - e).powi(2)).sum();
+    let size: f64 = expected.iter().map(|e| e * e).sum();
+    (difference / size.max(f64::MIN_POSITIVE)).sqrt()
+}
+
+/// Central differences of `f` at `x`, in f64.
+pub(crate) fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    let h = 1e-5;
+    let mut x = x.to_vec();
+    (0..x.len())
+        .map(|i| {
+            let at = x[i];
+            x[i] = at + h;
+            let up = f(&x);
+            x[i] = at - h;
+            let down = f(&x);
+            x[i] = at;
+            (up - down) / (2.0 * h)
+        })
+        .collect()
+}
+
+/// f32 values as f64.
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&x| f64::from(x)).collect()
+}
