@@ -52,6 +52,8 @@ pub enum GraphError {
     OutputShape { layer: String, found: Vec<usize>, classes: usize },
     #[error("layer `{layer}` does not lead to the output; remove it or connect it")]
     Unused { layer: String },
+    #[error("the network has no parameters to train")]
+    NoParams,
     #[error(
         "the input shape {found:?} is not usable: expected 1 to 4 dimensions, each at least 1, at most {MAX_VALUE} elements"
     )]
@@ -78,6 +80,9 @@ impl Graph {
         }
         let output = self.check_output(&plan.layers, problem)?;
         let Plan { layers, params, buffers } = plan;
+        if params.is_empty() {
+            return Err(GraphError::NoParams);
+        }
         Ok(Network { problem: problem.clone(), layers, output, params, buffers })
     }
 
@@ -212,20 +217,19 @@ impl Plan {
                 layer.params = Some(LayerParams { weight, bias });
             }
             (Op::BatchNorm(norm), [x]) => {
-                if !matches!(x.len(), 1 | 3) {
-                    return Err(mismatch(x, "a vector or [channels, height, width]".into()));
-                }
+                let &[features] = *x else {
+                    return Err(mismatch(x, "a vector (flatten it first)".into()));
+                };
                 check_number(node, "eps", norm.eps, f32::MIN_POSITIVE..=1.0, "a number above 0, at most 1")?;
                 check_number(node, "momentum", norm.momentum, 0.0..=1.0, "a number from 0 to 1")?;
                 check_init(node, "scale_init", norm.scale_init)?;
-                let (channels, shape) = (x[0], x.to_vec());
-                let weight = self.param(node, "weight", &[channels], norm.scale_init, channels)?;
-                let bias = self.param(node, "bias", &[channels], Init::Constant(0.0), channels)?;
-                layer.shape = shape;
+                let weight = self.param(node, "weight", &[features], norm.scale_init, features)?;
+                let bias = self.param(node, "bias", &[features], Init::Constant(0.0), features)?;
+                layer.shape = vec![features];
                 layer.params = Some(LayerParams { weight, bias });
                 layer.buffers = Some(LayerBuffers {
-                    mean: self.buffer(node, "running_mean", channels, 0.0),
-                    var: self.buffer(node, "running_var", channels, 1.0),
+                    mean: self.buffer(node, "running_mean", features, 0.0),
+                    var: self.buffer(node, "running_var", features, 1.0),
                 });
             }
             (op, _) => unreachable!("check_inputs holds {op:?} to its arity"),

@@ -138,9 +138,4 @@ impl Layer {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// Number of channels: the first dimension.
-    pub fn channels(&self) -> usize {
-        self.shape[0]
-    }
 }

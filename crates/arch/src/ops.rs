@@ -84,7 +84,7 @@ pub const fn linear(out_features: usize) -> Linear {
     Linear { out_features, weight_init: Init::FanIn, bias_init: Init::FanIn }
 }
 
-/// y = γ (x - μ) / √(σ² + ε) + β per feature (vector) or per channel (image), as PyTorch's BatchNorm1d and 2d.
+/// y = γ (x - μ) / √(σ² + ε) + β per feature of a vector, as PyTorch's BatchNorm1d.
 ///
 /// With batch statistics σ² is the biased variance; running statistics move by `momentum` towards the batch's
 /// mean and unbiased variance.

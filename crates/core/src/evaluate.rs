@@ -1,0 +1,139 @@
+//! Losses without gradients: where nearly all of a run's time goes.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use dfdx::prelude::*;
+use serde::{Deserialize, Serialize};
+use walk_arch::Network;
+
+use crate::executor::forward;
+use crate::{Backend, CoreError, Loss, Point};
+
+/// Which statistics batch norm uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchNormMode {
+    /// Mean and variance of each batch or evaluation chunk: the paper's.
+    #[default]
+    Batch,
+    /// The running averages gathered in training.
+    Running,
+}
+
+/// Where samples come from. They may be kept as bytes until they are asked for.
+pub trait Samples: Sync {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Writes samples `range`, one row of `inputs` each, and their labels.
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]);
+}
+
+/// The loss of a set of samples at one point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Sum of the per-sample losses of each chunk, in f64 and in the samples' order.
+    pub chunk_loss_sums: Vec<f64>,
+    /// Number of samples in all chunks.
+    pub samples: usize,
+}
+
+impl Evaluation {
+    /// The mean loss: the chunks' sums, first chunk first, over the number of samples.
+    pub fn mean_loss(&self) -> f64 {
+        self.chunk_loss_sums.iter().sum::<f64>() / self.samples as f64
+    }
+}
+
+/// Evaluates the loss of a network at any point, in fixed chunks of samples.
+///
+/// A chunk's result depends on the point and the chunk alone, never on the number of threads.
+pub trait Evaluator {
+    /// The loss of `samples` at `point`, in chunks of `chunk` samples (the last may be shorter).
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network, a label is out of range or the device fails.
+    fn evaluate(
+        &mut self,
+        point: &Point,
+        samples: &dyn Samples,
+        chunk: usize,
+        mode: BatchNormMode,
+    ) -> Result<Evaluation, CoreError>;
+}
+
+/// The ranges of the chunks of `len` samples.
+pub(crate) fn chunk_range(index: usize, chunk: usize, len: usize) -> Range<usize> {
+    index * chunk..len.min((index + 1) * chunk)
+}
+
+/// Refuses labels that are no class.
+pub(crate) fn check_labels(labels: &[usize], classes: usize, first: usize) -> Result<(), CoreError> {
+    match labels.iter().position(|&label| label >= classes) {
+        Some(index) => Err(CoreError::Label { sample: first + index, label: labels[index], classes }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a point or samples that do not fit.
+pub(crate) fn check_evaluation(
+    network: &Network,
+    point: &Point,
+    samples: &dyn Samples,
+    chunk: usize,
+) -> Result<(), CoreError> {
+    CoreError::check_length("the parameter vector", point.params.len(), network.n_params())?;
+    CoreError::check_length("the buffer vector", point.buffers.len(), network.n_buffers())?;
+    if samples.is_empty() || chunk == 0 { Err(CoreError::EmptyBatch) } else { Ok(()) }
+}
+
+/// Evaluates chunk after chunk with the backend's own operations.
+pub(crate) struct PlainEvaluator<B> {
+    backend: B,
+    network: Arc<Network>,
+    loss: Loss,
+}
+
+impl<B: Backend> PlainEvaluator<B> {
+    pub(crate) fn new(backend: B, network: Arc<Network>, loss: Loss) -> Self {
+        Self { backend, network, loss }
+    }
+}
+
+impl<B: Backend> Evaluator for PlainEvaluator<B> {
+    fn evaluate(
+        &mut self,
+        point: &Point,
+        samples: &dyn Samples,
+        chunk: usize,
+        mode: BatchNormMode,
+    ) -> Result<Evaluation, CoreError> {
+        check_evaluation(&self.network, point, samples, chunk)?;
+        let device = self.backend.device();
+        let problem = self.network.problem();
+        let features: usize = problem.input.iter().product();
+        let theta = device
+            .try_tensor_from_vec(point.params.clone(), (self.network.n_params(),))
+            .map_err(CoreError::device)?;
+        let mut chunk_loss_sums = Vec::new();
+        for index in 0..samples.len().div_ceil(chunk) {
+            let range = chunk_range(index, chunk, samples.len());
+            let rows = range.len();
+            let (mut inputs, mut labels) = (vec![0.0; rows * features], vec![0; rows]);
+            samples.fill(range.clone(), &mut inputs, &mut labels);
+            check_labels(&labels, problem.classes, range.start)?;
+            let inputs = device.try_tensor_from_vec(inputs, (rows, features)).map_err(CoreError::device)?;
+            let forward =
+                forward::<B, NoneTape>(&self.backend, &self.network, &theta, &point.buffers, mode, inputs)?;
+            let losses = self.backend.losses(forward.outputs, &labels, self.loss)?.as_vec();
+            chunk_loss_sums.push(losses.into_iter().map(f64::from).sum());
+        }
+        Ok(Evaluation { chunk_loss_sums, samples: samples.len() })
+    }
+}

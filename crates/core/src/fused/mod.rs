@@ -1,0 +1,89 @@
+//! The CPU backend: walk-kernels on dfdx's tape, and an evaluator that needs no tape.
+
+mod evaluator;
+mod ops;
+mod view;
+
+use std::sync::Arc;
+
+use dfdx::tensor::{Cpu, Gradients, Tape};
+use walk_arch::{Activation, Network};
+use walk_kernels::activation as kernel;
+
+use crate::backend::{Backend, BatchStatistics, Flat, LinearLayer, NormLayer, Rows};
+use crate::{CoreError, Evaluator, Loss};
+
+/// Runs networks on the CPU with fused kernels.
+#[derive(Clone, Debug, Default)]
+pub struct Fused {
+    device: Cpu,
+}
+
+impl Backend for Fused {
+    type Device = Cpu;
+    const NAME: &'static str = "cpu";
+
+    fn device(&self) -> &Cpu {
+        &self.device
+    }
+
+    fn linear<T: Tape<f32, Cpu>>(
+        &self,
+        x: Rows<Cpu, T>,
+        theta: &Flat<Cpu>,
+        layer: &LinearLayer,
+    ) -> Result<Rows<Cpu, T>, CoreError> {
+        ops::linear(&self.device, x, theta, layer)
+    }
+
+    fn batch_norm<T: Tape<f32, Cpu>>(
+        &self,
+        x: Rows<Cpu, T>,
+        theta: &Flat<Cpu>,
+        layer: &NormLayer,
+    ) -> Result<(Rows<Cpu, T>, Option<BatchStatistics>), CoreError> {
+        ops::batch_norm(&self.device, x, theta, layer)
+    }
+
+    fn activation<T: Tape<f32, Cpu>>(
+        &self,
+        x: Rows<Cpu, T>,
+        activation: Activation,
+    ) -> Result<Rows<Cpu, T>, CoreError> {
+        ops::activation(&self.device, x, activation)
+    }
+
+    fn losses<T: Tape<f32, Cpu>>(
+        &self,
+        outputs: Rows<Cpu, T>,
+        labels: &[usize],
+        loss: Loss,
+    ) -> Result<Flat<Cpu, T>, CoreError> {
+        ops::losses(&self.device, outputs, labels, loss)
+    }
+
+    fn take_gradient(
+        &self,
+        mut gradients: Gradients<f32, Cpu>,
+        theta: &Flat<Cpu>,
+    ) -> Result<Vec<f32>, CoreError> {
+        let buffer = gradients.get_or_alloc_mut(theta).map_err(CoreError::device)?;
+        Ok(std::mem::take(&mut **buffer))
+    }
+
+    fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
+        Box::new(evaluator::FusedEvaluator::new(network.clone(), loss))
+    }
+}
+
+/// walk-kernels' name for an activation.
+fn kernel_activation(activation: Activation) -> kernel::Activation {
+    match activation {
+        Activation::Relu => kernel::Activation::Relu,
+        Activation::LeakyRelu => kernel::Activation::LeakyRelu { slope: Activation::LEAKY_SLOPE },
+        Activation::Gelu => kernel::Activation::Gelu,
+        Activation::Silu => kernel::Activation::Silu,
+        Activation::Tanh => kernel::Activation::Tanh,
+        Activation::Sigmoid => kernel::Activation::Sigmoid,
+    }
+}

@@ -1,0 +1,31 @@
+//! Networks on dfdx tensors: flat parameters, loss, gradient, evaluation, and the probes of the loss surface.
+//!
+//! A [`Model`] joins a checked [`Network`](walk_arch::Network) with a [`Backend`]: [`Composite`] runs every layer as
+//! stable dfdx operations on any dfdx device, [`Fused`] replaces them on the CPU by the kernels of walk-kernels, put
+//! on dfdx's tape as custom operations. The two are tested against each other.
+
+mod backend;
+mod composite;
+mod error;
+mod evaluate;
+mod executor;
+mod fused;
+mod init;
+mod model;
+pub mod probes;
+mod seed;
+#[cfg(test)]
+mod test_support;
+
+pub use backend::{Backend, BatchStatistics, Flat, LinearLayer, NormLayer, Rows};
+pub use composite::Composite;
+pub use dfdx::tensor::Cpu;
+#[cfg(feature = "cuda")]
+pub use dfdx::tensor::Cuda;
+pub use error::CoreError;
+pub use evaluate::{BatchNormMode, Evaluation, Evaluator, Samples};
+pub use fused::Fused;
+pub use model::{Batch, BatchGradient, Model, Point};
+pub use seed::{Seed, Stream};
+pub use walk_kernels::elementwise::{dot, interpolate};
+pub use walk_kernels::loss::Loss;

@@ -1,0 +1,139 @@
+//! A network on a backend: loss and gradient at a point.
+
+use std::sync::Arc;
+
+use dfdx::prelude::*;
+use walk_arch::{Network, Op};
+
+use crate::evaluate::check_labels;
+use crate::executor::forward;
+use crate::init::initial_params;
+use crate::{Backend, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Seed};
+
+/// A place in parameter space, with the batch-norm buffers that belong to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// θ, of length P, laid out as [`Network::params`] says.
+    pub params: Vec<f32>,
+    /// Running statistics, laid out as [`Network::buffers`] says.
+    pub buffers: Vec<f32>,
+}
+
+/// A batch of samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// One row per sample, `[rows, input length]`.
+    pub inputs: Vec<f32>,
+    /// The class of each sample.
+    pub labels: Vec<usize>,
+}
+
+/// Loss and gradient of a batch.
+#[derive(Clone, Debug)]
+pub struct BatchGradient {
+    /// Per-sample losses.
+    pub losses: Vec<f32>,
+    /// g_B = 1/B Σ ∂L_i/∂θ, of length P.
+    pub grad: Vec<f32>,
+    statistics: Vec<(usize, BatchStatistics)>,
+}
+
+impl BatchGradient {
+    /// Mean loss of the batch, summed in f64.
+    pub fn mean_loss(&self) -> f64 {
+        self.losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / self.losses.len() as f64
+    }
+}
+
+/// A network that runs on a backend.
+#[derive(Clone, Debug)]
+pub struct Model<B> {
+    backend: B,
+    network: Arc<Network>,
+    loss: Loss,
+}
+
+impl<B: Backend> Model<B> {
+    /// A model of `network`, trained for `loss`.
+    pub fn new(backend: B, network: Network, loss: Loss) -> Self {
+        Self { backend, network: Arc::new(network), loss }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// What evaluates its loss without a gradient.
+    pub fn evaluator(&self) -> Box<dyn Evaluator> {
+        self.backend.evaluator(&self.network, self.loss)
+    }
+
+    /// θ_0 and fresh buffers.
+    pub fn initial(&self, seed: Seed) -> Point {
+        Point { params: initial_params(&self.network, seed), buffers: self.network.initial_buffers() }
+    }
+
+    /// Loss and gradient of the mean loss over `batch`, by reverse mode on dfdx's tape.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network, a label is out of range or the device fails.
+    pub fn gradient(
+        &self,
+        point: &Point,
+        batch: &Batch,
+        mode: BatchNormMode,
+    ) -> Result<BatchGradient, CoreError> {
+        let problem = self.network.problem();
+        let features: usize = problem.input.iter().product();
+        let rows = batch.labels.len();
+        if rows == 0 {
+            return Err(CoreError::EmptyBatch);
+        }
+        CoreError::check_length("the batch's input", batch.inputs.len(), rows * features)?;
+        CoreError::check_length("the parameter vector", point.params.len(), self.network.n_params())?;
+        CoreError::check_length("the buffer vector", point.buffers.len(), self.network.n_buffers())?;
+        check_labels(&batch.labels, problem.classes, 0)?;
+        let device = self.backend.device();
+        let theta = device
+            .try_tensor_from_vec(point.params.clone(), (point.params.len(),))
+            .map_err(CoreError::device)?;
+        let inputs =
+            device.try_tensor_from_vec(batch.inputs.clone(), (rows, features)).map_err(CoreError::device)?;
+        let forward = forward::<B, OwnedTape<f32, B::Device>>(
+            &self.backend,
+            &self.network,
+            &theta,
+            &point.buffers,
+            mode,
+            inputs,
+        )?;
+        let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
+        let mut values = vec![0.0; rows];
+        losses.copy_into(&mut values);
+        let backward = || losses.try_mean::<Rank0, Axis<0>>()?.try_backward();
+        let gradients = backward().map_err(CoreError::device)?;
+        let grad = self.backend.take_gradient(gradients, &theta)?;
+        Ok(BatchGradient { losses: values, grad, statistics: forward.statistics })
+    }
+
+    /// Moves the running statistics towards a batch's: r ← (1 - m) r + m s, with the unbiased variance.
+    pub fn update_buffers(&self, buffers: &mut [f32], gradient: &BatchGradient) {
+        let rows = gradient.losses.len() as f32;
+        let unbiased = if rows > 1.0 { rows / (rows - 1.0) } else { 1.0 };
+        for (index, statistics) in &gradient.statistics {
+            let layer = &self.network.layers()[*index];
+            let (Op::BatchNorm(norm), Some(place)) = (&layer.op, &layer.buffers) else { continue };
+            let mut blend = |range: std::ops::Range<usize>, measured: &[f32], factor: f32| {
+                for (running, &measured) in buffers[range].iter_mut().zip(measured) {
+                    *running += norm.momentum * (factor * measured - *running);
+                }
+            };
+            blend(place.mean.clone(), &statistics.mean, 1.0);
+            blend(place.var.clone(), &statistics.var, unbiased);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+use walk_arch::Activation;
+
+use super::*;
+use crate::test_support::{Noise, norm_error, residual_network};
+use crate::{Composite, Cpu, Fused};
+
+const MODES: [BatchNormMode; 2] = [BatchNormMode::Batch, BatchNormMode::Running];
+const LOSSES: [Loss; 2] = [Loss::CrossEntropy, Loss::SquaredError];
+
+fn point<B: Backend>(model: &Model<B>) -> Point {
+    let mut point = model.initial(Seed(3));
+    // parameters and statistics that are not all 0 and 1
+    let nudge =
+        |values: &mut [f32]| values.iter_mut().enumerate().for_each(|(i, x)| *x += 0.02 * (i % 7) as f32);
+    nudge(&mut point.params);
+    nudge(&mut point.buffers);
+    point
+}
+
+#[test]
+fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
+    for activation in Activation::ALL {
+        let network = residual_network(activation);
+        let samples = Noise::new(&network, 23);
+        for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
+            let fused = Model::new(Fused::default(), network.clone(), loss);
+            let composite = Model::new(Composite::<Cpu>::default(), network.clone(), loss);
+            let point = point(&fused);
+            let a = fused.gradient(&point, &samples.0, mode).unwrap();
+            let b = composite.gradient(&point, &samples.0, mode).unwrap();
+            // both round every layer in f32; about 10 roundings of 6e-8 meet in each number
+            assert!(norm_error(&a.losses, &b.losses) < 1e-6, "{activation:?} {mode:?} {loss:?}");
+            assert!(norm_error(&a.grad, &b.grad) < 3e-6, "{activation:?} {mode:?} {loss:?}");
+            let (mut from_a, mut from_b) = (point.buffers.clone(), point.buffers.clone());
+            fused.update_buffers(&mut from_a, &a);
+            composite.update_buffers(&mut from_b, &b);
+            assert!(norm_error(&from_a, &from_b) < 1e-6);
+            assert_eq!(mode == BatchNormMode::Running, from_a == point.buffers);
+            let a = fused.evaluator().evaluate(&point, &samples, 10, mode).unwrap();
+            let b = composite.evaluator().evaluate(&point, &samples, 10, mode).unwrap();
+            assert_eq!((a.chunk_loss_sums.len(), a.samples), (3, 23));
+            for (a, b) in a.chunk_loss_sums.iter().zip(&b.chunk_loss_sums) {
+                assert!((a - b).abs() < 3e-6 * b.abs());
+            }
+        }
+    }
+}
+
+#[test]
+fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
+    let network = residual_network(Activation::Tanh);
+    let samples = Noise::new(&network, 12);
+    for mode in MODES {
+        let model = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
+        let at = point(&model);
+        let grad = model.gradient(&at, &samples.0, mode).unwrap().grad;
+        let mut evaluator = model.evaluator();
+        let mut loss = |params: Vec<f32>| {
+            let point = Point { params, buffers: at.buffers.clone() };
+            evaluator.evaluate(&point, &samples, 12, mode).unwrap().mean_loss()
+        };
+        // along the gradient itself: dL/ds = ‖g‖
+        let norm = grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        let h = 1e-2 / norm;
+        let shifted = |h: f64| {
+            at.params.iter().zip(&grad).map(|(p, g)| (f64::from(*p) + h * f64::from(*g)) as f32).collect()
+        };
+        let slope = (loss(shifted(h)) - loss(shifted(-h))) / (2.0 * h);
+        // third derivative times h²/6 dominates; f32 rounding of the loss adds about 1e-7/1e-2
+        assert!((slope / (norm * norm) - 1.0).abs() < 1e-3, "{mode:?}: {slope} {}", norm * norm);
+    }
+}
+
+#[test]
+fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbours() {
+    let network = residual_network(Activation::Relu);
+    let samples = Noise::new(&network, 95);
+    let model = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
+    let point = point(&model);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let evaluation = model.evaluator().evaluate(&point, &samples, 10, BatchNormMode::Batch).unwrap();
+            (evaluation, model.gradient(&point, &samples.0, BatchNormMode::Batch).unwrap().grad)
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(5));
+    let few =
+        Noise(Batch { inputs: samples.0.inputs[..400].to_vec(), labels: samples.0.labels[..20].to_vec() });
+    let few = model.evaluator().evaluate(&point, &few, 10, BatchNormMode::Batch).unwrap();
+    assert_eq!(few.chunk_loss_sums, one.0.chunk_loss_sums[..2]);
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let network = residual_network(Activation::Relu);
+    let samples = Noise::new(&network, 4);
+    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let point = model.initial(Seed(1));
+    let short = Point { params: vec![0.0; 3], ..point.clone() };
+    let mode = BatchNormMode::Batch;
+    assert!(matches!(model.gradient(&short, &samples.0, mode), Err(CoreError::Length { found: 3, .. })));
+    assert!(matches!(model.gradient(&point, &Batch::default(), mode), Err(CoreError::EmptyBatch)));
+    let mut wrong = samples.0.clone();
+    wrong.labels[2] = 3;
+    assert!(matches!(
+        model.gradient(&point, &wrong, mode),
+        Err(CoreError::Label { sample: 2, label: 3, classes: 3 })
+    ));
+    let wrong = model.evaluator().evaluate(&point, &Noise(wrong), 3, mode);
+    assert!(matches!(wrong, Err(CoreError::Label { sample: 2, .. })));
+}
