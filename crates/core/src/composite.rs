@@ -107,7 +107,7 @@ pub(crate) fn activation<D: Device<f32>, T: Tape<f32, D>>(
     let y = match activation {
         Activation::Relu => x.try_relu(),
         Activation::LeakyRelu => x.try_prelu(Activation::LEAKY_SLOPE),
-        Activation::Gelu => x.try_accurate_gelu(),
+        Activation::Gelu => gelu(x),
         Activation::Silu => {
             let (x, tape) = x.split_tape();
             x.retaped::<T>().try_sigmoid().and_then(|gate| x.put_tape(tape).try_mul(gate))
@@ -118,11 +118,25 @@ pub(crate) fn activation<D: Device<f32>, T: Tape<f32, D>>(
     y.map_err(CoreError::device)
 }
 
+/// x Φ(x). dfdx 0.13.0's `accurate_gelu` has the right value, but the derivative Φ(x) + √2 x φ(x) in place of
+/// Φ(x) + x φ(x); so a term is added whose value is 0 and whose derivative is (1 - √2) x φ(x): (√2 - 1) (φ(x) - φ),
+/// with the second φ a constant.
+fn gelu<D: Device<f32>, T: Tape<f32, D>>(x: Rows<D, T>) -> Result<Rows<D, T>, D::Err> {
+    const NORM: f32 = 0.398_942_3; // 1/√(2π)
+    let (x, tape) = x.split_tape();
+    let density = x.retaped::<T>().try_square()?.try_mul(-0.5)?.try_exp()?.try_mul(NORM)?;
+    let (density, density_tape) = density.split_tape();
+    let constant = density.clone().try_mul(1.0)?;
+    let zero = density.put_tape(density_tape).try_sub(constant)?.try_mul(std::f32::consts::SQRT_2 - 1.0)?;
+    x.put_tape(tape).try_accurate_gelu()?.try_add(zero)
+}
+
 pub(crate) fn add<D: Device<f32>, T: Tape<f32, D>>(
     a: Rows<D, T>,
     b: Rows<D>,
 ) -> Result<Rows<D, T>, CoreError> {
-    a.try_add(b).map_err(CoreError::device)
+    // a may be b, and dfdx's binary operations refuse one tensor twice; times 1 it is another
+    b.retaped::<T>().try_mul(1.0).and_then(|b| a.try_add(b)).map_err(CoreError::device)
 }
 
 pub(crate) fn losses<D: Device<f32>, T: Tape<f32, D>>(

@@ -38,7 +38,8 @@ pub(crate) fn residual_network(activation: Activation) -> Network {
     let net = Net::new();
     let stem = net.input().then("flat", flatten()).then("stem", linear(17));
     let branch = stem.then("bn1", batch_norm()).then("act1", activation).then("fc1", linear(17));
-    let sum = branch.add("sum", stem).then("act2", activation).then("bn2", batch_norm());
+    let sum = branch.add("sum", stem).then("same", flatten());
+    let sum = sum.add("twice", sum).then("act2", activation).then("bn2", batch_norm());
     let graph: Graph = net.finish(sum.then("act3", activation).then("head", linear(3)));
     graph.check(&problem).unwrap()
 }
