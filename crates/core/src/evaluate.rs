@@ -38,16 +38,40 @@ pub trait Samples: Sync {
 /// The loss of a set of samples at one point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Sum of the per-sample losses of each chunk, in f64 and in the samples' order.
-    pub chunk_loss_sums: Vec<f64>,
+    /// What each chunk gave, first chunk first.
+    pub chunks: Vec<ChunkResult>,
     /// Number of samples in all chunks.
     pub samples: usize,
+}
+
+/// The loss of one chunk of samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ChunkResult {
+    /// Sum of the per-sample losses, in f64 and in the samples' order.
+    pub loss_sum: f64,
+    /// How many samples have their largest output at their label.
+    pub correct: usize,
+}
+
+impl ChunkResult {
+    /// Takes one more sample in.
+    pub(crate) fn add(&mut self, outputs: &[f32], label: usize, loss: f64) {
+        self.loss_sum += loss;
+        let own = outputs[label];
+        let beaten = outputs.iter().enumerate().any(|(class, &z)| z > own || (z >= own && class < label));
+        self.correct += usize::from(!beaten && !own.is_nan());
+    }
 }
 
 impl Evaluation {
     /// The mean loss: the chunks' sums, first chunk first, over the number of samples.
     pub fn mean_loss(&self) -> f64 {
-        self.chunk_loss_sums.iter().sum::<f64>() / self.samples as f64
+        self.chunks.iter().map(|chunk| chunk.loss_sum).sum::<f64>() / self.samples as f64
+    }
+
+    /// The share of samples whose largest output is at their label; among equals the first class counts.
+    pub fn accuracy(&self) -> f64 {
+        self.chunks.iter().map(|chunk| chunk.correct).sum::<usize>() as f64 / self.samples as f64
     }
 }
 
@@ -121,7 +145,7 @@ impl<B: Backend> Evaluator for PlainEvaluator<B> {
         let theta = device
             .try_tensor_from_vec(point.params.clone(), (self.network.n_params(),))
             .map_err(CoreError::device)?;
-        let mut chunk_loss_sums = Vec::new();
+        let mut chunks = Vec::new();
         for index in 0..samples.len().div_ceil(chunk) {
             let range = chunk_range(index, chunk, samples.len());
             let rows = range.len();
@@ -131,9 +155,14 @@ impl<B: Backend> Evaluator for PlainEvaluator<B> {
             let inputs = device.try_tensor_from_vec(inputs, (rows, features)).map_err(CoreError::device)?;
             let forward =
                 forward::<B, NoneTape>(&self.backend, &self.network, &theta, &point.buffers, mode, inputs)?;
+            let outputs = forward.outputs.as_vec();
             let losses = self.backend.losses(forward.outputs, &labels, self.loss)?.as_vec();
-            chunk_loss_sums.push(losses.into_iter().map(f64::from).sum());
+            let mut result = ChunkResult::default();
+            for ((outputs, &label), loss) in outputs.chunks_exact(problem.classes).zip(&labels).zip(losses) {
+                result.add(outputs, label, f64::from(loss));
+            }
+            chunks.push(result);
         }
-        Ok(Evaluation { chunk_loss_sums, samples: samples.len() })
+        Ok(Evaluation { chunks, samples: samples.len() })
     }
 }

@@ -23,7 +23,7 @@ pub use dfdx::tensor::Cpu;
 #[cfg(feature = "cuda")]
 pub use dfdx::tensor::Cuda;
 pub use error::CoreError;
-pub use evaluate::{BatchNormMode, Evaluation, Evaluator, Samples};
+pub use evaluate::{BatchNormMode, ChunkResult, Evaluation, Evaluator, Samples};
 pub use fused::Fused;
 pub use model::{Batch, BatchGradient, Model, Point};
 pub use seed::{Seed, Stream};

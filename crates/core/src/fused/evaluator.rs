@@ -10,7 +10,7 @@ use walk_kernels::elementwise::add;
 use walk_kernels::linear::{LinearShape, PackedLinear};
 
 use super::kernel_activation;
-use crate::evaluate::{check_evaluation, check_labels, chunk_range};
+use crate::evaluate::{ChunkResult, check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
 /// Evaluates chunks in parallel, each on one thread: what a chunk yields does not depend on the others.
@@ -83,13 +83,13 @@ impl FusedEvaluator {
         Self { network, loss, plan, workspaces: Mutex::new(vec![]) }
     }
 
-    fn chunk_loss_sum(
+    fn chunk(
         &self,
         workspace: &mut Workspace,
         samples: &dyn Samples,
         range: std::ops::Range<usize>,
         mode: BatchNormMode,
-    ) -> Result<f64, CoreError> {
+    ) -> Result<ChunkResult, CoreError> {
         let rows = range.len();
         workspace.prepare(&self.plan.strides, rows);
         samples.fill(
@@ -102,7 +102,12 @@ impl FusedEvaluator {
         self.plan.run(workspace, rows, mode);
         let stride = self.plan.strides[self.plan.output];
         let outputs = workspace.buffers[self.plan.output].chunks_exact(stride).zip(&workspace.labels);
-        Ok(outputs.map(|(row, &label)| self.loss.value(&row[..classes], label)).sum())
+        let mut result = ChunkResult::default();
+        for (row, &label) in outputs {
+            let row = &row[..classes];
+            result.add(row, label, self.loss.value(row, label));
+        }
+        Ok(result)
     }
 }
 
@@ -117,18 +122,18 @@ impl Evaluator for FusedEvaluator {
         check_evaluation(&self.network, point, samples, chunk)?;
         self.plan.pack(point);
         let this = &*self;
-        let chunk_loss_sums: Result<Vec<f64>, CoreError> = (0..samples.len().div_ceil(chunk))
+        let chunks: Result<Vec<ChunkResult>, CoreError> = (0..samples.len().div_ceil(chunk))
             .into_par_iter()
             .map(|index| {
                 let pool = || this.workspaces.lock().expect("no holder of this lock panics");
                 let mut workspace = pool().pop().unwrap_or_default();
                 let range = chunk_range(index, chunk, samples.len());
-                let sum = this.chunk_loss_sum(&mut workspace, samples, range, mode);
+                let result = this.chunk(&mut workspace, samples, range, mode);
                 pool().push(workspace);
-                sum
+                result
             })
             .collect();
-        Ok(Evaluation { chunk_loss_sums: chunk_loss_sums?, samples: samples.len() })
+        Ok(Evaluation { chunks: chunks?, samples: samples.len() })
     }
 }
 

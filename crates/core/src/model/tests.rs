@@ -38,9 +38,10 @@ fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
             assert_eq!(mode == BatchNormMode::Running, from_a == point.buffers);
             let a = fused.evaluator().evaluate(&point, &samples, 10, mode).unwrap();
             let b = composite.evaluator().evaluate(&point, &samples, 10, mode).unwrap();
-            assert_eq!((a.chunk_loss_sums.len(), a.samples), (3, 23));
-            for (a, b) in a.chunk_loss_sums.iter().zip(&b.chunk_loss_sums) {
-                assert!((a - b).abs() < 3e-6 * b.abs());
+            assert_eq!((a.chunks.len(), a.samples), (3, 23));
+            for (a, b) in a.chunks.iter().zip(&b.chunks) {
+                assert!((a.loss_sum - b.loss_sum).abs() < 3e-6 * b.loss_sum);
+                assert_eq!(a.correct, b.correct);
             }
         }
     }
@@ -90,7 +91,7 @@ fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbours()
     let few =
         Noise(Batch { inputs: samples.0.inputs[..400].to_vec(), labels: samples.0.labels[..20].to_vec() });
     let few = model.evaluator().evaluate(&point, &few, 10, BatchNormMode::Batch).unwrap();
-    assert_eq!(few.chunk_loss_sums, one.0.chunk_loss_sums[..2]);
+    assert_eq!(few.chunks, one.0.chunks[..2]);
 }
 
 #[test]

@@ -1,1 +1,5 @@
 //! The probes of the loss surface.
+
+mod interpolation;
+
+pub use interpolation::{Interpolation, InterpolationConfig, Segment};

@@ -1,0 +1,153 @@
+//! The loss on the line between two consecutive updates (paper, Section 2).
+
+use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, interpolate};
+
+/// How a segment is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterpolationConfig {
+    /// Number of values of α, evenly spaced from 0 to 1, ends included; at least 3. The paper's figures have 11.
+    pub points: usize,
+    /// Samples per evaluation chunk.
+    pub chunk: usize,
+    /// Statistics of batch norm.
+    pub batch_norm: BatchNormMode,
+}
+
+/// The losses L(α) at θ_α = (1 - α) θ_t + α θ_{t+1}.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    alphas: Vec<f64>,
+    losses: Vec<f64>,
+}
+
+impl Segment {
+    /// A segment from its losses at evenly spaced α, `None` if there are fewer than 3.
+    pub fn new(losses: Vec<f64>) -> Option<Self> {
+        let last = losses.len().checked_sub(1).filter(|&last| last >= 2)?;
+        Some(Self { alphas: (0..=last).map(|i| i as f64 / last as f64).collect(), losses })
+    }
+
+    /// The values of α, from 0 to 1.
+    pub fn alphas(&self) -> &[f64] {
+        &self.alphas
+    }
+
+    /// The mean loss at each α.
+    pub fn losses(&self) -> &[f64] {
+        &self.losses
+    }
+
+    /// L(θ_t).
+    pub fn start_loss(&self) -> f64 {
+        self.losses[0]
+    }
+
+    /// L(θ_{t+1}).
+    pub fn end_loss(&self) -> f64 {
+        self.losses[self.losses.len() - 1]
+    }
+
+    /// max over interior α of L, less max(L_t, L_{t+1}): above 0 if there is a barrier. Unit: loss.
+    pub fn barrier_height(&self) -> f64 {
+        let interior = &self.losses[1..self.losses.len() - 1];
+        let top = interior.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        top - self.start_loss().max(self.end_loss())
+    }
+
+    /// Whether some interior point lies above both ends: the paper's "a barrier is crossed".
+    pub fn has_barrier(&self) -> bool {
+        self.barrier_height() > 0.0
+    }
+
+    /// (L_t + L_{t+1}) / 2 - L_min: how deep the valley lies below the mean of its ends. The paper's Figure 4 calls
+    /// this the height. Unit: loss.
+    pub fn valley_depth(&self) -> f64 {
+        0.5 * (self.start_loss() + self.end_loss()) - self.min_loss()
+    }
+
+    /// The α of the smallest loss, the first if there are several.
+    pub fn min_alpha(&self) -> f64 {
+        self.alphas[self.min_index()]
+    }
+
+    /// The smallest loss: the valley floor.
+    pub fn min_loss(&self) -> f64 {
+        self.losses[self.min_index()]
+    }
+
+    fn min_index(&self) -> usize {
+        let better = |best: usize, i: usize| if self.losses[i] < self.losses[best] { i } else { best };
+        (1..self.losses.len()).fold(0, better)
+    }
+
+    /// Whether every loss is a finite number.
+    pub fn is_finite(&self) -> bool {
+        self.losses.iter().all(|loss| loss.is_finite())
+    }
+}
+
+/// Measures segment after segment and evaluates a point that two of them share only once.
+pub struct Interpolation {
+    config: InterpolationConfig,
+    evaluator: Box<dyn Evaluator>,
+    /// Scratch for θ_α.
+    between: Point,
+    /// The update after which the last segment ended, and the loss there.
+    last_end: Option<(u64, f64)>,
+}
+
+impl Interpolation {
+    /// A probe that evaluates with `evaluator`.
+    pub fn new(config: InterpolationConfig, evaluator: Box<dyn Evaluator>) -> Self {
+        let between = Point { params: vec![], buffers: vec![] };
+        Self { config, evaluator, between, last_end: None }
+    }
+
+    /// The losses on `samples` between `from`, where `step` updates have been made, and `to`, one update later.
+    ///
+    /// At α = 0 and 1 the points are `from` and `to` themselves, so their losses equal a direct evaluation bit for
+    /// bit. Batch-norm buffers, which only [`BatchNormMode::Running`] reads, are interpolated as the parameters are.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network or the device fails.
+    ///
+    /// # Panics
+    /// If the configuration has fewer than 3 points.
+    pub fn measure(
+        &mut self,
+        step: u64,
+        from: &Point,
+        to: &Point,
+        samples: &dyn Samples,
+    ) -> Result<Segment, CoreError> {
+        let InterpolationConfig { points, chunk, batch_norm } = self.config;
+        let mut losses = Vec::with_capacity(points);
+        for index in 0..points {
+            let loss = match (index, self.last_end) {
+                (0, Some((end, loss))) if end == step => loss,
+                (0, _) => self.evaluator.evaluate(from, samples, chunk, batch_norm)?.mean_loss(),
+                (i, _) if i == points - 1 => {
+                    self.evaluator.evaluate(to, samples, chunk, batch_norm)?.mean_loss()
+                }
+                (i, _) => {
+                    let alpha = i as f64 / (points - 1) as f64;
+                    blend(&from.params, &to.params, alpha, &mut self.between.params);
+                    blend(&from.buffers, &to.buffers, alpha, &mut self.between.buffers);
+                    self.evaluator.evaluate(&self.between, samples, chunk, batch_norm)?.mean_loss()
+                }
+            };
+            losses.push(loss);
+        }
+        let segment = Segment::new(losses).expect("the configuration has at least 3 points");
+        self.last_end = Some((step + 1, segment.end_loss()));
+        Ok(segment)
+    }
+}
+
+fn blend(from: &[f32], to: &[f32], alpha: f64, out: &mut Vec<f32>) {
+    out.resize(from.len(), 0.0);
+    interpolate(from, to, alpha, out);
+}
+
+#[cfg(test)]
+mod tests;
