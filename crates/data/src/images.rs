@@ -1,0 +1,43 @@
+//! A set of labelled images in memory, as bytes.
+
+use sha2::{Digest, Sha256};
+
+/// Labelled images: `[n, channels, height, width]` bytes from 0 to `max`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// All pixels, image after image.
+    pub pixels: Vec<u8>,
+    /// The class of each image, below `classes`.
+    pub labels: Vec<u8>,
+    /// Shape of one image: `[channels, height, width]`.
+    pub shape: [usize; 3],
+    /// Number of classes.
+    pub classes: usize,
+    /// The byte that stands for full intensity: 255, or 16 for the digits.
+    pub max: u8,
+}
+
+impl Images {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Number of bytes of one image.
+    pub fn image_len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// SHA-256 over pixels, then labels, in hexadecimal: what a run's record identifies its data by.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&self.pixels);
+        hash.update(&self.labels);
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
