@@ -14,6 +14,7 @@ mod init;
 mod model;
 pub mod probes;
 mod seed;
+mod step;
 #[cfg(test)]
 mod test_support;
 
@@ -27,5 +28,6 @@ pub use evaluate::{BatchNormMode, ChunkResult, Evaluation, Evaluator, Samples};
 pub use fused::Fused;
 pub use model::{Batch, BatchGradient, Model, Point};
 pub use seed::{Seed, Stream};
-pub use walk_kernels::elementwise::{dot, interpolate};
+pub use step::Step;
+pub use walk_kernels::elementwise::{SgdStep, dot, interpolate, sgd_step};
 pub use walk_kernels::loss::Loss;

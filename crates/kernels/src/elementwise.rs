@@ -23,6 +23,37 @@ fn interpolate_task(a: &[f32], b: &[f32], alpha: f64, out: &mut [f32]) {
     }
 }
 
+/// The constants of one step of SGD.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdStep {
+    /// η
+    pub lr: f32,
+    /// m
+    pub momentum: f32,
+    /// λ
+    pub weight_decay: f32,
+}
+
+/// v ← m v + g + λ θ, out = θ - η v, as PyTorch's SGD.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn sgd_step(step: SgdStep, params: &[f32], grad: &[f32], velocity: &mut [f32], out: &mut [f32]) {
+    let n = params.len();
+    assert!(grad.len() == n && velocity.len() == n && out.len() == n);
+    let tasks = out.par_chunks_mut(TASK).zip(velocity.par_chunks_mut(TASK));
+    let tasks = tasks.zip(params.par_chunks(TASK)).zip(grad.par_chunks(TASK));
+    tasks.for_each(|(((out, velocity), params), grad)| sgd_task(step, params, grad, velocity, out));
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn sgd_task(step: SgdStep, params: &[f32], grad: &[f32], velocity: &mut [f32], out: &mut [f32]) {
+    for (((out, v), &param), &grad) in out.iter_mut().zip(velocity).zip(params).zip(grad) {
+        *v = step.momentum * *v + (grad + step.weight_decay * param);
+        *out = param - step.lr * *v;
+    }
+}
+
 /// a·b in f64.
 ///
 /// # Panics
@@ -104,6 +135,14 @@ mod tests {
         interpolate(&a, &b, 0.3, &mut out);
         let expected = (0.7 * f64::from(a[70_000]) + 0.3 * f64::from(b[70_000])) as f32;
         assert!((out[70_000] - expected).abs() <= f32::EPSILON * expected.abs());
+    }
+
+    #[test]
+    fn sgd_follows_pytorchs_formula() {
+        let step = SgdStep { lr: 0.5, momentum: 0.5, weight_decay: 0.25 };
+        let (mut velocity, mut out) = ([4.0], [0.0]);
+        sgd_step(step, &[8.0], &[1.0], &mut velocity, &mut out);
+        assert_eq!((velocity, out), ([5.0], [5.5]));
     }
 
     #[test]

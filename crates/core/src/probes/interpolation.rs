@@ -1,6 +1,6 @@
 //! The loss on the line between two consecutive updates (paper, Section 2).
 
-use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, interpolate};
+use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Step, interpolate};
 
 /// How a segment is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub struct Interpolation {
     /// Scratch for θ_α.
     between: Point,
     /// The update after which the last segment ended, and the loss there.
-    last_end: Option<(u64, f64)>,
+    last_end: Option<(Step, f64)>,
 }
 
 impl Interpolation {
@@ -115,7 +115,7 @@ impl Interpolation {
     /// If the configuration has fewer than 3 points.
     pub fn measure(
         &mut self,
-        step: u64,
+        step: Step,
         from: &Point,
         to: &Point,
         samples: &dyn Samples,
@@ -139,7 +139,7 @@ impl Interpolation {
             losses.push(loss);
         }
         let segment = Segment::new(losses).expect("the configuration has at least 3 points");
-        self.last_end = Some((step + 1, segment.end_loss()));
+        self.last_end = Some((step.next(), segment.end_loss()));
         Ok(segment)
     }
 }

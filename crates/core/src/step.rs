@@ -1,0 +1,16 @@
+//! Counting updates.
+
+use serde::{Deserialize, Serialize};
+
+/// A number of updates made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Step(pub u64);
+
+impl Step {
+    /// One update more.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}

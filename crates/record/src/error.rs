@@ -1,0 +1,22 @@
+//! What can go wrong with a run folder.
+
+use std::path::PathBuf;
+
+/// Why a run folder cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum RecordError {
+    #[error("{}: exists already, and nothing is overwritten; name another folder with --out or remove it", .path.display())]
+    Exists { path: PathBuf },
+    #[error("{}: cannot be {action}: {source}", .path.display())]
+    Io { path: PathBuf, action: &'static str, source: std::io::Error },
+    #[error("{}:{line}: not a record: {message}", .path.display())]
+    Line { path: PathBuf, line: usize, message: String },
+    #[error("{}: not a run's description: {message}", .path.display())]
+    Info { path: PathBuf, message: String },
+    #[error("{}: not a run folder: it has no {missing}", .path.display())]
+    NotARun { path: PathBuf, missing: &'static str },
+    #[error("a record cannot be written: {message}")]
+    Unwritable { message: String },
+}

@@ -1,0 +1,115 @@
+//! `run.json`: what was run, on what, and how it ended.
+
+use serde::{Deserialize, Serialize};
+
+/// A run's description.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Version of the folder's format.
+    pub format: u32,
+    /// The experiment's name.
+    pub name: String,
+    /// How the run stands.
+    pub status: Status,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Version of sgdwalk.
+    pub version: String,
+    /// The experiment's seed.
+    pub seed: u64,
+    /// Where the network ran.
+    pub device: String,
+    /// Threads used; they change no number.
+    pub threads: usize,
+    /// When it started, in seconds since 1970.
+    pub started_unix_s: u64,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_s: Option<f64>,
+    /// How much of that the probes took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes_s: Option<f64>,
+    /// The architecture's plugin.
+    pub plugin: PluginRecord,
+    /// The network it described.
+    pub network: NetworkInfo,
+    /// The data.
+    pub data: DataInfo,
+    /// The machine.
+    pub machine: MachineInfo,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Under way, or killed.
+    Running,
+    /// Done.
+    Finished,
+    /// Ended by an error.
+    Failed,
+}
+
+/// The plugin a run used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginRecord {
+    /// The name it gives itself.
+    pub name: String,
+    /// The library.
+    pub library: String,
+    /// SHA-256 of the library.
+    pub sha256: String,
+}
+
+/// The network a run trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkInfo {
+    /// P
+    pub n_params: usize,
+    /// Multiply-adds of a forward pass on one sample.
+    pub multiply_adds: usize,
+    /// Shape of an input.
+    pub input: Vec<usize>,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// The data a run used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataInfo {
+    /// The set's name.
+    pub set: String,
+    /// SHA-256 of all its pixels and labels.
+    pub sha256: String,
+    /// Training samples.
+    pub train: usize,
+    /// Validation samples.
+    pub valid: usize,
+}
+
+/// The machine a run was made on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MachineInfo {
+    /// Operating system and architecture.
+    pub platform: String,
+    /// Processor, where the system tells.
+    pub processor: String,
+    /// Cores that the program may use.
+    pub cores: usize,
+}
+
+impl MachineInfo {
+    /// This machine.
+    pub fn here() -> Self {
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
+        let model = model.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim().to_owned());
+        Self {
+            platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+            processor: model.unwrap_or_else(|| "unknown".into()),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}

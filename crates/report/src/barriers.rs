@@ -1,0 +1,53 @@
+//! Table 1 of the paper: barriers crossed, architectures by epochs.
+
+use std::collections::BTreeSet;
+
+use tabled::builder::Builder;
+use tabled::settings::{Alignment, Style, object::Columns, object::Object, object::Rows};
+
+use crate::Summary;
+
+/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured.
+///
+/// `None` if no run has a segment.
+pub fn barrier_table(runs: &[Summary]) -> Option<String> {
+    let epochs: BTreeSet<u32> = runs.iter().flat_map(|run| run.epochs.keys().copied()).collect();
+    if epochs.is_empty() {
+        return None;
+    }
+    let mut builder = Builder::default();
+    let header = epochs.iter().map(|epoch| format!("epoch {epoch}"));
+    builder.push_record(std::iter::once("barriers / updates".to_owned()).chain(header));
+    for run in runs {
+        let cell = |epoch| match run.epochs.get(epoch) {
+            Some(segments) => format!("{} / {}", segments.barriers, segments.measured),
+            None => "-".into(),
+        };
+        builder.push_record(std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)));
+    }
+    let mut table = builder.build();
+    table.with(Style::rounded());
+    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
+    Some(table.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::tests::row;
+
+    #[test]
+    fn shows_every_epoch_and_a_dash_where_nothing_was_measured() {
+        let a = Summary::new("mlp", &[row(1, false, -0.5), row(1, true, 0.25)]);
+        let b = Summary::new("vgg11", &[row(10, false, -0.5)]);
+        let expected = "\
+╭────────────────────┬─────────┬──────────╮
+│ barriers / updates │ epoch 1 │ epoch 10 │
+├────────────────────┼─────────┼──────────┤
+│ mlp                │   1 / 2 │        - │
+│ vgg11              │       - │    0 / 1 │
+╰────────────────────┴─────────┴──────────╯";
+        assert_eq!(barrier_table(&[a, b]).unwrap(), expected);
+        assert_eq!(barrier_table(&[Summary::new("mlp", &[])]), None);
+    }
+}
