@@ -1,0 +1,18 @@
+//! Trains a network and lets probes look at every update.
+//!
+//! [`train`] draws a batch, gets loss and gradient from the model, moves θ, and hands each due probe the points
+//! before and after. Rows go to a [`Sink`]; nothing flows back.
+
+mod error;
+mod optim;
+mod order;
+mod probe;
+mod samples;
+mod schedule;
+mod trainer;
+
+pub use error::TrainError;
+pub use optim::{Accumulate, Method, OptimConfig};
+pub use probe::{InterpolationSection, Probe, ProbeConfig};
+pub use schedule::Schedule;
+pub use trainer::{Outcome, Position, Sink, TrainConfig, Update, train};

@@ -1,0 +1,136 @@
+//! The `[optim]` section: how θ moves.
+
+use serde::{Deserialize, Serialize};
+use walk_core::SgdStep;
+
+use crate::TrainError;
+
+/// Optimizer and its constants; the learning rate is constant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimConfig {
+    /// How the gradient of an update is made.
+    #[serde(default)]
+    pub method: Method,
+    /// η
+    pub lr: f64,
+    /// B: samples per update of SGD, per accumulated chunk of GD.
+    #[serde(default = "paper_batch_size")]
+    pub batch_size: usize,
+    /// m, 0 for plain SGD.
+    #[serde(default)]
+    pub momentum: f64,
+    /// λ, on every parameter. The paper's runs used 1e-4.
+    #[serde(default = "paper_weight_decay")]
+    pub weight_decay: f64,
+    /// How GD joins its chunks' gradients.
+    #[serde(default)]
+    pub accumulate: Accumulate,
+}
+
+/// How the gradient of an update is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// From one mini-batch; an epoch visits every sample once, in an order drawn anew.
+    #[default]
+    Sgd,
+    /// From all samples, in chunks of `batch_size` with batch norm per chunk; an epoch is one update.
+    Gd,
+}
+
+/// How GD joins its chunks' gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accumulate {
+    /// Their mean, weighted by their samples: the gradient of the mean loss.
+    #[default]
+    Mean,
+    /// Their sum, as in the authors' code: with 9 chunks a rate of 0.1 acts as 0.9.
+    Sum,
+}
+
+const fn paper_batch_size() -> usize {
+    100
+}
+
+const fn paper_weight_decay() -> f64 {
+    1e-4
+}
+
+impl OptimConfig {
+    /// Checks every value against the number of training samples.
+    ///
+    /// # Errors
+    /// [`TrainError::Value`] for the first that cannot be used.
+    pub fn check(&self, samples: usize) -> Result<(), TrainError> {
+        let error = |key, found: &dyn ToString, expected: &str| {
+            Err(TrainError::value(key, found.to_string(), expected))
+        };
+        if !(self.lr.is_finite() && self.lr > 0.0) {
+            return error("optim.lr", &self.lr, "a finite number above 0");
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return error("optim.momentum", &self.momentum, "a number from 0 to below 1");
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return error("optim.weight_decay", &self.weight_decay, "a finite number of at least 0");
+        }
+        if !(1..=samples).contains(&self.batch_size) {
+            let expected = format!("1 to {samples}, the number of training samples");
+            return error("optim.batch_size", &self.batch_size, &expected);
+        }
+        Ok(())
+    }
+
+    /// Updates per epoch; the last batch may be short.
+    pub fn updates_per_epoch(&self, samples: usize) -> usize {
+        match self.method {
+            Method::Sgd => samples.div_ceil(self.batch_size),
+            Method::Gd => 1,
+        }
+    }
+
+    pub(crate) fn step(&self) -> SgdStep {
+        SgdStep { lr: self.lr as f32, momentum: self.momentum as f32, weight_decay: self.weight_decay as f32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn config() -> OptimConfig {
+        OptimConfig {
+            method: Method::Sgd,
+            lr: 0.1,
+            batch_size: 100,
+            momentum: 0.0,
+            weight_decay: 1e-4,
+            accumulate: Accumulate::Mean,
+        }
+    }
+
+    #[test]
+    fn refuses_values_that_cannot_be_used() {
+        let message = |change: fn(&mut OptimConfig)| {
+            let mut config = config();
+            change(&mut config);
+            config.check(1000).unwrap_err().to_string()
+        };
+        assert_eq!(message(|c| c.lr = f64::INFINITY), "`optim.lr` = inf, expected a finite number above 0");
+        assert_eq!(message(|c| c.lr = f64::NAN), "`optim.lr` = NaN, expected a finite number above 0");
+        assert!(message(|c| c.momentum = 1.0).starts_with("`optim.momentum` = 1,"));
+        assert!(message(|c| c.weight_decay = -0.1).starts_with("`optim.weight_decay` = -0.1,"));
+        assert!(
+            message(|c| c.batch_size = 1001).contains("expected 1 to 1000, the number of training samples")
+        );
+        config().check(1000).unwrap();
+    }
+
+    #[test]
+    fn a_short_last_batch_is_an_update() {
+        assert_eq!(config().updates_per_epoch(1001), 11);
+        assert_eq!(OptimConfig { method: Method::Gd, ..config() }.updates_per_epoch(1001), 1);
+    }
+}

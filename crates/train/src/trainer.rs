@@ -1,0 +1,203 @@
+//! The training loop.
+
+use std::time::{Duration, Instant};
+
+use walk_core::{Backend, Batch, BatchNormMode, CoreError, Model, Point, Seed, Step, dot, sgd_step};
+use walk_data::{Split, Subset};
+use walk_record::{EpochRow, RecordError, Row, TrainRow};
+
+use crate::order::epoch_order;
+use crate::samples::{Part, fill_batch};
+use crate::{Accumulate, Method, OptimConfig, Probe, TrainError};
+
+/// Samples per chunk where the validation loss is evaluated: batch norm uses running statistics there.
+const VALIDATION_CHUNK: usize = 100;
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: Step,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "epoch {}, iteration {} (step {})", self.epoch, self.iteration, self.step.0)
+    }
+}
+
+/// One update, as probes see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<'a> {
+    /// Which one.
+    pub at: Position,
+    /// Updates made before it.
+    pub start: Step,
+    /// θ_t and the buffers before.
+    pub before: &'a Point,
+    /// θ_{t+1} and the buffers after.
+    pub after: &'a Point,
+}
+
+/// How long and how to train.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainConfig {
+    /// Passes over the training samples.
+    pub epochs: u32,
+    /// The experiment's seed.
+    pub seed: Seed,
+    /// How θ moves.
+    pub optim: OptimConfig,
+}
+
+/// Where rows go.
+pub trait Sink {
+    /// Takes a row.
+    ///
+    /// # Errors
+    /// [`RecordError`] if it cannot be kept.
+    fn row(&mut self, row: &Row) -> Result<(), RecordError>;
+
+    /// Hears that `samples` more samples have been worked on, in training or by a probe, up to `at`.
+    fn progress(&mut self, at: Position, samples: usize);
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The last point.
+    pub point: Point,
+    /// Time spent in probes.
+    pub probes: Duration,
+}
+
+/// Trains from θ_0, shows every update to the probes that are due, and sends rows to `sink`.
+///
+/// # Errors
+/// [`TrainError::NotFinite`] as soon as a loss or a gradient is not finite; [`TrainError::Core`] and
+/// [`TrainError::Record`] if a device or the disk fails. Rows sent before stay as they are.
+pub fn train<B: Backend>(
+    model: &Model<B>,
+    split: &Split,
+    config: &TrainConfig,
+    probes: &mut [Box<dyn Probe + '_>],
+    sink: &mut dyn Sink,
+) -> Result<Outcome, TrainError> {
+    let optim = &config.optim;
+    let updates = optim.updates_per_epoch(split.train.len());
+    let mut before = model.initial(config.seed);
+    let mut after = before.clone();
+    let mut velocity = vec![0.0; before.params.len()];
+    let mut gradients = Gradients::new(model, &split.train, optim);
+    let mut evaluator = model.evaluator();
+    let mut probe_time = Duration::ZERO;
+    let mut step = Step(0);
+    for epoch in 1..=config.epochs {
+        let order = epoch_order(config.seed, epoch, split.train.len());
+        let mut loss_sum = 0.0;
+        for iteration in 1..=updates as u32 {
+            let at = Position { epoch, iteration, step: step.next() };
+            after.buffers.copy_from_slice(&before.buffers);
+            let (loss, seen) = gradients.next(&before, &mut after.buffers, &order, iteration)?;
+            TrainError::check_finite("the batch's loss", loss, at)?;
+            let grad_norm = dot(&gradients.grad, &gradients.grad).sqrt();
+            TrainError::check_finite("the gradient's norm", grad_norm, at)?;
+            sgd_step(optim.step(), &before.params, &gradients.grad, &mut velocity, &mut after.params);
+            let (iteration, lr) = (at.iteration, optim.lr);
+            sink.row(&Row::Train(TrainRow { epoch, iteration, step: at.step.0, loss, grad_norm, lr }))?;
+            sink.progress(at, seen);
+            for probe in probes.iter_mut().filter(|probe| probe.is_due(at)) {
+                let started = Instant::now();
+                let row = probe.measure(&Update { at, start: step, before: &before, after: &after })?;
+                probe_time += started.elapsed();
+                sink.row(&row)?;
+                sink.progress(at, probe.cost());
+            }
+            loss_sum += loss;
+            step = at.step;
+            std::mem::swap(&mut before, &mut after);
+        }
+        let valid =
+            evaluator.evaluate(&before, &Part(&split.valid), VALIDATION_CHUNK, BatchNormMode::Running)?;
+        sink.row(&Row::Epoch(EpochRow {
+            epoch,
+            iteration: updates as u32,
+            step: step.0,
+            train_loss: loss_sum / updates as f64,
+            valid_loss: valid.mean_loss(),
+            valid_accuracy: valid.accuracy(),
+        }))?;
+    }
+    Ok(Outcome { point: before, probes: probe_time })
+}
+
+/// The gradient of each update, by mini-batch or accumulated over all samples.
+struct Gradients<'a, B> {
+    model: &'a Model<B>,
+    train: &'a Subset,
+    optim: &'a OptimConfig,
+    batch: Batch,
+    grad: Vec<f32>,
+}
+
+impl<'a, B: Backend> Gradients<'a, B> {
+    fn new(model: &'a Model<B>, train: &'a Subset, optim: &'a OptimConfig) -> Self {
+        Self { model, train, optim, batch: Batch::default(), grad: vec![] }
+    }
+
+    /// Computes the gradient at `point` and moves the buffers; returns the mean loss and the samples seen.
+    fn next(
+        &mut self,
+        point: &Point,
+        buffers: &mut [f32],
+        order: &[usize],
+        iteration: u32,
+    ) -> Result<(f64, usize), CoreError> {
+        let (size, n) = (self.optim.batch_size, order.len());
+        match self.optim.method {
+            Method::Sgd => {
+                let start = (iteration as usize - 1) * size;
+                let indices = &order[start..n.min(start + size)];
+                let (loss, grad) = self.one(point, buffers, indices.iter().copied())?;
+                self.grad = grad;
+                Ok((loss, indices.len()))
+            }
+            Method::Gd => {
+                self.grad.clear();
+                self.grad.resize(point.params.len(), 0.0);
+                let mut loss_sum = 0.0;
+                for start in (0..n).step_by(size) {
+                    let range = start..n.min(start + size);
+                    let rows = range.len();
+                    let (loss, grad) = self.one(point, buffers, range)?;
+                    loss_sum += loss * rows as f64;
+                    let weight = match self.optim.accumulate {
+                        Accumulate::Mean => rows as f32 / n as f32,
+                        Accumulate::Sum => 1.0,
+                    };
+                    self.grad.iter_mut().zip(&grad).for_each(|(sum, g)| *sum += weight * g);
+                }
+                Ok((loss_sum / n as f64, n))
+            }
+        }
+    }
+
+    fn one(
+        &mut self,
+        point: &Point,
+        buffers: &mut [f32],
+        indices: impl ExactSizeIterator<Item = usize>,
+    ) -> Result<(f64, Vec<f32>), CoreError> {
+        fill_batch(self.train, indices, &mut self.batch);
+        let gradient = self.model.gradient(point, &self.batch, BatchNormMode::Batch)?;
+        self.model.update_buffers(buffers, &gradient);
+        Ok((gradient.mean_loss(), gradient.grad))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use walk_arch::{Activation, Net, Problem, batch_norm, flatten, linear};
+use walk_core::{Fused, Loss};
+use walk_data::{DataConfig, DataSet};
+
+use super::*;
+use crate::{InterpolationSection, ProbeConfig, Schedule};
+
+#[derive(Default)]
+struct Rows(Vec<Row>);
+
+impl Sink for Rows {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.0.push(row.clone());
+        Ok(())
+    }
+    fn progress(&mut self, _: Position, _: usize) {}
+}
+
+fn split() -> Split {
+    DataConfig { set: DataSet::Digits, dir: None, train: Some(300), valid: Some(100) }.load().unwrap()
+}
+
+fn model(norm: bool) -> Model<Fused> {
+    let problem = Problem { input: vec![1, 8, 8], classes: 10 };
+    let net = Net::new();
+    let mut layers = net.sequential("");
+    layers.push(flatten()).push(linear(20));
+    if norm {
+        layers.push(batch_norm());
+    }
+    layers.push(Activation::Relu).push(linear(10));
+    let network = net.finish(layers.output()).check(&problem).unwrap();
+    Model::new(Fused::default(), network, Loss::CrossEntropy)
+}
+
+fn config(method: Method, batch_size: usize, epochs: u32) -> TrainConfig {
+    let optim = OptimConfig {
+        method,
+        lr: 0.1,
+        batch_size,
+        momentum: 0.0,
+        weight_decay: 0.0,
+        accumulate: Accumulate::Mean,
+    };
+    TrainConfig { epochs, seed: Seed(4), optim }
+}
+
+fn run(
+    model: &Model<Fused>,
+    config: &TrainConfig,
+    probes: &ProbeConfig,
+) -> (Vec<Row>, Result<Outcome, TrainError>) {
+    let split = split();
+    let mut rows = Rows::default();
+    let mut probes = probes.probes(model, &split.train);
+    let outcome = train(model, &split, config, &mut probes, &mut rows);
+    (rows.0, outcome)
+}
+
+#[test]
+fn learns_the_digits_and_counts_its_updates() {
+    let (rows, _) = run(&model(true), &config(Method::Sgd, 70, 20), &ProbeConfig::default());
+    let epochs: Vec<&EpochRow> =
+        rows.iter().filter_map(|row| if let Row::Epoch(row) = row { Some(row) } else { None }).collect();
+    assert_eq!((epochs.len(), epochs[19].iteration, epochs[19].step), (20, 5, 100)); // 4 x 70 + 20
+    assert!(epochs[19].train_loss < 0.5 * epochs[0].train_loss);
+    assert!(epochs[19].valid_accuracy > 0.8, "{}", epochs[19].valid_accuracy);
+}
+
+#[test]
+fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
+    let train = |size, accumulate| {
+        let mut config = config(Method::Gd, size, 3);
+        config.optim.accumulate = accumulate;
+        run(&model(false), &config, &ProbeConfig::default()).1.unwrap().point.params
+    };
+    let (whole, chunks) = (train(300, Accumulate::Mean), train(70, Accumulate::Mean));
+    let error: f32 = whole.iter().zip(&chunks).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(error < 1e-6, "{error}"); // another order of the same f32 sums
+    // three equal chunks: their sum is three times their mean
+    let mut tripled = config(Method::Gd, 100, 3);
+    tripled.optim.lr *= 3.0;
+    let tripled = run(&model(false), &tripled, &ProbeConfig::default()).1.unwrap().point.params;
+    let sum = train(100, Accumulate::Sum);
+    assert!(tripled.iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn a_probe_sees_its_updates_and_changes_nothing() {
+    let when = Schedule { epochs: Some(vec![2]), iterations: Some([2, 3]) };
+    let section = InterpolationSection { when, points: 5, chunk: 100, batch_norm: BatchNormMode::Batch };
+    let probes = ProbeConfig { interpolation: Some(section) };
+    let config = config(Method::Sgd, 100, 2);
+    let (with, _) = run(&model(true), &config, &probes);
+    let (without, _) = run(&model(true), &config, &ProbeConfig::default());
+    let segments: Vec<_> = with
+        .iter()
+        .filter_map(|row| if let Row::Interpolation(row) = row { Some(row) } else { None })
+        .collect();
+    assert_eq!(
+        segments.iter().map(|s| (s.epoch, s.iteration, s.step)).collect::<Vec<_>>(),
+        [(2, 2, 5), (2, 3, 6)]
+    );
+    assert_eq!(segments[0].losses[4].to_bits(), segments[1].losses[0].to_bits());
+    assert_eq!((segments[0].samples, segments[0].alphas.len()), (300, 5));
+    let rest: Vec<&Row> = with.iter().filter(|row| !matches!(row, Row::Interpolation(_))).collect();
+    assert_eq!(rest, without.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
+    let mut config = config(Method::Sgd, 100, 50);
+    config.optim.lr = 1e30;
+    let (rows, outcome) = run(&model(false), &config, &ProbeConfig::default());
+    let TrainError::NotFinite { at, .. } = outcome.unwrap_err() else { panic!("another error") };
+    assert_eq!(rows.len() as u64, at.step.0 - 1);
+    assert!(at.step.0 >= 2 && at.epoch == 1);
+}
