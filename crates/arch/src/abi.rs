@@ -113,7 +113,7 @@ unsafe extern "C" fn describe<P: Plugin>(out: *mut Buffer) -> i32 {
     // SAFETY: the caller keeps point 3
     unsafe {
         guard(out, || {
-            let (name, about) = (P::NAME.into(), P::ABOUT.into());
+            let (name, about) = (P::NAME.into(), P::ABOUT.trim().into());
             to_json(&PluginInfo { name, about, options: P::Options::specs() })
         })
     }

@@ -9,10 +9,12 @@ mod order;
 mod probe;
 mod samples;
 mod schedule;
+mod throughput;
 mod trainer;
 
 pub use error::TrainError;
 pub use optim::{Accumulate, Method, OptimConfig};
 pub use probe::{InterpolationSection, Probe, ProbeConfig};
 pub use schedule::Schedule;
+pub use throughput::{Throughput, ThroughputConfig, throughput};
 pub use trainer::{Outcome, Position, Sink, TrainConfig, Update, train};

@@ -1,0 +1,62 @@
+//! `runner bench EXPERIMENT.toml`.
+#![expect(clippy::print_stdout, reason = "a command's output")]
+
+use anyhow::{Context, anyhow};
+use serde::Serialize;
+use walk_core::{Fused, Model};
+use walk_train::{ThroughputConfig, throughput};
+
+use crate::cli::BenchArguments;
+use crate::experiment::DeviceName;
+use crate::failure::Failure;
+use crate::prepare::{Prepared, prepare, start_threads};
+use crate::source::Source;
+
+/// The result, under the keys of shared/peers/torch_walk.py.
+#[derive(Debug, Serialize)]
+struct BenchResult {
+    arch: String,
+    threads: usize,
+    images: usize,
+    eval_images_per_s: f64,
+    train_images_per_s: f64,
+    segment_s: f64,
+}
+
+/// Times an experiment's network on its data.
+pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
+    let source = Source::read(&arguments.experiment)?;
+    start_threads(arguments.threads)?;
+    let Prepared { experiment, network, split, plugin } = prepare(&source)?;
+    if experiment.device != DeviceName::Cpu {
+        return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
+    }
+    let model = Model::new(Fused::default(), network, experiment.loss.into());
+    let config =
+        ThroughputConfig { samples: arguments.eval, chunk: 100, points: 10, repeat: arguments.repeat.into() };
+    let measured = throughput(&model, &split.train, &experiment.optim, &config)
+        .map_err(|error| Failure::Run(anyhow!(error)))?;
+    let result = BenchResult {
+        arch: plugin.name,
+        threads: rayon::current_num_threads(),
+        images: measured.samples,
+        eval_images_per_s: measured.eval_images_per_s.round(),
+        train_images_per_s: measured.train_images_per_s.round(),
+        segment_s: (measured.segment_s * 1e4).round() / 1e4,
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string(&result).context("the result cannot be written")?);
+        return Ok(());
+    }
+    println!("{} on {} threads, medians of {}:", result.arch, result.threads, config.repeat);
+    println!(
+        "  evaluation  {:>9} images/s ({} images, chunks of 100)",
+        result.eval_images_per_s, result.images
+    );
+    println!(
+        "  training    {:>9} images/s (batches of {})",
+        result.train_images_per_s, experiment.optim.batch_size
+    );
+    println!("  one step    {:>9} s for {} losses", result.segment_s, config.points);
+    Ok(())
+}

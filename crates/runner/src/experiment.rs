@@ -1,0 +1,155 @@
+//! The experiment file as a whole; each section belongs to the crate that it configures.
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use walk_arch::OptionValues;
+use walk_data::DataConfig;
+use walk_train::{OptimConfig, ProbeConfig};
+
+use crate::source::Source;
+
+/// An experiment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Experiment {
+    /// Name of the run folder; the file's name if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// Seed of every random stream.
+    #[serde(default = "paper_seed")]
+    pub(crate) seed: u64,
+    /// Passes over the training samples.
+    pub(crate) epochs: u32,
+    /// Where the network runs.
+    #[serde(default)]
+    pub(crate) device: DeviceName,
+    /// What is minimised.
+    #[serde(default)]
+    pub(crate) loss: LossName,
+    /// The architecture.
+    pub(crate) model: ModelSection,
+    /// The data.
+    pub(crate) data: DataConfig,
+    /// How θ moves.
+    pub(crate) optim: OptimConfig,
+    /// What is measured.
+    #[serde(default)]
+    pub(crate) probe: ProbeConfig,
+}
+
+/// Where the network runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DeviceName {
+    /// Fused kernels on the processor.
+    #[default]
+    Cpu,
+    /// dfdx's operations on the processor: slow, to check the fused kernels against.
+    CpuComposite,
+    /// dfdx's operations on an NVIDIA GPU.
+    Cuda,
+}
+
+/// What is minimised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LossName {
+    /// Cross-entropy of the softmax.
+    #[default]
+    CrossEntropy,
+    /// ½ ‖z - onehot(y)‖².
+    SquaredError,
+}
+
+/// The architecture.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelSection {
+    /// A plugin's crate name, its folder or its library.
+    pub(crate) plugin: String,
+    /// The plugin's options.
+    #[serde(default)]
+    pub(crate) options: OptionValues,
+}
+
+const fn paper_seed() -> u64 {
+    1111
+}
+
+impl Experiment {
+    /// Reads and checks what can be checked without data and plugin.
+    pub(crate) fn parse(source: &Source) -> Result<Self> {
+        let mut experiment: Self = source.parse()?;
+        if experiment.epochs == 0 {
+            return Err(source.error_at("epochs", "`epochs` = 0, expected at least 1"));
+        }
+        // TOML keeps 63 bits; a larger seed could not be written to config.toml
+        if i64::try_from(experiment.seed).is_err() {
+            return Err(source.error_at("seed", "`seed` is too large, expected at most 2^63 - 1"));
+        }
+        let stem = source.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let name = experiment.name.clone().or(stem).unwrap_or_else(|| "experiment".into());
+        let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+            let error =
+                format!("`name` = \"{name}\", expected letters, digits, `-`, `_` and `.`: it names a folder");
+            return Err(source.error_at("name", error));
+        }
+        experiment.name = Some(name);
+        Ok(experiment)
+    }
+
+    /// The name of its run folder.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("experiment")
+    }
+}
+
+impl From<LossName> for walk_core::Loss {
+    fn from(name: LossName) -> Self {
+        match name {
+            LossName::CrossEntropy => Self::CrossEntropy,
+            LossName::SquaredError => Self::SquaredError,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &[u8]) -> Result<Experiment> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("exp.toml");
+        std::fs::write(&path, text).unwrap();
+        Experiment::parse(&Source::read(&path)?)
+    }
+
+    const GOOD: &str = "epochs = 2\n[model]\nplugin = \"mlp\"\n[data]\nset = \"digits\"\n[optim]\nlr = 0.1\n";
+
+    #[test]
+    fn what_is_not_given_is_the_papers() {
+        let experiment = parse(GOOD.as_bytes()).unwrap();
+        assert_eq!((experiment.seed, experiment.name()), (1111, "exp"));
+        assert_eq!((experiment.optim.batch_size, experiment.optim.weight_decay), (100, 1e-4));
+        // what is written to config.toml reads back as the same experiment
+        let resolved = toml::to_string(&experiment).unwrap();
+        assert_eq!(toml::to_string(&parse(resolved.as_bytes()).unwrap()).unwrap(), resolved);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn no_change_of_a_good_file_makes_it_panic(at in 0..GOOD.len(), text in "[ -~\n]{0,6}") {
+            let mut changed = GOOD.to_owned();
+            changed.replace_range(at..at + 1, &text);
+            let _ = parse(changed.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The command line: reads an experiment, runs it, prints its tables.
+//!
+//! Exit codes: 0 done, 1 a run failed, 2 bad input.
+
+mod bench_command;
+mod cli;
+mod experiment;
+mod failure;
+mod plugin;
+mod plugins_command;
+mod prepare;
+mod progress;
+mod run;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Some(Command::Plugins { name }) => plugins_command::list(name.as_deref()),
+        Some(Command::Bench(arguments)) => bench_command::bench(&arguments),
+        None => run::run(&arguments.run),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}

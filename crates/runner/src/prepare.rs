@@ -1,0 +1,64 @@
+//! From an experiment file to everything a run needs, checked.
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use walk_arch::{Network, Problem};
+use walk_data::{DataError, Split};
+use walk_record::PluginRecord;
+use walk_train::TrainError;
+
+use crate::experiment::Experiment;
+use crate::plugin;
+use crate::source::Source;
+
+/// Everything a run needs, checked.
+pub(crate) struct Prepared {
+    pub(crate) experiment: Experiment,
+    pub(crate) network: Network,
+    pub(crate) split: Split,
+    pub(crate) plugin: PluginRecord,
+}
+
+/// Starts the thread pool, with all cores if no number is given.
+pub(crate) fn start_threads(threads: Option<u16>) -> Result<()> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0).into());
+    builder.build_global().context("the threads cannot be started")
+}
+
+/// Loads data and plugin and checks every value of the experiment.
+pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
+    let experiment = Experiment::parse(source)?;
+    let split = experiment.data.load().map_err(|error| {
+        let key =
+            if let DataError::Value { key, .. } = error { format!("data.{key}") } else { "data".into() };
+        source.error_at(&key, error)
+    })?;
+    let value_error = |error: TrainError| {
+        let key = if let TrainError::Value { key, .. } = &error { key.clone() } else { String::new() };
+        source.error_at(&key, error)
+    };
+    let samples = split.train.len();
+    experiment.optim.check(samples).map_err(value_error)?;
+    let updates = experiment.optim.updates_per_epoch(samples);
+    experiment.probe.check(experiment.epochs, updates).map_err(value_error)?;
+    let model = &experiment.model;
+    let plugin =
+        plugin::open(&model.plugin).map_err(|error| source.error_at("model.plugin", format!("{error:#}")))?;
+    let of_plugin = |error: &dyn std::fmt::Display| format!("plugin {}: {error}", plugin.library.display());
+    let info =
+        plugin.handle.describe().map_err(|error| source.error_at("model.plugin", of_plugin(&error)))?;
+    info.check_options(&model.options).map_err(|error| {
+        source.error_at(&format!("model.options.{}", error.name()), format!("plugin {}: {error}", info.name))
+    })?;
+    let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes };
+    let graph = plugin.handle.build(&problem, &model.options);
+    let graph = graph.map_err(|error| source.error_at("model", of_plugin(&error)))?;
+    let network = graph.check(&problem).map_err(|error| source.error_at("model", of_plugin(&error)))?;
+    let bytes = std::fs::read(&plugin.library).with_context(|| of_plugin(&"cannot be read"))?;
+    let plugin = PluginRecord {
+        name: info.name,
+        library: plugin.library.display().to_string(),
+        sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    Ok(Prepared { experiment, network, split, plugin })
+}

@@ -1,0 +1,77 @@
+//! Rows to disk, progress to the terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use walk_record::{MetricsWriter, RecordError, Row};
+use walk_train::{Position, Probe, Sink, TrainConfig};
+
+/// Writes rows to the run folder and keeps a bar up to date.
+pub(crate) struct Recorder {
+    metrics: MetricsWriter,
+    bar: ProgressBar,
+    epochs: u32,
+    updates: usize,
+    loss: f64,
+    barriers: usize,
+    segments: usize,
+}
+
+impl Recorder {
+    /// A recorder whose bar is as long as the run's work: the samples that training and probes will look at.
+    pub(crate) fn new(
+        metrics: MetricsWriter,
+        config: &TrainConfig,
+        probes: &[Box<dyn Probe + '_>],
+        samples: usize,
+        quiet: bool,
+    ) -> Self {
+        let updates = config.optim.updates_per_epoch(samples);
+        let positions = (1..=config.epochs).flat_map(|epoch| (1..=updates as u32).map(move |i| (epoch, i)));
+        let measured: usize = positions
+            .map(|(epoch, iteration)| Position { epoch, iteration, step: walk_core::Step::default() })
+            .map(|at| probes.iter().filter(|probe| probe.is_due(at)).map(|probe| probe.cost()).sum::<usize>())
+            .sum();
+        let work = config.epochs as usize * samples + measured;
+        // indicatif hides the bar by itself where standard error is no terminal
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(work as u64), target);
+        let template = "{msg} [{bar:25}] {percent}% {per_sec} left {eta}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let samples_per_second = |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0} samples/s", state.per_sec());
+        };
+        bar.set_style(style.progress_chars("=> ").with_key("per_sec", samples_per_second));
+        bar.enable_steady_tick(Duration::from_millis(500));
+        let epochs = config.epochs;
+        Self { metrics, bar, epochs, updates, loss: f64::NAN, barriers: 0, segments: 0 }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Sink for Recorder {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        match row {
+            Row::Train(row) => self.loss = row.loss,
+            Row::Interpolation(row) => {
+                self.segments += 1;
+                self.barriers += usize::from(row.barrier);
+            }
+            Row::Epoch(_) => {}
+        }
+        self.metrics.write(row)
+    }
+
+    fn progress(&mut self, at: Position, samples: usize) {
+        let (epochs, updates) = (self.epochs, self.updates);
+        self.bar.set_message(format!(
+            "epoch {}/{epochs} update {}/{updates} loss {:.4}, {} barriers in {} segments",
+            at.epoch, at.iteration, self.loss, self.barriers, self.segments
+        ));
+        self.bar.inc(samples as u64);
+    }
+}

@@ -1,0 +1,105 @@
+//! How fast a network is evaluated and trained.
+
+use std::time::Instant;
+
+use walk_core::{Backend, Batch, BatchNormMode, Model, Samples, Seed, interpolate, sgd_step};
+use walk_data::Subset;
+
+use crate::samples::{Part, fill_batch};
+use crate::{OptimConfig, TrainError};
+
+/// What to time.
+#[derive(Clone, Debug)]
+pub struct ThroughputConfig {
+    /// Samples evaluated per repetition, at most as many as there are.
+    pub samples: usize,
+    /// Samples per evaluation chunk.
+    pub chunk: usize,
+    /// Losses per interpolated step that are not shared with the step before.
+    pub points: usize,
+    /// Repetitions of each measurement; the median counts.
+    pub repeat: usize,
+}
+
+/// Medians over the repetitions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Throughput {
+    /// Samples evaluated.
+    pub samples: usize,
+    /// Losses without gradient, batch norm on each chunk's statistics.
+    pub eval_images_per_s: f64,
+    /// Loss, gradient and update.
+    pub train_images_per_s: f64,
+    /// One interpolated step: `points` losses of all the samples, from parameters made anew each time.
+    pub segment_s: f64,
+}
+
+/// The first `len` samples of a part.
+struct First<'a>(Part<'a>, usize);
+
+impl Samples for First<'_> {
+    fn len(&self) -> usize {
+        self.1
+    }
+
+    fn fill(&self, range: std::ops::Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        self.0.fill(range, inputs, labels);
+    }
+}
+
+/// Times evaluation, training and interpolation in turn, after one round that warms up.
+///
+/// # Errors
+/// [`TrainError::Core`] if the device fails.
+pub fn throughput<B: Backend>(
+    model: &Model<B>,
+    part: &Subset,
+    optim: &OptimConfig,
+    config: &ThroughputConfig,
+) -> Result<Throughput, TrainError> {
+    let samples = First(Part(part), config.samples.clamp(1, part.len()));
+    let point = model.initial(Seed(0));
+    let (mut next, mut between) = (point.clone(), point.clone());
+    let mut velocity = vec![0.0; point.params.len()];
+    let mut evaluator = model.evaluator();
+    let mut batch = Batch::default();
+    let rows = optim.batch_size.min(part.len());
+    let (mut eval, mut train, mut segment) = (vec![], vec![], vec![]);
+    for round in 0..=config.repeat {
+        let started = Instant::now();
+        evaluator.evaluate(&point, &samples, config.chunk, BatchNormMode::Batch)?;
+        let evaluated = started.elapsed().as_secs_f64();
+        // as many steps as evaluations have samples, so that both are timed over a like span
+        let steps = (samples.1 / rows / 4).max(1);
+        let started = Instant::now();
+        for step in 0..steps {
+            let start = step * rows % (part.len() - rows + 1);
+            fill_batch(part, start..start + rows, &mut batch);
+            let gradient = model.gradient(&point, &batch, BatchNormMode::Batch)?;
+            sgd_step(optim.step(), &point.params, &gradient.grad, &mut velocity, &mut next.params);
+        }
+        let trained = started.elapsed().as_secs_f64() / steps as f64;
+        let started = Instant::now();
+        for index in 0..config.points {
+            let alpha = index as f64 / config.points as f64;
+            interpolate(&point.params, &next.params, alpha, &mut between.params);
+            evaluator.evaluate(&between, &samples, config.chunk, BatchNormMode::Batch)?;
+        }
+        if round > 0 {
+            eval.push(evaluated);
+            train.push(trained);
+            segment.push(started.elapsed().as_secs_f64());
+        }
+    }
+    Ok(Throughput {
+        samples: samples.1,
+        eval_images_per_s: samples.1 as f64 / median(eval),
+        train_images_per_s: rows as f64 / median(train),
+        segment_s: median(segment),
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
