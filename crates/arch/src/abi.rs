@@ -10,7 +10,7 @@
 //! 4. The host allocates every buffer and frees it. A function that needs more room than `capacity` writes
 //!    nothing, sets `len` to what it needs and returns [`Status::BufferTooSmall`]; the host calls it again.
 //! 5. No panic leaves a function: each runs under [`guard`].
-//! 6. Bytes are UTF-8 JSON: a [`PluginInfo`](crate::PluginInfo) from `describe`, a [`Graph`](crate::Graph) from
+//! 6. Bytes are UTF-8 JSON: a [`PluginInfo`] from `describe`, a [`Graph`] from
 //!    `build`, a [`Request`] to `build`; with [`Status::Failed`] and [`Status::Panicked`] they are a message.
 #![expect(unsafe_code, reason = "this module is the C boundary")]
 

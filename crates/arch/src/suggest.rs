@@ -1,11 +1,11 @@
 //! The nearest known word to a mistyped one.
 
-/// The candidate most like `word`, if one is like it at all (Jaro-Winkler similarity above 0.7).
+/// The candidate most like `word`, if one is like it at all (at most half its letters wrong, by edit distance).
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.7)
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))
+        .filter(|(similarity, _)| *similarity >= 0.5)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
@@ -20,5 +20,6 @@ mod tests {
         assert_eq!(nearest("width", known), Some("widths"));
         assert_eq!(nearest("batchnorm", known), Some("batch_norm"));
         assert_eq!(nearest("xyzzy", known), None);
+        assert_eq!(nearest("mpl", ["mlp"]), Some("mlp"));
     }
 }

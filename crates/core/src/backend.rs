@@ -17,6 +17,9 @@ pub type Rows<D, T = NoneTape> = Tensor<(usize, usize), f32, D, T>;
 /// A flat vector on a device: θ, or one value per sample.
 pub type Flat<D, T = NoneTape> = Tensor<(usize,), f32, D, T>;
 
+/// What a batch-norm layer gives: its values, and the statistics if they are the batch's.
+pub type Normed<D, T> = (Rows<D, T>, Option<BatchStatistics>);
+
 /// A linear layer's shape and place in θ.
 #[derive(Clone, Debug)]
 pub struct LinearLayer {
@@ -88,7 +91,7 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
         x: Rows<Self::Device, T>,
         theta: &Flat<Self::Device>,
         layer: &NormLayer,
-    ) -> Result<(Rows<Self::Device, T>, Option<BatchStatistics>), CoreError> {
+    ) -> Result<Normed<Self::Device, T>, CoreError> {
         composite::batch_norm(self.device(), x, theta, layer)
     }
 

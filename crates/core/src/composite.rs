@@ -6,7 +6,7 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use walk_arch::Activation;
 
-use crate::backend::{Backend, BatchStatistics, Flat, LinearLayer, NormLayer, Rows};
+use crate::backend::{Backend, BatchStatistics, Flat, LinearLayer, NormLayer, Normed, Rows};
 use crate::{CoreError, Loss};
 
 /// Runs networks on any dfdx device, by compositions of its operations.
@@ -68,7 +68,7 @@ pub(crate) fn batch_norm<D: Device<f32>, T: Tape<f32, D>>(
     x: Rows<D, T>,
     theta: &Flat<D>,
     layer: &NormLayer,
-) -> Result<(Rows<D, T>, Option<BatchStatistics>), CoreError> {
+) -> Result<Normed<D, T>, CoreError> {
     let scale = part::<D, T>(theta, &layer.scale)?;
     let shift = part::<D, T>(theta, &layer.shift)?;
     let shape = *x.shape();

@@ -28,19 +28,17 @@ impl Schedule {
     /// # Errors
     /// [`TrainError::Value`] if not.
     pub fn check(&self, key: &str, epochs: u32, updates_per_epoch: usize) -> Result<(), TrainError> {
-        if let Some(named) = &self.epochs {
-            if named.is_empty() || named.iter().any(|epoch| !(1..=epochs).contains(epoch)) {
-                let expected = format!("epochs from 1 to {epochs}, as `epochs` says");
-                return Err(TrainError::value(&format!("{key}.epochs"), format!("{named:?}"), expected));
-            }
+        let never = |named: &&Vec<u32>| named.is_empty() || named.iter().any(|e| !(1..=epochs).contains(e));
+        if let Some(named) = self.epochs.as_ref().filter(never) {
+            let expected = format!("epochs from 1 to {epochs}, as `epochs` says");
+            return Err(TrainError::value(&format!("{key}.epochs"), format!("{named:?}"), expected));
         }
-        if let Some([first, last]) = self.iterations {
-            if first < 1 || last < first || last as usize > updates_per_epoch {
-                let expected =
-                    format!("[first, last] within 1 to {updates_per_epoch}, the updates of an epoch");
-                let found = format!("[{first}, {last}]");
-                return Err(TrainError::value(&format!("{key}.iterations"), found, expected));
-            }
+        let outside =
+            |[first, last]: &[u32; 2]| *first < 1 || last < first || *last as usize > updates_per_epoch;
+        if let Some([first, last]) = self.iterations.filter(outside) {
+            let expected = format!("[first, last] within 1 to {updates_per_epoch}, the updates of an epoch");
+            let found = format!("[{first}, {last}]");
+            return Err(TrainError::value(&format!("{key}.iterations"), found, expected));
         }
         Ok(())
     }

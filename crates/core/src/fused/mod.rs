@@ -10,7 +10,7 @@ use dfdx::tensor::{Cpu, Gradients, Tape};
 use walk_arch::{Activation, Network};
 use walk_kernels::activation as kernel;
 
-use crate::backend::{Backend, BatchStatistics, Flat, LinearLayer, NormLayer, Rows};
+use crate::backend::{Backend, Flat, LinearLayer, NormLayer, Normed, Rows};
 use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on the CPU with fused kernels.
@@ -41,7 +41,7 @@ impl Backend for Fused {
         x: Rows<Cpu, T>,
         theta: &Flat<Cpu>,
         layer: &NormLayer,
-    ) -> Result<(Rows<Cpu, T>, Option<BatchStatistics>), CoreError> {
+    ) -> Result<Normed<Cpu, T>, CoreError> {
         ops::batch_norm(&self.device, x, theta, layer)
     }
 

@@ -6,7 +6,7 @@ use walk_kernels::batch_norm::{self as norm_kernel, Normalization};
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
 
 use super::{kernel_activation, view};
-use crate::backend::{BatchStatistics, Flat, LinearLayer, NormLayer, Rows};
+use crate::backend::{BatchStatistics, Flat, LinearLayer, NormLayer, Normed, Rows};
 use crate::{CoreError, Loss};
 
 type Grads = Gradients<f32, Cpu>;
@@ -88,7 +88,7 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     x: Rows<Cpu, T>,
     theta: &Flat<Cpu>,
     layer: &NormLayer,
-) -> Result<(Rows<Cpu, T>, Option<BatchStatistics>), CoreError> {
+) -> Result<Normed<Cpu, T>, CoreError> {
     let (x, tape) = x.split_tape();
     let shape = *x.shape();
     let (mean, var) = match &layer.running {
@@ -142,7 +142,7 @@ pub(super) fn activation<T: Tape<f32, Cpu>>(
     kernel.apply(&mut y);
     record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);
-        kernel.backward(view::rows(&x), &dy, &mut **grads.get_or_alloc_mut(&x)?);
+        kernel.backward(view::rows(&x), &dy, grads.get_or_alloc_mut(&x)?);
         put!(grads, out, dy);
         Ok(())
     })

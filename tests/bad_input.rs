@@ -1,0 +1,115 @@
+//! Bad input ends in one clear line and exit code 2.
+
+use std::io::Write;
+
+use crate::support::{Bench, GOOD};
+use flate2::{Compression, write::GzEncoder};
+
+/// Runs `text` as an experiment and checks that the one line on standard error has every part.
+fn refused(bench: &Bench, text: &str, parts: &[&str]) {
+    bench.write("exp.toml", text.as_bytes());
+    let ran = bench.run(&["exp.toml", "--out", "run"]);
+    assert_eq!(ran.code, 2, "{text}\n{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.starts_with("error: ") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+    for part in parts {
+        assert!(ran.stderr.contains(part), "no {part:?} in {}", ran.stderr);
+    }
+    assert!(!bench.path("run").exists(), "a refused experiment leaves no folder");
+}
+
+#[test]
+fn experiments_that_cannot_be_used() {
+    let bench = Bench::new("");
+    let change = |from: &str, to: &str| {
+        assert!(GOOD.contains(from), "{from}");
+        GOOD.replace(from, to)
+    };
+    let cases: &[(String, &[&str])] = &[
+        (change("epochs = 2\n", "epochs = \n"), &["exp.toml:1", "not valid TOML"]),
+        (change("lr = 0.1", "lrr = 0.1"), &["exp.toml:13", "unknown field `lrr`", "did you mean `lr`?"]),
+        (change("[optim]", "[optin]"), &["exp.toml:12", "unknown field `optin`", "did you mean `optim`?"]),
+        (
+            change("lr = 0.1", "lr = \"fast\""),
+            &["exp.toml:13", "`optim.lr`", "invalid type: string \"fast\", expected f64"],
+        ),
+        (change("lr = 0.1\n", ""), &["exp.toml:12", "`optim`", "missing field `lr`"]),
+        (
+            change("lr = 0.1", "lr = inf"),
+            &["exp.toml:13", "`optim.lr` = inf, expected a finite number above 0"],
+        ),
+        (change("lr = 0.1", "lr = nan"), &["exp.toml:13", "`optim.lr` = NaN"]),
+        (
+            change("lr = 0.1", "lr = -1"),
+            &["exp.toml:13", "`optim.lr` = -1, expected a finite number above 0"],
+        ),
+        (
+            change("batch_size = 50", "batch_size = 301"),
+            &["exp.toml:14", "expected 1 to 300, the number of training samples"],
+        ),
+        (change("epochs = 2\n", "epochs = 0\n"), &["exp.toml:1", "`epochs` = 0, expected at least 1"]),
+        (
+            change("\"digits\"", "\"digit\""),
+            &["exp.toml:8", "unknown variant `digit`", "did you mean `digits`?"],
+        ),
+        (change("train = 300", "train = 1797"), &["exp.toml:9", "`data.train` = 1797, expected 1 to 1796"]),
+        (
+            change("[1, 2], iter", "[1, 25], iter"),
+            &["exp.toml:17", "`probe.interpolation.when.epochs` = [1, 25]"],
+        ),
+        (
+            change("widths = [16]", "widhts = [16]"),
+            &[
+                "exp.toml:5",
+                "no option `widhts`, did you mean `widths`?",
+                "the options are widths, activation, batch_norm",
+            ],
+        ),
+        (
+            change("widths = [16]", "widths = [0]"),
+            &["exp.toml:5", "`widths` = [0], expected a list of whole numbers from 1"],
+        ),
+        (change("\"mlp\"", "\"mpl\""), &["exp.toml:4", "no plugin \"mpl\"", "did you mean \"mlp\"?"]),
+        (
+            change("\"mlp\"", "\"./nowhere.so\""),
+            &["exp.toml:4", "./nowhere.so: there is neither a library nor a crate"],
+        ),
+        (format!("name = \"../x\"\n{GOOD}"), &["exp.toml:1", "it names a folder"]),
+        (format!("device = \"cuda\"\n{GOOD}"), &["exp.toml:1", "--features cuda"]),
+    ];
+    for (text, parts) in cases {
+        refused(&bench, text, parts);
+    }
+    let ran = bench.run(&["nowhere.toml"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("nowhere.toml: the experiment cannot be read"), "{}", ran.stderr);
+}
+
+#[test]
+fn mnist_files_that_cannot_be_used() {
+    let bench = Bench::new("");
+    let text = GOOD.replace(
+        "set = \"digits\"\ntrain = 300\nvalid = 100",
+        "set = \"mnist\"\ndir = \"mnist\"\ntrain = 2\nvalid = 1",
+    );
+    let text = text.replace("batch_size = 50", "batch_size = 1").replace(", iterations = [1, 3]", "");
+    refused(&bench, &text.replace("dir = \"mnist\"\n", ""), &["exp.toml:7", "`data.dir` is not set"]);
+    refused(&bench, &text, &["mnist: not found", "train-images-idx3-ubyte.gz", "set `data.dir`"]);
+    let images = [&[0u8, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1][..], &[1, 2, 3]].concat();
+    let labels = |values: &[u8]| [&[0u8, 0, 8, 1, 0, 0, 0, 3][..], values].concat();
+    bench.write("mnist/train-images-idx3-ubyte", &images);
+    bench.write("mnist/train-labels-idx1-ubyte", &labels(&[1, 2, 11]));
+    refused(&bench, &text, &["train-labels-idx1-ubyte", "record 2 has the label 11, expected one below 10"]);
+    bench.write("mnist/train-labels-idx1-ubyte", &labels(&[1, 2]));
+    refused(&bench, &text, &["the file ends after 10 of 11 bytes"]);
+    bench.write("mnist/train-labels-idx1-ubyte", &images);
+    refused(&bench, &text, &["byte 0: found [00, 00, 08, 03], expected the magic number [00, 00, 08, 01]"]);
+    let mut encoder = GzEncoder::new(vec![], Compression::default());
+    encoder.write_all(&labels(&[1, 2, 3])).unwrap();
+    let packed = encoder.finish().unwrap();
+    std::fs::remove_file(bench.path("mnist/train-labels-idx1-ubyte")).unwrap();
+    bench.write("mnist/train-labels-idx1-ubyte.gz", &packed[..packed.len() - 6]);
+    refused(&bench, &text, &["train-labels-idx1-ubyte.gz", "broken gzip data after"]);
+    bench.write("mnist/train-labels-idx1-ubyte.gz", &packed);
+    bench.write("exp.toml", text.as_bytes());
+    bench.run_into("run", &[]);
+}

@@ -1,0 +1,118 @@
+//! The main job, end to end: the real binary, the real plugin, real images.
+
+use crate::support::{Bench, GOOD, root};
+use serde_json::json;
+
+#[test]
+fn quick_toml_runs_and_prints_the_barrier_table() {
+    let bench = Bench::new("");
+    let quick = root().join("experiments/quick.toml");
+    let ran = bench.run(&[quick.to_str().unwrap(), "--out", "quick"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("│ barriers / updates │ epoch 1 │ epoch 10 │ epoch 25 │"), "{}", ran.stdout);
+    let segments = bench.rows("quick").into_iter().filter(|row| row["kind"] == "interpolation").count();
+    assert_eq!(segments, 3 * 70);
+    let info = bench.info("quick");
+    assert_eq!((&info["status"], &info["network"]["n_params"]), (&json!("finished"), &json!(17610)));
+    assert_eq!(info["data"]["train"], 1400);
+    assert_eq!(info["plugin"]["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn metrics_have_the_documented_fields() {
+    let bench = Bench::new(GOOD);
+    bench.run_into("run", &[]);
+    let rows = bench.rows("run");
+    let keys = |kind: &str| {
+        let row = rows.iter().find(|row| row["kind"] == kind).unwrap();
+        row.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(keys("train"), "epoch grad_norm iteration kind loss lr step");
+    assert_eq!(
+        keys("interpolation"),
+        "alphas barrier batch_norm depth epoch height iteration kind losses min_alpha min_loss samples step"
+    );
+    let segments: Vec<_> = rows.iter().filter(|row| row["kind"] == "interpolation").collect();
+    let places: Vec<_> =
+        segments.iter().map(|row| json!([row["epoch"], row["iteration"], row["step"]])).collect();
+    assert_eq!(json!(places), json!([[1, 1, 1], [1, 2, 2], [1, 3, 3], [2, 1, 7], [2, 2, 8], [2, 3, 9]]));
+    for row in segments {
+        let losses: Vec<f64> = serde_json::from_value(row["losses"].clone()).unwrap();
+        let inside = losses[1..10].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let ends = losses[0].max(losses[10]);
+        assert_eq!(row["barrier"], json!(inside > ends));
+        assert!((row["height"].as_f64().unwrap() - (inside - ends)).abs() < 1e-15);
+        assert_eq!((row["samples"].as_u64(), losses.len()), (Some(300), 11));
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_bytes_twice_and_for_any_number_of_threads() {
+    let bench = Bench::new(GOOD);
+    bench.run_into("first", &[]);
+    bench.run_into("again", &[]);
+    bench.run_into("one", &["--threads", "1"]);
+    bench.run_into("two", &["--threads", "2"]);
+    let first = bench.metrics("first");
+    assert!(first.len() > 1000);
+    for other in ["again", "one", "two"] {
+        assert!(first == bench.metrics(other), "{other} differs");
+    }
+    // the resolved experiment gives them too
+    let resolved = bench.path("first/config.toml");
+    let ran = bench.run(&[resolved.to_str().unwrap(), "--out", "resolved"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(first == bench.metrics("resolved"));
+    bench.write("exp.toml", format!("seed = 5\n{GOOD}").as_bytes());
+    bench.run_into("other-seed", &[]);
+    assert!(first != bench.metrics("other-seed"));
+}
+
+#[test]
+fn gd_momentum_squared_error_and_running_statistics_run() {
+    let text = GOOD
+        .replace("epochs = 2\n", "epochs = 2\nloss = \"squared_error\"\n")
+        .replace("batch_size = 50", "batch_size = 100\nmethod = \"gd\"\naccumulate = \"sum\"\nmomentum = 0.5")
+        .replace(", iterations = [1, 3] }", " }\nbatch_norm = \"running\"\npoints = 5");
+    let bench = Bench::new(&text);
+    bench.run_into("run", &[]);
+    let rows = bench.rows("run");
+    let kinds: Vec<_> = rows.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["train", "interpolation", "epoch"].repeat(2));
+    assert_eq!((&rows[1]["batch_norm"], rows[1]["losses"].as_array().unwrap().len()), (&json!("running"), 5));
+}
+
+#[test]
+fn an_existing_folder_is_refused_and_left_alone() {
+    let bench = Bench::new(GOOD);
+    bench.run_into("run", &[]);
+    let before = bench.metrics("run");
+    let ran = bench.run(&["exp.toml", "--out", "run"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr
+            .contains("run: exists already, and nothing is overwritten; name another folder with --out")
+    );
+    assert!(before == bench.metrics("run"));
+    // without --out the first free name is taken
+    for name in ["runs/exp", "runs/exp-2"] {
+        assert_eq!(bench.run(&["exp.toml"]).code, 0);
+        assert!(bench.path(name).join("run.json").is_file());
+    }
+}
+
+#[test]
+fn a_diverging_run_stops_keeps_its_rows_and_says_where() {
+    let bench = Bench::new(
+        &GOOD.replace("lr = 0.1", "lr = 1e30").replace("widths = [16]", "widths = [16], batch_norm = false"),
+    );
+    let ran = bench.run(&["exp.toml", "--out", "run"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("at epoch 1, iteration"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the run folder is run"), "{}", ran.stderr);
+    let rows = bench.rows("run");
+    assert!(rows.len() <= 12);
+    let info = bench.info("run");
+    assert_eq!(info["status"], "failed");
+    assert!(info["message"].as_str().unwrap().contains("epoch 1"));
+}

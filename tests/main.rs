@@ -1,0 +1,9 @@
+//! End-to-end tests: the real binary, real plugins, real data. One program, so that it is linked once.
+#![allow(clippy::unwrap_used, reason = "a test's helpers may fail the test")]
+
+mod bad_input;
+mod cli;
+mod layout;
+mod plugins;
+mod pytorch;
+mod support;

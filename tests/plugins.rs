@@ -1,0 +1,158 @@
+//! Plugins from elsewhere, good and hostile.
+
+use std::env::consts::DLL_SUFFIX;
+use std::process::Command;
+
+use crate::support::{Bench, GOOD, Ran, root};
+
+/// A plugin crate that depends on walk-arch alone, with an option to misbehave.
+const OUTSIDE: &str = r#"
+use walk_arch::{Activation, Graph, Net, Problem, flatten, linear};
+
+walk_arch::options! {
+    /// Options of the outside plugin.
+    pub struct OutsideOptions {
+        /// width of the hidden layer
+        width: usize = 12, in 1..=64;
+        /// 1 panics, 2 names no output, 3 asks for the impossible
+        mischief: usize = 0, in 0..=3;
+    }
+}
+
+fn build(options: &OutsideOptions, problem: &Problem) -> Result<Graph, String> {
+    assert!(options.mischief != 1, "this plugin panics when asked to");
+    let width = if options.mischief == 3 { usize::MAX } else { options.width };
+    let net = Net::new();
+    let mut layers = net.sequential("net");
+    layers.push(flatten()).push(linear(width)).push(Activation::Silu).push(linear(problem.classes));
+    let mut graph = net.finish(layers.output());
+    if options.mischief == 2 {
+        graph.output = None;
+    }
+    Ok(graph)
+}
+
+walk_arch::export_plugin! {
+    /// one hidden layer, from outside the workspace
+    name: "outside", options: OutsideOptions, build: build
+}
+"#;
+
+fn outside(bench: &Bench) {
+    let manifest = format!(
+        "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
+         [dependencies]\nwalk-arch = {{ path = {:?} }}\n\n[workspace]\n",
+        root().join("crates/arch")
+    );
+    bench.write("outside/Cargo.toml", manifest.as_bytes());
+    bench.write("outside/src/lib.rs", OUTSIDE.as_bytes());
+}
+
+fn experiment(plugin: &str, options: &str) -> String {
+    GOOD.replace("\"mlp\"", &format!("{plugin:?}")).replace("widths = [16]", options)
+}
+
+fn run(bench: &Bench, text: &str) -> Ran {
+    bench.write("exp.toml", text.as_bytes());
+    bench.run(&["exp.toml", "--out", "run"])
+}
+
+#[test]
+fn a_plugin_outside_the_workspace_is_built_and_runs_and_its_mischief_is_named() {
+    let bench = Bench::new("");
+    outside(&bench);
+    bench.write("exp.toml", experiment("./outside", "width = 9").as_bytes());
+    bench.run_into("first", &[]);
+    let info = bench.info("first");
+    assert_eq!(info["plugin"]["name"], "outside");
+    assert_eq!(info["network"]["n_params"], 64 * 9 + 9 + 9 * 10 + 10);
+
+    let listed = bench.run(&["plugins", "./outside"]);
+    assert!(
+        listed.stdout.contains("width = 12\n    width of the hidden layer; a whole number from 1 to 64"),
+        "{}",
+        listed.stdout
+    );
+
+    for (options, message) in [
+        ("mischief = 1", "`build` panicked: this plugin panics when asked to"),
+        ("mischief = 2", "the graph names no output"),
+        ("mischief = 3", "layer `net.1` is too large"),
+    ] {
+        let ran = run(&bench, &experiment("./outside", options));
+        assert_eq!(ran.code, 2);
+        // a panic's own report comes first; the last line is ours
+        let last = ran.stderr.lines().last().unwrap();
+        assert!(last.starts_with("error: exp.toml:") && last.contains(message), "{}", ran.stderr);
+    }
+
+    // a changed source is built anew
+    bench.write("outside/src/lib.rs", OUTSIDE.replace("problem.classes", "problem.classes + 1").as_bytes());
+    let ran = run(&bench, &experiment("./outside", "width = 9"));
+    assert!(ran.stderr.contains("the output layer `net.3` has shape [11], expected [10]"), "{}", ran.stderr);
+    bench.write("outside/src/lib.rs", b"this is not Rust");
+    let ran = run(&bench, &experiment("./outside", "width = 9"));
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("cargo could not build it"), "{}", ran.stderr);
+}
+
+/// Compiles a library without walk-arch.
+fn library(bench: &Bench, source: &str) {
+    bench.write("hostile.rs", source.as_bytes());
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    let status = Command::new(rustc)
+        .args(["--edition=2024", "--crate-type=cdylib", "-o"])
+        .arg(bench.path(&format!("hostile{DLL_SUFFIX}")))
+        .arg(bench.path("hostile.rs"))
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn libraries_that_are_no_plugins_are_refused() {
+    let bench = Bench::new("");
+    let name = format!("./hostile{DLL_SUFFIX}");
+    let text = experiment(&name, "");
+    let refused = |message: &str| {
+        let ran = run(&bench, &text);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.lines().count() == 1 && ran.stderr.contains(message), "{}", ran.stderr);
+    };
+    bench.write(&name, b"not a library at all");
+    refused("cannot be loaded as a library");
+    library(&bench, "#[unsafe(no_mangle)] pub extern \"C\" fn something_else() {}");
+    refused("not a plugin: it exports no `walk_plugin`");
+    let table = |table: &str| {
+        format!(
+            "#[repr(C)] pub struct Table(u32, u32, usize, usize); static TABLE: Table = Table({table}, 0, 0);\n\
+             #[unsafe(no_mangle)] pub extern \"C\" fn walk_plugin() -> *const Table {{ &TABLE }}"
+        )
+    };
+    library(&bench, &table("99, 24"));
+    refused("it speaks plugin ABI 99, this program speaks 1; rebuild it against this walk-arch");
+    library(&bench, &table("1, 8"));
+    refused("its function table has 8 bytes, expected at least 24");
+    library(
+        &bench,
+        "#[unsafe(no_mangle)] pub extern \"C\" fn walk_plugin() -> *const u8 { std::ptr::null() }",
+    );
+    refused("its function table is null or not aligned");
+}
+
+#[test]
+fn plugins_are_listed_with_their_options() {
+    let bench = Bench::new("");
+    let all = bench.run(&["plugins"]);
+    assert!(all.stdout.contains("│ mlp    │ multi-layer perceptron"), "{}", all.stdout);
+    let one = bench.run(&["plugins", "mlp"]);
+    assert_eq!(
+        one.stdout,
+        "mlp: multi-layer perceptron: Linear, BatchNorm1d, nonlinearity per hidden layer\n\
+         \n[model.options]\n\
+         widths = [500,350]\n    width of each hidden layer; a list of whole numbers from 1 to 1000000\n\
+         activation = \"relu\"\n    nonlinearity of the hidden layers; one of \"relu\", \"leaky_relu\", \"gelu\", \"silu\", \"tanh\", \"sigmoid\"\n\
+         batch_norm = true\n    BatchNorm1d between each hidden linear layer and its nonlinearity; true or false\n"
+    );
+    assert_eq!(bench.run(&["plugins", "nothing"]).code, 2);
+}

@@ -1,0 +1,102 @@
+//! What the end-to-end tests share: the real binary in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A temporary folder with an experiment in it.
+pub(crate) struct Bench {
+    dir: tempfile::TempDir,
+}
+
+/// What a run of the binary gave.
+pub(crate) struct Ran {
+    /// Exit code.
+    pub(crate) code: i32,
+    /// Standard output.
+    pub(crate) stdout: String,
+    /// Standard error.
+    pub(crate) stderr: String,
+}
+
+/// A small experiment on the digits, good as it stands.
+pub(crate) const GOOD: &str = r#"epochs = 2
+
+[model]
+plugin = "mlp"
+options = { widths = [16] }
+
+[data]
+set = "digits"
+train = 300
+valid = 100
+
+[optim]
+lr = 0.1
+batch_size = 50
+
+[probe.interpolation]
+when = { epochs = [1, 2], iterations = [1, 3] }
+"#;
+
+impl Bench {
+    /// A folder whose `exp.toml` has this text.
+    pub(crate) fn new(experiment: &str) -> Self {
+        let bench = Self { dir: tempfile::tempdir().unwrap() };
+        bench.write("exp.toml", experiment.as_bytes());
+        bench
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file in the folder.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Runs the binary in the folder.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        let Output { status, stdout, stderr } =
+            command.args(arguments).current_dir(self.dir.path()).output().unwrap();
+        Ran {
+            code: status.code().expect("not killed"),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    /// Runs `exp.toml` into `out` and wants it to end well.
+    pub(crate) fn run_into(&self, out: &str, arguments: &[&str]) -> Ran {
+        let ran = self.run(&[&["exp.toml", "--out", out], arguments].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran
+    }
+
+    /// The bytes of a run's metrics.
+    pub(crate) fn metrics(&self, out: &str) -> Vec<u8> {
+        std::fs::read(self.path(out).join("metrics.jsonl")).unwrap()
+    }
+
+    /// A run's metrics, line by line.
+    pub(crate) fn rows(&self, out: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.metrics(out)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A run's description.
+    pub(crate) fn info(&self, out: &str) -> Value {
+        serde_json::from_slice(&std::fs::read(self.path(out).join("run.json")).unwrap()).unwrap()
+    }
+}
+
+/// The workspace's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
