@@ -3,6 +3,7 @@
 //! A [`Model`] joins a checked [`Network`](walk_arch::Network) with a [`Backend`]: [`Composite`] runs every layer as
 //! stable dfdx operations on any dfdx device, [`Fused`] replaces them on the CPU by the kernels of walk-kernels, put
 //! on dfdx's tape as custom operations. The two are tested against each other.
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 mod backend;
 mod composite;

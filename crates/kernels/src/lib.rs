@@ -5,6 +5,7 @@
 //! fixed order. Kernels are compiled for several instruction sets and the best is chosen at run time.
 //!
 //! Slices of the wrong length are bugs of the caller and panic.
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 pub mod activation;
 pub mod batch_norm;
