@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""sgdwalk against PyTorch on this machine, in turn, as a table of ratios.
+
+usage: compare_torch.py [--rounds R] [--python PYTHON] [ARCH ...]
+
+ARCH: mlp (the default).  Its experiment's data must be there (data/mnist for mlp; see README.md).
+PYTHON is an interpreter that has torch; without it, torch is installed from PyPI into a throwaway virtual
+environment.  Each round runs both programs once, so that a slow spell of the machine hits both; the table shows
+medians over the rounds and, for the ratio, its smallest and largest value.
+"""
+import argparse, json, pathlib, platform, statistics, subprocess, sys, tempfile, venv
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+EXPERIMENTS = {"mlp": "experiments/mlp-mnist.toml"}
+FASTER_IS_MORE = [("eval_images_per_s", "evaluation, images/s"), ("train_images_per_s", "training, images/s")]
+
+
+def run(command):
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}:\n{done.stderr}")
+    return done.stdout
+
+
+def processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def compare(arch, python, rounds):
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(json.loads(run([ROOT / "target/debug/runner", "bench", EXPERIMENTS[arch], "--json", "--repeat", "3"])))
+        theirs.append(json.loads(run([python, ROOT / "scripts/torch_walk.py", arch])))
+    print(f"\n{arch}: {rounds} rounds in turn, {ours[0]['threads']} threads, torch {theirs[0]['torch']}, {processor()}\n")
+    print("| measure | sgdwalk | PyTorch | ratio (smallest to largest) |")
+    print("| --- | ---: | ---: | ---: |")
+    rows = [(key, name, lambda a, b: a / b) for key, name in FASTER_IS_MORE]
+    rows.append(("segment_s", "one step of 10 losses, s per 20,000 images", lambda a, b: b / a))
+    for key, name, ratio in rows:
+        a, b = [r[key] for r in ours], [r[key] for r in theirs]
+        ratios = sorted(ratio(x, y) for x, y in zip(a, b))
+        digits = 3 if key == "segment_s" else 0
+        print(f"| {name} | {statistics.median(a):,.{digits}f} | {statistics.median(b):,.{digits}f} "
+              f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
+
+
+def main():
+    cli = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    cli.add_argument("arch", nargs="*", metavar="ARCH", default=["mlp"])
+    cli.add_argument("--rounds", type=int, default=5)
+    cli.add_argument("--python")
+    arg = cli.parse_args()
+    if unknown := set(arg.arch) - set(EXPERIMENTS):
+        cli.error(f"unknown ARCH {sorted(unknown)}, expected some of {sorted(EXPERIMENTS)}")
+    run(["cargo", "build", "-p", "runner"])
+    with tempfile.TemporaryDirectory() as folder:
+        python = arg.python
+        if not python:
+            print("installing torch into a throwaway virtual environment", file=sys.stderr)
+            venv.create(folder, with_pip=True)
+            python = f"{folder}/bin/python"
+            run([python, "-m", "pip", "install", "-q", "torch", "numpy"])
+        for arch in arg.arch:
+            compare(arch, python, arg.rounds)
+
+
+if __name__ == "__main__":
+    main()
