@@ -1,9 +1,10 @@
 //! Checks a graph from an untrusted plugin and infers every shape.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::{
-    BufferSpec, Graph, Init, Layer, LayerBuffers, LayerParams, Network, Node, Op, ParamSpec, Problem,
+    BufferSpec, Graph, Init, Layer, LayerBuffers, LayerParams, Network, Node, Op, ParamSpec, Pool2d, Problem,
 };
 
 /// Most layers of a graph.
@@ -216,16 +217,61 @@ impl Plan {
                 layer.shape = vec![out_features];
                 layer.params = Some(LayerParams { weight, bias });
             }
+            (Op::Conv2d(conv), [x]) => {
+                let [channels, height, width] = image(x).map_err(|expected| mismatch(x, expected))?;
+                at_least_one(node, "out_channels", conv.out_channels)?;
+                let groups = at_least_one(node, "groups", conv.groups)?;
+                if !channels.is_multiple_of(groups) || !conv.out_channels.is_multiple_of(groups) {
+                    let expected = format!(
+                        "channels and filters ({}) divisible by groups ({groups})",
+                        conv.out_channels
+                    );
+                    return Err(mismatch(x, expected));
+                }
+                check_init(node, "weight_init", conv.weight_init)?;
+                check_init(node, "bias_init", conv.bias_init)?;
+                let window = Window { kernel: conv.kernel, stride: conv.stride, padding: conv.padding };
+                let [rows, columns] = window.outputs(node, [height, width], conv.dilation, &mismatch)?;
+                let [kh, kw] = conv.kernel;
+                let shape = [conv.out_channels, channels / groups, kh, kw];
+                let fan_in = elements(&shape[1..]).unwrap_or(usize::MAX);
+                let weight = self.param(node, "weight", &shape, conv.weight_init, fan_in)?;
+                let biases = if conv.bias { conv.out_channels } else { 0 };
+                let bias = self.bias(node, biases, conv.bias_init, fan_in)?;
+                layer.shape = vec![conv.out_channels, rows, columns];
+                layer.params = Some(LayerParams { weight, bias });
+            }
+            (Op::MaxPool2d(pool) | Op::AvgPool2d(pool), [x]) => {
+                let [channels, height, width] = image(x).map_err(|expected| mismatch(x, expected))?;
+                let Pool2d { kernel, stride, padding } = *pool;
+                if padding[0] > kernel[0] / 2 || padding[1] > kernel[1] / 2 {
+                    let (layer, found) = (node.name.clone(), format!("{padding:?}"));
+                    return Err(GraphError::Field {
+                        layer,
+                        field: "padding",
+                        found,
+                        expected: "at most half a window",
+                    });
+                }
+                let window = Window { kernel, stride, padding };
+                let [rows, columns] = window.outputs(node, [height, width], [1, 1], &mismatch)?;
+                layer.shape = vec![channels, rows, columns];
+            }
+            (Op::GlobalAvgPool, [x]) => {
+                let [channels, ..] = image(x).map_err(|expected| mismatch(x, expected))?;
+                layer.shape = vec![channels];
+            }
             (Op::BatchNorm(norm), [x]) => {
-                let &[features] = *x else {
-                    return Err(mismatch(x, "a vector (flatten it first)".into()));
-                };
+                if !matches!(x.len(), 1 | 3) {
+                    return Err(mismatch(x, "a vector or [channels, height, width]".into()));
+                }
+                let (features, shape) = (x[0], x.to_vec());
                 check_number(node, "eps", norm.eps, f32::MIN_POSITIVE..=1.0, "a number above 0, at most 1")?;
                 check_number(node, "momentum", norm.momentum, 0.0..=1.0, "a number from 0 to 1")?;
                 check_init(node, "scale_init", norm.scale_init)?;
                 let weight = self.param(node, "weight", &[features], norm.scale_init, features)?;
                 let bias = self.param(node, "bias", &[features], Init::Constant(0.0), features)?;
-                layer.shape = vec![features];
+                layer.shape = shape;
                 layer.params = Some(LayerParams { weight, bias });
                 layer.buffers = Some(LayerBuffers {
                     mean: self.buffer(node, "running_mean", features, 0.0),
@@ -249,7 +295,7 @@ impl Plan {
         shape: &[usize],
         init: Init,
         fan_in: usize,
-    ) -> Result<std::ops::Range<usize>, GraphError> {
+    ) -> Result<Range<usize>, GraphError> {
         let start = self.params.last().map_or(0, |last| last.range.end);
         let end = elements(shape).and_then(|n| start.checked_add(n)).filter(|&end| end <= MAX_PARAMS);
         let end = end.ok_or_else(|| too_large(node, "the parameters so far", MAX_PARAMS))?;
@@ -258,6 +304,10 @@ impl Plan {
                 let bound = 1.0 / (fan_in as f32).sqrt();
                 Init::Uniform { low: -bound, high: bound }
             }
+            Init::FanOut => {
+                let fan_out = shape[0] * shape[2..].iter().product::<usize>();
+                Init::Normal { std: (2.0 / fan_out as f32).sqrt() }
+            }
             given => given,
         };
         let name = format!("{}.{suffix}", node.name);
@@ -265,11 +315,63 @@ impl Plan {
         Ok(start..end)
     }
 
-    fn buffer(&mut self, node: &Node, suffix: &str, len: usize, init: f32) -> std::ops::Range<usize> {
+    /// A bias of `len` values; none at all if `len` is 0.
+    fn bias(
+        &mut self,
+        node: &Node,
+        len: usize,
+        init: Init,
+        fan_in: usize,
+    ) -> Result<Range<usize>, GraphError> {
+        let end = self.params.last().map_or(0, |last| last.range.end);
+        if len == 0 { Ok(end..end) } else { self.param(node, "bias", &[len], init, fan_in) }
+    }
+
+    fn buffer(&mut self, node: &Node, suffix: &str, len: usize, init: f32) -> Range<usize> {
         let start = self.buffers.last().map_or(0, |last| last.range.end);
         let range = start..start + len;
         self.buffers.push(BufferSpec { name: format!("{}.{suffix}", node.name), init, range: range.clone() });
         range
+    }
+}
+
+/// Channels, height and width, or what was expected.
+fn image(shape: &[usize]) -> Result<[usize; 3], String> {
+    shape.try_into().map_err(|_| "an image, [channels, height, width]".into())
+}
+
+/// How a window moves over an image.
+struct Window {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+}
+
+impl Window {
+    /// Number of places, downwards and across.
+    fn outputs(
+        &self,
+        node: &Node,
+        image: [usize; 2],
+        dilation: [usize; 2],
+        mismatch: &dyn Fn(&[usize], String) -> GraphError,
+    ) -> Result<[usize; 2], GraphError> {
+        let mut places = [0; 2];
+        for axis in 0..2 {
+            let kernel = at_least_one(node, "kernel", self.kernel[axis])?;
+            let stride = at_least_one(node, "stride", self.stride[axis])?;
+            let dilation = at_least_one(node, "dilation", dilation[axis])?;
+            let span = (kernel - 1).checked_mul(dilation).and_then(|n| n.checked_add(1));
+            let padded = self.padding[axis].checked_mul(2).and_then(|n| n.checked_add(image[axis]));
+            let (Some(span), Some(padded)) = (span, padded.filter(|&n| n <= MAX_VALUE)) else {
+                return Err(too_large(node, "its padded input", MAX_VALUE));
+            };
+            if span > padded {
+                return Err(mismatch(&image, format!("at least {span} with padding along axis {axis}")));
+            }
+            places[axis] = (padded - span) / stride + 1;
+        }
+        Ok(places)
     }
 }
 
@@ -303,7 +405,7 @@ fn check_init(node: &Node, field: &'static str, init: Init) -> Result<(), GraphE
         Init::Constant(value) => value.is_finite(),
         Init::Uniform { low, high } => low.is_finite() && high.is_finite() && low < high,
         Init::Normal { std } => std.is_finite() && std > 0.0,
-        Init::FanIn => true,
+        Init::FanIn | Init::FanOut => true,
     };
     if good {
         return Ok(());

@@ -41,7 +41,10 @@ pub use check::GraphError;
 pub use graph::{Graph, Node, Problem};
 pub use host::{PluginError, PluginHandle, PluginInfo};
 pub use network::{BufferSpec, Layer, LayerBuffers, LayerParams, Network, ParamSpec};
-pub use ops::{BatchNorm, Init, Linear, Op, batch_norm, flatten, linear};
+pub use ops::{
+    BatchNorm, Conv2d, Init, Linear, Op, Pool2d, avg_pool2d, batch_norm, conv2d, flatten, global_avg_pool,
+    linear, max_pool2d,
+};
 pub use options::{OptionError, OptionKind, OptionSpec, OptionValue, OptionValues, Options};
 pub use suggest::nearest;
 

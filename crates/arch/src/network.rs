@@ -37,9 +37,9 @@ pub struct Layer {
 /// A layer's part of θ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerParams {
-    /// Weight: `[out, in]` of a linear layer, γ of batch norm.
+    /// Weight: `[out, in]` of a linear layer, `[out, in / groups, height, width]` of a convolution, γ of batch norm.
     pub weight: Range<usize>,
-    /// Bias: b of a linear layer, β of batch norm.
+    /// Bias: b of a linear layer or convolution, β of batch norm; empty if there is none.
     pub bias: Range<usize>,
 }
 
@@ -59,7 +59,8 @@ pub struct ParamSpec {
     pub name: String,
     /// Its shape, in PyTorch's order.
     pub shape: Vec<usize>,
-    /// Its first values; [`Init::FanIn`] is already resolved to [`Init::Uniform`].
+    /// Its first values; [`Init::FanIn`] and [`Init::FanOut`] are already resolved to
+    /// [`Init::Uniform`] and [`Init::Normal`].
     pub init: Init,
     /// Its place in θ.
     pub range: Range<usize>,
@@ -121,10 +122,17 @@ impl Network {
         values
     }
 
-    /// Multiply-adds of one forward pass on one sample, in the linear layers.
+    /// Multiply-adds of one forward pass on one sample, in the linear and convolutional layers.
     pub fn multiply_adds(&self) -> usize {
-        let products = self.layers.iter().filter(|layer| matches!(layer.op, Op::Linear(_)));
-        products.filter_map(|layer| layer.params.as_ref()).map(|params| params.weight.len()).sum()
+        let products = self.layers.iter().map(|layer| {
+            let weights = layer.params.as_ref().map_or(0, |params| params.weight.len());
+            match layer.op {
+                Op::Linear(_) => weights,
+                Op::Conv2d(_) => weights * layer.shape[1] * layer.shape[2],
+                _ => 0,
+            }
+        });
+        products.sum()
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn initial_params(network: &Network, seed: Seed) -> Vec<f32> {
                 let normal = Normal::new(0.0, std).expect("the graph check wants std > 0");
                 values.for_each(|x| *x = normal.sample(&mut rng));
             }
-            Init::FanIn => unreachable!("the graph check resolves FanIn to Uniform"),
+            Init::FanIn | Init::FanOut => unreachable!("the graph check resolves them"),
         }
     }
     params

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use crate::{
-    Activation, Graph, GraphError, Init, Linear, Net, Node, Op, Problem, batch_norm, flatten, linear,
+    Activation, Conv2d, Graph, GraphError, Init, Linear, Net, Node, Op, Pool2d, Problem, batch_norm, conv2d,
+    flatten, global_avg_pool, linear, max_pool2d,
 };
 
 const MAX_OUT: usize = (1 << 28) - 1;
@@ -111,6 +112,35 @@ fn finds_numbers_that_are_not_finite() {
     assert!(matches!(error(nodes), GraphError::Field { field: "eps", .. }));
 }
 
+#[test]
+fn convolutions_and_pools_have_pytorchs_shapes() {
+    let problem = Problem { input: vec![3, 9, 11], classes: 4 };
+    let net = Net::new();
+    let mut layers = net.sequential("");
+    let wide = Conv2d { dilation: [1, 2], stride: [2, 1], ..conv2d(8, 3).padding(1) };
+    layers.push(wide).push(conv2d(4, 1).groups(2).bias(false)).push(max_pool2d(2)).push(global_avg_pool());
+    let network = net.finish(layers.output()).check(&problem).unwrap();
+    let shapes: Vec<_> = network.layers().iter().map(|layer| layer.shape.clone()).collect();
+    assert_eq!(shapes[1..], [vec![8, 5, 9], vec![4, 5, 9], vec![4, 2, 4], vec![4]]);
+    let params: Vec<_> = network.params().iter().map(|p| (p.name.as_str(), p.shape.clone())).collect();
+    assert_eq!(params, [("0.weight", vec![8, 3, 3, 3]), ("0.bias", vec![8]), ("1.weight", vec![4, 4, 1, 1])]);
+    assert_eq!(network.params()[0].init, Init::Normal { std: (2.0f32 / 72.0).sqrt() });
+    assert_eq!(network.multiply_adds(), 216 * 45 + 16 * 45);
+    let refused = |op: Op| {
+        let nodes = vec![node("input", Op::Input, &[]), node("layer", op, &[0])];
+        Graph { nodes, output: Some(1) }.check(&problem).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(conv2d(4, 12).into()),
+        "layer `layer` (conv2d) got an input of shape [9, 11], expected at least 12 with padding along axis 0"
+    );
+    assert!(refused(conv2d(4, 3).groups(2).into()).contains("divisible by groups (2)"));
+    assert!(refused(conv2d(4, 3).stride(0).into()).contains("`stride` = 0"));
+    assert!(refused(conv2d(4, 3).padding(usize::MAX).into()).contains("too large"));
+    let pool = Pool2d { kernel: [2; 2], stride: [2; 2], padding: [2; 2] };
+    assert!(refused(Op::MaxPool2d(pool)).contains("at most half a window"));
+}
+
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         Just(Op::Input),
@@ -119,6 +149,9 @@ fn any_op() -> impl Strategy<Value = Op> {
         Just(Op::Activation(Activation::Relu)),
         any::<usize>().prop_map(|n| linear(n).into()),
         (1usize..20).prop_map(|n| linear(n).into()),
+        (any::<usize>(), 0usize..5, 0usize..5).prop_map(|(n, k, p)| conv2d(n % 5, k).padding(p).into()),
+        (0usize..3).prop_map(max_pool2d),
+        Just(global_avg_pool()),
         Just(batch_norm().into()),
     ]
 }
