@@ -1,64 +1,56 @@
 //! The one device trait: what a place that runs networks must be able to do.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use dfdx::shapes::HasShape;
 use dfdx::tensor::{Gradients, NoneTape, Tape, Tensor};
 use dfdx::tensor_ops::Device;
-use walk_arch::{Activation, Network};
+use walk_arch::Network;
 
-use crate::composite;
 use crate::evaluate::{Evaluator, PlainEvaluator};
-use crate::{CoreError, Loss};
+use crate::{BatchNormMode, CoreError, Loss};
 
 /// A batch of values on a device: one row per sample, `[rows, features]`.
 pub type Rows<D, T = NoneTape> = Tensor<(usize, usize), f32, D, T>;
 /// A flat vector on a device: θ, or one value per sample.
 pub type Flat<D, T = NoneTape> = Tensor<(usize,), f32, D, T>;
 
-/// What a batch-norm layer gives: its values, and the statistics if they are the batch's.
-pub type Normed<D, T> = (Rows<D, T>, Option<BatchStatistics>);
-
-/// A linear layer's shape and place in θ.
-#[derive(Clone, Debug)]
-pub struct LinearLayer {
-    /// Length of an input row.
-    pub in_features: usize,
-    /// Length of an output row.
-    pub out_features: usize,
-    /// W, `[out_features, in_features]`.
-    pub weight: Range<usize>,
-    /// b, `[out_features]`.
-    pub bias: Range<usize>,
-}
-
-/// A batch-norm layer's place in θ, and the statistics it is to use.
-#[derive(Clone, Debug)]
-pub struct NormLayer {
-    /// γ
-    pub scale: Range<usize>,
-    /// β
-    pub shift: Range<usize>,
-    /// ε
-    pub eps: f32,
-    /// Running mean and variance; `None` normalises by the batch's own.
-    pub running: Option<(Vec<f32>, Vec<f32>)>,
-}
-
-/// Mean and biased variance per feature that a batch-norm layer measured on its batch.
+/// Mean and biased variance per feature or channel that a batch-norm layer measured on its batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchStatistics {
     /// μ
     pub mean: Vec<f32>,
     /// σ²
     pub var: Vec<f32>,
+    /// Values behind each: samples times pixels.
+    pub count: usize,
+}
+
+/// What a forward pass leaves.
+#[derive(Debug)]
+pub struct Forward<D: Device<f32>, T> {
+    /// The network's outputs, `[rows, classes]`.
+    pub outputs: Rows<D, T>,
+    /// By layer index, for batch-norm layers that used the batch's statistics.
+    pub statistics: Vec<(usize, BatchStatistics)>,
+}
+
+/// A network at a point, as a forward pass needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a, D: Device<f32>> {
+    /// The network.
+    pub network: &'a Network,
+    /// θ
+    pub theta: &'a Flat<D>,
+    /// Running statistics.
+    pub buffers: &'a [f32],
+    /// Which statistics batch norm uses.
+    pub mode: BatchNormMode,
 }
 
 /// A place that runs networks: a dfdx device and a version of every layer on it.
 ///
-/// The provided methods are compositions of stable dfdx operations, right on any device; a backend overrides those
-/// it has something faster for. `T` is dfdx's tape: with one, gradients can be had afterwards.
+/// `T` is dfdx's tape: with one, gradients can be had afterwards.
 pub trait Backend: Clone + std::fmt::Debug + 'static {
     /// The dfdx device.
     type Device: Device<f32>;
@@ -69,55 +61,15 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
     /// The device.
     fn device(&self) -> &Self::Device;
 
-    /// x Wᵀ + b.
+    /// The outputs for a batch of inputs, `[rows, input length]`, channels first.
     ///
     /// # Errors
     /// [`CoreError::Device`] if the device fails.
-    fn linear<T: Tape<f32, Self::Device>>(
+    fn forward<T: Tape<f32, Self::Device>>(
         &self,
-        x: Rows<Self::Device, T>,
-        theta: &Flat<Self::Device>,
-        layer: &LinearLayer,
-    ) -> Result<Rows<Self::Device, T>, CoreError> {
-        composite::linear(x, theta, layer)
-    }
-
-    /// γ (x - μ) / √(σ² + ε) + β, and the statistics if they are the batch's.
-    ///
-    /// # Errors
-    /// [`CoreError::Device`] if the device fails.
-    fn batch_norm<T: Tape<f32, Self::Device>>(
-        &self,
-        x: Rows<Self::Device, T>,
-        theta: &Flat<Self::Device>,
-        layer: &NormLayer,
-    ) -> Result<Normed<Self::Device, T>, CoreError> {
-        composite::batch_norm(self.device(), x, theta, layer)
-    }
-
-    /// f(x), element by element.
-    ///
-    /// # Errors
-    /// [`CoreError::Device`] if the device fails.
-    fn activation<T: Tape<f32, Self::Device>>(
-        &self,
-        x: Rows<Self::Device, T>,
-        activation: Activation,
-    ) -> Result<Rows<Self::Device, T>, CoreError> {
-        composite::activation(x, activation)
-    }
-
-    /// a + b.
-    ///
-    /// # Errors
-    /// [`CoreError::Device`] if the device fails.
-    fn add<T: Tape<f32, Self::Device>>(
-        &self,
-        a: Rows<Self::Device, T>,
-        b: Rows<Self::Device>,
-    ) -> Result<Rows<Self::Device, T>, CoreError> {
-        composite::add(a, b)
-    }
+        at: At<'_, Self::Device>,
+        inputs: Rows<Self::Device>,
+    ) -> Result<Forward<Self::Device, T>, CoreError>;
 
     /// The loss of every sample, `[rows]`.
     ///
@@ -128,9 +80,7 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
         outputs: Rows<Self::Device, T>,
         labels: &[usize],
         loss: Loss,
-    ) -> Result<Flat<Self::Device, T>, CoreError> {
-        composite::losses(self.device(), outputs, labels, loss)
-    }
+    ) -> Result<Flat<Self::Device, T>, CoreError>;
 
     /// ∂/∂θ out of the gradients of a backward pass.
     ///

@@ -7,7 +7,7 @@ use dfdx::prelude::*;
 use serde::{Deserialize, Serialize};
 use walk_arch::Network;
 
-use crate::executor::forward;
+use crate::backend::At;
 use crate::{Backend, CoreError, Loss, Point};
 
 /// Which statistics batch norm uses.
@@ -153,8 +153,8 @@ impl<B: Backend> Evaluator for PlainEvaluator<B> {
             samples.fill(range.clone(), &mut inputs, &mut labels);
             check_labels(&labels, problem.classes, range.start)?;
             let inputs = device.try_tensor_from_vec(inputs, (rows, features)).map_err(CoreError::device)?;
-            let forward =
-                forward::<B, NoneTape>(&self.backend, &self.network, &theta, &point.buffers, mode, inputs)?;
+            let at = At { network: &self.network, theta: &theta, buffers: &point.buffers, mode };
+            let forward = self.backend.forward::<NoneTape>(at, inputs)?;
             let outputs = forward.outputs.as_vec();
             let losses = self.backend.losses(forward.outputs, &labels, self.loss)?.as_vec();
             let mut result = ChunkResult::default();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 use walk_arch::{Network, Op};
 
+use crate::backend::At;
 use crate::evaluate::check_labels;
-use crate::executor::forward;
 use crate::init::initial_params;
 use crate::{Backend, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Seed};
 
@@ -100,14 +100,8 @@ impl<B: Backend> Model<B> {
             .map_err(CoreError::device)?;
         let inputs =
             device.try_tensor_from_vec(batch.inputs.clone(), (rows, features)).map_err(CoreError::device)?;
-        let forward = forward::<B, OwnedTape<f32, B::Device>>(
-            &self.backend,
-            &self.network,
-            &theta,
-            &point.buffers,
-            mode,
-            inputs,
-        )?;
+        let at = At { network: &self.network, theta: &theta, buffers: &point.buffers, mode };
+        let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(at, inputs)?;
         let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
         let mut values = vec![0.0; rows];
         losses.copy_into(&mut values);
@@ -119,11 +113,11 @@ impl<B: Backend> Model<B> {
 
     /// Moves the running statistics towards a batch's: r ← (1 - m) r + m s, with the unbiased variance.
     pub fn update_buffers(&self, buffers: &mut [f32], gradient: &BatchGradient) {
-        let rows = gradient.losses.len() as f32;
-        let unbiased = if rows > 1.0 { rows / (rows - 1.0) } else { 1.0 };
         for (index, statistics) in &gradient.statistics {
             let layer = &self.network.layers()[*index];
             let (Op::BatchNorm(norm), Some(place)) = (&layer.op, &layer.buffers) else { continue };
+            let count = statistics.count as f32;
+            let unbiased = if count > 1.0 { count / (count - 1.0) } else { 1.0 };
             let mut blend = |range: std::ops::Range<usize>, measured: &[f32], factor: f32| {
                 for (running, &measured) in buffers[range].iter_mut().zip(measured) {
                     *running += norm.momentum * (factor * measured - *running);

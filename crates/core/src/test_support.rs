@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use rand::Rng;
-use walk_arch::{Activation, Graph, Net, Network, Problem, batch_norm, flatten, linear};
+use walk_arch::{
+    Activation, Conv2d, Graph, Net, Network, Problem, avg_pool2d, batch_norm, conv2d, flatten,
+    global_avg_pool, linear, max_pool2d,
+};
 
 use crate::{Batch, Samples, Seed, Stream};
 
@@ -42,6 +45,28 @@ pub(crate) fn residual_network(activation: Activation) -> Network {
     let sum = sum.add("twice", sum).then("act2", activation).then("bn2", batch_norm());
     let graph: Graph = net.finish(sum.then("act3", activation).then("head", linear(3)));
     graph.check(&problem).unwrap()
+}
+
+/// A network of images with every kind of image layer: strides, groups, dilation, pools, a residual sum of images.
+pub(crate) fn image_network(activation: Activation) -> Network {
+    let problem = Problem { input: vec![3, 12, 10], classes: 4 };
+    let net = Net::new();
+    let x = net
+        .input()
+        .then("bn0", batch_norm())
+        .then("conv1", conv2d(8, 3).padding(1))
+        .then("bn1", batch_norm());
+    let x = x.then("act1", activation);
+    let y = x
+        .then("conv2", conv2d(8, 3).padding(1).bias(false))
+        .then("bn2", batch_norm())
+        .then("act2", activation);
+    let x = y.add("sum", x).then("pool1", max_pool2d(2));
+    let wide = Conv2d { dilation: [1, 2], ..conv2d(6, 3).padding(2).groups(2) };
+    let x = x.then("conv3", wide).then("act3", activation).then("pool2", avg_pool2d(2));
+    let left = x.then("gap", global_avg_pool()).then("fc1", linear(4));
+    let right = x.then("conv4", conv2d(5, 1).stride(2)).then("flat", flatten()).then("fc2", linear(4));
+    net.finish(left.add("both", right)).check(&problem).unwrap()
 }
 
 /// ‖found - expected‖ / ‖expected‖.

@@ -9,10 +9,13 @@
 
 pub mod activation;
 pub mod batch_norm;
+pub mod conv;
 pub mod elementwise;
+pub mod layout;
 pub mod linear;
 pub mod loss;
 pub mod matmul;
+pub mod pool;
 
 #[cfg(test)]
 mod test_support;

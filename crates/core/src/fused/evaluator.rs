@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
-use walk_arch::{LayerBuffers, LayerParams, Network, Op};
-use walk_kernels::activation::Activation;
+use walk_arch::{LayerBuffers, LayerParams, Network};
 use walk_kernels::batch_norm::{Normalization, moments, normalize};
+use walk_kernels::conv::Scratch;
 use walk_kernels::elementwise::add;
-use walk_kernels::linear::{LinearShape, PackedLinear};
+use walk_kernels::pool::{avg_forward, max_forward};
 
-use super::kernel_activation;
+use super::plan::{PackedNorm, Plan, Step};
 use crate::evaluate::{ChunkResult, check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
@@ -21,53 +21,6 @@ pub(super) struct FusedEvaluator {
     workspaces: Mutex<Vec<Workspace>>,
 }
 
-/// The network as a list of kernel calls on numbered buffers.
-struct Plan {
-    steps: Vec<Step>,
-    /// Row stride of each buffer.
-    strides: Vec<usize>,
-    output: usize,
-}
-
-/// One kernel call. Parameters are taken over anew at every point.
-enum Step {
-    Linear {
-        from: usize,
-        to: usize,
-        place: LayerParams,
-        packed: PackedLinear,
-    },
-    BatchNorm {
-        at: usize,
-        place: LayerParams,
-        buffers: LayerBuffers,
-        eps: f32,
-        relu: bool,
-        packed: PackedNorm,
-    },
-    Activation {
-        at: usize,
-        activation: Activation,
-    },
-    Copy {
-        from: usize,
-        to: usize,
-    },
-    Add {
-        from: usize,
-        to: usize,
-    },
-}
-
-/// A norm's parameters and running statistics, padded with zeros to the row stride.
-#[derive(Default)]
-struct PackedNorm {
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-    mean: Vec<f32>,
-    var: Vec<f32>,
-}
-
 /// One thread's buffers.
 #[derive(Default)]
 struct Workspace {
@@ -75,6 +28,7 @@ struct Workspace {
     labels: Vec<usize>,
     mean: Vec<f32>,
     var: Vec<f32>,
+    scratch: Scratch,
 }
 
 impl FusedEvaluator {
@@ -138,106 +92,31 @@ impl Evaluator for FusedEvaluator {
 }
 
 impl Plan {
-    fn new(network: &Network) -> Self {
-        let layers = network.layers();
-        let mut uses = vec![0usize; layers.len()];
-        layers.iter().flat_map(|layer| &layer.inputs).for_each(|&input| uses[input] += 1);
-        let mut plan = Self { steps: vec![], strides: vec![], output: 0 };
-        // where each layer's value is
-        let mut at: Vec<usize> = Vec::with_capacity(layers.len());
-        for layer in layers {
-            let place = match &layer.op {
-                Op::Input => plan.buffer(layer.len()),
-                Op::Flatten => plan.own(&uses, &at, layer.inputs[0]),
-                Op::Linear(linear) => {
-                    let (from, in_features) = (at[layer.inputs[0]], layers[layer.inputs[0]].len());
-                    let shape = LinearShape { in_features, out_features: linear.out_features };
-                    let packed = PackedLinear::new(shape);
-                    let to = plan.buffer(packed.stride());
-                    let place = layer.params.clone().expect("a linear layer has parameters");
-                    plan.steps.push(Step::Linear { from, to, place, packed });
-                    to
-                }
-                Op::BatchNorm(norm) => {
-                    let at = plan.own(&uses, &at, layer.inputs[0]);
-                    let place = layer.params.clone().expect("a norm has parameters");
-                    let buffers = layer.buffers.clone().expect("a norm has buffers");
-                    let packed = PackedNorm::new(plan.strides[at]);
-                    plan.steps.push(Step::BatchNorm {
-                        at,
-                        place,
-                        buffers,
-                        eps: norm.eps,
-                        relu: false,
-                        packed,
-                    });
-                    at
-                }
-                Op::Activation(activation) => {
-                    let input = layer.inputs[0];
-                    let at = plan.own(&uses, &at, input);
-                    let activation = kernel_activation(*activation);
-                    match plan.steps.last_mut() {
-                        // batch norm and ReLU in one pass over the values
-                        Some(Step::BatchNorm { at: same, relu, .. })
-                            if *same == at && activation == Activation::Relu && !*relu =>
-                        {
-                            *relu = true;
-                        }
-                        _ => plan.steps.push(Step::Activation { at, activation }),
-                    }
-                    at
-                }
-                Op::Add => {
-                    let (from, to) = (at[layer.inputs[1]], plan.copy(at[layer.inputs[0]]));
-                    plan.steps.push(Step::Add { from, to });
-                    to
-                }
-            };
-            at.push(place);
-        }
-        plan.output = at[network.output()];
-        plan
-    }
-
-    fn buffer(&mut self, stride: usize) -> usize {
-        self.strides.push(stride);
-        self.strides.len() - 1
-    }
-
-    fn copy(&mut self, from: usize) -> usize {
-        let to = self.buffer(self.strides[from]);
-        self.steps.push(Step::Copy { from, to });
-        to
-    }
-
-    /// A buffer with the value of layer `input` that may be written: its own if nobody else reads it.
-    fn own(&mut self, uses: &[usize], at: &[usize], input: usize) -> usize {
-        if uses[input] == 1 { at[input] } else { self.copy(at[input]) }
-    }
-
     /// Takes over the parameters of `point`.
     fn pack(&mut self, point: &Point) {
         self.steps.par_iter_mut().for_each(|step| match step {
             Step::Linear { place, packed, .. } => {
                 packed.pack(&point.params[place.weight.clone()], &point.params[place.bias.clone()]);
             }
+            Step::Conv { place, packed, .. } => {
+                packed.pack(&point.params[place.weight.clone()], &point.params[place.bias.clone()]);
+            }
             Step::BatchNorm { place, buffers, packed, .. } => packed.pack(point, place, buffers),
-            Step::Activation { .. } | Step::Copy { .. } | Step::Add { .. } => {}
+            _ => {}
         });
     }
 
     fn run(&self, workspace: &mut Workspace, rows: usize, mode: BatchNormMode) {
-        let Workspace { buffers, mean, var, .. } = workspace;
+        let Workspace { buffers, mean, var, scratch, .. } = workspace;
         for step in &self.steps {
             match step {
                 Step::Linear { from, to, packed, .. } => {
-                    let [x, y] = pair(buffers, *from, *to);
+                    let [x, y] = self.values(buffers, rows, *from, *to);
                     packed.forward(x, self.strides[*from], rows, y);
                 }
                 Step::BatchNorm { at, eps, relu, packed, .. } => {
-                    let columns = self.strides[*at];
-                    let values = &mut buffers[*at][..rows * columns];
+                    let columns = packed.scale.len();
+                    let values = &mut buffers[*at][..rows * self.strides[*at]];
                     let (mean, var): (&[f32], &[f32]) = match mode {
                         BatchNormMode::Batch => {
                             moments(values, &mut mean[..columns], &mut var[..columns]);
@@ -248,38 +127,54 @@ impl Plan {
                     let (scale, shift) = (packed.scale.as_slice(), packed.shift.as_slice());
                     normalize(values, Normalization { mean, var, scale, shift, eps: *eps }, *relu);
                 }
+                Step::Conv { from, to, packed, .. } => {
+                    let [x, y] = self.values(buffers, rows, *from, *to);
+                    packed.forward(x, y, scratch);
+                }
+                Step::MaxPool { from, to, shape } => {
+                    let [x, y] = self.values(buffers, rows, *from, *to);
+                    max_forward(shape, x, y);
+                }
+                Step::AvgPool { from, to, shape } => {
+                    let [x, y] = self.values(buffers, rows, *from, *to);
+                    avg_forward(shape, x, y);
+                }
+                Step::Convert { from, to, image: [channels, pixels], layout } => {
+                    let [x, y] = self.values(buffers, rows, *from, *to);
+                    layout.convert(*channels, *pixels, x, y);
+                }
                 Step::Activation { at, activation } => {
                     activation.apply(&mut buffers[*at][..rows * self.strides[*at]]);
                 }
                 Step::Copy { from, to } => {
-                    let [x, y] = pair(buffers, *from, *to);
-                    let len = rows * self.strides[*from];
-                    y[..len].copy_from_slice(&x[..len]);
+                    let [x, y] = self.values(buffers, rows, *from, *to);
+                    y.copy_from_slice(x);
                 }
                 Step::Add { from, to } => {
                     let (from_stride, to_stride) = (self.strides[*from], self.strides[*to]);
                     let columns = from_stride.min(to_stride);
-                    let [x, y] = pair(buffers, *from, *to);
+                    let [x, y] = self.values(buffers, rows, *from, *to);
                     let each = x.chunks_exact(from_stride).zip(y.chunks_exact_mut(to_stride));
-                    each.take(rows).for_each(|(x, y)| add(&x[..columns], &mut y[..columns]));
+                    each.for_each(|(x, y)| add(&x[..columns], &mut y[..columns]));
                 }
             }
         }
     }
-}
 
-/// Two different buffers, the second to write.
-fn pair(buffers: &mut [Vec<f32>], from: usize, to: usize) -> [&mut [f32]; 2] {
-    let both = buffers.get_disjoint_mut([from, to]).expect("a step never reads what it writes");
-    both.map(Vec::as_mut_slice)
+    /// The rows of two different buffers, the second to write.
+    fn values<'b>(
+        &self,
+        buffers: &'b mut [Vec<f32>],
+        rows: usize,
+        from: usize,
+        to: usize,
+    ) -> [&'b mut [f32]; 2] {
+        let [x, y] = buffers.get_disjoint_mut([from, to]).expect("a step never reads what it writes");
+        [&mut x[..rows * self.strides[from]], &mut y[..rows * self.strides[to]]]
+    }
 }
 
 impl PackedNorm {
-    fn new(stride: usize) -> Self {
-        let zeros = vec![0.0; stride];
-        Self { scale: zeros.clone(), shift: zeros.clone(), mean: zeros.clone(), var: zeros }
-    }
-
     fn pack(&mut self, point: &Point, place: &LayerParams, buffers: &LayerBuffers) {
         let features = place.weight.len();
         self.scale[..features].copy_from_slice(&point.params[place.weight.clone()]);

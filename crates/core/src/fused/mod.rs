@@ -1,7 +1,11 @@
 //! The CPU backend: walk-kernels on dfdx's tape, and an evaluator that needs no tape.
 
 mod evaluator;
+mod executor;
+mod image_ops;
 mod ops;
+mod plan;
+mod shapes;
 mod view;
 
 use std::sync::Arc;
@@ -10,7 +14,7 @@ use dfdx::tensor::{Cpu, Gradients, Tape};
 use walk_arch::{Activation, Network};
 use walk_kernels::activation as kernel;
 
-use crate::backend::{Backend, Flat, LinearLayer, NormLayer, Normed, Rows};
+use crate::backend::{At, Backend, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on the CPU with fused kernels.
@@ -27,30 +31,12 @@ impl Backend for Fused {
         &self.device
     }
 
-    fn linear<T: Tape<f32, Cpu>>(
+    fn forward<T: Tape<f32, Cpu>>(
         &self,
-        x: Rows<Cpu, T>,
-        theta: &Flat<Cpu>,
-        layer: &LinearLayer,
-    ) -> Result<Rows<Cpu, T>, CoreError> {
-        ops::linear(&self.device, x, theta, layer)
-    }
-
-    fn batch_norm<T: Tape<f32, Cpu>>(
-        &self,
-        x: Rows<Cpu, T>,
-        theta: &Flat<Cpu>,
-        layer: &NormLayer,
-    ) -> Result<Normed<Cpu, T>, CoreError> {
-        ops::batch_norm(&self.device, x, theta, layer)
-    }
-
-    fn activation<T: Tape<f32, Cpu>>(
-        &self,
-        x: Rows<Cpu, T>,
-        activation: Activation,
-    ) -> Result<Rows<Cpu, T>, CoreError> {
-        ops::activation(&self.device, x, activation)
+        at: At<'_, Cpu>,
+        inputs: Rows<Cpu>,
+    ) -> Result<Forward<Cpu, T>, CoreError> {
+        executor::forward(&self.device, at, inputs)
     }
 
     fn losses<T: Tape<f32, Cpu>>(

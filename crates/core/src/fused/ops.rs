@@ -1,15 +1,24 @@
 //! Layers as custom operations on dfdx's tape: forward and backward by walk-kernels.
 
+use std::ops::Range;
+
 use dfdx::prelude::*;
-use walk_arch::Activation;
+use walk_arch::{Activation, LayerParams};
 use walk_kernels::batch_norm::{self as norm_kernel, Normalization};
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
 
 use super::{kernel_activation, view};
-use crate::backend::{BatchStatistics, Flat, LinearLayer, NormLayer, Normed, Rows};
+use crate::backend::{BatchStatistics, Flat, Rows};
 use crate::{CoreError, Loss};
 
-type Grads = Gradients<f32, Cpu>;
+pub(super) type Grads = Gradients<f32, Cpu>;
+
+/// A layer's input: its values, and whether anything that is trained lies behind them.
+#[derive(Clone)]
+pub(super) struct Operand {
+    pub(super) rows: Rows<Cpu>,
+    pub(super) tracked: bool,
+}
 
 /// Takes a tensor's gradient out, zeros if it has none yet; [`put`] brings it back.
 macro_rules! take {
@@ -25,8 +34,10 @@ macro_rules! put {
     };
 }
 
+pub(super) use {put, take};
+
 /// A tensor of `values` and the operation that carries its gradient back.
-fn record<S: Shape, T: Tape<f32, Cpu>>(
+pub(super) fn record<S: Shape, T: Tape<f32, Cpu>>(
     device: &Cpu,
     values: Vec<f32>,
     shape: S,
@@ -43,30 +54,34 @@ fn record<S: Shape, T: Tape<f32, Cpu>>(
 
 pub(super) fn linear<T: Tape<f32, Cpu>>(
     device: &Cpu,
-    x: Rows<Cpu, T>,
+    x: Operand,
+    tape: T,
     theta: &Flat<Cpu>,
-    layer: &LinearLayer,
+    params: &LayerParams,
 ) -> Result<Rows<Cpu, T>, CoreError> {
-    let (x, tape) = x.split_tape();
-    let rows = x.shape().0;
-    let shape = LinearShape { in_features: layer.in_features, out_features: layer.out_features };
-    let mut y = vec![0.0; rows * layer.out_features];
+    let Operand { rows: x, tracked } = x;
+    let (rows, in_features) = *x.shape();
+    let shape = LinearShape { in_features, out_features: params.bias.len() };
+    let mut y = vec![0.0; rows * shape.out_features];
     let all = view::flat(theta);
     linear_kernel::forward(
         shape,
-        &all[layer.weight.clone()],
-        &all[layer.bias.clone()],
+        &all[params.weight.clone()],
+        &all[params.bias.clone()],
         view::rows(&x),
         &mut y,
     );
-    let (theta, layer) = (theta.clone(), layer.clone());
-    record(device, y, (rows, layer.out_features), tape, move |out, grads| {
+    let (theta, params) = (theta.clone(), params.clone());
+    record(device, y, (rows, shape.out_features), tape, move |out, grads| {
         let dy = take!(grads, out);
-        let mut dx = take!(grads, &x);
-        linear_kernel::backward_input(shape, &view::flat(&theta)[layer.weight.clone()], &dy, &mut dx);
-        put!(grads, &x, dx);
+        if tracked {
+            let mut dx = take!(grads, &x);
+            let weight = &view::flat(&theta)[params.weight.clone()];
+            linear_kernel::backward_input(shape, weight, &dy, &mut dx);
+            put!(grads, &x, dx);
+        }
         let dtheta = grads.get_or_alloc_mut(&theta)?;
-        let (dweight, dbias) = disjoint(dtheta, layer.weight, layer.bias);
+        let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
         linear_kernel::backward_params(shape, view::rows(&x), &dy, dweight, dbias);
         put!(grads, out, dy);
         Ok(())
@@ -74,45 +89,53 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
 }
 
 /// Two neighbouring parts of a slice, weight before bias.
-fn disjoint(
+pub(super) fn disjoint(
     all: &mut [f32],
-    first: std::ops::Range<usize>,
-    second: std::ops::Range<usize>,
+    first: Range<usize>,
+    second: Range<usize>,
 ) -> (&mut [f32], &mut [f32]) {
     let (head, tail) = all.split_at_mut(second.start);
     (&mut head[first], &mut tail[..second.len()])
 }
 
+/// Batch norm of values whose last dimension is the channel: vectors, or images with channels last.
 pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     device: &Cpu,
-    x: Rows<Cpu, T>,
+    x: Operand,
+    tape: T,
     theta: &Flat<Cpu>,
-    layer: &NormLayer,
-) -> Result<Normed<Cpu, T>, CoreError> {
-    let (x, tape) = x.split_tape();
+    params: &LayerParams,
+    eps: f32,
+    running: Option<(&[f32], &[f32])>,
+) -> Result<(Rows<Cpu, T>, Option<BatchStatistics>), CoreError> {
+    let Operand { rows: x, tracked } = x;
     let shape = *x.shape();
-    let (mean, var) = match &layer.running {
-        Some(running) => running.clone(),
+    let channels = params.weight.len();
+    let of_batch = running.is_none();
+    let (mean, var) = match running {
+        Some((mean, var)) => (mean.to_vec(), var.to_vec()),
         None => {
-            let (mut mean, mut var) = (vec![0.0; shape.1], vec![0.0; shape.1]);
+            let (mut mean, mut var) = (vec![0.0; channels], vec![0.0; channels]);
             norm_kernel::moments(view::rows(&x), &mut mean, &mut var);
             (mean, var)
         }
     };
-    let of_batch = layer.running.is_none();
-    let statistics = of_batch.then(|| BatchStatistics { mean: mean.clone(), var: var.clone() });
+    let count = shape.0 * shape.1 / channels;
+    let statistics = of_batch.then(|| BatchStatistics { mean: mean.clone(), var: var.clone(), count });
     let mut y = view::rows(&x).to_vec();
-    norm_kernel::normalize(&mut y, normalization(&mean, &var, theta, layer), false);
-    let (theta, layer) = (theta.clone(), layer.clone());
+    norm_kernel::normalize(&mut y, normalization(&mean, &var, theta, params, eps), false);
+    let (theta, params) = (theta.clone(), params.clone());
     let y = record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);
-        let mut dx = take!(grads, &x);
+        let mut dx = if tracked { take!(grads, &x) } else { vec![0.0; dy.len()] };
         let dtheta = grads.get_or_alloc_mut(&theta)?;
-        let (scale, shift) = disjoint(dtheta, layer.scale.clone(), layer.shift.clone());
+        let (scale, shift) = disjoint(dtheta, params.weight.clone(), params.bias.clone());
         let gradients = norm_kernel::Gradients { input: &mut dx, scale, shift };
-        let norm = normalization(&mean, &var, &theta, &layer);
+        let norm = normalization(&mean, &var, &theta, &params, eps);
         norm_kernel::backward(view::rows(&x), &dy, norm, of_batch, gradients);
-        put!(grads, &x, dx);
+        if tracked {
+            put!(grads, &x, dx);
+        }
         put!(grads, out, dy);
         Ok(())
     })?;
@@ -123,19 +146,21 @@ fn normalization<'a>(
     mean: &'a [f32],
     var: &'a [f32],
     theta: &'a Flat<Cpu>,
-    layer: &NormLayer,
+    params: &LayerParams,
+    eps: f32,
 ) -> Normalization<'a> {
     let theta = view::flat(theta);
-    let (scale, shift) = (&theta[layer.scale.clone()], &theta[layer.shift.clone()]);
-    Normalization { mean, var, scale, shift, eps: layer.eps }
+    let (scale, shift) = (&theta[params.weight.clone()], &theta[params.bias.clone()]);
+    Normalization { mean, var, scale, shift, eps }
 }
 
 pub(super) fn activation<T: Tape<f32, Cpu>>(
     device: &Cpu,
-    x: Rows<Cpu, T>,
+    x: Operand,
+    tape: T,
     activation: Activation,
 ) -> Result<Rows<Cpu, T>, CoreError> {
-    let (x, tape) = x.split_tape();
+    let x = x.rows;
     let shape = *x.shape();
     let kernel = kernel_activation(activation);
     let mut y = view::rows(&x).to_vec();
@@ -143,6 +168,25 @@ pub(super) fn activation<T: Tape<f32, Cpu>>(
     record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);
         kernel.backward(view::rows(&x), &dy, grads.get_or_alloc_mut(&x)?);
+        put!(grads, out, dy);
+        Ok(())
+    })
+}
+
+pub(super) fn add<T: Tape<f32, Cpu>>(
+    device: &Cpu,
+    a: Operand,
+    b: Operand,
+    tape: T,
+) -> Result<Rows<Cpu, T>, CoreError> {
+    let (a, b) = (a.rows, b.rows);
+    let shape = *a.shape();
+    let mut y = view::rows(&a).to_vec();
+    walk_kernels::elementwise::add(view::rows(&b), &mut y);
+    record(device, y, shape, tape, move |out, grads| {
+        let dy = take!(grads, out);
+        walk_kernels::elementwise::add(&dy, grads.get_or_alloc_mut(&a)?);
+        walk_kernels::elementwise::add(&dy, grads.get_or_alloc_mut(&b)?);
         put!(grads, out, dy);
         Ok(())
     })

@@ -1,7 +1,7 @@
 use walk_arch::Activation;
 
 use super::*;
-use crate::test_support::{Noise, norm_error, residual_network};
+use crate::test_support::{Noise, image_network, norm_error, residual_network};
 use crate::{Composite, Cpu, Fused};
 
 const MODES: [BatchNormMode; 2] = [BatchNormMode::Batch, BatchNormMode::Running];
@@ -19,8 +19,8 @@ fn point<B: Backend>(model: &Model<B>) -> Point {
 
 #[test]
 fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
-    for activation in Activation::ALL {
-        let network = residual_network(activation);
+    let networks = [residual_network, image_network].into_iter();
+    for (network, activation) in networks.flat_map(|network| Activation::ALL.map(|a| (network(a), a))) {
         let samples = Noise::new(&network, 23);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
             let fused = Model::new(Fused::default(), network.clone(), loss);

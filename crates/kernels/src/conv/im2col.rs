@@ -1,0 +1,249 @@
+//! Convolution as a matrix product: each output pixel's window of the input is a row.
+
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use super::ConvShape;
+use crate::elementwise::{add, add_row, add_row_sum};
+use crate::layout::transpose;
+use crate::matmul::{Matrix, MatrixMut, Write, matmul};
+
+/// Output pixels per matrix product, so that operands stay in the second-level cache.
+const BLOCK_PIXELS: usize = 128;
+/// Parts of a batch whose weight gradients are summed apart, then together: fixed, so that bits do not depend on
+/// the number of threads.
+const PARTS: usize = 4;
+
+/// A convolution's weights as its products want them, made once per parameter point.
+#[derive(Clone, Debug)]
+pub struct PackedConv {
+    shape: ConvShape,
+    /// Per group `[taps, group_in, group_out]`.
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+/// One thread's buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    columns: Vec<f32>,
+}
+
+impl PackedConv {
+    /// Room for a convolution; holds zeros until [`PackedConv::pack`].
+    pub fn new(shape: ConvShape) -> Self {
+        Self { shape, weight: vec![0.0; shape.weight_len()], bias: vec![] }
+    }
+
+    /// Takes over weights and bias, which may be empty.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn pack(&mut self, weight: &[f32], bias: &[f32]) {
+        assert!(
+            weight.len() == self.weight.len() && (bias.is_empty() || bias.len() == self.shape.out_channels)
+        );
+        let (depth, group_in, group_out) =
+            (self.shape.taps() * self.shape.group_in(), self.shape.group_in(), self.shape.group_out());
+        let taps = self.shape.taps();
+        let groups = weight.par_chunks(depth * group_out).zip(self.weight.par_chunks_mut(depth * group_out));
+        groups.for_each(|(from, to)| {
+            // [out][in][tap] to [tap][in][out]
+            to.par_chunks_mut(group_in * group_out).enumerate().for_each(|(tap, to)| {
+                const BLOCK: usize = 16;
+                for first in (0..group_out).step_by(BLOCK) {
+                    for channel in 0..group_in {
+                        let outs = first..group_out.min(first + BLOCK);
+                        for (to, out) in to[channel * group_out..][outs.clone()].iter_mut().zip(outs) {
+                            *to = from[(out * group_in + channel) * taps + tap];
+                        }
+                    }
+                }
+            });
+        });
+        self.bias.clear();
+        self.bias.extend_from_slice(bias);
+    }
+
+    /// The output of a batch of images, on the calling thread.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn forward(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
+        let images = block_images(&self.shape);
+        let blocks = x.chunks(images * self.shape.in_len()).zip(y.chunks_mut(images * self.shape.out_len()));
+        blocks.for_each(|(x, y)| self.forward_block(x, y, scratch));
+    }
+
+    /// As [`PackedConv::forward`], over all threads; the same bits.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn forward_parallel(&self, x: &[f32], y: &mut [f32]) {
+        let images = block_images(&self.shape);
+        let pool = ScratchPool::default();
+        let blocks =
+            x.par_chunks(images * self.shape.in_len()).zip(y.par_chunks_mut(images * self.shape.out_len()));
+        blocks.for_each(|(x, y)| pool.with(|scratch| self.forward_block(x, y, scratch)));
+    }
+
+    fn forward_block(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
+        let shape = &self.shape;
+        let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
+        let rows = y.len() / shape.out_channels;
+        for group in 0..shape.groups {
+            let columns = gather(shape, group, x, &mut scratch.columns);
+            let weight = &self.weight[group * depth * group_out..][..depth * group_out];
+            let out = &mut y[group * group_out..];
+            matmul(
+                Matrix::new(columns, rows, depth, depth),
+                Matrix::new(weight, depth, group_out, group_out),
+                &mut MatrixMut::new(out, rows, group_out, shape.out_channels),
+                Write::Replace,
+            );
+        }
+        if !self.bias.is_empty() {
+            add_row(y, &self.bias);
+        }
+    }
+}
+
+/// dx += the gradient of a batch of inputs, over all threads.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn backward_input(packed: &PackedConv, dy: &[f32], dx: &mut [f32]) {
+    let shape = &packed.shape;
+    let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
+    let images = block_images(shape);
+    let pool = ScratchPool::default();
+    let blocks = dy.par_chunks(images * shape.out_len()).zip(dx.par_chunks_mut(images * shape.in_len()));
+    blocks.for_each(|(dy, dx)| {
+        pool.with(|scratch| {
+            let rows = dy.len() / shape.out_channels;
+            for group in 0..shape.groups {
+                scratch.columns.resize(rows * depth, 0.0);
+                let weight = &packed.weight[group * depth * group_out..][..depth * group_out];
+                matmul(
+                    Matrix::new(&dy[group * group_out..], rows, group_out, shape.out_channels),
+                    Matrix::new(weight, depth, group_out, group_out).transposed(),
+                    &mut MatrixMut::new(&mut scratch.columns, rows, depth, depth),
+                    Write::Replace,
+                );
+                scatter_add(shape, group, &scratch.columns, dx);
+            }
+        });
+    });
+}
+
+/// dW += and db += the gradients of the parameters, over all threads; `dbias` is empty if there is no bias.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn backward_params(shape: &ConvShape, x: &[f32], dy: &[f32], dweight: &mut [f32], dbias: &mut [f32]) {
+    let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
+    let images = dy.len() / shape.out_len();
+    let part = images.div_ceil(PARTS).max(1);
+    let block = block_images(shape);
+    let parts = x.par_chunks(part * shape.in_len()).zip(dy.par_chunks(part * shape.out_len()));
+    let sums: Vec<Vec<f32>> = parts
+        .map(|(x, dy)| {
+            let mut scratch = Scratch::default();
+            // per group [group_out, taps, group_in]
+            let mut sum = vec![0.0; dweight.len()];
+            for (x, dy) in x.chunks(block * shape.in_len()).zip(dy.chunks(block * shape.out_len())) {
+                let rows = dy.len() / shape.out_channels;
+                for group in 0..shape.groups {
+                    let columns = gather(shape, group, x, &mut scratch.columns);
+                    let out = &mut sum[group * depth * group_out..][..depth * group_out];
+                    matmul(
+                        Matrix::new(&dy[group * group_out..], rows, group_out, shape.out_channels)
+                            .transposed(),
+                        Matrix::new(columns, rows, depth, depth),
+                        &mut MatrixMut::new(out, group_out, depth, depth),
+                        Write::Add,
+                    );
+                }
+            }
+            sum
+        })
+        .collect();
+    let (taps, group_in) = (shape.taps(), shape.group_in());
+    dweight.par_chunks_mut(depth).enumerate().for_each(|(out, filter)| {
+        let mut total = sums[0][out * depth..][..depth].to_vec();
+        sums[1..].iter().for_each(|sum| add(&sum[out * depth..][..depth], &mut total));
+        let mut channels_first = vec![0.0; depth];
+        transpose(taps, group_in, &total, &mut channels_first);
+        add(&channels_first, filter);
+    });
+    if !dbias.is_empty() {
+        add_row_sum(dy, dbias);
+    }
+}
+
+/// Images per matrix product.
+fn block_images(shape: &ConvShape) -> usize {
+    (BLOCK_PIXELS / shape.out_pixels()).max(1)
+}
+
+/// Buffers that threads take and bring back.
+#[derive(Default)]
+struct ScratchPool(Mutex<Vec<Scratch>>);
+
+impl ScratchPool {
+    fn with(&self, work: impl FnOnce(&mut Scratch)) {
+        let lock = || self.0.lock().expect("no holder of this lock panics");
+        let mut scratch = lock().pop().unwrap_or_default();
+        work(&mut scratch);
+        lock().push(scratch);
+    }
+}
+
+/// The windows of one group's channels, `[pixels of all images, taps, group_in]`.
+fn gather<'a>(shape: &ConvShape, group: usize, x: &'a [f32], columns: &'a mut Vec<f32>) -> &'a [f32] {
+    if shape.taps() == 1 && shape.groups == 1 && shape.stride == [1, 1] && shape.padding == [0, 0] {
+        return x;
+    }
+    let group_in = shape.group_in();
+    let rows = x.len() / shape.in_len() * shape.out_pixels();
+    columns.clear();
+    columns.resize(rows * shape.taps() * group_in, 0.0);
+    windows(shape, group, x.len() / shape.in_len(), |column, pixel| {
+        columns[column..column + group_in].copy_from_slice(&x[pixel..pixel + group_in]);
+    });
+    columns
+}
+
+/// The adjoint of [`gather`]: adds every window's elements back to the pixels they came from.
+fn scatter_add(shape: &ConvShape, group: usize, columns: &[f32], dx: &mut [f32]) {
+    let group_in = shape.group_in();
+    windows(shape, group, dx.len() / shape.in_len(), |column, pixel| {
+        let to = &mut dx[pixel..pixel + group_in];
+        to.iter_mut().zip(&columns[column..column + group_in]).for_each(|(to, &from)| *to += from);
+    });
+}
+
+/// Calls `each` with the place in the columns and the place in the images of every element inside the images.
+fn windows(shape: &ConvShape, group: usize, images: usize, mut each: impl FnMut(usize, usize)) {
+    let ([rows, columns], [height, width]) = (shape.output(), shape.input);
+    let group_in = shape.group_in();
+    let mut column = 0;
+    for image in 0..images {
+        for (out_row, out_column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+            for tap_row in 0..shape.kernel[0] {
+                let row =
+                    (out_row * shape.stride[0] + tap_row * shape.dilation[0]).wrapping_sub(shape.padding[0]);
+                for tap_column in 0..shape.kernel[1] {
+                    let across = (out_column * shape.stride[1] + tap_column * shape.dilation[1])
+                        .wrapping_sub(shape.padding[1]);
+                    if row < height && across < width {
+                        let pixel = (image * height + row) * width + across;
+                        each(column, pixel * shape.in_channels + group * group_in);
+                    }
+                    column += group_in;
+                }
+            }
+        }
+    }
+}

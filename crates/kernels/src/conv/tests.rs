@@ -1,0 +1,115 @@
+use super::*;
+use crate::test_support::{differences, noise, norm_error, wide};
+
+/// The definition, in f64 and channels first.
+fn reference(shape: &ConvShape, images: usize, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
+    let ([rows, columns], [height, width]) = (shape.output(), shape.input);
+    let (group_in, group_out) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
+    let mut y = vec![];
+    for image in 0..images {
+        for (row, column) in (0..rows).flat_map(|r| (0..columns).map(move |c| (r, c))) {
+            for out in 0..shape.out_channels {
+                let mut sum = bias.get(out).copied().unwrap_or(0.0);
+                for (i, j) in (0..shape.kernel[0]).flat_map(|i| (0..shape.kernel[1]).map(move |j| (i, j))) {
+                    let r = (row * shape.stride[0] + i * shape.dilation[0]).wrapping_sub(shape.padding[0]);
+                    let c = (column * shape.stride[1] + j * shape.dilation[1]).wrapping_sub(shape.padding[1]);
+                    if r >= height || c >= width {
+                        continue;
+                    }
+                    for channel in 0..group_in {
+                        let from = (out / group_out) * group_in + channel;
+                        let w =
+                            weight[((out * group_in + channel) * shape.kernel[0] + i) * shape.kernel[1] + j];
+                        sum += w * x[((image * height + r) * width + c) * shape.in_channels + from];
+                    }
+                }
+                y.push(sum);
+            }
+        }
+    }
+    y
+}
+
+fn shapes() -> Vec<ConvShape> {
+    let plain = ConvShape {
+        in_channels: 6,
+        out_channels: 8,
+        groups: 1,
+        kernel: [3, 3],
+        stride: [1, 1],
+        padding: [1, 1],
+        dilation: [1, 1],
+        input: [7, 6],
+    };
+    vec![
+        plain,
+        ConvShape { in_channels: 16, out_channels: 16, input: [8, 8], ..plain },
+        ConvShape { in_channels: 16, out_channels: 32, input: [9, 5], stride: [2, 2], ..plain },
+        ConvShape { in_channels: 20, out_channels: 35, input: [2, 2], ..plain },
+        ConvShape { in_channels: 32, out_channels: 48, input: [4, 4], ..plain },
+        ConvShape { in_channels: 16, out_channels: 16, input: [13, 3], ..plain },
+        ConvShape { kernel: [1, 1], padding: [0, 0], ..plain },
+        ConvShape { kernel: [1, 1], padding: [0, 0], stride: [2, 2], ..plain },
+        ConvShape { groups: 2, stride: [2, 1], ..plain },
+        ConvShape { groups: 6, out_channels: 6, kernel: [5, 3], padding: [2, 0], ..plain },
+        ConvShape { dilation: [2, 1], padding: [2, 3], ..plain },
+    ]
+}
+
+#[test]
+fn forward_agrees_with_the_definition() {
+    for shape in shapes() {
+        let images = 5;
+        let (x, weight) = (noise(1, images * shape.in_len()), noise(2, shape.weight_len()));
+        for bias in [noise(3, shape.out_channels), vec![]] {
+            let expected = reference(&shape, images, &wide(&x), &wide(&weight), &wide(&bias));
+            let mut packed = PackedConv::new(shape);
+            packed.pack(&weight, &bias);
+            let mut y = vec![f32::NAN; images * shape.out_len()];
+            packed.forward(&x, &mut y, &mut Scratch::default());
+            // sums of up to 288 products
+            assert!(norm_error(&y, &expected) < 1e-6, "{shape:?}: {:e}", norm_error(&y, &expected));
+            let mut parallel = vec![f32::NAN; y.len()];
+            packed.forward_parallel(&x, &mut parallel);
+            assert_eq!(y, parallel);
+        }
+    }
+}
+
+#[test]
+fn backward_agrees_with_central_differences() {
+    for shape in shapes().into_iter().filter(|shape| shape.weight_len() < 3000) {
+        let images = 2;
+        let (x, weight) = (noise(1, images * shape.in_len()), noise(2, shape.weight_len()));
+        let (bias, dy) = (noise(3, shape.out_channels), noise(4, images * shape.out_len()));
+        let value = |x: &[f64], weight: &[f64], bias: &[f64]| -> f64 {
+            reference(&shape, images, x, weight, bias).iter().zip(&dy).map(|(y, &dy)| y * f64::from(dy)).sum()
+        };
+        let mut packed = PackedConv::new(shape);
+        packed.pack(&weight, &bias);
+        let mut dx = vec![0.0; x.len()];
+        backward_input(&packed, &dy, &mut dx);
+        let (mut dweight, mut dbias) = (vec![0.0; weight.len()], vec![0.0; bias.len()]);
+        backward_params(&shape, &x, &dy, &mut dweight, &mut dbias);
+        let (x, weight, bias) = (wide(&x), wide(&weight), wide(&bias));
+        // the function is linear in each argument: differences are exact but for f64 rounding
+        assert!(norm_error(&dx, &differences(&x, |x| value(x, &weight, &bias))) < 1e-6, "{shape:?}");
+        assert!(norm_error(&dweight, &differences(&weight, |w| value(&x, w, &bias))) < 1e-6, "{shape:?}");
+        assert!(norm_error(&dbias, &differences(&bias, |b| value(&x, &weight, b))) < 1e-6, "{shape:?}");
+    }
+}
+
+#[test]
+fn the_weight_gradient_gives_the_same_bits_on_any_pool() {
+    let shape = shapes()[1];
+    let images = 11;
+    let (x, dy) = (noise(1, images * shape.in_len()), noise(4, images * shape.out_len()));
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut dweight = vec![0.0; shape.weight_len()];
+        pool.install(|| backward_params(&shape, &x, &dy, &mut dweight, &mut []));
+        dweight
+    };
+    assert_eq!(run(1), run(2));
+    assert_eq!(run(1), run(3));
+}

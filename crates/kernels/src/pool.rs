@@ -1,0 +1,206 @@
+//! Pooling of images with channels last.
+
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// The shape of a pooling layer. Pairs are `[vertical, horizontal]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolShape {
+    /// Channels of input and output.
+    pub channels: usize,
+    /// Size of a window.
+    pub kernel: [usize; 2],
+    /// Distance between windows.
+    pub stride: [usize; 2],
+    /// Padding on each side.
+    pub padding: [usize; 2],
+    /// Height and width of the input.
+    pub input: [usize; 2],
+}
+
+impl PoolShape {
+    /// Height and width of the output.
+    pub fn output(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            (self.input[axis] + 2 * self.padding[axis] - self.kernel[axis]) / self.stride[axis] + 1
+        })
+    }
+
+    /// Elements of one input image.
+    pub fn in_len(&self) -> usize {
+        self.input[0] * self.input[1] * self.channels
+    }
+
+    /// Elements of one output image.
+    pub fn out_len(&self) -> usize {
+        let [height, width] = self.output();
+        height * width * self.channels
+    }
+
+    /// Calls `each` with every output pixel and every input pixel of its window, by pixel number.
+    fn windows(&self, mut each: impl FnMut(usize, usize)) {
+        let ([rows, columns], [height, width]) = (self.output(), self.input);
+        for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+            for i in 0..self.kernel[0] {
+                for j in 0..self.kernel[1] {
+                    let r = (row * self.stride[0] + i).wrapping_sub(self.padding[0]);
+                    let c = (column * self.stride[1] + j).wrapping_sub(self.padding[1]);
+                    if r < height && c < width {
+                        each(row * columns + column, r * width + c);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The largest value of every window, on the calling thread; NaN if there is one, as in PyTorch.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn max_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
+    let images = x.chunks_exact(shape.in_len()).zip(y.chunks_exact_mut(shape.out_len()));
+    for (x, y) in images {
+        y.fill(f32::NEG_INFINITY);
+        let n = shape.channels;
+        shape.windows(|to, from| larger(&x[from * n..][..n], &mut y[to * n..][..n]));
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn larger(x: &[f32], y: &mut [f32]) {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = if x > *y || x.is_nan() { x } else { *y };
+    }
+}
+
+/// The place of the largest value of every window (the first among equals), as an index into its image.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn max_places(shape: &PoolShape, x: &[f32]) -> Vec<u32> {
+    let images = x.len() / shape.in_len();
+    let mut places = vec![u32::MAX; images * shape.out_len()];
+    let n = shape.channels;
+    let each = x.par_chunks_exact(shape.in_len()).zip(places.par_chunks_exact_mut(shape.out_len()));
+    each.for_each(|(x, places)| {
+        shape.windows(|to, from| {
+            for channel in 0..n {
+                let (place, candidate) = (&mut places[to * n + channel], from * n + channel);
+                if *place == u32::MAX || x[candidate] > x[*place as usize] || x[candidate].is_nan() {
+                    *place = candidate as u32;
+                }
+            }
+        });
+    });
+    places
+}
+
+/// y = x at the places, image by image: [`max_forward`] once they are known, and its derivative in any direction.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn gather(shape: &PoolShape, places: &[u32], x: &[f32], y: &mut [f32]) {
+    let images = x.chunks_exact(shape.in_len()).zip(y.chunks_exact_mut(shape.out_len()));
+    for ((x, y), places) in images.zip(places.chunks_exact(shape.out_len())) {
+        y.iter_mut().zip(places).for_each(|(y, &place)| *y = x[place as usize]);
+    }
+}
+
+/// dx += dy at the places: the adjoint of [`gather`].
+///
+/// # Panics
+/// If a length does not fit.
+pub fn scatter_add(shape: &PoolShape, places: &[u32], dy: &[f32], dx: &mut [f32]) {
+    let images = dy.chunks_exact(shape.out_len()).zip(dx.chunks_exact_mut(shape.in_len()));
+    for ((dy, dx), places) in images.zip(places.chunks_exact(shape.out_len())) {
+        dy.iter().zip(places).for_each(|(&dy, &place)| dx[place as usize] += dy);
+    }
+}
+
+/// The mean of every window, padding counted as zeros.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn avg_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
+    let images = x.chunks_exact(shape.in_len()).zip(y.chunks_exact_mut(shape.out_len()));
+    let (n, share) = (shape.channels, 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
+    for (x, y) in images {
+        y.fill(0.0);
+        shape.windows(|to, from| {
+            y[to * n..][..n].iter_mut().zip(&x[from * n..][..n]).for_each(|(y, &x)| *y += share * x);
+        });
+    }
+}
+
+/// dx += the adjoint of [`avg_forward`].
+///
+/// # Panics
+/// If a length does not fit.
+pub fn avg_backward(shape: &PoolShape, dy: &[f32], dx: &mut [f32]) {
+    let images = dy.chunks_exact(shape.out_len()).zip(dx.chunks_exact_mut(shape.in_len()));
+    let (n, share) = (shape.channels, 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
+    for (dy, dx) in images {
+        shape.windows(|to, from| {
+            dx[from * n..][..n].iter_mut().zip(&dy[to * n..][..n]).for_each(|(dx, &dy)| *dx += share * dy);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{differences, noise, norm_error, wide};
+
+    fn shapes() -> [PoolShape; 3] {
+        let plain = PoolShape { channels: 3, kernel: [2, 2], stride: [2, 2], padding: [0, 0], input: [5, 6] };
+        [
+            plain,
+            PoolShape { kernel: [3, 2], stride: [1, 2], padding: [1, 1], ..plain },
+            PoolShape { kernel: [5, 6], stride: [5, 6], ..plain }, // the whole image
+        ]
+    }
+
+    #[test]
+    fn max_takes_the_largest_and_its_backward_sends_the_gradient_there() {
+        for shape in shapes() {
+            let x = noise(1, 2 * shape.in_len());
+            let (mut y, mut again) = (vec![0.0; 2 * shape.out_len()], vec![0.0; 2 * shape.out_len()]);
+            max_forward(&shape, &x, &mut y);
+            let places = max_places(&shape, &x);
+            gather(&shape, &places, &x, &mut again);
+            assert_eq!(y, again);
+            let dy = noise(2, y.len());
+            let value = |x: &[f64]| -> f64 {
+                let x: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+                let mut y = vec![0.0; dy.len()];
+                max_forward(&shape, &x, &mut y);
+                y.iter().zip(&dy).map(|(&y, &dy)| f64::from(y) * f64::from(dy)).sum()
+            };
+            let mut dx = vec![0.0; x.len()];
+            scatter_add(&shape, &places, &dy, &mut dx);
+            // differences of f32 values over 2e-5: about 3e-3
+            assert!(norm_error(&dx, &differences(&wide(&x), value)) < 1e-2);
+        }
+        let mut y = [0.0];
+        let one = PoolShape { channels: 1, kernel: [1, 3], stride: [1, 3], padding: [0, 0], input: [1, 3] };
+        max_forward(&one, &[1.0, f32::NAN, 2.0], &mut y);
+        assert!(y[0].is_nan());
+    }
+
+    #[test]
+    fn the_mean_and_its_adjoint_agree() {
+        for shape in shapes() {
+            let (x, dy) = (noise(1, 2 * shape.in_len()), noise(2, 2 * shape.out_len()));
+            let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+            avg_forward(&shape, &x, &mut y);
+            avg_backward(&shape, &dy, &mut dx);
+            let dot = |a: &[f32], b: &[f32]| -> f64 { wide(a).iter().zip(wide(b)).map(|(a, b)| a * b).sum() };
+            assert!((dot(&y, &dy) - dot(&x, &dx)).abs() < 1e-5); // <A x, dy> = <x, A' dy>
+        }
+        let shape = PoolShape { channels: 1, kernel: [2, 2], stride: [2, 2], padding: [0, 0], input: [2, 2] };
+        let mut y = [0.0];
+        avg_forward(&shape, &[1.0, 2.0, 3.0, 6.0], &mut y);
+        assert_eq!(y, [3.0]);
+    }
+}
