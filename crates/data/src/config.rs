@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Preprocess, Split, digits, mnist};
+use crate::{DataError, Images, Preprocess, Split, cifar, digits, mnist};
 
 /// Which set, from where, and how it is cut.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ pub enum DataSet {
     Digits,
     /// MNIST: the paper's 45,000 and 10,000 of its 60,000 training images.
     Mnist,
+    /// CIFAR-10: the paper's 45,000 and 5,000 of its 50,000 training images.
+    Cifar10,
+    /// CIFAR-100: likewise.
+    Cifar100,
 }
 
 impl DataSet {
@@ -39,6 +43,8 @@ impl DataSet {
         match self {
             Self::Digits => "digits",
             Self::Mnist => "mnist",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
         }
     }
 
@@ -47,28 +53,46 @@ impl DataSet {
         match self {
             Self::Digits => (1400, 397),
             Self::Mnist => (45_000, 10_000),
+            Self::Cifar10 | Self::Cifar100 => (45_000, 5_000),
+        }
+    }
+}
+
+impl DataSet {
+    /// The authors' constants: x - 0.5 for digits and MNIST, mean and deviation per channel for CIFAR.
+    fn preprocess(self) -> Preprocess {
+        match self {
+            Self::Digits | Self::Mnist => Preprocess { mean: vec![0.5], std: vec![1.0] },
+            Self::Cifar10 | Self::Cifar100 => {
+                Preprocess { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2023, 0.1994, 0.2010] }
+            }
         }
     }
 }
 
 impl DataConfig {
-    /// Reads the set and cuts it. Inputs are byte / max - 0.5, as the paper's.
+    /// Reads the set and cuts it. Inputs are normalised with the constants of the authors' runs.
     ///
     /// # Errors
     /// [`DataError`] if a file is missing or broken or the split does not fit.
     pub fn load(&self) -> Result<Split, DataError> {
-        let images = match (self.set, &self.dir) {
-            (DataSet::Digits, None) => digits::load(),
+        let images = self.images()?;
+        let (train, valid) = self.set.usual_split();
+        Split::new(images, self.set.preprocess(), self.train.unwrap_or(train), self.valid.unwrap_or(valid))
+    }
+
+    fn images(&self) -> Result<Images, DataError> {
+        match (self.set, &self.dir) {
+            (DataSet::Digits, None) => Ok(digits::load()),
             (DataSet::Digits, Some(dir)) => {
                 let (found, expected) = (dir.display().to_string(), "none: the digits are built in".into());
-                return Err(DataError::Value { key: "dir", found, expected });
+                Err(DataError::Value { key: "dir", found, expected })
             }
-            (DataSet::Mnist, Some(dir)) => mnist::load(dir)?,
-            (DataSet::Mnist, None) => return Err(DataError::NoDir { set: "mnist" }),
-        };
-        let (train, valid) = self.set.usual_split();
-        let preprocess = Preprocess { mean: vec![0.5], std: vec![1.0] };
-        Split::new(images, preprocess, self.train.unwrap_or(train), self.valid.unwrap_or(valid))
+            (set, None) => Err(DataError::NoDir { set: set.name() }),
+            (DataSet::Mnist, Some(dir)) => mnist::load(dir),
+            (DataSet::Cifar10, Some(dir)) => cifar::load_10(dir),
+            (DataSet::Cifar100, Some(dir)) => cifar::load_100(dir),
+        }
     }
 }
 

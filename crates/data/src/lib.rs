@@ -1,5 +1,6 @@
 //! Data sets: read, split, and turned into inputs batch by batch. Images stay bytes until they are used.
 
+mod cifar;
 mod config;
 mod digits;
 mod error;

@@ -1,0 +1,143 @@
+//! CIFAR-10 and CIFAR-100 (A. Krizhevsky) in their binary layout: records of label bytes and 3 x 32 x 32 pixels.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::{DataError, Images};
+
+const PIXELS: usize = 3 * 32 * 32;
+/// Most records of one file that are read; the sets' largest has 50,000.
+const MAX_RECORDS: usize = 1 << 20;
+
+/// What tells the two sets apart.
+struct Layout {
+    set: &'static str,
+    files: &'static [&'static str],
+    /// Bytes before the pixels; the last is the class.
+    label_bytes: usize,
+    classes: usize,
+}
+
+/// CIFAR-10's 50,000 training images, in the order of its five files.
+pub(crate) fn load_10(dir: &Path) -> Result<Images, DataError> {
+    let files =
+        &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
+    load(dir, &Layout { set: "cifar10", files, label_bytes: 1, classes: 10 })
+}
+
+/// CIFAR-100's 50,000 training images with their fine labels.
+pub(crate) fn load_100(dir: &Path) -> Result<Images, DataError> {
+    load(dir, &Layout { set: "cifar100", files: &["train.bin"], label_bytes: 2, classes: 100 })
+}
+
+fn load(dir: &Path, layout: &Layout) -> Result<Images, DataError> {
+    let mut images =
+        Images { pixels: vec![], labels: vec![], shape: [3, 32, 32], classes: layout.classes, max: 255 };
+    for file in layout.files {
+        let path = dir.join(file);
+        if !path.is_file() {
+            let tried = layout.files.join(", ");
+            return Err(DataError::Missing { set: layout.set, dir: dir.into(), tried });
+        }
+        read(&path, layout, &mut images)?;
+    }
+    Ok(images)
+}
+
+fn read(path: &Path, layout: &Layout, images: &mut Images) -> Result<(), DataError> {
+    let io = |source| DataError::Io { file: path.into(), source };
+    let record = layout.label_bytes + PIXELS;
+    let mut bytes = Vec::new();
+    let limit = (MAX_RECORDS * record) as u64 + 1;
+    File::open(path).map_err(io)?.take(limit).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
+        let expected = (bytes.len() / record + 1) * record;
+        return Err(DataError::Truncated { file: path.into(), found: bytes.len(), expected });
+    }
+    if bytes.len() / record > MAX_RECORDS {
+        return Err(DataError::TooLong { file: path.into(), expected: MAX_RECORDS * record });
+    }
+    images.pixels.reserve_exact(bytes.len() / record * PIXELS);
+    for (index, record) in bytes.chunks_exact(record).enumerate() {
+        let (labels, pixels) = record.split_at(layout.label_bytes);
+        let label = labels[layout.label_bytes - 1];
+        if usize::from(label) >= layout.classes {
+            let (label, classes) = (label.into(), layout.classes);
+            return Err(DataError::Label { file: path.into(), record: index, label, classes });
+        }
+        images.labels.push(label);
+        images.pixels.extend_from_slice(pixels);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(labels: &[u8], pixel: u8) -> Vec<u8> {
+        [labels, &[pixel; PIXELS]].concat()
+    }
+
+    #[test]
+    fn reads_the_files_in_order_and_the_fine_labels() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 1..=5u8 {
+            let name = format!("data_batch_{n}.bin");
+            std::fs::write(dir.path().join(name), [record(&[n], n), record(&[0], 9)].concat()).unwrap();
+        }
+        let ten = load_10(dir.path()).unwrap();
+        assert_eq!(ten.labels, [1, 0, 2, 0, 3, 0, 4, 0, 5, 0]);
+        assert_eq!((ten.pixels[0], ten.pixels[PIXELS], ten.len()), (1, 9, 10));
+        std::fs::write(dir.path().join("train.bin"), record(&[19, 99], 3)).unwrap();
+        assert_eq!(load_100(dir.path()).unwrap().labels, [99]);
+    }
+
+    #[test]
+    fn names_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let message = || load_100(dir.path()).unwrap_err().to_string();
+        assert!(message().contains("not found (tried train.bin)"));
+        let write = |bytes: &[u8]| std::fs::write(dir.path().join("train.bin"), bytes).unwrap();
+        write(&[]);
+        assert!(message().contains("the file ends after 0 of 3074 bytes"));
+        write(&record(&[0, 1], 0)[..3000]);
+        assert!(message().contains("the file ends after 3000 of 3074 bytes"));
+        write(&[record(&[0, 1], 0), record(&[0, 100], 0)].concat());
+        assert!(message().contains("record 1 has the label 100, expected one below 100"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..4000)) {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("train.bin"), bytes).unwrap();
+            let _ = load_100(dir.path());
+        }
+    }
+
+    /// The published files, where they are: set WALK_CIFAR10 to the folder with the five files.
+    #[test]
+    fn cifar10_has_its_known_facts() {
+        let Some(dir) = std::env::var_os("WALK_CIFAR10") else {
+            eprintln!(
+                "SKIPPED: cifar10_has_its_known_facts needs WALK_CIFAR10=folder with the CIFAR-10 files"
+            );
+            return;
+        };
+        let images = load_10(dir.as_ref()).unwrap();
+        assert_eq!((images.len(), &images.labels[..10]), (50_000, &[6, 9, 9, 4, 1, 1, 2, 7, 8, 3][..]));
+        let known = [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)];
+        for (channel, (mean, std)) in known.into_iter().enumerate() {
+            let planes = images.pixels.chunks_exact(1024).skip(channel).step_by(3);
+            let values = planes.flatten().map(|&byte| f64::from(byte) / 255.0);
+            let n = 50_000.0 * 1024.0;
+            let found = values.clone().sum::<f64>() / n;
+            let spread = (values.map(|x| (x - found).powi(2)).sum::<f64>() / n).sqrt();
+            assert!((found - mean).abs() < 5e-5 && (spread - std).abs() < 5e-5, "{found} {spread}");
+        }
+    }
+}
