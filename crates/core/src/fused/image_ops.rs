@@ -2,7 +2,7 @@
 
 use dfdx::prelude::*;
 use walk_arch::LayerParams;
-use walk_kernels::conv::{self, ConvShape, PackedConv};
+use walk_kernels::conv::{self, Algorithm, ConvShape, InputGradient, PackedConv};
 use walk_kernels::layout::{to_channels_first, to_channels_last};
 use walk_kernels::pool::{self, PoolShape};
 
@@ -22,7 +22,8 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     let Operand { rows: x, tracked } = x;
     let rows = x.shape().0;
     let all = view::flat(theta);
-    let mut packed = PackedConv::new(shape);
+    let algorithm = Algorithm::fastest(&shape);
+    let mut packed = PackedConv::new(shape, algorithm);
     packed.pack(&all[params.weight.clone()], &all[params.bias.clone()]);
     let mut y = vec![0.0; rows * shape.out_len()];
     packed.forward_parallel(view::rows(&x), &mut y);
@@ -31,12 +32,13 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
         let dy = take!(grads, out);
         if tracked {
             let mut dx = take!(grads, &x);
-            conv::backward_input(&packed, &dy, &mut dx);
+            let weight = &view::flat(&theta)[params.weight.clone()];
+            InputGradient::new(shape, algorithm, weight).add(&dy, &mut dx);
             put!(grads, &x, dx);
         }
         let dtheta = grads.get_or_alloc_mut(&theta)?;
         let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
-        conv::backward_params(&shape, view::rows(&x), &dy, dweight, dbias);
+        conv::backward_params(&shape, algorithm, (view::rows(&x), &dy), dweight, dbias);
         put!(grads, out, dy);
         Ok(())
     })

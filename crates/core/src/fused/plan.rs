@@ -2,7 +2,7 @@
 
 use walk_arch::{Layer, LayerBuffers, LayerParams, Network, Op};
 use walk_kernels::activation::Activation;
-use walk_kernels::conv::PackedConv;
+use walk_kernels::conv::{Algorithm, PackedConv};
 use walk_kernels::linear::{LinearShape, PackedLinear};
 use walk_kernels::pool::PoolShape;
 
@@ -150,7 +150,7 @@ impl Planner<'_> {
                 let from = self.in_layout(input(0), ChannelsLast).buffer;
                 let shape = conv_shape(conv, shape);
                 let to = self.buffer(shape.out_len());
-                let packed = PackedConv::new(shape);
+                let packed = PackedConv::new(shape, Algorithm::fastest(&shape));
                 self.plan.steps.push(Step::Conv { from, to, place: params(layer), packed });
                 Place { buffer: to, layout: ChannelsLast }
             }

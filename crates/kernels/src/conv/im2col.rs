@@ -1,11 +1,9 @@
 //! Convolution as a matrix product: each output pixel's window of the input is a row.
 
-use std::sync::Mutex;
-
 use rayon::prelude::*;
 
-use super::ConvShape;
-use crate::elementwise::{add, add_row, add_row_sum};
+use super::{ConvShape, Scratch};
+use crate::elementwise::{add, add_row};
 use crate::layout::transpose;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 
@@ -17,33 +15,20 @@ const PARTS: usize = 4;
 
 /// A convolution's weights as its products want them, made once per parameter point.
 #[derive(Clone, Debug)]
-pub struct PackedConv {
+pub(super) struct Columns {
     shape: ConvShape,
     /// Per group `[taps, group_in, group_out]`.
     weight: Vec<f32>,
-    bias: Vec<f32>,
 }
 
-/// One thread's buffer.
-#[derive(Clone, Debug, Default)]
-pub struct Scratch {
-    columns: Vec<f32>,
-}
-
-impl PackedConv {
-    /// Room for a convolution; holds zeros until [`PackedConv::pack`].
-    pub fn new(shape: ConvShape) -> Self {
-        Self { shape, weight: vec![0.0; shape.weight_len()], bias: vec![] }
+impl Columns {
+    /// Room for a convolution; holds zeros until [`Columns::pack`].
+    pub(super) fn new(shape: ConvShape) -> Self {
+        Self { shape, weight: vec![0.0; shape.weight_len()] }
     }
 
-    /// Takes over weights and bias, which may be empty.
-    ///
-    /// # Panics
-    /// If a length does not fit.
-    pub fn pack(&mut self, weight: &[f32], bias: &[f32]) {
-        assert!(
-            weight.len() == self.weight.len() && (bias.is_empty() || bias.len() == self.shape.out_channels)
-        );
+    /// Takes over weights.
+    pub(super) fn pack(&mut self, weight: &[f32]) {
         let (depth, group_in, group_out) =
             (self.shape.taps() * self.shape.group_in(), self.shape.group_in(), self.shape.group_out());
         let taps = self.shape.taps();
@@ -62,33 +47,10 @@ impl PackedConv {
                 }
             });
         });
-        self.bias.clear();
-        self.bias.extend_from_slice(bias);
     }
 
-    /// The output of a batch of images, on the calling thread.
-    ///
-    /// # Panics
-    /// If a length does not fit.
-    pub fn forward(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
-        let images = block_images(&self.shape);
-        let blocks = x.chunks(images * self.shape.in_len()).zip(y.chunks_mut(images * self.shape.out_len()));
-        blocks.for_each(|(x, y)| self.forward_block(x, y, scratch));
-    }
-
-    /// As [`PackedConv::forward`], over all threads; the same bits.
-    ///
-    /// # Panics
-    /// If a length does not fit.
-    pub fn forward_parallel(&self, x: &[f32], y: &mut [f32]) {
-        let images = block_images(&self.shape);
-        let pool = ScratchPool::default();
-        let blocks =
-            x.par_chunks(images * self.shape.in_len()).zip(y.par_chunks_mut(images * self.shape.out_len()));
-        blocks.for_each(|(x, y)| pool.with(|scratch| self.forward_block(x, y, scratch)));
-    }
-
-    fn forward_block(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
+    /// The output of a block of images, on the calling thread.
+    pub(super) fn forward_block(&self, x: &[f32], y: &mut [f32], bias: &[f32], scratch: &mut Scratch) {
         let shape = &self.shape;
         let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
         let rows = y.len() / shape.out_channels;
@@ -103,45 +65,32 @@ impl PackedConv {
                 Write::Replace,
             );
         }
-        if !self.bias.is_empty() {
-            add_row(y, &self.bias);
+        if !bias.is_empty() {
+            add_row(y, bias);
+        }
+    }
+
+    /// dx += the gradient of a block of inputs, on the calling thread.
+    pub(super) fn backward_block(&self, dy: &[f32], dx: &mut [f32], scratch: &mut Scratch) {
+        let shape = &self.shape;
+        let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
+        let rows = dy.len() / shape.out_channels;
+        for group in 0..shape.groups {
+            scratch.columns.resize(rows * depth, 0.0);
+            let weight = &self.weight[group * depth * group_out..][..depth * group_out];
+            matmul(
+                Matrix::new(&dy[group * group_out..], rows, group_out, shape.out_channels),
+                Matrix::new(weight, depth, group_out, group_out).transposed(),
+                &mut MatrixMut::new(&mut scratch.columns[..rows * depth], rows, depth, depth),
+                Write::Replace,
+            );
+            scatter_add(shape, group, &scratch.columns, dx);
         }
     }
 }
 
-/// dx += the gradient of a batch of inputs, over all threads.
-///
-/// # Panics
-/// If a length does not fit.
-pub fn backward_input(packed: &PackedConv, dy: &[f32], dx: &mut [f32]) {
-    let shape = &packed.shape;
-    let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
-    let images = block_images(shape);
-    let pool = ScratchPool::default();
-    let blocks = dy.par_chunks(images * shape.out_len()).zip(dx.par_chunks_mut(images * shape.in_len()));
-    blocks.for_each(|(dy, dx)| {
-        pool.with(|scratch| {
-            let rows = dy.len() / shape.out_channels;
-            for group in 0..shape.groups {
-                scratch.columns.resize(rows * depth, 0.0);
-                let weight = &packed.weight[group * depth * group_out..][..depth * group_out];
-                matmul(
-                    Matrix::new(&dy[group * group_out..], rows, group_out, shape.out_channels),
-                    Matrix::new(weight, depth, group_out, group_out).transposed(),
-                    &mut MatrixMut::new(&mut scratch.columns, rows, depth, depth),
-                    Write::Replace,
-                );
-                scatter_add(shape, group, &scratch.columns, dx);
-            }
-        });
-    });
-}
-
-/// dW += and db += the gradients of the parameters, over all threads; `dbias` is empty if there is no bias.
-///
-/// # Panics
-/// If a length does not fit.
-pub fn backward_params(shape: &ConvShape, x: &[f32], dy: &[f32], dweight: &mut [f32], dbias: &mut [f32]) {
+/// dW += the gradient of the weights, over all threads.
+pub(super) fn backward_params(shape: &ConvShape, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
     let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
     let images = dy.len() / shape.out_len();
     let part = images.div_ceil(PARTS).max(1);
@@ -177,27 +126,11 @@ pub fn backward_params(shape: &ConvShape, x: &[f32], dy: &[f32], dweight: &mut [
         transpose(taps, group_in, &total, &mut channels_first);
         add(&channels_first, filter);
     });
-    if !dbias.is_empty() {
-        add_row_sum(dy, dbias);
-    }
 }
 
 /// Images per matrix product.
-fn block_images(shape: &ConvShape) -> usize {
+pub(super) fn block_images(shape: &ConvShape) -> usize {
     (BLOCK_PIXELS / shape.out_pixels()).max(1)
-}
-
-/// Buffers that threads take and bring back.
-#[derive(Default)]
-struct ScratchPool(Mutex<Vec<Scratch>>);
-
-impl ScratchPool {
-    fn with(&self, work: impl FnOnce(&mut Scratch)) {
-        let lock = || self.0.lock().expect("no holder of this lock panics");
-        let mut scratch = lock().pop().unwrap_or_default();
-        work(&mut scratch);
-        lock().push(scratch);
-    }
 }
 
 /// The windows of one group's channels, `[pixels of all images, taps, group_in]`.

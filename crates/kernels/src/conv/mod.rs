@@ -4,8 +4,13 @@
 //! `[out_channels, in_channels / groups, height, width]`.
 
 mod im2col;
+mod packed;
+mod scratch;
+mod winograd;
 
-pub use im2col::{PackedConv, Scratch, backward_input, backward_params};
+pub use packed::{Algorithm, InputGradient, PackedConv, backward_params};
+pub use scratch::Scratch;
+use scratch::ScratchPool;
 
 /// The shape of a convolution. Pairs are `[vertical, horizontal]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,6 +56,17 @@ fn shapes() -> Vec<ConvShape> {
     ]
 }
 
+/// The algorithms that fit a shape, with the relative error each is allowed: sums of up to 432 products round to about
+/// 1e-6, and Winograd's transforms amplify rounding, F(4x4) by about ten.
+fn algorithms(shape: &ConvShape) -> Vec<(Algorithm, f64)> {
+    let fits = shape.kernel == [3, 3]
+        && shape.output() == shape.input
+        && shape.groups == 1
+        && shape.dilation == [1, 1];
+    let winograd = [(Algorithm::Winograd2, 2e-6), (Algorithm::Winograd4, 1e-5)].into_iter().filter(|_| fits);
+    [(Algorithm::Columns, 1e-6)].into_iter().chain(winograd).collect()
+}
+
 #[test]
 fn forward_agrees_with_the_definition() {
     for shape in shapes() {
@@ -63,15 +74,16 @@ fn forward_agrees_with_the_definition() {
         let (x, weight) = (noise(1, images * shape.in_len()), noise(2, shape.weight_len()));
         for bias in [noise(3, shape.out_channels), vec![]] {
             let expected = reference(&shape, images, &wide(&x), &wide(&weight), &wide(&bias));
-            let mut packed = PackedConv::new(shape);
-            packed.pack(&weight, &bias);
-            let mut y = vec![f32::NAN; images * shape.out_len()];
-            packed.forward(&x, &mut y, &mut Scratch::default());
-            // sums of up to 288 products
-            assert!(norm_error(&y, &expected) < 1e-6, "{shape:?}: {:e}", norm_error(&y, &expected));
-            let mut parallel = vec![f32::NAN; y.len()];
-            packed.forward_parallel(&x, &mut parallel);
-            assert_eq!(y, parallel);
+            for (algorithm, allowed) in algorithms(&shape) {
+                let mut packed = PackedConv::new(shape, algorithm);
+                packed.pack(&weight, &bias);
+                let mut y = vec![f32::NAN; images * shape.out_len()];
+                packed.forward(&x, &mut y, &mut Scratch::default());
+                let error = norm_error(&y, &expected);
+                assert!(error < allowed, "{shape:?} {algorithm:?}: {error:e}");
+                packed.forward_parallel(&x, &mut y);
+                assert!(norm_error(&y, &expected) < allowed, "{shape:?} {algorithm:?}");
+            }
         }
     }
 }
@@ -85,31 +97,47 @@ fn backward_agrees_with_central_differences() {
         let value = |x: &[f64], weight: &[f64], bias: &[f64]| -> f64 {
             reference(&shape, images, x, weight, bias).iter().zip(&dy).map(|(y, &dy)| y * f64::from(dy)).sum()
         };
-        let mut packed = PackedConv::new(shape);
-        packed.pack(&weight, &bias);
-        let mut dx = vec![0.0; x.len()];
-        backward_input(&packed, &dy, &mut dx);
-        let (mut dweight, mut dbias) = (vec![0.0; weight.len()], vec![0.0; bias.len()]);
-        backward_params(&shape, &x, &dy, &mut dweight, &mut dbias);
-        let (x, weight, bias) = (wide(&x), wide(&weight), wide(&bias));
+        let (x_64, weight_64, bias_64) = (wide(&x), wide(&weight), wide(&bias));
         // the function is linear in each argument: differences are exact but for f64 rounding
-        assert!(norm_error(&dx, &differences(&x, |x| value(x, &weight, &bias))) < 1e-6, "{shape:?}");
-        assert!(norm_error(&dweight, &differences(&weight, |w| value(&x, w, &bias))) < 1e-6, "{shape:?}");
-        assert!(norm_error(&dbias, &differences(&bias, |b| value(&x, &weight, b))) < 1e-6, "{shape:?}");
+        let expected_dx = differences(&x_64, |x| value(x, &weight_64, &bias_64));
+        let expected_dweight = differences(&weight_64, |w| value(&x_64, w, &bias_64));
+        let expected_dbias = differences(&bias_64, |b| value(&x_64, &weight_64, b));
+        for (algorithm, allowed) in algorithms(&shape) {
+            let mut dx = vec![0.0; x.len()];
+            InputGradient::new(shape, algorithm, &weight).add(&dy, &mut dx);
+            let (mut dweight, mut dbias) = (vec![0.0; weight.len()], vec![0.0; bias.len()]);
+            backward_params(&shape, algorithm, (&x, &dy), &mut dweight, &mut dbias);
+            for (found, expected) in
+                [(dx, &expected_dx), (dweight, &expected_dweight), (dbias, &expected_dbias)]
+            {
+                let error = norm_error(&found, expected);
+                assert!(error < allowed, "{shape:?} {algorithm:?}: {error:e}");
+            }
+        }
     }
 }
 
 #[test]
-fn the_weight_gradient_gives_the_same_bits_on_any_pool() {
+fn threads_do_not_change_bits() {
     let shape = shapes()[1];
     let images = 11;
+    let weight = noise(7, shape.weight_len());
     let (x, dy) = (noise(1, images * shape.in_len()), noise(4, images * shape.out_len()));
-    let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let mut dweight = vec![0.0; shape.weight_len()];
-        pool.install(|| backward_params(&shape, &x, &dy, &mut dweight, &mut []));
-        dweight
-    };
-    assert_eq!(run(1), run(2));
-    assert_eq!(run(1), run(3));
+    for (algorithm, _) in algorithms(&shape) {
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+            let mut dweight = vec![0.0; shape.weight_len()];
+            pool.install(|| {
+                let mut packed = PackedConv::new(shape, algorithm);
+                packed.pack(&weight, &[]);
+                packed.forward_parallel(&x, &mut y);
+                InputGradient::new(shape, algorithm, &weight).add(&dy, &mut dx);
+                backward_params(&shape, algorithm, (&x, &dy), &mut dweight, &mut []);
+            });
+            (y, dx, dweight)
+        };
+        assert_eq!(run(1), run(2));
+        assert_eq!(run(1), run(3));
+    }
 }

@@ -1,0 +1,25 @@
+//! Buffers of a convolution in progress.
+
+use std::sync::Mutex;
+
+/// One thread's buffers; they grow once and stay.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// Gathered windows, or transformed inputs.
+    pub(super) columns: Vec<f32>,
+    /// Products of transformed inputs and filters.
+    pub(super) products: Vec<f32>,
+}
+
+/// Buffers that threads take and bring back.
+#[derive(Default)]
+pub(super) struct ScratchPool(Mutex<Vec<Scratch>>);
+
+impl ScratchPool {
+    pub(super) fn with(&self, work: impl FnOnce(&mut Scratch)) {
+        let lock = || self.0.lock().expect("no holder of this lock panics");
+        let mut scratch = lock().pop().unwrap_or_default();
+        work(&mut scratch);
+        lock().push(scratch);
+    }
+}
