@@ -32,3 +32,4 @@ pub use seed::{Seed, Stream};
 pub use step::Step;
 pub use walk_kernels::elementwise::{SgdStep, dot, interpolate, sgd_step};
 pub use walk_kernels::loss::Loss;
+pub use walk_kernels::memory::keep_freed_memory;

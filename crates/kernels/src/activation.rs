@@ -1,6 +1,10 @@
 //! Pointwise nonlinearities and their derivatives.
 
 use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// Elements per task.
+const TASK: usize = 1 << 14;
 
 /// max(0, x), in place.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
@@ -42,6 +46,22 @@ impl Activation {
             Self::Tanh => map(values, f32::tanh),
             Self::Sigmoid => map(values, sigmoid),
         }
+    }
+
+    /// [`Activation::apply`] over all threads.
+    pub fn apply_parallel(self, values: &mut [f32]) {
+        values.par_chunks_mut(TASK).for_each(|values| self.apply(values));
+    }
+
+    /// [`Activation::backward`] over all threads.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn backward_parallel(self, input: &[f32], grad_output: &[f32], grad_input: &mut [f32]) {
+        assert!(input.len() == grad_output.len() && input.len() == grad_input.len());
+        let tasks =
+            grad_input.par_chunks_mut(TASK).zip(input.par_chunks(TASK)).zip(grad_output.par_chunks(TASK));
+        tasks.for_each(|((grad_input, input), grad_output)| self.backward(input, grad_output, grad_input));
     }
 
     /// `grad_input` += f'(x) `grad_output`, element by element.

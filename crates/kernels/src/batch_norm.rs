@@ -1,6 +1,7 @@
 //! Batch normalisation of feature vectors: one mean and variance per column of a `[rows, columns]` matrix.
 
 use multiversion::multiversion;
+use rayon::prelude::*;
 
 /// Statistics or parameters of one layer, each one value per column.
 #[derive(Clone, Copy, Debug)]
@@ -17,33 +18,105 @@ pub struct Normalization<'a> {
     pub eps: f32,
 }
 
+/// Rows that are summed in f32; the blocks' sums are added in f64, so that 100,000 rows round no worse than 256.
+const BLOCK_ROWS: usize = 256;
+
+/// Whether an operation runs on the calling thread or on all; the bits are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// The calling thread.
+    One,
+    /// All threads of the pool.
+    All,
+}
+
+impl Threads {
+    /// `work` on every index, results in order.
+    fn map<T: Send>(self, n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+        match self {
+            Self::One => (0..n).map(work).collect(),
+            Self::All => (0..n).into_par_iter().map(work).collect(),
+        }
+    }
+
+    /// `work` on every block of rows of a matrix with `columns` columns.
+    fn blocks(self, values: &mut [f32], columns: usize, work: impl Fn(usize, &mut [f32]) + Sync + Send) {
+        let block = BLOCK_ROWS * columns;
+        match self {
+            Self::One => values.chunks_mut(block).enumerate().for_each(|(index, rows)| work(index, rows)),
+            Self::All => values.par_chunks_mut(block).enumerate().for_each(|(index, rows)| work(index, rows)),
+        }
+    }
+}
+
+/// The rows of block `index`.
+fn block(values: &[f32], columns: usize, index: usize) -> &[f32] {
+    let start = index * BLOCK_ROWS * columns;
+    &values[start..values.len().min(start + BLOCK_ROWS * columns)]
+}
+
+/// Per column, the sum of what `work` gives for each block.
+fn sum_blocks(
+    (rows, columns): (usize, usize),
+    threads: Threads,
+    work: impl Fn(usize, &mut [f32]) + Sync + Send,
+) -> Vec<f64> {
+    let blocks = threads.map(rows.div_ceil(BLOCK_ROWS), |index| {
+        let mut sum = vec![0.0; columns];
+        work(index, &mut sum);
+        sum
+    });
+    let mut total = vec![0.0f64; columns];
+    for block in blocks {
+        total.iter_mut().zip(block).for_each(|(total, sum)| *total += f64::from(sum));
+    }
+    total
+}
+
 /// Mean and biased variance of each column, in two passes over the rows.
 ///
 /// # Panics
 /// If `x` is not a whole number of rows of `mean.len()` elements, or empty, or the lengths differ.
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-pub fn moments(x: &[f32], mean: &mut [f32], var: &mut [f32]) {
+pub fn moments(x: &[f32], mean: &mut [f32], var: &mut [f32], threads: Threads) {
     let columns = mean.len();
     assert!(!x.is_empty() && x.len().is_multiple_of(columns) && var.len() == columns);
-    let per_row = 1.0 / (x.len() / columns) as f32;
-    mean.fill(0.0);
-    var.fill(0.0);
-    for row in x.chunks_exact(columns) {
-        for (mean, &x) in mean.iter_mut().zip(row) {
-            *mean += x;
+    let rows = x.len() / columns;
+    let sums = sum_blocks((rows, columns), threads, |index, sum| add_rows(block(x, columns, index), sum));
+    mean.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = (sum / rows as f64) as f32);
+    let mean = &*mean;
+    let sums =
+        sum_blocks((rows, columns), threads, |index, sum| add_squares(block(x, columns, index), mean, sum));
+    var.iter_mut().zip(sums).for_each(|(var, sum)| *var = (sum / rows as f64) as f32);
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn add_rows(x: &[f32], sum: &mut [f32]) {
+    for row in x.chunks_exact(sum.len()) {
+        for (sum, &x) in sum.iter_mut().zip(row) {
+            *sum += x;
         }
     }
-    for mean in mean.iter_mut() {
-        *mean *= per_row;
-    }
-    for row in x.chunks_exact(columns) {
-        for ((var, &mean), &x) in var.iter_mut().zip(&*mean).zip(row) {
-            *var += (x - mean) * (x - mean);
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn add_squares(x: &[f32], mean: &[f32], sum: &mut [f32]) {
+    for row in x.chunks_exact(sum.len()) {
+        for ((sum, &mean), &x) in sum.iter_mut().zip(mean).zip(row) {
+            *sum += (x - mean) * (x - mean);
         }
     }
-    for var in var.iter_mut() {
-        *var *= per_row;
-    }
+}
+
+/// The sum of the rows of a `[rows, out.len()]` matrix, added to `out`, over all threads.
+///
+/// # Panics
+/// If `values` is not a whole number of rows.
+pub fn add_column_sums(values: &[f32], out: &mut [f32]) {
+    let columns = out.len();
+    assert!(values.len().is_multiple_of(columns));
+    let size = (values.len() / columns, columns);
+    let sums = sum_blocks(size, Threads::All, |index, sum| add_rows(block(values, columns, index), sum));
+    out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum as f32);
 }
 
 /// γ / √(σ² + ε) per column.
@@ -55,13 +128,10 @@ fn factors(norm: Normalization<'_>) -> Vec<f32> {
 ///
 /// # Panics
 /// If `x` is not a whole number of rows or a length differs.
-pub fn normalize(x: &mut [f32], norm: Normalization<'_>, relu: bool) {
+pub fn normalize(x: &mut [f32], norm: Normalization<'_>, relu: bool, threads: Threads) {
     let factor = factors(norm);
-    if relu {
-        normalize_then(x, norm.mean, &factor, norm.shift, 0.0);
-    } else {
-        normalize_then(x, norm.mean, &factor, norm.shift, f32::NEG_INFINITY);
-    }
+    let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
+    threads.blocks(x, norm.mean.len(), |_, rows| normalize_then(rows, norm.mean, &factor, norm.shift, floor));
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
@@ -105,23 +175,30 @@ pub fn backward(
     let columns = norm.mean.len();
     assert!(x.len() == dy.len() && x.len() == gradients.input.len() && x.len().is_multiple_of(columns));
     let inverse_std: Vec<f32> = norm.var.iter().map(|&var| 1.0 / (var + norm.eps).sqrt()).collect();
-    let (mut sum, mut sum_hat) = (vec![0.0; columns], vec![0.0; columns]);
-    reduce(x, dy, norm.mean, &inverse_std, &mut sum, &mut sum_hat);
+    let size = (x.len() / columns, columns);
+    let sums = sum_blocks(size, Threads::All, |index, sum| add_rows(block(dy, columns, index), sum));
+    let hats = sum_blocks(size, Threads::All, |index, sum| {
+        add_hats(block(x, columns, index), block(dy, columns, index), norm.mean, &inverse_std, sum);
+    });
+    let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect::<Vec<f32>>();
+    let (sum, sum_hat) = (narrow(sums), narrow(hats));
     let per_row = if batch_statistics { 1.0 / (x.len() / columns) as f32 } else { 0.0 };
     let columns_of = InputColumns { norm, inverse_std: &inverse_std, sum: &sum, sum_hat: &sum_hat, per_row };
-    backward_input(x, dy, &columns_of, gradients.input);
+    Threads::All.blocks(gradients.input, columns, |index, dx| {
+        backward_input(block(x, columns, index), block(dy, columns, index), &columns_of, dx);
+    });
     crate::elementwise::add(&sum_hat, gradients.scale);
     crate::elementwise::add(&sum, gradients.shift);
 }
 
-/// Per column: `sum` = Σ dy, `sum_hat` = Σ dy x̂.
+/// Σ dy x̂ per column.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn reduce(x: &[f32], dy: &[f32], mean: &[f32], inverse_std: &[f32], sum: &mut [f32], sum_hat: &mut [f32]) {
-    let columns = mean.len();
+fn add_hats(x: &[f32], dy: &[f32], mean: &[f32], inverse_std: &[f32], sum: &mut [f32]) {
+    let columns = sum.len();
+    let (mean, inverse_std) = (&mean[..columns], &inverse_std[..columns]);
     for (x, dy) in x.chunks_exact(columns).zip(dy.chunks_exact(columns)) {
         for column in 0..columns {
-            sum[column] += dy[column];
-            sum_hat[column] += dy[column] * ((x[column] - mean[column]) * inverse_std[column]);
+            sum[column] += dy[column] * ((x[column] - mean[column]) * inverse_std[column]);
         }
     }
 }
@@ -191,14 +268,34 @@ mod tests {
         let x = noise(1, ROWS * COLUMNS);
         let (scale, shift) = (noise(2, COLUMNS), noise(3, COLUMNS));
         let (mut mean, mut var) = (vec![0.0; COLUMNS], vec![0.0; COLUMNS]);
-        moments(&x, &mut mean, &mut var);
+        moments(&x, &mut mean, &mut var, Threads::One);
         let (mean_64, var_64) = column_moments(&wide(&x));
         assert!(norm_error(&mean, &mean_64) < 1e-6 && norm_error(&var, &var_64) < 1e-6);
         let norm = Normalization { mean: &mean, var: &var, scale: &scale, shift: &shift, eps: EPS };
         let mut y = x.clone();
         y[5] = f32::NAN;
-        normalize(&mut y, norm, true);
+        normalize(&mut y, norm, true, Threads::One);
         assert!(y[5].is_nan() && y.iter().all(|&y| y.is_nan() || y >= 0.0));
+    }
+
+    #[test]
+    fn many_rows_are_summed_exactly_enough_and_threads_change_nothing() {
+        let x: Vec<f32> = noise(5, 100_000 * 3).iter().map(|x| x + 3.0).collect();
+        let run = |threads| {
+            let (mut mean, mut var) = (vec![0.0; 3], vec![0.0; 3]);
+            moments(&x, &mut mean, &mut var, threads);
+            (mean, var)
+        };
+        let (mean, var) = run(Threads::One);
+        assert_eq!((mean.clone(), var.clone()), run(Threads::All));
+        for column in 0..3 {
+            let values = || x.iter().skip(column).step_by(3).map(|&x| f64::from(x));
+            let exact = values().sum::<f64>() / 1e5;
+            let spread = values().map(|x| (x - exact).powi(2)).sum::<f64>() / 1e5;
+            // one rounding to f32, and sums of 256 terms
+            assert!((f64::from(mean[column]) / exact - 1.0).abs() < 3e-7);
+            assert!((f64::from(var[column]) / spread - 1.0).abs() < 1e-6);
+        }
     }
 
     #[test]
@@ -207,7 +304,7 @@ mod tests {
         let dy = noise(2, ROWS * COLUMNS);
         let (scale, shift) = (noise(3, COLUMNS), noise(4, COLUMNS));
         let (mut mean, mut var) = (vec![0.0; COLUMNS], vec![0.0; COLUMNS]);
-        moments(&x, &mut mean, &mut var);
+        moments(&x, &mut mean, &mut var, Threads::One);
         for batch in [true, false] {
             if !batch {
                 mean.fill(0.2);

@@ -15,6 +15,7 @@ pub mod layout;
 pub mod linear;
 pub mod loss;
 pub mod matmul;
+pub mod memory;
 pub mod pool;
 
 #[cfg(test)]

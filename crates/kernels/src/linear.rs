@@ -1,6 +1,7 @@
 //! Fully connected layer, y = x Wᵀ + b.
 
-use crate::elementwise::{add_row, add_row_sum};
+use crate::batch_norm::add_column_sums;
+use crate::elementwise::add_row;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul, matmul_parallel};
 
 /// Row strides of packed outputs are multiples of this, so that no vector is cut at a row's end.
@@ -112,7 +113,7 @@ pub fn backward_params(shape: LinearShape, x: &[f32], dy: &[f32], dweight: &mut 
     let x = Matrix::new(x, rows, in_features, in_features);
     let mut out = MatrixMut::new(dweight, out_features, in_features, in_features);
     matmul_parallel(dy_transposed, x, &mut out, Write::Add);
-    add_row_sum(dy, dbias);
+    add_column_sums(dy, dbias);
 }
 
 #[cfg(test)]

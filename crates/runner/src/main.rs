@@ -20,6 +20,7 @@ use clap::Parser;
 use crate::cli::{Arguments, Command};
 
 fn main() -> ExitCode {
+    walk_core::keep_freed_memory();
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Plugins { name }) => plugins_command::list(name.as_deref()),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use walk_arch::{LayerBuffers, LayerParams, Network};
-use walk_kernels::batch_norm::{Normalization, moments, normalize};
+use walk_kernels::batch_norm::{Normalization, Threads, moments, normalize};
 use walk_kernels::conv::Scratch;
 use walk_kernels::elementwise::add;
 use walk_kernels::pool::{avg_forward, max_forward};
@@ -119,13 +119,18 @@ impl Plan {
                     let values = &mut buffers[*at][..rows * self.strides[*at]];
                     let (mean, var): (&[f32], &[f32]) = match mode {
                         BatchNormMode::Batch => {
-                            moments(values, &mut mean[..columns], &mut var[..columns]);
+                            moments(values, &mut mean[..columns], &mut var[..columns], Threads::One);
                             (&mean[..columns], &var[..columns])
                         }
                         BatchNormMode::Running => (&packed.mean, &packed.var),
                     };
                     let (scale, shift) = (packed.scale.as_slice(), packed.shift.as_slice());
-                    normalize(values, Normalization { mean, var, scale, shift, eps: *eps }, *relu);
+                    normalize(
+                        values,
+                        Normalization { mean, var, scale, shift, eps: *eps },
+                        *relu,
+                        Threads::One,
+                    );
                 }
                 Step::Conv { from, to, packed, .. } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);

@@ -124,7 +124,7 @@ pub(super) fn convert<T: Tape<f32, Cpu>>(
         let dy = take!(grads, out);
         let mut back = vec![0.0; dy.len()];
         to.other().convert(channels, pixels, &dy, &mut back);
-        walk_kernels::elementwise::add(&back, grads.get_or_alloc_mut(&x)?);
+        walk_kernels::elementwise::add_parallel(&back, grads.get_or_alloc_mut(&x)?);
         put!(grads, out, dy);
         Ok(())
     })

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use dfdx::prelude::*;
 use walk_arch::{Activation, LayerParams};
-use walk_kernels::batch_norm::{self as norm_kernel, Normalization};
+use walk_kernels::batch_norm::{self as norm_kernel, Normalization, Threads};
+use walk_kernels::elementwise::add_parallel;
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
 
 use super::{kernel_activation, view};
@@ -116,14 +117,14 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
         Some((mean, var)) => (mean.to_vec(), var.to_vec()),
         None => {
             let (mut mean, mut var) = (vec![0.0; channels], vec![0.0; channels]);
-            norm_kernel::moments(view::rows(&x), &mut mean, &mut var);
+            norm_kernel::moments(view::rows(&x), &mut mean, &mut var, Threads::All);
             (mean, var)
         }
     };
     let count = shape.0 * shape.1 / channels;
     let statistics = of_batch.then(|| BatchStatistics { mean: mean.clone(), var: var.clone(), count });
     let mut y = view::rows(&x).to_vec();
-    norm_kernel::normalize(&mut y, normalization(&mean, &var, theta, params, eps), false);
+    norm_kernel::normalize(&mut y, normalization(&mean, &var, theta, params, eps), false, Threads::All);
     let (theta, params) = (theta.clone(), params.clone());
     let y = record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);
@@ -164,10 +165,10 @@ pub(super) fn activation<T: Tape<f32, Cpu>>(
     let shape = *x.shape();
     let kernel = kernel_activation(activation);
     let mut y = view::rows(&x).to_vec();
-    kernel.apply(&mut y);
+    kernel.apply_parallel(&mut y);
     record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);
-        kernel.backward(view::rows(&x), &dy, grads.get_or_alloc_mut(&x)?);
+        kernel.backward_parallel(view::rows(&x), &dy, grads.get_or_alloc_mut(&x)?);
         put!(grads, out, dy);
         Ok(())
     })
@@ -182,11 +183,11 @@ pub(super) fn add<T: Tape<f32, Cpu>>(
     let (a, b) = (a.rows, b.rows);
     let shape = *a.shape();
     let mut y = view::rows(&a).to_vec();
-    walk_kernels::elementwise::add(view::rows(&b), &mut y);
+    add_parallel(view::rows(&b), &mut y);
     record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);
-        walk_kernels::elementwise::add(&dy, grads.get_or_alloc_mut(&a)?);
-        walk_kernels::elementwise::add(&dy, grads.get_or_alloc_mut(&b)?);
+        add_parallel(&dy, grads.get_or_alloc_mut(&a)?);
+        add_parallel(&dy, grads.get_or_alloc_mut(&b)?);
         put!(grads, out, dy);
         Ok(())
     })

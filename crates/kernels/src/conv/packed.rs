@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::im2col::{self, Columns};
 use super::winograd::{self, F2, F4, Filters};
 use super::{ConvShape, Scratch, ScratchPool};
-use crate::elementwise::add_row_sum;
+use crate::batch_norm::add_column_sums;
 use crate::matmul::Write;
 
 /// Tiles per block where one thread evaluates a whole batch: filters are read once per block.
@@ -217,6 +217,6 @@ pub fn backward_params(
         Algorithm::Winograd4 => winograd::backward_params::<6, 4, F4>(shape, x, dy, dweight),
     }
     if !dbias.is_empty() {
-        add_row_sum(dy, dbias);
+        add_column_sums(dy, dbias);
     }
 }

@@ -13,30 +13,59 @@ use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 /// Channels that are transformed at once.
 const LANES: usize = 16;
 /// One value of each of them.
-type Lanes = [f32; LANES];
+#[derive(Clone, Copy)]
+pub(super) struct Lanes([f32; LANES]);
 
-/// The matrices of F(m x m, 3x3) with IN = m + 2 and OUT = m.
+impl Lanes {
+    const ZERO: Self = Self([0.0; LANES]);
+}
+
+macro_rules! lane_operation {
+    ($trait:ident, $method:ident, $op:tt) => {
+        impl std::ops::$trait for Lanes {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                let mut out = self;
+                for lane in 0..LANES {
+                    out.0[lane] = self.0[lane] $op other.0[lane];
+                }
+                out
+            }
+        }
+    };
+}
+lane_operation!(Add, add, +);
+lane_operation!(Sub, sub, -);
+
+impl std::ops::Mul<Lanes> for f32 {
+    type Output = Lanes;
+    #[inline(always)]
+    fn mul(self, lanes: Lanes) -> Lanes {
+        let mut out = lanes;
+        for lane in 0..LANES {
+            out.0[lane] = self * lanes.0[lane];
+        }
+        out
+    }
+}
+
+/// The transforms of F(m x m, 3x3) along one dimension, with IN = m + 2 and OUT = m.
 pub(super) trait Tile<const IN: usize, const OUT: usize>: Sync {
-    /// Bᵀ
-    const INPUT: [[f32; IN]; IN];
     /// G
     const FILTER: [[f32; 3]; IN];
-    /// Aᵀ
-    const OUTPUT: [[f32; IN]; OUT];
+    /// Bᵀ d
+    fn input(d: [Lanes; IN]) -> [Lanes; IN];
+    /// Aᵀ m
+    fn output(m: [Lanes; IN]) -> [Lanes; OUT];
+    /// A y
+    fn output_adjoint(y: [Lanes; OUT]) -> [Lanes; IN];
 }
 
 /// F(4x4, 3x3): 36 products for 16 outputs, a quarter of the definition's.
 pub(super) struct F4;
 
 impl Tile<6, 4> for F4 {
-    const INPUT: [[f32; 6]; 6] = [
-        [4.0, 0.0, -5.0, 0.0, 1.0, 0.0],
-        [0.0, -4.0, -4.0, 1.0, 1.0, 0.0],
-        [0.0, 4.0, -4.0, -1.0, 1.0, 0.0],
-        [0.0, -2.0, -1.0, 2.0, 1.0, 0.0],
-        [0.0, 2.0, -1.0, -2.0, 1.0, 0.0],
-        [0.0, 4.0, 0.0, -5.0, 0.0, 1.0],
-    ];
     const FILTER: [[f32; 3]; 6] = [
         [0.25, 0.0, 0.0],
         [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
@@ -45,109 +74,100 @@ impl Tile<6, 4> for F4 {
         [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
         [0.0, 0.0, 1.0],
     ];
-    const OUTPUT: [[f32; 6]; 4] = [
-        [1.0, 1.0, 1.0, 1.0, 1.0, 0.0],
-        [0.0, 1.0, -1.0, 2.0, -2.0, 0.0],
-        [0.0, 1.0, 1.0, 4.0, 4.0, 0.0],
-        [0.0, 1.0, -1.0, 8.0, -8.0, 1.0],
-    ];
+
+    // rows of Bᵀ: 4 0 -5 0 1 0 | 0 -4 -4 1 1 0 | 0 4 -4 -1 1 0 | 0 -2 -1 2 1 0 | 0 2 -1 -2 1 0 | 0 4 0 -5 0 1
+    #[inline(always)]
+    fn input([d0, d1, d2, d3, d4, d5]: [Lanes; 6]) -> [Lanes; 6] {
+        let (even, odd) = (d4 - 4.0 * d2, d3 - 4.0 * d1);
+        let (near, far) = (d4 - d2, 2.0 * (d3 - d1));
+        [4.0 * d0 - 5.0 * d2 + d4, even + odd, even - odd, near + far, near - far, 4.0 * d1 - 5.0 * d3 + d5]
+    }
+
+    // rows of Aᵀ: 1 1 1 1 1 0 | 0 1 -1 2 -2 0 | 0 1 1 4 4 0 | 0 1 -1 8 -8 1
+    #[inline(always)]
+    fn output([m0, m1, m2, m3, m4, m5]: [Lanes; 6]) -> [Lanes; 4] {
+        let (sum, difference) = (m1 + m2, m1 - m2);
+        let (far_sum, far_difference) = (m3 + m4, m3 - m4);
+        [
+            m0 + sum + far_sum,
+            difference + 2.0 * far_difference,
+            sum + 4.0 * far_sum,
+            difference + 8.0 * far_difference + m5,
+        ]
+    }
+
+    #[inline(always)]
+    fn output_adjoint([y0, y1, y2, y3]: [Lanes; 4]) -> [Lanes; 6] {
+        let (even, odd) = (y0 + y2, y1 + y3);
+        let (far_even, far_odd) = (y0 + 4.0 * y2, 2.0 * y1 + 8.0 * y3);
+        [y0, even + odd, even - odd, far_even + far_odd, far_even - far_odd, y3]
+    }
 }
 
 /// F(2x2, 3x3): 16 products for 4 outputs; rounds less than [`F4`].
 pub(super) struct F2;
 
 impl Tile<4, 2> for F2 {
-    const INPUT: [[f32; 4]; 4] =
-        [[1.0, 0.0, -1.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, -1.0, 1.0, 0.0], [0.0, 1.0, 0.0, -1.0]];
     const FILTER: [[f32; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
-    const OUTPUT: [[f32; 4]; 2] = [[1.0, 1.0, 1.0, 0.0], [0.0, 1.0, -1.0, -1.0]];
+
+    // rows of Bᵀ: 1 0 -1 0 | 0 1 1 0 | 0 -1 1 0 | 0 1 0 -1
+    #[inline(always)]
+    fn input([d0, d1, d2, d3]: [Lanes; 4]) -> [Lanes; 4] {
+        [d0 - d2, d1 + d2, d2 - d1, d1 - d3]
+    }
+
+    // rows of Aᵀ: 1 1 1 0 | 0 1 -1 -1
+    #[inline(always)]
+    fn output([m0, m1, m2, m3]: [Lanes; 4]) -> [Lanes; 2] {
+        [m0 + m1 + m2, m1 - m2 - m3]
+    }
+
+    #[inline(always)]
+    fn output_adjoint([y0, y1]: [Lanes; 2]) -> [Lanes; 4] {
+        [y0, y0 + y1, y0 - y1, Lanes::ZERO - y1]
+    }
 }
 
-/// M x for one row of lanes; zeros of M cost nothing, for M is a constant and the loops are unrolled.
-#[inline(always)]
-fn apply<const R: usize, const C: usize>(matrix: &[[f32; C]; R], x: &[Lanes; C]) -> [Lanes; R] {
-    let mut out = [[0.0; LANES]; R];
-    for r in 0..R {
-        let mut first = true;
-        for c in 0..C {
-            let factor = matrix[r][c];
-            if factor != 0.0 {
-                for lane in 0..LANES {
-                    let term = factor * x[c][lane];
-                    out[r][lane] = if first { term } else { out[r][lane] + term };
-                }
-                first = false;
+/// A one-dimensional transform along both dimensions of a tile.
+macro_rules! both_sides {
+    ($tile:expr, $from:ident, $to:ident, $transform:path) => {{
+        let mut half = [[Lanes::ZERO; $to]; $from];
+        for row in 0..$from {
+            half[row] = $transform($tile[row]);
+        }
+        let mut out = [[Lanes::ZERO; $to]; $to];
+        for column in 0..$to {
+            let mut line = [Lanes::ZERO; $from];
+            for row in 0..$from {
+                line[row] = half[row][column];
+            }
+            let line = $transform(line);
+            for row in 0..$to {
+                out[row][column] = line[row];
             }
         }
+        out
+    }};
+}
+
+/// G g along one dimension.
+#[inline(always)]
+fn filter<const IN: usize>(matrix: &[[f32; 3]; IN], g: [Lanes; 3]) -> [Lanes; IN] {
+    let mut out = [Lanes::ZERO; IN];
+    for row in 0..IN {
+        out[row] = matrix[row][0] * g[0] + matrix[row][1] * g[1] + matrix[row][2] * g[2];
     }
     out
 }
 
-/// Mᵀ x.
+/// Gᵀ u along one dimension.
 #[inline(always)]
-fn apply_transposed<const R: usize, const C: usize>(matrix: &[[f32; C]; R], x: &[Lanes; R]) -> [Lanes; C] {
-    let mut out = [[0.0; LANES]; C];
-    for c in 0..C {
-        let mut first = true;
-        for r in 0..R {
-            let factor = matrix[r][c];
-            if factor != 0.0 {
-                for lane in 0..LANES {
-                    let term = factor * x[r][lane];
-                    out[c][lane] = if first { term } else { out[c][lane] + term };
-                }
-                first = false;
-            }
+fn filter_adjoint<const IN: usize>(matrix: &[[f32; 3]; IN], u: [Lanes; IN]) -> [Lanes; 3] {
+    let mut out = [Lanes::ZERO; 3];
+    for row in 0..IN {
+        for tap in 0..3 {
+            out[tap] = out[tap] + matrix[row][tap] * u[row];
         }
-    }
-    out
-}
-
-#[inline(always)]
-fn transposed<const R: usize, const C: usize>(x: &[[Lanes; C]; R]) -> [[Lanes; R]; C] {
-    let mut out = [[[0.0; LANES]; R]; C];
-    for r in 0..R {
-        for c in 0..C {
-            out[c][r] = x[r][c];
-        }
-    }
-    out
-}
-
-/// M x Mᵀ for a square of lanes.
-#[inline(always)]
-fn both_sides<const R: usize, const C: usize>(
-    matrix: &[[f32; C]; R],
-    x: &[[Lanes; C]; C],
-) -> [[Lanes; R]; R] {
-    let columns = transposed(x);
-    let mut half = [[[0.0; LANES]; R]; C]; // (M x)ᵀ
-    for c in 0..C {
-        half[c] = apply(matrix, &columns[c]);
-    }
-    let half = transposed(&half);
-    let mut out = [[[0.0; LANES]; R]; R];
-    for r in 0..R {
-        out[r] = apply(matrix, &half[r]);
-    }
-    out
-}
-
-/// Mᵀ x M.
-#[inline(always)]
-fn both_sides_transposed<const R: usize, const C: usize>(
-    matrix: &[[f32; C]; R],
-    x: &[[Lanes; R]; R],
-) -> [[Lanes; C]; C] {
-    let columns = transposed(x);
-    let mut half = [[[0.0; LANES]; C]; R]; // (Mᵀ x)ᵀ
-    for r in 0..R {
-        half[r] = apply_transposed(matrix, &columns[r]);
-    }
-    let half = transposed(&half);
-    let mut out = [[[0.0; LANES]; C]; C];
-    for c in 0..C {
-        out[c] = apply_transposed(matrix, &half[c]);
     }
     out
 }
@@ -155,13 +175,12 @@ fn both_sides_transposed<const R: usize, const C: usize>(
 /// The elements of `from` at `start`, at most [`LANES`] of them, the rest zero.
 #[inline(always)]
 fn load(from: &[f32], start: usize, lanes: usize) -> Lanes {
+    let mut out = Lanes::ZERO;
     if lanes == LANES {
-        let mut out = [0.0; LANES];
-        out.copy_from_slice(&from[start..start + LANES]);
-        return out;
+        out.0.copy_from_slice(&from[start..start + LANES]);
+    } else {
+        out.0[..lanes].copy_from_slice(&from[start..start + lanes]);
     }
-    let mut out = [0.0; LANES];
-    out[..lanes].copy_from_slice(&from[start..start + lanes]);
     out
 }
 
@@ -169,9 +188,9 @@ fn load(from: &[f32], start: usize, lanes: usize) -> Lanes {
 #[inline(always)]
 fn store(values: &Lanes, to: &mut [f32], start: usize, lanes: usize) {
     if lanes == LANES {
-        to[start..start + LANES].copy_from_slice(values);
+        to[start..start + LANES].copy_from_slice(&values.0);
     } else {
-        to[start..start + lanes].copy_from_slice(&values[..lanes]);
+        to[start..start + lanes].copy_from_slice(&values.0[..lanes]);
     }
 }
 
@@ -208,7 +227,7 @@ fn read_tile<const N: usize>(
     (row, column): (usize, usize),
     (channel, lanes): (usize, usize),
 ) -> [[Lanes; N]; N] {
-    let mut tile = [[[0.0; LANES]; N]; N];
+    let mut tile = [[Lanes::ZERO; N]; N];
     for (i, tile) in tile.iter_mut().enumerate() {
         let row = row.wrapping_add(i);
         for (j, tile) in tile.iter_mut().enumerate() {
@@ -235,7 +254,7 @@ fn transform_input<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
             let lanes = LANES.min(channels - channel);
             let corner = ((down * OUT).wrapping_sub(1), (across * OUT).wrapping_sub(1));
             let d = read_tile::<IN>(tiling, image, channels, corner, (channel, lanes));
-            let v = both_sides(&F::INPUT, &d);
+            let v = both_sides!(d, IN, IN, F::input);
             let at = (first_tile + tile) * channels + channel;
             for (xi, plane) in planes.iter_mut().enumerate() {
                 store(&v[xi / IN][xi % IN], plane, at, lanes);
@@ -257,7 +276,7 @@ fn transform_gradient<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
         for channel in (0..channels).step_by(LANES) {
             let lanes = LANES.min(channels - channel);
             let d = read_tile::<OUT>(tiling, image, channels, (down * OUT, across * OUT), (channel, lanes));
-            let v = both_sides_transposed(&F::OUTPUT, &d);
+            let v = both_sides!(d, OUT, IN, F::output_adjoint);
             let at = (first_tile + tile) * channels + channel;
             for (xi, plane) in planes.iter_mut().enumerate() {
                 store(&v[xi / IN][xi % IN], plane, at, lanes);
@@ -279,23 +298,19 @@ fn transform_output<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     for (tile, (down, across)) in tiling.tiles().enumerate() {
         for channel in (0..channels).step_by(LANES) {
             let lanes = LANES.min(channels - channel);
-            let mut m = [[[0.0; LANES]; IN]; IN];
+            let mut m = [[Lanes::ZERO; IN]; IN];
             for (xi, plane) in products.chunks_exact(plane_len).enumerate() {
                 m[xi / IN][xi % IN] = load(plane, (first_tile + tile) * channels + channel, lanes);
             }
-            let out = both_sides(&F::OUTPUT, &m);
-            let bias = if bias.is_empty() { [0.0; LANES] } else { load(bias, channel, lanes) };
+            let out = both_sides!(m, IN, OUT, F::output);
+            let bias = if bias.is_empty() { Lanes::ZERO } else { load(bias, channel, lanes) };
             for (i, out) in out.iter().enumerate() {
                 for (j, out) in out.iter().enumerate() {
                     let (row, column) = (down * OUT + i, across * OUT + j);
                     if row < tiling.height && column < tiling.width {
                         let at = (row * tiling.width + column) * channels + channel;
                         let before = if write == Write::Add { load(image, at, lanes) } else { bias };
-                        let mut sum = [0.0; LANES];
-                        for lane in 0..LANES {
-                            sum[lane] = before[lane] + out[lane];
-                        }
-                        store(&sum, image, at, lanes);
+                        store(&(before + *out), image, at, lanes);
                     }
                 }
             }
@@ -336,14 +351,16 @@ impl Filters {
         rows.par_iter_mut().enumerate().for_each(|(from, row)| {
             for to in (0..to_channels).step_by(LANES) {
                 let lanes = LANES.min(to_channels - to);
-                let mut g = [[[0.0; LANES]; 3]; 3];
+                let mut g = [[Lanes::ZERO; 3]; 3];
                 for lane in 0..lanes {
-                    let filter = &weight[place(from, to + lane)..][..9];
+                    let taps = &weight[place(from, to + lane)..][..9];
                     for tap in 0..9 {
-                        g[tap / 3][tap % 3][lane] = filter[if turned { 8 - tap } else { tap }];
+                        g[tap / 3][tap % 3].0[lane] = taps[if turned { 8 - tap } else { tap }];
                     }
                 }
-                let u = both_sides(&F::FILTER, &g);
+                let along = |g| filter(&F::FILTER, g);
+                const TAPS: usize = 3;
+                let u = both_sides!(g, TAPS, IN, along);
                 for (xi, out) in row.iter_mut().enumerate() {
                     store(&u[xi / IN][xi % IN], out, to, lanes);
                 }
@@ -422,14 +439,16 @@ pub(super) fn backward_params<const IN: usize, const OUT: usize, F: Tile<IN, OUT
     dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to_channel, filters)| {
         for channel in (0..from).step_by(LANES) {
             let lanes = LANES.min(from - channel);
-            let mut u = [[[0.0; LANES]; IN]; IN];
+            let mut u = [[Lanes::ZERO; IN]; IN];
             for (xi, plane) in sums.chunks_exact(from * to).enumerate() {
                 u[xi / IN][xi % IN] = load(plane, to_channel * from + channel, lanes);
             }
-            let g = both_sides_transposed(&F::FILTER, &u);
+            let along = |u| filter_adjoint(&F::FILTER, u);
+            const TAPS: usize = 3;
+            let g = both_sides!(u, IN, TAPS, along);
             for lane in 0..lanes {
                 for tap in 0..9 {
-                    filters[(channel + lane) * 9 + tap] += g[tap / 3][tap % 3][lane];
+                    filters[(channel + lane) * 9 + tap] += g[tap / 3][tap % 3].0[lane];
                 }
             }
         }
