@@ -3,6 +3,7 @@
 //! Images are `[height, width, channels]`; weights come and go as PyTorch has them,
 //! `[out_channels, in_channels / groups, height, width]`.
 
+mod direct;
 mod im2col;
 mod packed;
 mod scratch;

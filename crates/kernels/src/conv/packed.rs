@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::direct;
 use super::im2col::{self, Columns};
 use super::winograd::{self, F2, F4, Filters};
 use super::{ConvShape, Scratch, ScratchPool};
@@ -18,6 +19,8 @@ const TILES_SHARED: usize = 64;
 pub enum Algorithm {
     /// Every output's window as a row of a matrix; rounds as a plain sum does.
     Columns,
+    /// The definition, with the sums in registers; rounds as a plain sum does. No groups.
+    Direct,
     /// Winograd's F(2x2, 3x3).
     Winograd2,
     /// Winograd's F(4x4, 3x3): fewest products, most rounding.
@@ -29,9 +32,11 @@ impl Algorithm {
     pub fn fastest(shape: &ConvShape) -> Self {
         let square = shape.kernel == [3, 3] && shape.padding == [1, 1];
         let plain = shape.stride == [1, 1] && shape.dilation == [1, 1] && shape.groups == 1;
-        // below 32 channels the transforms cost more than the products they save
-        if !(square && plain) || shape.in_channels.min(shape.out_channels) < 32 {
+        if shape.groups > 1 || shape.in_channels > 64 && !(square && plain) {
             Self::Columns
+        } else if !(square && plain) || shape.in_channels.min(shape.out_channels) < 32 {
+            // below 32 channels Winograd's transforms cost more than the products they save
+            Self::Direct
         } else if shape.input[0].min(shape.input[1]) > 2 {
             Self::Winograd4
         } else {
@@ -44,6 +49,7 @@ impl Algorithm {
 #[derive(Clone, Debug)]
 enum Layout {
     Columns(Columns),
+    Direct(direct::Filters),
     Winograd2(Filters),
     Winograd4(Filters),
 }
@@ -65,13 +71,13 @@ impl PackedConv {
         let (from, to) = (shape.in_channels, shape.out_channels);
         let layout = match algorithm {
             Algorithm::Columns => Layout::Columns(Columns::new(shape)),
+            Algorithm::Direct => Layout::Direct(direct::Filters::new(shape)),
             Algorithm::Winograd2 => Layout::Winograd2(Filters::new::<4>(from, to)),
             Algorithm::Winograd4 => Layout::Winograd4(Filters::new::<6>(from, to)),
         };
-        assert!(
-            algorithm == Algorithm::Columns
-                || shape.weight_len() == 9 * from * to && shape.output() == shape.input
-        );
+        let winograd = matches!(algorithm, Algorithm::Winograd2 | Algorithm::Winograd4);
+        assert!(!winograd || shape.weight_len() == 9 * from * to && shape.output() == shape.input);
+        assert!(algorithm != Algorithm::Direct || shape.groups == 1);
         Self { shape, layout, bias: vec![] }
     }
 
@@ -86,6 +92,7 @@ impl PackedConv {
         let place = |from, to| (to * from_channels + from) * 9;
         match &mut self.layout {
             Layout::Columns(columns) => columns.pack(weight),
+            Layout::Direct(filters) => filters.pack(weight),
             Layout::Winograd2(filters) => filters.pack::<4, 2, F2>(weight, place, false),
             Layout::Winograd4(filters) => filters.pack::<6, 4, F4>(weight, place, false),
         }
@@ -123,6 +130,7 @@ impl PackedConv {
         let (input, bias, write) = (self.shape.input, self.bias.as_slice(), Write::Replace);
         match &self.layout {
             Layout::Columns(columns) => columns.forward_block(x, y, bias, scratch),
+            Layout::Direct(filters) => filters.forward_block(x, y, bias, write, &mut scratch.columns),
             Layout::Winograd2(filters) => {
                 filters.forward_block::<4, 2, F2>(input, (x, y), bias, write, scratch)
             }
@@ -136,6 +144,7 @@ impl PackedConv {
 fn block_images(layout: &Layout, shape: &ConvShape, images: usize, tiles: usize) -> usize {
     match layout {
         Layout::Columns(_) => im2col::block_images(shape),
+        Layout::Direct(_) => 1,
         Layout::Winograd2(_) => winograd::block_images::<2>(shape.input, images, tiles),
         Layout::Winograd4(_) => winograd::block_images::<4>(shape.input, images, tiles),
     }
@@ -158,7 +167,11 @@ impl InputGradient {
         // the gradient is a convolution from the outputs' channels to the inputs', with turned filters
         let place = |out_channel, in_channel| (out_channel * from + in_channel) * 9;
         let layout = match algorithm {
-            Algorithm::Columns => {
+            // with a stride the gradient is no plain convolution
+            Algorithm::Direct if shape.stride == [1, 1] && turnable(&shape) => {
+                Layout::Direct(direct::Filters::of_gradient(shape, weight))
+            }
+            Algorithm::Columns | Algorithm::Direct => {
                 let mut columns = Columns::new(shape);
                 columns.pack(weight);
                 Layout::Columns(columns)
@@ -189,6 +202,9 @@ impl InputGradient {
         blocks.for_each(|(dy, dx)| {
             pool.with(|scratch| match &self.layout {
                 Layout::Columns(columns) => columns.backward_block(dy, dx, scratch),
+                Layout::Direct(filters) => {
+                    filters.forward_block(dy, dx, &[], Write::Add, &mut scratch.columns);
+                }
                 Layout::Winograd2(filters) => {
                     filters.forward_block::<4, 2, F2>(shape.input, (dy, dx), &[], Write::Add, scratch);
                 }
@@ -198,6 +214,11 @@ impl InputGradient {
             });
         });
     }
+}
+
+/// Whether the padding is no wider than a filter's reach, so that the turned convolution's padding is not negative.
+fn turnable(shape: &ConvShape) -> bool {
+    (0..2).all(|axis| (shape.kernel[axis] - 1) * shape.dilation[axis] >= shape.padding[axis])
 }
 
 /// dW += and db += the gradients of the parameters, over all threads; `dbias` is empty if there is no bias.
@@ -213,6 +234,7 @@ pub fn backward_params(
 ) {
     match algorithm {
         Algorithm::Columns => im2col::backward_params(shape, x, dy, dweight),
+        Algorithm::Direct => direct::backward_params(shape, x, dy, dweight),
         Algorithm::Winograd2 => winograd::backward_params::<4, 2, F2>(shape, x, dy, dweight),
         Algorithm::Winograd4 => winograd::backward_params::<6, 4, F4>(shape, x, dy, dweight),
     }

@@ -53,6 +53,7 @@ fn shapes() -> Vec<ConvShape> {
         ConvShape { groups: 2, stride: [2, 1], ..plain },
         ConvShape { groups: 6, out_channels: 6, kernel: [5, 3], padding: [2, 0], ..plain },
         ConvShape { dilation: [2, 1], padding: [2, 3], ..plain },
+        ConvShape { in_channels: 3, out_channels: 17, input: [6, 37], ..plain },
     ]
 }
 
@@ -64,7 +65,8 @@ fn algorithms(shape: &ConvShape) -> Vec<(Algorithm, f64)> {
         && shape.groups == 1
         && shape.dilation == [1, 1];
     let winograd = [(Algorithm::Winograd2, 2e-6), (Algorithm::Winograd4, 1e-5)].into_iter().filter(|_| fits);
-    [(Algorithm::Columns, 1e-6)].into_iter().chain(winograd).collect()
+    let direct = [(Algorithm::Direct, 1e-6)].into_iter().filter(|_| shape.groups == 1);
+    [(Algorithm::Columns, 1e-6)].into_iter().chain(direct).chain(winograd).collect()
 }
 
 #[test]
