@@ -4,6 +4,7 @@
 mod bad_input;
 mod cli;
 mod layout;
+mod networks;
 mod plugins;
 mod pytorch;
 mod support;

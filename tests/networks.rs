@@ -1,0 +1,161 @@
+//! The four networks against PyTorch: fixtures made by scripts/make_network_fixtures.py.
+
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::Path;
+
+use libloading::{Library, Symbol};
+use serde::Deserialize;
+use walk_arch::abi::{EntryFn, SYMBOL};
+use walk_arch::{Graph, Network, OptionValues, PluginHandle, Problem};
+use walk_core::{Backend, Batch, BatchNormMode, Composite, Cpu, Fused, Loss, Model, Point};
+
+use crate::support::{Bench, root};
+
+#[derive(Deserialize)]
+struct Fixture {
+    rows: usize,
+    classes: usize,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    plugin: String,
+    options: OptionValues,
+    input: Vec<usize>,
+    mode: BatchNormMode,
+    /// Which of `numbers` the inputs are: one that keeps every ReLU's input away from 0.
+    input_stream: u64,
+    names: Vec<String>,
+    losses: Vec<f64>,
+    grad: Vec<Projection>,
+}
+
+/// A tensor by its norm and its products with three directions.
+#[derive(Deserialize)]
+struct Projection {
+    norm: f64,
+    onto: Vec<f64>,
+}
+
+/// scripts/networks.py's `numbers`.
+fn numbers(stream: u64, n: usize) -> Vec<f32> {
+    let number = |index: u64| {
+        let mut mixed = ((index + stream * 1_000_003) * 2_654_435_761) % (1 << 32);
+        mixed ^= mixed >> 15;
+        mixed = (mixed * 2_246_822_519) % (1 << 32);
+        mixed ^= mixed >> 13;
+        (mixed >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..n as u64).map(number).collect()
+}
+
+/// The plugin's graph: built by the runner, loaded as the runner does.
+fn graph(bench: &Bench, case: &Case, problem: &Problem) -> Graph {
+    let built = bench.run(&["plugins", &case.plugin]);
+    assert_eq!(built.code, 0, "{}", built.stderr);
+    let folder = Path::new(env!("CARGO_BIN_EXE_runner")).parent().unwrap();
+    let library = folder.join(format!("{DLL_PREFIX}{}{DLL_SUFFIX}", case.plugin));
+    load(&library).build(problem, &case.options).unwrap()
+}
+
+#[expect(unsafe_code, reason = "loads a plugin's library")]
+fn load(path: &Path) -> PluginHandle {
+    // SAFETY: our own plugin, built just now
+    let library: &'static Library = Box::leak(Box::new(unsafe { Library::new(path) }.unwrap()));
+    // SAFETY: walk-arch's ABI fixes the symbol's type
+    let entry: Symbol<'static, EntryFn> = unsafe { library.get(SYMBOL.as_bytes()) }.unwrap();
+    // SAFETY: the table came from the plugin's entry point and its library is never unloaded
+    unsafe { PluginHandle::new(entry()) }.unwrap()
+}
+
+/// scripts/networks.py's `set_numbers`; PyTorch may order its parameters otherwise than the plugin.
+fn point(network: &Network, names: &[String]) -> Point {
+    let mut point = Point { params: vec![0.0; network.n_params()], buffers: network.initial_buffers() };
+    for spec in network.params() {
+        let stream = 100 + stream(names, &spec.name);
+        let (values, len) = (&mut point.params[spec.range.clone()], spec.range.len());
+        let fan_in: usize = spec.shape[1..].iter().product();
+        let scale = (-((fan_in as f64).sqrt().log2() - 1.0).floor()).exp2() as f32;
+        for (value, u) in values.iter_mut().zip(numbers(stream, len)) {
+            *value = match spec.shape.len() {
+                1 if spec.name.ends_with("weight") => 1.0 + 0.5 * u,
+                1 => 0.5 * u,
+                _ => scale * u,
+            };
+        }
+    }
+    // PyTorch's buffers come in the order of its modules, as the norms' weights do
+    let norms: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix("weight")).collect();
+    let buffers: Vec<String> = norms
+        .iter()
+        .flat_map(|norm| ["running_mean", "running_var"].map(|buffer| format!("{norm}{buffer}")))
+        .filter(|name| network.buffers().iter().any(|spec| spec.name == *name))
+        .collect();
+    for spec in network.buffers() {
+        let stream = 900 + stream(&buffers, &spec.name);
+        let values = &mut point.buffers[spec.range.clone()];
+        for (value, u) in values.iter_mut().zip(numbers(stream, spec.range.len())) {
+            *value = if spec.name.ends_with("mean") { 0.5 * u } else { 1.0 + u };
+        }
+    }
+    point
+}
+
+fn stream(names: &[String], name: &str) -> u64 {
+    names.iter().position(|known| known == name).unwrap_or_else(|| panic!("PyTorch has no {name}")) as u64
+}
+
+/// The largest error of a flat vector's projections, relative to the norms of what is projected.
+fn projection_error(network: &Network, names: &[String], found: &[f32], expected: &[Projection]) -> f64 {
+    let mut worst: f64 = 0.0;
+    let whole = expected.iter().map(|p| p.norm * p.norm).sum::<f64>().sqrt();
+    for spec in network.params() {
+        let tensor = stream(names, &spec.name);
+        let values = &found[spec.range.clone()];
+        for (k, expected) in expected[tensor as usize].onto.iter().enumerate() {
+            let direction = numbers(5000 + 10 * tensor + k as u64, values.len());
+            let norm = direction.iter().map(|d| f64::from(*d).powi(2)).sum::<f64>().sqrt();
+            let product: f64 =
+                values.iter().zip(&direction).map(|(x, d)| f64::from(*x) * f64::from(*d)).sum();
+            worst = worst.max((product - expected).abs() / (norm * whole));
+        }
+    }
+    worst
+}
+
+fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) {
+    let problem = Problem { input: case.input.clone(), classes: fixture.classes };
+    let network = graph.check(&problem).unwrap();
+    let point = point(&network, &case.names);
+    let size: usize = case.input.iter().product();
+    let inputs = numbers(case.input_stream, fixture.rows * size).iter().map(|u| 4.0 * u).collect();
+    let batch = Batch { inputs, labels: (0..fixture.rows).map(|row| row * 7 % 10).collect() };
+    let name = format!("{} {} {:?}", B::NAME, case.plugin, case.mode);
+    let model = Model::new(backend, network, Loss::CrossEntropy);
+    let found = model.gradient(&point, &batch, case.mode).unwrap();
+    for (found, expected) in found.losses.iter().zip(&case.losses) {
+        assert!((f64::from(*found) / expected - 1.0).abs() < 1e-4, "{name}: {found} {expected}");
+    }
+    // the tolerance
+    let error = projection_error(model.network(), &case.names, &found.grad, &case.grad);
+    assert!(error < 1e-4, "{name}: gradient off by {error:e}");
+}
+
+fn fixture() -> Fixture {
+    let path: &Path = &root().join("tests/fixtures/networks.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_networks_agree_with_pytorch_in_both_modes() {
+    let fixture = fixture();
+    assert_eq!(fixture.cases.len(), 8);
+    let bench = Bench::new("");
+    for case in &fixture.cases {
+        let problem = Problem { input: case.input.clone(), classes: fixture.classes };
+        let graph = graph(&bench, case, &problem);
+        check(Fused::default(), &fixture, case, &graph);
+        check(Composite::<Cpu>::default(), &fixture, case, &graph);
+    }
+}
