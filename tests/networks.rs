@@ -29,6 +29,7 @@ struct Case {
     names: Vec<String>,
     losses: Vec<f64>,
     grad: Vec<Projection>,
+    hvp: Vec<Projection>,
 }
 
 /// A tensor by its norm and its products with three directions.
@@ -128,9 +129,7 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) 
     let problem = Problem { input: case.input.clone(), classes: fixture.classes };
     let network = graph.check(&problem).unwrap();
     let point = point(&network, &case.names);
-    let size: usize = case.input.iter().product();
-    let inputs = numbers(case.input_stream, fixture.rows * size).iter().map(|u| 4.0 * u).collect();
-    let batch = Batch { inputs, labels: (0..fixture.rows).map(|row| row * 7 % 10).collect() };
+    let batch = batch(fixture, case);
     let name = format!("{} {} {:?}", B::NAME, case.plugin, case.mode);
     let model = Model::new(backend, network, Loss::CrossEntropy);
     let found = model.gradient(&point, &batch, case.mode).unwrap();
@@ -142,13 +141,37 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) 
     assert!(error < 1e-4, "{name}: gradient off by {error:e}");
 }
 
+/// Exact Hv against PyTorch's double backward, for the direction of the fixture.
+fn check_hessian(fixture: &Fixture, case: &Case, graph: &Graph) {
+    let problem = Problem { input: case.input.clone(), classes: fixture.classes };
+    let network = graph.check(&problem).unwrap();
+    let point = point(&network, &case.names);
+    let batch = batch(fixture, case);
+    let mut direction = vec![0.0; network.n_params()];
+    for spec in network.params() {
+        let stream = 3000 + stream(&case.names, &spec.name);
+        direction[spec.range.clone()].copy_from_slice(&numbers(stream, spec.range.len()));
+    }
+    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let found = model.hessian_vector(&point, &batch, &direction, case.mode).unwrap();
+    let error = projection_error(model.network(), &case.names, &found, &case.hvp);
+    // the gradient's tolerance
+    assert!(error < 1e-4, "{} {:?}: Hv off by {error:e}", case.plugin, case.mode);
+}
+
+fn batch(fixture: &Fixture, case: &Case) -> Batch {
+    let size: usize = case.input.iter().product();
+    let inputs = numbers(case.input_stream, fixture.rows * size).iter().map(|u| 4.0 * u).collect();
+    Batch { inputs, labels: (0..fixture.rows).map(|row| row * 7 % 10).collect() }
+}
+
 fn fixture() -> Fixture {
     let path: &Path = &root().join("tests/fixtures/networks.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 #[test]
-fn the_networks_agree_with_pytorch_in_both_modes() {
+fn losses_gradients_and_hessian_products_agree_with_pytorch() {
     let fixture = fixture();
     assert_eq!(fixture.cases.len(), 8);
     let bench = Bench::new("");
@@ -157,5 +180,6 @@ fn the_networks_agree_with_pytorch_in_both_modes() {
         let graph = graph(&bench, case, &problem);
         check(Fused::default(), &fixture, case, &graph);
         check(Composite::<Cpu>::default(), &fixture, case, &graph);
+        check_hessian(&fixture, case, &graph);
     }
 }

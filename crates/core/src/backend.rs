@@ -82,6 +82,22 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
         loss: Loss,
     ) -> Result<Flat<Self::Device, T>, CoreError>;
 
+    /// ∇ℓ_i·v, the derivative of every sample's loss along `direction`, a direction v of θ, `[rows]`. With a tape its
+    /// reverse pass gives Hv.
+    ///
+    /// # Errors
+    /// [`CoreError::Unsupported`] where the backend has none, [`CoreError::Device`] if the device fails.
+    fn directional_losses<T: Tape<f32, Self::Device>>(
+        &self,
+        _at: At<'_, Self::Device>,
+        _inputs: Rows<Self::Device>,
+        _direction: &Flat<Self::Device>,
+        _labels: &[usize],
+        _loss: Loss,
+    ) -> Result<Flat<Self::Device, T>, CoreError> {
+        Err(CoreError::Unsupported { what: "directional derivatives", backend: Self::NAME })
+    }
+
     /// ∂/∂θ out of the gradients of a backward pass.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 use walk_arch::{Network, Op};
 
-use crate::backend::At;
+use crate::backend::{At, Flat, Rows};
 use crate::evaluate::check_labels;
 use crate::init::initial_params;
 use crate::{Backend, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Seed};
@@ -84,6 +84,46 @@ impl<B: Backend> Model<B> {
         batch: &Batch,
         mode: BatchNormMode,
     ) -> Result<BatchGradient, CoreError> {
+        let (theta, inputs) = self.upload(point, batch)?;
+        let at = At { network: &self.network, theta: &theta, buffers: &point.buffers, mode };
+        let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(at, inputs)?;
+        let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
+        let mut values = vec![0.0; batch.labels.len()];
+        losses.copy_into(&mut values);
+        let grad = self.reverse(losses, &theta)?;
+        Ok(BatchGradient { losses: values, grad, statistics: forward.statistics })
+    }
+
+    /// H v for the Hessian H of the mean loss over `batch`: the reverse pass over the directional derivative L'(θ; v)
+    /// (Pearlmutter, 1994), exact but for rounding, batch norm's statistics included.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network, a label is out of range, the backend has no directional
+    /// derivatives or the device fails.
+    pub fn hessian_vector(
+        &self,
+        point: &Point,
+        batch: &Batch,
+        direction: &[f32],
+        mode: BatchNormMode,
+    ) -> Result<Vec<f32>, CoreError> {
+        CoreError::check_length("the direction", direction.len(), self.network.n_params())?;
+        let (theta, inputs) = self.upload(point, batch)?;
+        let direction = self.backend.device().try_tensor_from_vec(direction.to_vec(), (direction.len(),));
+        let direction = direction.map_err(CoreError::device)?;
+        let at = At { network: &self.network, theta: &theta, buffers: &point.buffers, mode };
+        let losses = self.backend.directional_losses::<OwnedTape<f32, B::Device>>(
+            at,
+            inputs,
+            &direction,
+            &batch.labels,
+            self.loss,
+        )?;
+        self.reverse(losses, &theta)
+    }
+
+    /// θ and a batch's inputs on the device, after a look at every length and label.
+    fn upload(&self, point: &Point, batch: &Batch) -> Result<(Flat<B::Device>, Rows<B::Device>), CoreError> {
         let problem = self.network.problem();
         let features: usize = problem.input.iter().product();
         let rows = batch.labels.len();
@@ -95,20 +135,19 @@ impl<B: Backend> Model<B> {
         CoreError::check_length("the buffer vector", point.buffers.len(), self.network.n_buffers())?;
         check_labels(&batch.labels, problem.classes, 0)?;
         let device = self.backend.device();
-        let theta = device
-            .try_tensor_from_vec(point.params.clone(), (point.params.len(),))
-            .map_err(CoreError::device)?;
-        let inputs =
-            device.try_tensor_from_vec(batch.inputs.clone(), (rows, features)).map_err(CoreError::device)?;
-        let at = At { network: &self.network, theta: &theta, buffers: &point.buffers, mode };
-        let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(at, inputs)?;
-        let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
-        let mut values = vec![0.0; rows];
-        losses.copy_into(&mut values);
+        let theta = device.try_tensor_from_vec(point.params.clone(), (point.params.len(),));
+        let inputs = device.try_tensor_from_vec(batch.inputs.clone(), (rows, features));
+        Ok((theta.map_err(CoreError::device)?, inputs.map_err(CoreError::device)?))
+    }
+
+    /// The gradient by θ of the mean of `losses`.
+    fn reverse(
+        &self,
+        losses: Flat<B::Device, OwnedTape<f32, B::Device>>,
+        theta: &Flat<B::Device>,
+    ) -> Result<Vec<f32>, CoreError> {
         let backward = || losses.try_mean::<Rank0, Axis<0>>()?.try_backward();
-        let gradients = backward().map_err(CoreError::device)?;
-        let grad = self.backend.take_gradient(gradients, &theta)?;
-        Ok(BatchGradient { losses: values, grad, statistics: forward.statistics })
+        self.backend.take_gradient(backward().map_err(CoreError::device)?, theta)
     }
 
     /// Moves the running statistics towards a batch's: r ← (1 - m) r + m s, with the unbiased variance.

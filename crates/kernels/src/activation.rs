@@ -86,6 +86,45 @@ impl Activation {
     }
 }
 
+impl Activation {
+    /// ẏ = f'(x) ẋ, element by element, over all threads.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn tangent(self, input: &[f32], dot_input: &[f32], dot_output: &mut [f32]) {
+        dot_output.fill(0.0);
+        self.backward_parallel(input, dot_input, dot_output);
+    }
+
+    /// `grad_input` += f''(x) ẋ p, the gradient of Σ p f'(x) ẋ by x, over all threads.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn tangent_backward(self, input: &[f32], dot_input: &[f32], p: &[f32], grad_input: &mut [f32]) {
+        assert!(input.len() == p.len() && input.len() == dot_input.len() && input.len() == grad_input.len());
+        let second: fn(f32) -> f32 = match self {
+            Self::Relu | Self::LeakyRelu { .. } => return,
+            Self::Gelu => |x| normal_density(x) * (2.0 - x * x),
+            Self::Silu => |x| {
+                let s = sigmoid(x);
+                s * (1.0 - s) * (2.0 + x * (1.0 - 2.0 * s))
+            },
+            Self::Tanh => |x| -2.0 * x.tanh() * (1.0 - x.tanh() * x.tanh()),
+            Self::Sigmoid => |x| {
+                let s = sigmoid(x);
+                s * (1.0 - s) * (1.0 - 2.0 * s)
+            },
+        };
+        let tasks = grad_input.par_chunks_mut(TASK).zip(input.par_chunks(TASK));
+        let tasks = tasks.zip(dot_input.par_chunks(TASK).zip(p.par_chunks(TASK)));
+        tasks.for_each(|((grad, input), (dot, p))| {
+            for (((grad, &x), &dot), &p) in grad.iter_mut().zip(input).zip(dot).zip(p) {
+                *grad += second(x) * dot * p;
+            }
+        });
+    }
+}
+
 fn map(values: &mut [f32], f: impl Fn(f32) -> f32) {
     for x in values {
         *x = f(*x);
@@ -161,6 +200,28 @@ mod tests {
                 slopes.map(|x| (exact(activation, x + h) - exact(activation, x - h)) / (2.0 * h)).collect();
             assert!(norm_error(&grad, &slopes) < 1e-6, "{activation:?}");
         }
+    }
+
+    #[test]
+    fn second_derivatives_agree_with_f64() {
+        let x: Vec<f32> = (0..41).map(|i| (i as f32 - 20.3) * 0.25).collect();
+        let ones = vec![1.0; x.len()];
+        for activation in &ALL[2..] {
+            let mut grad = vec![0.0; x.len()];
+            activation.tangent_backward(&x, &ones, &ones, &mut grad);
+            let h = 1e-3;
+            let f = |x| exact(*activation, x);
+            // fourth-order difference: error about h⁴, rounding about 1e-16/h²
+            let curve = |x: f64| {
+                (16.0 * (f(x + h) + f(x - h)) - f(x + 2.0 * h) - f(x - 2.0 * h) - 30.0 * f(x))
+                    / (12.0 * h * h)
+            };
+            let expected: Vec<f64> = wide(&x).into_iter().map(curve).collect();
+            assert!(norm_error(&grad, &expected) < 1e-6, "{activation:?}");
+        }
+        let mut grad = [0.0];
+        Activation::Relu.tangent_backward(&[1.0], &[1.0], &[1.0], &mut grad);
+        assert_eq!(grad, [0.0]);
     }
 
     #[test]

@@ -39,12 +39,21 @@ impl Threads {
         }
     }
 
-    /// `work` on every block of rows of a matrix with `columns` columns.
-    fn blocks(self, values: &mut [f32], columns: usize, work: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    /// `work` on every block of rows of a matrix with `columns` columns, with the index of the block's first element.
+    pub(crate) fn blocks(
+        self,
+        values: &mut [f32],
+        columns: usize,
+        work: impl Fn(usize, &mut [f32]) + Sync + Send,
+    ) {
         let block = BLOCK_ROWS * columns;
         match self {
-            Self::One => values.chunks_mut(block).enumerate().for_each(|(index, rows)| work(index, rows)),
-            Self::All => values.par_chunks_mut(block).enumerate().for_each(|(index, rows)| work(index, rows)),
+            Self::One => {
+                values.chunks_mut(block).enumerate().for_each(|(index, rows)| work(index * block, rows))
+            }
+            Self::All => {
+                values.par_chunks_mut(block).enumerate().for_each(|(index, rows)| work(index * block, rows))
+            }
         }
     }
 }
@@ -71,6 +80,21 @@ fn sum_blocks(
         total.iter_mut().zip(block).for_each(|(total, sum)| *total += f64::from(sum));
     }
     total
+}
+
+/// The sum over rows of `value(index of the element, its column)`, per column, over all threads.
+pub(crate) fn column_sums(
+    (rows, columns): (usize, usize),
+    value: impl Fn(usize, usize) -> f32 + Sync + Send,
+) -> Vec<f64> {
+    sum_blocks((rows, columns), Threads::All, |index, sum| {
+        let start = index * BLOCK_ROWS;
+        for row in start..rows.min(start + BLOCK_ROWS) {
+            for (column, sum) in sum.iter_mut().enumerate() {
+                *sum += value(row * columns + column, column);
+            }
+        }
+    })
 }
 
 /// Mean and biased variance of each column, in two passes over the rows.
@@ -184,7 +208,8 @@ pub fn backward(
     let (sum, sum_hat) = (narrow(sums), narrow(hats));
     let per_row = if batch_statistics { 1.0 / (x.len() / columns) as f32 } else { 0.0 };
     let columns_of = InputColumns { norm, inverse_std: &inverse_std, sum: &sum, sum_hat: &sum_hat, per_row };
-    Threads::All.blocks(gradients.input, columns, |index, dx| {
+    Threads::All.blocks(gradients.input, columns, |first, dx| {
+        let index = first / (BLOCK_ROWS * columns);
         backward_input(block(x, columns, index), block(dy, columns, index), &columns_of, dx);
     });
     crate::elementwise::add(&sum_hat, gradients.scale);

@@ -16,6 +16,7 @@ pub mod linear;
 pub mod loss;
 pub mod matmul;
 pub mod memory;
+pub mod norm_tangent;
 pub mod pool;
 
 #[cfg(test)]

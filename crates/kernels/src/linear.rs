@@ -90,6 +90,18 @@ pub fn forward(shape: LinearShape, weight: &[f32], bias: &[f32], x: &[f32], y: &
     add_row(y, bias);
 }
 
+/// y += x Wᵀ over all threads.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn add_product(shape: LinearShape, weight: &[f32], x: &[f32], y: &mut [f32]) {
+    let LinearShape { in_features, out_features } = shape;
+    let rows = y.len() / out_features;
+    let weight = Matrix::new(weight, out_features, in_features, in_features).transposed();
+    let x = Matrix::new(x, rows, in_features, in_features);
+    matmul_parallel(x, weight, &mut MatrixMut::new(y, rows, out_features, out_features), Write::Add);
+}
+
 /// dx += dy W.
 ///
 /// # Panics
@@ -102,7 +114,7 @@ pub fn backward_input(shape: LinearShape, weight: &[f32], dy: &[f32], dx: &mut [
     matmul_parallel(dy, weight, &mut MatrixMut::new(dx, rows, in_features, in_features), Write::Add);
 }
 
-/// dW += dyᵀ x, db += the sum of dy's rows.
+/// dW += dyᵀ x, db += the sum of dy's rows unless `dbias` is empty.
 ///
 /// # Panics
 /// If a length does not fit.
@@ -113,7 +125,9 @@ pub fn backward_params(shape: LinearShape, x: &[f32], dy: &[f32], dweight: &mut 
     let x = Matrix::new(x, rows, in_features, in_features);
     let mut out = MatrixMut::new(dweight, out_features, in_features, in_features);
     matmul_parallel(dy_transposed, x, &mut out, Write::Add);
-    add_column_sums(dy, dbias);
+    if !dbias.is_empty() {
+        add_column_sums(dy, dbias);
+    }
 }
 
 #[cfg(test)]

@@ -57,6 +57,43 @@ impl Loss {
     }
 }
 
+impl Loss {
+    /// ∇ℓ(z)·ż, the loss's directional derivative.
+    ///
+    /// # Panics
+    /// If the lengths differ or `label` is not an index.
+    pub fn tangent(self, outputs: &[f32], label: usize, dot_outputs: &[f32]) -> f64 {
+        let mut gradient = vec![0.0; outputs.len()];
+        self.backward(outputs, label, 1.0, &mut gradient);
+        gradient.iter().zip(dot_outputs).map(|(&g, &d)| f64::from(g) * f64::from(d)).sum()
+    }
+
+    /// `gradient` += `weight` ∇²ℓ(z) ż: s ⊙ ż - s (s·ż) with s = softmax(z), or ż.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn hessian_product(self, outputs: &[f32], dot_outputs: &[f32], weight: f32, gradient: &mut [f32]) {
+        assert!(outputs.len() == gradient.len() && outputs.len() == dot_outputs.len());
+        match self {
+            Self::CrossEntropy => {
+                let top = maximum(outputs);
+                let sum: f64 = outputs.iter().map(|&z| (f64::from(z) - top).exp()).sum();
+                let softmax = |z: f32| (f64::from(z) - top).exp() / sum;
+                let mean: f64 =
+                    outputs.iter().zip(dot_outputs).map(|(&z, &d)| softmax(z) * f64::from(d)).sum();
+                for ((g, &z), &d) in gradient.iter_mut().zip(outputs).zip(dot_outputs) {
+                    *g += weight * (softmax(z) * (f64::from(d) - mean)) as f32;
+                }
+            }
+            Self::SquaredError => {
+                for (g, &d) in gradient.iter_mut().zip(dot_outputs) {
+                    *g += weight * d;
+                }
+            }
+        }
+    }
+}
+
 /// The largest output; NaN if any is NaN.
 fn maximum(outputs: &[f32]) -> f64 {
     outputs.iter().fold(f64::NEG_INFINITY, |top, &z| {
@@ -97,6 +134,23 @@ mod tests {
             let mut gradient = vec![0.0; 7];
             loss.backward(&z, 3, 1.0, &mut gradient);
             assert!(norm_error(&gradient, &differences(&wide(&z), value)) < 5e-7); // f32 rounding
+            let dot = noise(2, 7);
+            let slope: f64 = wide(&gradient).iter().zip(wide(&dot)).map(|(g, d)| g * d).sum();
+            assert!((loss.tangent(&z, 3, &dot) - slope).abs() < 1e-12);
+            let mut product = vec![0.0; 7];
+            loss.hessian_product(&z, &dot, 1.0, &mut product);
+            // the gradient, in f64, along the direction: a fourth-order difference, good to about 1e-12
+            let at = |h: f64| -> Vec<f64> {
+                let z: Vec<f64> =
+                    z.iter().zip(&dot).map(|(&z, &d)| f64::from(z) + h * f64::from(d)).collect();
+                let sum: f64 = z.iter().map(|z| z.exp()).sum();
+                z.iter().map(|z| if loss == Loss::CrossEntropy { z.exp() / sum } else { *z }).collect()
+            };
+            let h = 1e-3;
+            let (a, b, c, d) = (at(-2.0 * h), at(-h), at(h), at(2.0 * h));
+            let expected: Vec<f64> =
+                (0..7).map(|i| (a[i] - 8.0 * b[i] + 8.0 * c[i] - d[i]) / (12.0 * h)).collect();
+            assert!(norm_error(&product, &expected) < 5e-7); // f32 rounding
         }
     }
 }

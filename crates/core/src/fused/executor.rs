@@ -1,4 +1,6 @@
-//! Walks a network on the CPU, with or without a tape. Images have channels last wherever a kernel wants them so.
+//! Walks a network on the CPU, with or without a tape and a direction. Images have channels last wherever a kernel wants them so.
+
+use std::ops::Range;
 
 use dfdx::prelude::*;
 use walk_arch::Op;
@@ -6,14 +8,16 @@ use walk_arch::Op;
 use super::image_ops::{self, Layout};
 use super::ops::{self, Operand};
 use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
-use crate::backend::{At, Forward, Rows};
+use super::tangents::{self, Direction};
+use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
 use crate::executor::walk;
 use crate::{BatchNormMode, CoreError};
 
-/// A layer's value.
+/// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
 #[derive(Clone)]
 struct Value {
     operand: Operand,
+    tangent: Option<Rows<Cpu>>,
     layout: Layout,
 }
 
@@ -24,45 +28,69 @@ struct Machine<'a, T> {
 }
 
 impl<T: Tape<f32, Cpu>> Machine<'_, T> {
-    fn take_tape(&mut self) -> T {
-        std::mem::take(&mut self.tape)
-    }
-
-    /// Keeps the tape of an operation's result.
-    fn keep(&mut self, rows: Rows<Cpu, T>, layout: Layout, tracked: bool) -> Value {
-        let (rows, tape) = rows.split_tape();
+    /// Runs an operation on the tape and keeps the tape of its result.
+    fn run(
+        &mut self,
+        operation: impl FnOnce(T) -> Result<Rows<Cpu, T>, CoreError>,
+    ) -> Result<Rows<Cpu>, CoreError> {
+        let (rows, tape) = operation(std::mem::take(&mut self.tape))?.split_tape();
         self.tape = tape;
-        Value { operand: Operand { rows, tracked }, layout }
+        Ok(rows)
     }
 
     /// The value in layout `to`.
     fn in_layout(&mut self, x: Value, shape: &[usize], to: Layout) -> Result<Value, CoreError> {
-        let [channels, pixels] = channels_and_pixels(shape);
-        if x.layout == to || channels == 1 || pixels == 1 {
+        let image = channels_and_pixels(shape);
+        if x.layout == to || image.contains(&1) {
             return Ok(Value { layout: to, ..x });
         }
+        let device = self.device;
         // nothing behind an untracked value is trained: no need to carry a gradient back
-        let tracked = x.operand.tracked;
-        if tracked {
-            let tape = self.take_tape();
-            let y = image_ops::convert(self.device, x.operand, tape, [channels, pixels], to)?;
-            Ok(self.keep(y, to, tracked))
-        } else {
-            let y = image_ops::convert(self.device, x.operand, NoneTape, [channels, pixels], to)?;
-            Ok(Value { operand: Operand { rows: y, tracked }, layout: to })
+        if !x.operand.tracked {
+            let rows = image_ops::convert(device, x.operand.rows, NoneTape, image, to)?;
+            return Ok(Value { operand: Operand { rows, tracked: false }, layout: to, ..x });
         }
+        self.linear(x, to, |rows, tape| image_ops::convert(device, rows, tape, image, to))
+    }
+
+    /// A layer that is linear in its one input, which maps the tangent as it maps the value.
+    fn linear(
+        &mut self,
+        x: Value,
+        layout: Layout,
+        operation: impl Fn(Rows<Cpu>, T) -> Result<Rows<Cpu, T>, CoreError>,
+    ) -> Result<Value, CoreError> {
+        let Operand { rows, tracked } = x.operand;
+        let rows = self.run(|tape| operation(rows, tape))?;
+        let tangent = x.tangent.map(|dot| self.run(|tape| operation(dot, tape))).transpose()?;
+        Ok(Value { operand: Operand { rows, tracked }, tangent, layout })
+    }
+
+    fn add(&mut self, a: Value, b: Value) -> Result<Value, CoreError> {
+        let (device, layout) = (self.device, a.layout);
+        let tracked = a.operand.tracked || b.operand.tracked;
+        let rows = self.run(|tape| ops::add(device, a.operand.rows, b.operand.rows, tape))?;
+        let tangent = match (a.tangent, b.tangent) {
+            (Some(a), Some(b)) => Some(self.run(|tape| ops::add(device, a, b, tape))?),
+            (one, other) => one.or(other),
+        };
+        Ok(Value { operand: Operand { rows, tracked }, tangent, layout })
     }
 }
 
+/// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one.
 pub(super) fn forward<T: Tape<f32, Cpu>>(
     device: &Cpu,
     at: At<'_, Cpu>,
     inputs: Rows<Cpu>,
-) -> Result<Forward<Cpu, T>, CoreError> {
+    direction: Option<&Flat<Cpu>>,
+) -> Result<(Forward<Cpu, T>, Option<Rows<Cpu>>), CoreError> {
     use Layout::{ChannelsFirst, ChannelsLast};
     let mut machine = Machine { device, tape: T::default() };
     let mut statistics = Vec::new();
-    let inputs = Value { operand: Operand { rows: inputs, tracked: false }, layout: ChannelsFirst };
+    let inputs =
+        Value { operand: Operand { rows: inputs, tracked: false }, tangent: None, layout: ChannelsFirst };
+    let theta = at.theta;
     let outputs = walk(at.network, inputs, |index, layer, operands| {
         let mut operands = operands.into_iter();
         let mut next = || operands.next().expect("the graph check holds layers to their arity");
@@ -70,64 +98,73 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
         let shape = at.network.layers()[layer.inputs[0]].shape.as_slice();
         let params = || layer.params.as_ref().expect("the graph check gives it parameters");
         let m = &mut machine;
-        let (y, layout, tracked) = match &layer.op {
-            Op::Input => return Ok(x),
-            Op::Flatten => return m.in_layout(x, shape, ChannelsFirst),
+        let trained =
+            |rows, tangent, layout| Value { operand: Operand { rows, tracked: true }, tangent, layout };
+        Ok::<_, CoreError>(match &layer.op {
+            Op::Input => x,
+            Op::Flatten => m.in_layout(x, shape, ChannelsFirst)?,
             Op::Linear(_) => {
-                let tape = m.take_tape();
-                (ops::linear(device, x.operand, tape, at.theta, params())?, ChannelsFirst, true)
+                let y = m.run(|tape| ops::linear(device, x.operand.clone(), tape, theta, params()))?;
+                let along = direction.map(|v| Direction { x: x.operand, dot_x: x.tangent, theta, v });
+                let tangent = along.map(|d| m.run(|tape| tangents::linear(device, d, tape, params())));
+                trained(y, tangent.transpose()?, ChannelsFirst)
             }
             Op::Conv2d(conv) => {
-                let x = m.in_layout(x, shape, ChannelsLast)?;
-                let (tape, shape) = (m.take_tape(), conv_shape(conv, shape));
-                (image_ops::conv2d(device, x.operand, tape, at.theta, params(), shape)?, ChannelsLast, true)
+                let (x, conv) = (m.in_layout(x, shape, ChannelsLast)?, conv_shape(conv, shape));
+                let y =
+                    m.run(|tape| image_ops::conv2d(device, x.operand.clone(), tape, theta, params(), conv))?;
+                let along = direction.map(|v| Direction { x: x.operand, dot_x: x.tangent, theta, v });
+                let tangent = along.map(|d| m.run(|tape| tangents::conv2d(device, d, tape, params(), conv)));
+                trained(y, tangent.transpose()?, ChannelsLast)
             }
             Op::BatchNorm(norm) => {
                 let x = m.in_layout(x, shape, ChannelsLast)?;
                 let running = layer.buffers.as_ref().filter(|_| at.mode == BatchNormMode::Running);
-                let running =
-                    running.map(|place| (&at.buffers[place.mean.clone()], &at.buffers[place.var.clone()]));
-                let tape = m.take_tape();
-                let (y, measured) =
-                    ops::batch_norm(device, x.operand, tape, at.theta, params(), norm.eps, running)?;
-                statistics.extend(measured.map(|measured| (index, measured)));
-                (y, ChannelsLast, true)
+                let used = match running {
+                    None => ops::batch_statistics(&x.operand.rows, params().weight.len()),
+                    Some(place) => {
+                        let buffer = |range: &Range<usize>| at.buffers[range.clone()].to_vec();
+                        BatchStatistics { mean: buffer(&place.mean), var: buffer(&place.var), count: 0 }
+                    }
+                };
+                let used = (used, running.is_none());
+                let y = m.run(|tape| {
+                    ops::batch_norm(device, x.operand.clone(), tape, theta, params(), norm.eps, used.clone())
+                })?;
+                if used.1 {
+                    statistics.push((index, used.0.clone()));
+                }
+                let along = direction.map(|v| Direction { x: x.operand, dot_x: x.tangent, theta, v });
+                let tangent = along
+                    .map(|d| m.run(|tape| tangents::batch_norm(device, d, tape, params(), norm.eps, used)));
+                trained(y, tangent.transpose()?, ChannelsLast)
             }
             Op::MaxPool2d(pool) => {
-                let x = m.in_layout(x, shape, ChannelsLast)?;
-                let (tape, tracked) = (m.take_tape(), x.operand.tracked);
-                (
-                    image_ops::max_pool2d(device, x.operand, tape, pool_shape(pool, shape))?,
-                    ChannelsLast,
-                    tracked,
-                )
+                let (x, pool) = (m.in_layout(x, shape, ChannelsLast)?, pool_shape(pool, shape));
+                let places = image_ops::max_places(&x.operand.rows, &pool);
+                m.linear(x, ChannelsLast, |x, tape| image_ops::gather(device, x, tape, pool, places.clone()))?
             }
             Op::AvgPool2d(pool) => {
-                let x = m.in_layout(x, shape, ChannelsLast)?;
-                let (tape, tracked) = (m.take_tape(), x.operand.tracked);
-                (
-                    image_ops::avg_pool2d(device, x.operand, tape, pool_shape(pool, shape))?,
-                    ChannelsLast,
-                    tracked,
-                )
+                let (x, pool) = (m.in_layout(x, shape, ChannelsLast)?, pool_shape(pool, shape));
+                m.linear(x, ChannelsLast, |x, tape| image_ops::avg_pool2d(device, x, tape, pool))?
             }
             Op::GlobalAvgPool => {
-                let x = m.in_layout(x, shape, ChannelsLast)?;
-                let (tape, tracked) = (m.take_tape(), x.operand.tracked);
-                (image_ops::avg_pool2d(device, x.operand, tape, whole_image(shape))?, ChannelsFirst, tracked)
+                let (x, pool) = (m.in_layout(x, shape, ChannelsLast)?, whole_image(shape));
+                m.linear(x, ChannelsFirst, |x, tape| image_ops::avg_pool2d(device, x, tape, pool))?
             }
-            Op::Activation(activation) => {
-                let (tape, layout, tracked) = (m.take_tape(), x.layout, x.operand.tracked);
-                (ops::activation(device, x.operand, tape, *activation)?, layout, tracked)
+            Op::Activation(kind) => {
+                let Value { operand: Operand { rows: x, tracked }, tangent, layout } = x;
+                let rows = m.run(|tape| ops::activation(device, x.clone(), tape, *kind))?;
+                let tangent =
+                    tangent.map(|dot| m.run(|tape| tangents::activation(device, x, dot, tape, *kind)));
+                Value { operand: Operand { rows, tracked }, tangent: tangent.transpose()?, layout }
             }
             Op::Add => {
                 let b = m.in_layout(next(), shape, x.layout)?;
-                let (tape, layout) = (m.take_tape(), x.layout);
-                let tracked = x.operand.tracked || b.operand.tracked;
-                (ops::add(device, x.operand, b.operand, tape)?, layout, tracked)
+                m.add(x, b)?
             }
-        };
-        Ok::<_, CoreError>(m.keep(y, layout, tracked))
+        })
     })?;
-    Ok(Forward { outputs: outputs.operand.rows.put_tape(machine.tape), statistics })
+    let tangent = outputs.tangent;
+    Ok((Forward { outputs: outputs.operand.rows.put_tape(machine.tape), statistics }, tangent))
 }

@@ -1,5 +1,7 @@
 //! Layers on images, channels last, as custom operations on dfdx's tape.
 
+use std::sync::Arc;
+
 use dfdx::prelude::*;
 use walk_arch::LayerParams;
 use walk_kernels::conv::{self, Algorithm, ConvShape, InputGradient, PackedConv};
@@ -44,15 +46,20 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     })
 }
 
-pub(super) fn max_pool2d<T: Tape<f32, Cpu>>(
+/// The place of the largest value of every window.
+pub(super) fn max_places(x: &Rows<Cpu>, shape: &PoolShape) -> Arc<Vec<u32>> {
+    Arc::new(pool::max_places(shape, view::rows(x)))
+}
+
+/// The values at the places of every window: a max pooling, or its tangent.
+pub(super) fn gather<T: Tape<f32, Cpu>>(
     device: &Cpu,
-    x: Operand,
+    x: Rows<Cpu>,
     tape: T,
     shape: PoolShape,
+    places: Arc<Vec<u32>>,
 ) -> Result<Rows<Cpu, T>, CoreError> {
-    let x = x.rows;
     let rows = x.shape().0;
-    let places = pool::max_places(&shape, view::rows(&x));
     let mut y = vec![0.0; rows * shape.out_len()];
     pool::gather(&shape, &places, view::rows(&x), &mut y);
     record(device, y, (rows, shape.out_len()), tape, move |out, grads| {
@@ -65,11 +72,10 @@ pub(super) fn max_pool2d<T: Tape<f32, Cpu>>(
 
 pub(super) fn avg_pool2d<T: Tape<f32, Cpu>>(
     device: &Cpu,
-    x: Operand,
+    x: Rows<Cpu>,
     tape: T,
     shape: PoolShape,
 ) -> Result<Rows<Cpu, T>, CoreError> {
-    let x = x.rows;
     let rows = x.shape().0;
     let mut y = vec![0.0; rows * shape.out_len()];
     pool::avg_forward(&shape, view::rows(&x), &mut y);
@@ -110,13 +116,12 @@ impl Layout {
 /// The same images in layout `to`.
 pub(super) fn convert<T: Tape<f32, Cpu>>(
     device: &Cpu,
-    x: Operand,
+    x: Rows<Cpu>,
     tape: T,
     image: [usize; 2],
     to: Layout,
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let [channels, pixels] = image;
-    let x = x.rows;
     let shape = *x.shape();
     let mut y = vec![0.0; shape.0 * shape.1];
     to.convert(channels, pixels, view::rows(&x), &mut y);

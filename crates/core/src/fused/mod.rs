@@ -6,11 +6,12 @@ mod image_ops;
 mod ops;
 mod plan;
 mod shapes;
+mod tangents;
 mod view;
 
 use std::sync::Arc;
 
-use dfdx::tensor::{Cpu, Gradients, Tape};
+use dfdx::tensor::{Cpu, Gradients, SplitTape, Tape};
 use walk_arch::{Activation, Network};
 use walk_kernels::activation as kernel;
 
@@ -36,7 +37,21 @@ impl Backend for Fused {
         at: At<'_, Cpu>,
         inputs: Rows<Cpu>,
     ) -> Result<Forward<Cpu, T>, CoreError> {
-        executor::forward(&self.device, at, inputs)
+        Ok(executor::forward(&self.device, at, inputs, None)?.0)
+    }
+
+    fn directional_losses<T: Tape<f32, Cpu>>(
+        &self,
+        at: At<'_, Cpu>,
+        inputs: Rows<Cpu>,
+        direction: &Flat<Cpu>,
+        labels: &[usize],
+        loss: Loss,
+    ) -> Result<Flat<Cpu, T>, CoreError> {
+        let (forward, tangent) = executor::forward::<T>(&self.device, at, inputs, Some(direction))?;
+        let (outputs, tape) = forward.outputs.split_tape();
+        let tangent = tangent.expect("some layer has parameters, so the outputs move");
+        tangents::losses(&self.device, outputs, tangent, tape, labels, loss)
     }
 
     fn losses<T: Tape<f32, Cpu>>(

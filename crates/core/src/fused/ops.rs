@@ -99,7 +99,16 @@ pub(super) fn disjoint(
     (&mut head[first], &mut tail[..second.len()])
 }
 
-/// Batch norm of values whose last dimension is the channel: vectors, or images with channels last.
+/// Mean and variance of each channel, the last dimension of the values.
+pub(super) fn batch_statistics(x: &Rows<Cpu>, channels: usize) -> BatchStatistics {
+    let values = view::rows(x);
+    let (mut mean, mut var) = (vec![0.0; channels], vec![0.0; channels]);
+    norm_kernel::moments(values, &mut mean, &mut var, Threads::All);
+    BatchStatistics { mean, var, count: values.len() / channels }
+}
+
+/// Batch norm of values whose last dimension is the channel (vectors, or images with channels last) with the given
+/// statistics, and whether those are the values' own.
 pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     device: &Cpu,
     x: Operand,
@@ -107,61 +116,46 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     theta: &Flat<Cpu>,
     params: &LayerParams,
     eps: f32,
-    running: Option<(&[f32], &[f32])>,
-) -> Result<(Rows<Cpu, T>, Option<BatchStatistics>), CoreError> {
+    (statistics, of_batch): (BatchStatistics, bool),
+) -> Result<Rows<Cpu, T>, CoreError> {
     let Operand { rows: x, tracked } = x;
     let shape = *x.shape();
-    let channels = params.weight.len();
-    let of_batch = running.is_none();
-    let (mean, var) = match running {
-        Some((mean, var)) => (mean.to_vec(), var.to_vec()),
-        None => {
-            let (mut mean, mut var) = (vec![0.0; channels], vec![0.0; channels]);
-            norm_kernel::moments(view::rows(&x), &mut mean, &mut var, Threads::All);
-            (mean, var)
-        }
-    };
-    let count = shape.0 * shape.1 / channels;
-    let statistics = of_batch.then(|| BatchStatistics { mean: mean.clone(), var: var.clone(), count });
     let mut y = view::rows(&x).to_vec();
-    norm_kernel::normalize(&mut y, normalization(&mean, &var, theta, params, eps), false, Threads::All);
+    norm_kernel::normalize(&mut y, normalization(&statistics, theta, params, eps), false, Threads::All);
     let (theta, params) = (theta.clone(), params.clone());
-    let y = record(device, y, shape, tape, move |out, grads| {
+    record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);
         let mut dx = if tracked { take!(grads, &x) } else { vec![0.0; dy.len()] };
         let dtheta = grads.get_or_alloc_mut(&theta)?;
         let (scale, shift) = disjoint(dtheta, params.weight.clone(), params.bias.clone());
         let gradients = norm_kernel::Gradients { input: &mut dx, scale, shift };
-        let norm = normalization(&mean, &var, &theta, &params, eps);
+        let norm = normalization(&statistics, &theta, &params, eps);
         norm_kernel::backward(view::rows(&x), &dy, norm, of_batch, gradients);
         if tracked {
             put!(grads, &x, dx);
         }
         put!(grads, out, dy);
         Ok(())
-    })?;
-    Ok((y, statistics))
+    })
 }
 
 fn normalization<'a>(
-    mean: &'a [f32],
-    var: &'a [f32],
+    statistics: &'a BatchStatistics,
     theta: &'a Flat<Cpu>,
     params: &LayerParams,
     eps: f32,
 ) -> Normalization<'a> {
     let theta = view::flat(theta);
     let (scale, shift) = (&theta[params.weight.clone()], &theta[params.bias.clone()]);
-    Normalization { mean, var, scale, shift, eps }
+    Normalization { mean: &statistics.mean, var: &statistics.var, scale, shift, eps }
 }
 
 pub(super) fn activation<T: Tape<f32, Cpu>>(
     device: &Cpu,
-    x: Operand,
+    x: Rows<Cpu>,
     tape: T,
     activation: Activation,
 ) -> Result<Rows<Cpu, T>, CoreError> {
-    let x = x.rows;
     let shape = *x.shape();
     let kernel = kernel_activation(activation);
     let mut y = view::rows(&x).to_vec();
@@ -176,11 +170,10 @@ pub(super) fn activation<T: Tape<f32, Cpu>>(
 
 pub(super) fn add<T: Tape<f32, Cpu>>(
     device: &Cpu,
-    a: Operand,
-    b: Operand,
+    a: Rows<Cpu>,
+    b: Rows<Cpu>,
     tape: T,
 ) -> Result<Rows<Cpu, T>, CoreError> {
-    let (a, b) = (a.rows, b.rows);
     let shape = *a.shape();
     let mut y = view::rows(&a).to_vec();
     add_parallel(view::rows(&b), &mut y);

@@ -113,3 +113,46 @@ fn what_does_not_fit_is_an_error() {
     let wrong = model.evaluator().evaluate(&point, &Noise(wrong), 3, mode);
     assert!(matches!(wrong, Err(CoreError::Label { sample: 2, .. })));
 }
+
+#[test]
+fn hessian_products_are_symmetric_and_agree_with_differences_of_gradients() {
+    let networks = [residual_network, image_network].into_iter();
+    // smooth activations: where ReLUs have kinks, differences of gradients see them and Hv does not
+    for network in networks.flat_map(|network| {
+        [Activation::Gelu, Activation::Silu, Activation::Tanh, Activation::Sigmoid].map(network)
+    }) {
+        let samples = Noise::new(&network, 9);
+        for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
+            let model = Model::new(Fused::default(), network.clone(), loss);
+            let at = point(&model);
+            let n = at.params.len();
+            let direction =
+                |k: usize| -> Vec<f32> { (0..n).map(|i| ((i * k) % 17) as f32 / 17.0 - 0.47).collect() };
+            let (u, v) = (direction(5), direction(7));
+            let hv = model.hessian_vector(&at, &samples.0, &v, mode).unwrap();
+            let hu = model.hessian_vector(&at, &samples.0, &u, mode).unwrap();
+            let dot = |a: &[f32], b: &[f32]| -> f64 {
+                a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+            };
+            let size = dot(&hv, &hv).sqrt() * dot(&u, &u).sqrt();
+            // f32 rounding of sums over all parameters
+            assert!((dot(&u, &hv) - dot(&v, &hu)).abs() < 2e-6 * size, "{mode:?} {loss:?}");
+            let h = 2e-3;
+            let grad = |h: f32| {
+                let params = at.params.iter().zip(&v).map(|(p, v)| p + h * v).collect();
+                model.gradient(&Point { params, ..at.clone() }, &samples.0, mode).unwrap().grad
+            };
+            let difference: Vec<f32> =
+                grad(h).iter().zip(grad(-h)).map(|(a, b)| (a - b) / (2.0 * h)).collect();
+            // differences in f32: rounding 1e-7/2e-3, and the third derivative times h²
+            let error = norm_error(&hv, &difference);
+            assert!(error < 2e-3, "{mode:?} {loss:?}: {error:e}");
+        }
+    }
+    let composite =
+        Model::new(Composite::<Cpu>::default(), residual_network(Activation::Relu), Loss::CrossEntropy);
+    let samples = Noise::new(composite.network(), 4);
+    let at = composite.initial(Seed(1));
+    let refused = composite.hessian_vector(&at, &samples.0, &at.params, BatchNormMode::Batch);
+    assert!(matches!(refused, Err(CoreError::Unsupported { .. })));
+}
