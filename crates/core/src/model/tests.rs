@@ -116,10 +116,13 @@ fn what_does_not_fit_is_an_error() {
 
 #[test]
 fn hessian_products_are_symmetric_and_agree_with_differences_of_gradients() {
-    let networks = [residual_network, image_network].into_iter();
-    // smooth activations: where ReLUs have kinks, differences of gradients see them and Hv does not
-    for network in networks.flat_map(|network| {
-        [Activation::Gelu, Activation::Silu, Activation::Tanh, Activation::Sigmoid].map(network)
+    // smooth activations: where a ReLU has its kink, differences of gradients see it and Hv does not. A max pooling has
+    // kinks too, so images take a step too short to reach one, at the price of f32's rounding over it
+    let networks =
+        [(residual_network as fn(Activation) -> _, 1e-3, 1e-3), (image_network, 5e-5, 5e-3)].into_iter();
+    for (network, h, allowed) in networks.flat_map(|(network, h, allowed)| {
+        [Activation::Gelu, Activation::Silu, Activation::Tanh, Activation::Sigmoid]
+            .map(|a| (network(a), h, allowed))
     }) {
         let samples = Noise::new(&network, 9);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
@@ -137,16 +140,14 @@ fn hessian_products_are_symmetric_and_agree_with_differences_of_gradients() {
             let size = dot(&hv, &hv).sqrt() * dot(&u, &u).sqrt();
             // f32 rounding of sums over all parameters
             assert!((dot(&u, &hv) - dot(&v, &hu)).abs() < 2e-6 * size, "{mode:?} {loss:?}");
-            let h = 2e-3;
             let grad = |h: f32| {
                 let params = at.params.iter().zip(&v).map(|(p, v)| p + h * v).collect();
                 model.gradient(&Point { params, ..at.clone() }, &samples.0, mode).unwrap().grad
             };
             let difference: Vec<f32> =
                 grad(h).iter().zip(grad(-h)).map(|(a, b)| (a - b) / (2.0 * h)).collect();
-            // differences in f32: rounding 1e-7/2e-3, and the third derivative times h²
             let error = norm_error(&hv, &difference);
-            assert!(error < 2e-3, "{mode:?} {loss:?}: {error:e}");
+            assert!(error < allowed, "{mode:?} {loss:?}: {error:e}");
         }
     }
     let composite =
