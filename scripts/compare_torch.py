@@ -3,7 +3,8 @@
 
 usage: compare_torch.py [--rounds R] [--python PYTHON] [ARCH ...]
 
-ARCH: mlp (the default).  Its experiment's data must be there (data/mnist for mlp; see README.md).
+ARCH: mlp (the default), vgg11, resnet56.  Its experiment's data must be there (data/mnist for mlp,
+data/cifar-10-batches-bin for the others; see README.md).
 PYTHON is an interpreter that has torch; without it, torch is installed from PyPI into a throwaway virtual
 environment.  Each round runs both programs once, so that a slow spell of the machine hits both; the table shows
 medians over the rounds and, for the ratio, its smallest and largest value.
@@ -11,8 +12,12 @@ medians over the rounds and, for the ratio, its smallest and largest value.
 import argparse, json, pathlib, platform, statistics, subprocess, sys, tempfile, venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-EXPERIMENTS = {"mlp": "experiments/mlp-mnist.toml"}
-FASTER_IS_MORE = [("eval_images_per_s", "evaluation, images/s"), ("train_images_per_s", "training, images/s")]
+EXPERIMENTS = {"mlp": "experiments/mlp-mnist.toml", "vgg11": "experiments/vgg11-cifar10.toml",
+               "resnet56": "experiments/resnet56-cifar10.toml"}
+# samples evaluated: enough chunks of 100 that two threads have as many each
+IMAGES = {"mlp": 20000, "vgg11": 600, "resnet56": 600}
+FASTER_IS_MORE = [("eval_images_per_s", "evaluation, images/s"), ("train_images_per_s", "training, images/s"),
+                  ("hvp_images_per_s", "exact Hv, images/s")]
 
 
 def run(command):
@@ -33,13 +38,14 @@ def processor():
 def compare(arch, python, rounds):
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(json.loads(run([ROOT / "target/debug/runner", "bench", EXPERIMENTS[arch], "--json", "--repeat", "3"])))
-        theirs.append(json.loads(run([python, ROOT / "scripts/torch_walk.py", arch])))
+        ours.append(json.loads(run([ROOT / "target/debug/runner", "bench", EXPERIMENTS[arch], "--json", "--repeat", "3",
+                                    "--eval", str(IMAGES[arch])])))
+        theirs.append(json.loads(run([python, ROOT / "scripts/torch_walk.py", arch, "--eval", str(IMAGES[arch])])))
     print(f"\n{arch}: {rounds} rounds in turn, {ours[0]['threads']} threads, torch {theirs[0]['torch']}, {processor()}\n")
     print("| measure | sgdwalk | PyTorch | ratio (smallest to largest) |")
     print("| --- | ---: | ---: | ---: |")
     rows = [(key, name, lambda a, b: a / b) for key, name in FASTER_IS_MORE]
-    rows.append(("segment_s", "one step of 10 losses, s per 20,000 images", lambda a, b: b / a))
+    rows.append(("segment_s", f"one step of 10 losses on {IMAGES[arch]:,} images, s", lambda a, b: b / a))
     for key, name, ratio in rows:
         a, b = [r[key] for r in ours], [r[key] for r in theirs]
         ratios = sorted(ratio(x, y) for x, y in zip(a, b))

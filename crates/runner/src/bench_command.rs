@@ -20,6 +20,7 @@ struct BenchResult {
     images: usize,
     eval_images_per_s: f64,
     train_images_per_s: f64,
+    hvp_images_per_s: f64,
     segment_s: f64,
 }
 
@@ -42,6 +43,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
         images: measured.samples,
         eval_images_per_s: measured.eval_images_per_s.round(),
         train_images_per_s: measured.train_images_per_s.round(),
+        hvp_images_per_s: measured.hvp_images_per_s.round(),
         segment_s: (measured.segment_s * 1e4).round() / 1e4,
     };
     if arguments.json {
@@ -57,6 +59,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
         "  training    {:>9} images/s (batches of {})",
         result.train_images_per_s, experiment.optim.batch_size
     );
+    println!("  Hv          {:>9} images/s (exact, batches of 100)", result.hvp_images_per_s);
     println!("  one step    {:>9} s for {} losses", result.segment_s, config.points);
     Ok(())
 }

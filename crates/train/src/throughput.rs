@@ -30,6 +30,8 @@ pub struct Throughput {
     pub eval_images_per_s: f64,
     /// Loss, gradient and update.
     pub train_images_per_s: f64,
+    /// Exact Hessian-vector products, in batches of the evaluation's chunk.
+    pub hvp_images_per_s: f64,
     /// One interpolated step: `points` losses of all the samples, from parameters made anew each time.
     pub segment_s: f64,
 }
@@ -64,13 +66,12 @@ pub fn throughput<B: Backend>(
     let mut evaluator = model.evaluator();
     let mut batch = Batch::default();
     let rows = optim.batch_size.min(part.len());
-    let (mut eval, mut train, mut segment) = (vec![], vec![], vec![]);
+    let (mut eval, mut train, mut segment, mut hvp) = (vec![], vec![], vec![], vec![]);
     for round in 0..=config.repeat {
         let started = Instant::now();
         evaluator.evaluate(&point, &samples, config.chunk, BatchNormMode::Batch)?;
         let evaluated = started.elapsed().as_secs_f64();
-        // as many steps as evaluations have samples, so that both are timed over a like span
-        let steps = (samples.1 / rows / 4).max(1);
+        let steps = (samples.1 / rows / 4).clamp(1, 20);
         let started = Instant::now();
         for step in 0..steps {
             let start = step * rows % (part.len() - rows + 1);
@@ -85,16 +86,23 @@ pub fn throughput<B: Backend>(
             interpolate(&point.params, &next.params, alpha, &mut between.params);
             evaluator.evaluate(&between, &samples, config.chunk, BatchNormMode::Batch)?;
         }
+        let segment_time = started.elapsed().as_secs_f64();
+        fill_batch(part, 0..config.chunk.min(part.len()), &mut batch);
+        let started = Instant::now();
+        model.hessian_vector(&point, &batch, &next.params, BatchNormMode::Batch)?;
+        let multiplied = started.elapsed().as_secs_f64() / batch.labels.len() as f64;
         if round > 0 {
+            hvp.push(multiplied);
             eval.push(evaluated);
             train.push(trained);
-            segment.push(started.elapsed().as_secs_f64());
+            segment.push(segment_time);
         }
     }
     Ok(Throughput {
         samples: samples.1,
         eval_images_per_s: samples.1 as f64 / median(eval),
         train_images_per_s: rows as f64 / median(train),
+        hvp_images_per_s: 1.0 / median(hvp),
         segment_s: median(segment),
     })
 }
