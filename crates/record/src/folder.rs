@@ -100,7 +100,7 @@ impl RunFolder {
     }
 
     /// Writes aside, then renames: a reader sees the old file or the new one.
-    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
         let (path, aside) = (self.path.join(name), self.path.join(format!("{name}.new")));
         let io = |source| RecordError::Io { path: path.clone(), action: "written", source };
         fs::write(&aside, bytes).map_err(io)?;

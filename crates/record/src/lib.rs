@@ -1,14 +1,16 @@
 //! The run folder and its typed records: what a run leaves behind, and all that a report is made from.
 //!
 //! A folder holds `config.toml` (the experiment, resolved), `run.json` (a [`RunInfo`]) and `metrics.jsonl` (one
-//! [`Row`] per line, append-only, readable after a kill at any byte).
+//! [`Row`] per line, append-only, readable after a kill at any byte) and `checkpoints/*.safetensors`.
 
+mod checkpoint;
 mod error;
 mod folder;
 mod info;
 mod metrics;
 mod row;
 
+pub use checkpoint::CheckpointTensor;
 pub use error::RecordError;
 pub use folder::RunFolder;
 pub use info::{DataInfo, MachineInfo, NetworkInfo, PluginRecord, RunInfo, Status};

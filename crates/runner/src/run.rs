@@ -8,9 +8,11 @@ use anyhow::{Context, Result, anyhow};
 use walk_arch::Network;
 #[cfg(feature = "cuda")]
 use walk_core::Cuda;
-use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
+use walk_core::{Backend, Composite, Cpu, Fused, Model, Point, Seed};
 use walk_data::Split;
-use walk_record::{DataInfo, MachineInfo, NetworkInfo, PluginRecord, RunFolder, RunInfo, Status};
+use walk_record::{
+    CheckpointTensor, DataInfo, MachineInfo, NetworkInfo, PluginRecord, RunFolder, RunInfo, Status,
+};
 use walk_report::{Summary, barrier_table, segment_table};
 use walk_train::{TrainConfig, train};
 
@@ -73,6 +75,10 @@ fn run_on<B: Backend>(backend: B, prepared: Prepared, arguments: &RunArguments) 
             info.message = Some(error.to_string());
         }
     }
+    if let Ok(outcome) = &outcome {
+        let written = folder.write_checkpoint("final", &tensors(model.network(), &outcome.point));
+        written.map_err(|error| Failure::Run(error.into()))?;
+    }
     folder.write_info(&info).map_err(|error| Failure::Run(error.into()))?;
     print_tables(&folder, &info).map_err(Failure::Run)?;
     match outcome {
@@ -82,6 +88,19 @@ fn run_on<B: Backend>(backend: B, prepared: Prepared, arguments: &RunArguments) 
         }
         Err(error) => Err(Failure::Run(anyhow!("{error}; the run folder is {}", folder.path().display()))),
     }
+}
+
+/// Parameters and buffers under their names.
+fn tensors<'a>(network: &'a Network, point: &'a Point) -> Vec<CheckpointTensor<'a>> {
+    let params = network.params().iter().map(|spec| {
+        let (name, shape) = (spec.name.as_str(), spec.shape.clone());
+        CheckpointTensor { name, shape, values: &point.params[spec.range.clone()] }
+    });
+    let buffers = network.buffers().iter().map(|spec| {
+        let (name, shape) = (spec.name.as_str(), vec![spec.range.len()]);
+        CheckpointTensor { name, shape, values: &point.buffers[spec.range.clone()] }
+    });
+    params.chain(buffers).collect()
 }
 
 /// The folder named, which must not exist, or the first free one under `runs`.
