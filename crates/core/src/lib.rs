@@ -26,7 +26,7 @@ pub use dfdx::tensor::Cpu;
 pub use dfdx::tensor::Cuda;
 pub use error::CoreError;
 pub use evaluate::{BatchNormMode, ChunkResult, Evaluation, Evaluator, Samples};
-pub use fused::Fused;
+pub use fused::{Convolution, Fused};
 pub use model::{Batch, BatchGradient, Model, Point};
 pub use seed::{Seed, Stream};
 pub use step::Step;

@@ -32,7 +32,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }
-    let model = Model::new(Fused::default(), network, experiment.loss.into());
+    let model = Model::new(Fused::new(experiment.numerics.convolution), network, experiment.loss.into());
     let config =
         ThroughputConfig { samples: arguments.eval, chunk: 100, points: 10, repeat: arguments.repeat.into() };
     let measured = throughput(&model, &split.train, &experiment.optim, &config)

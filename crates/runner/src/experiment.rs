@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
+use walk_core::Convolution;
 use walk_data::DataConfig;
 use walk_train::{OptimConfig, ProbeConfig};
 
@@ -26,6 +27,9 @@ pub(crate) struct Experiment {
     /// What is minimised.
     #[serde(default)]
     pub(crate) loss: LossName,
+    /// How numbers are computed.
+    #[serde(default)]
+    pub(crate) numerics: NumericsSection,
     /// The architecture.
     pub(crate) model: ModelSection,
     /// The data.
@@ -59,6 +63,15 @@ pub(crate) enum LossName {
     CrossEntropy,
     /// ½ ‖z - onehot(y)‖².
     SquaredError,
+}
+
+/// How numbers are computed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NumericsSection {
+    /// How convolutions are, on `device = "cpu"`.
+    #[serde(default)]
+    pub(crate) convolution: Convolution,
 }
 
 /// The architecture.

@@ -30,7 +30,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     start_threads(arguments.threads)?;
     let prepared = prepare(&source)?;
     match prepared.experiment.device {
-        DeviceName::Cpu => run_on(Fused::default(), prepared, arguments),
+        DeviceName::Cpu => {
+            let backend = Fused::new(prepared.experiment.numerics.convolution);
+            run_on(backend, prepared, arguments)
+        }
         DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), prepared, arguments),
         #[cfg(feature = "cuda")]
         DeviceName::Cuda => run_on(Composite::<Cuda>::default(), prepared, arguments),

@@ -9,6 +9,7 @@ use walk_kernels::conv::Scratch;
 use walk_kernels::elementwise::add;
 use walk_kernels::pool::{avg_forward, max_forward};
 
+use super::Convolution;
 use super::plan::{PackedNorm, Plan, Step};
 use crate::evaluate::{ChunkResult, check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
@@ -32,8 +33,8 @@ struct Workspace {
 }
 
 impl FusedEvaluator {
-    pub(super) fn new(network: Arc<Network>, loss: Loss) -> Self {
-        let plan = Plan::new(&network);
+    pub(super) fn new(network: Arc<Network>, loss: Loss, convolution: Convolution) -> Self {
+        let plan = Plan::new(&network, convolution);
         Self { network, loss, plan, workspaces: Mutex::new(vec![]) }
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use walk_arch::Op;
 
+use super::Fused;
 use super::image_ops::{self, Layout};
 use super::ops::{self, Operand};
 use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
@@ -80,12 +81,13 @@ impl<T: Tape<f32, Cpu>> Machine<'_, T> {
 
 /// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one.
 pub(super) fn forward<T: Tape<f32, Cpu>>(
-    device: &Cpu,
+    backend: &Fused,
     at: At<'_, Cpu>,
     inputs: Rows<Cpu>,
     direction: Option<&Flat<Cpu>>,
 ) -> Result<(Forward<Cpu, T>, Option<Rows<Cpu>>), CoreError> {
     use Layout::{ChannelsFirst, ChannelsLast};
+    let device = &backend.device;
     let mut machine = Machine { device, tape: T::default() };
     let mut statistics = Vec::new();
     let inputs =
@@ -111,6 +113,7 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
             }
             Op::Conv2d(conv) => {
                 let (x, conv) = (m.in_layout(x, shape, ChannelsLast)?, conv_shape(conv, shape));
+                let conv = (conv, backend.convolution.algorithm(&conv));
                 let y =
                     m.run(|tape| image_ops::conv2d(device, x.operand.clone(), tape, theta, params(), conv))?;
                 let along = direction.map(|v| Direction { x: x.operand, dot_x: x.tangent, theta, v });

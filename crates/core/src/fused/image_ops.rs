@@ -19,12 +19,11 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     tape: T,
     theta: &Flat<Cpu>,
     params: &LayerParams,
-    shape: ConvShape,
+    (shape, algorithm): (ConvShape, Algorithm),
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let Operand { rows: x, tracked } = x;
     let rows = x.shape().0;
     let all = view::flat(theta);
-    let algorithm = Algorithm::fastest(&shape);
     let mut packed = PackedConv::new(shape, algorithm);
     packed.pack(&all[params.weight.clone()], &all[params.bias.clone()]);
     let mut y = vec![0.0; rows * shape.out_len()];

@@ -12,16 +12,46 @@ mod view;
 use std::sync::Arc;
 
 use dfdx::tensor::{Cpu, Gradients, SplitTape, Tape};
+use serde::{Deserialize, Serialize};
 use walk_arch::{Activation, Network};
 use walk_kernels::activation as kernel;
+use walk_kernels::conv::{Algorithm, ConvShape};
 
 use crate::backend::{At, Backend, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
+
+/// How convolutions are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Convolution {
+    /// By the fastest algorithm: Winograd's where it pays, which rounds more (docs/PERFORMANCE.md has the numbers).
+    #[default]
+    Fast,
+    /// As plain sums of products.
+    Plain,
+}
+
+impl Convolution {
+    fn algorithm(self, shape: &ConvShape) -> Algorithm {
+        match self {
+            Self::Fast => Algorithm::fastest(shape),
+            Self::Plain => Algorithm::plain(shape),
+        }
+    }
+}
 
 /// Runs networks on the CPU with fused kernels.
 #[derive(Clone, Debug, Default)]
 pub struct Fused {
     device: Cpu,
+    convolution: Convolution,
+}
+
+impl Fused {
+    /// A backend that computes convolutions as told.
+    pub fn new(convolution: Convolution) -> Self {
+        Self { device: Cpu::default(), convolution }
+    }
 }
 
 impl Backend for Fused {
@@ -37,7 +67,7 @@ impl Backend for Fused {
         at: At<'_, Cpu>,
         inputs: Rows<Cpu>,
     ) -> Result<Forward<Cpu, T>, CoreError> {
-        Ok(executor::forward(&self.device, at, inputs, None)?.0)
+        Ok(executor::forward(self, at, inputs, None)?.0)
     }
 
     fn directional_losses<T: Tape<f32, Cpu>>(
@@ -48,7 +78,7 @@ impl Backend for Fused {
         labels: &[usize],
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
-        let (forward, tangent) = executor::forward::<T>(&self.device, at, inputs, Some(direction))?;
+        let (forward, tangent) = executor::forward::<T>(self, at, inputs, Some(direction))?;
         let (outputs, tape) = forward.outputs.split_tape();
         let tangent = tangent.expect("some layer has parameters, so the outputs move");
         tangents::losses(&self.device, outputs, tangent, tape, labels, loss)
@@ -73,7 +103,7 @@ impl Backend for Fused {
     }
 
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
-        Box::new(evaluator::FusedEvaluator::new(network.clone(), loss))
+        Box::new(evaluator::FusedEvaluator::new(network.clone(), loss, self.convolution))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use walk_arch::{Layer, LayerBuffers, LayerParams, Network, Op};
 use walk_kernels::activation::Activation;
-use walk_kernels::conv::{Algorithm, PackedConv};
+use walk_kernels::conv::PackedConv;
 use walk_kernels::linear::{LinearShape, PackedLinear};
 use walk_kernels::pool::PoolShape;
 
 use super::image_ops::Layout;
-use super::kernel_activation;
 use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
+use super::{Convolution, kernel_activation};
 use crate::executor::uses;
 
 /// The kernel calls of a forward pass. Buffer 0 holds the inputs.
@@ -97,6 +97,7 @@ struct Place {
 /// A plan under construction.
 struct Planner<'a> {
     layers: &'a [Layer],
+    convolution: Convolution,
     uses: Vec<usize>,
     plan: Plan,
     places: Vec<Place>,
@@ -107,11 +108,18 @@ struct Planner<'a> {
 }
 
 impl Plan {
-    pub(super) fn new(network: &Network) -> Self {
+    pub(super) fn new(network: &Network, convolution: Convolution) -> Self {
         let plan = Self { steps: vec![], strides: vec![], output: 0 };
         let layers = network.layers();
-        let mut planner =
-            Planner { layers, uses: uses(network), plan, places: vec![], readers: vec![], pinned: vec![] };
+        let mut planner = Planner {
+            layers,
+            convolution,
+            uses: uses(network),
+            plan,
+            places: vec![],
+            readers: vec![],
+            pinned: vec![],
+        };
         for index in 0..layers.len() {
             let place = planner.place(&layers[index]);
             planner.places.push(place);
@@ -150,7 +158,7 @@ impl Planner<'_> {
                 let from = self.in_layout(input(0), ChannelsLast).buffer;
                 let shape = conv_shape(conv, shape);
                 let to = self.buffer(shape.out_len());
-                let packed = PackedConv::new(shape, Algorithm::fastest(&shape));
+                let packed = PackedConv::new(shape, self.convolution.algorithm(&shape));
                 self.plan.steps.push(Step::Conv { from, to, place: params(layer), packed });
                 Place { buffer: to, layout: ChannelsLast }
             }

@@ -64,11 +64,10 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     direction: Direction<'_>,
     tape: T,
     params: &LayerParams,
-    shape: ConvShape,
+    (shape, algorithm): (ConvShape, Algorithm),
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let Direction { x: Operand { rows: x, tracked }, dot_x, theta, v } = direction;
     let rows = x.shape().0;
-    let algorithm = Algorithm::fastest(&shape);
     let weight = params.weight.clone();
     let forward = |values: &[f32], bias: &[f32], x: &Rows<Cpu>| {
         let mut packed = PackedConv::new(shape, algorithm);

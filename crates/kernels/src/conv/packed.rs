@@ -28,15 +28,18 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// One that rounds as a plain sum does.
+    pub fn plain(shape: &ConvShape) -> Self {
+        if shape.groups > 1 || shape.in_channels > 64 { Self::Columns } else { Self::Direct }
+    }
+
     /// The fastest for a shape; [`Algorithm::Columns`] where only that one fits.
     pub fn fastest(shape: &ConvShape) -> Self {
         let square = shape.kernel == [3, 3] && shape.padding == [1, 1];
         let plain = shape.stride == [1, 1] && shape.dilation == [1, 1] && shape.groups == 1;
-        if shape.groups > 1 || shape.in_channels > 64 && !(square && plain) {
-            Self::Columns
-        } else if !(square && plain) || shape.in_channels.min(shape.out_channels) < 32 {
-            // below 32 channels Winograd's transforms cost more than the products they save
-            Self::Direct
+        // below 32 channels Winograd's transforms cost more than the products they save
+        if !(square && plain) || shape.in_channels.min(shape.out_channels) < 32 {
+            Self::plain(shape)
         } else if shape.input[0].min(shape.input[1]) > 2 {
             Self::Winograd4
         } else {
