@@ -9,7 +9,7 @@ use walk_train::{ThroughputConfig, throughput};
 use crate::cli::BenchArguments;
 use crate::experiment::DeviceName;
 use crate::failure::Failure;
-use crate::prepare::{Prepared, prepare, start_threads};
+use crate::prepare::{Prepared, on_threads, prepare};
 use crate::source::Source;
 
 /// The result, under the keys of shared/peers/torch_walk.py.
@@ -27,8 +27,11 @@ struct BenchResult {
 /// Times an experiment's network on its data.
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
     let source = Source::read(&arguments.experiment)?;
-    start_threads(arguments.threads)?;
-    let Prepared { experiment, network, split, plugin } = prepare(&source)?;
+    on_threads(arguments.threads, || bench_here(&source, arguments))
+}
+
+fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure> {
+    let Prepared { experiment, network, split, plugin } = prepare(source)?;
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }

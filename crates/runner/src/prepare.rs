@@ -8,6 +8,7 @@ use walk_record::PluginRecord;
 use walk_train::TrainError;
 
 use crate::experiment::Experiment;
+use crate::failure::Failure;
 use crate::plugin;
 use crate::source::Source;
 
@@ -19,10 +20,14 @@ pub(crate) struct Prepared {
     pub(crate) plugin: PluginRecord,
 }
 
-/// Starts the thread pool, with all cores if no number is given.
-pub(crate) fn start_threads(threads: Option<u16>) -> Result<()> {
+/// Runs `work` on a pool of threads, all cores if no number is given. Work that starts inside the pool needs not be
+/// handed to it piece by piece.
+pub(crate) fn on_threads<R: Send>(
+    threads: Option<u16>,
+    work: impl FnOnce() -> Result<R, Failure> + Send,
+) -> Result<R, Failure> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0).into());
-    builder.build_global().context("the threads cannot be started")
+    builder.build().context("the threads cannot be started")?.install(work)
 }
 
 /// Loads data and plugin and checks every value of the experiment.

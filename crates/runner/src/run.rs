@@ -19,7 +19,7 @@ use walk_train::{TrainConfig, train};
 use crate::cli::RunArguments;
 use crate::experiment::{DeviceName, Experiment};
 use crate::failure::Failure;
-use crate::prepare::{Prepared, prepare, start_threads};
+use crate::prepare::{Prepared, on_threads, prepare};
 use crate::progress::Recorder;
 use crate::source::Source;
 
@@ -27,8 +27,11 @@ use crate::source::Source;
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
     let path = arguments.experiment.as_deref().context("no experiment was named")?;
     let source = Source::read(path)?;
-    start_threads(arguments.threads)?;
-    let prepared = prepare(&source)?;
+    on_threads(arguments.threads, || run_here(&source, arguments))
+}
+
+fn run_here(source: &Source, arguments: &RunArguments) -> Result<(), Failure> {
+    let prepared = prepare(source)?;
     match prepared.experiment.device {
         DeviceName::Cpu => {
             let backend = Fused::new(prepared.experiment.numerics.convolution);
