@@ -144,7 +144,9 @@ fn libraries_that_are_no_plugins_are_refused() {
 fn plugins_are_listed_with_their_options() {
     let bench = Bench::new("");
     let all = bench.run(&["plugins"]);
-    assert!(all.stdout.contains("│ mlp    │ multi-layer perceptron"), "{}", all.stdout);
+    for plugin in ["│ mlp ", "│ resnet56 ", "│ vgg11 ", "│ wresnet ", "│ multi-layer perceptron"] {
+        assert!(all.stdout.contains(plugin), "{}", all.stdout);
+    }
     let one = bench.run(&["plugins", "mlp"]);
     assert_eq!(
         one.stdout,

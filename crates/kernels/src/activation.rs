@@ -15,6 +15,25 @@ pub fn relu(values: &mut [f32]) {
     }
 }
 
+/// `gradient` = 0 where `output` of a ReLU is not above 0, over all threads: the ReLU's backward pass, in place.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn mask(output: &[f32], gradient: &mut [f32]) {
+    assert_eq!(output.len(), gradient.len());
+    gradient
+        .par_chunks_mut(TASK)
+        .zip(output.par_chunks(TASK))
+        .for_each(|(gradient, output)| mask_task(output, gradient));
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn mask_task(output: &[f32], gradient: &mut [f32]) {
+    for (g, &y) in gradient.iter_mut().zip(output) {
+        *g = if y > 0.0 { *g } else { 0.0 };
+    }
+}
+
 /// A pointwise nonlinearity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
@@ -222,6 +241,13 @@ mod tests {
         let mut grad = [0.0];
         Activation::Relu.tangent_backward(&[1.0], &[1.0], &[1.0], &mut grad);
         assert_eq!(grad, [0.0]);
+    }
+
+    #[test]
+    fn mask_is_relus_backward() {
+        let mut gradient = [1.0, 2.0, 3.0];
+        mask(&[0.5, 0.0, 7.0], &mut gradient);
+        assert_eq!(gradient, [1.0, 0.0, 3.0]);
     }
 
     #[test]

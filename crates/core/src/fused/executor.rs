@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 use dfdx::prelude::*;
-use walk_arch::Op;
+use walk_arch::{Activation, Network, Op};
 
 use super::Fused;
 use super::image_ops::{self, Layout};
-use super::ops::{self, Operand};
+use super::ops::{self, NormUse, Operand};
 use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
 use super::tangents::{self, Direction};
 use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
-use crate::executor::walk;
+use crate::executor::{uses, walk};
 use crate::{BatchNormMode, CoreError};
 
 /// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
@@ -93,6 +93,7 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
     let inputs =
         Value { operand: Operand { rows: inputs, tracked: false }, tangent: None, layout: ChannelsFirst };
     let theta = at.theta;
+    let rectified = rectified_norms(at.network, direction.is_some());
     let outputs = walk(at.network, inputs, |index, layer, operands| {
         let mut operands = operands.into_iter();
         let mut next = || operands.next().expect("the graph check holds layers to their arity");
@@ -130,12 +131,13 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
                         BatchStatistics { mean: buffer(&place.mean), var: buffer(&place.var), count: 0 }
                     }
                 };
-                let used = (used, running.is_none());
+                let of_batch = running.is_none();
+                let used = NormUse { statistics: used, of_batch, relu: rectified[index] };
                 let y = m.run(|tape| {
                     ops::batch_norm(device, x.operand.clone(), tape, theta, params(), norm.eps, used.clone())
                 })?;
-                if used.1 {
-                    statistics.push((index, used.0.clone()));
+                if of_batch {
+                    statistics.push((index, used.statistics.clone()));
                 }
                 let along = direction.map(|v| Direction { x: x.operand, dot_x: x.tangent, theta, v });
                 let tangent = along
@@ -155,6 +157,7 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
                 let (x, pool) = (m.in_layout(x, shape, ChannelsLast)?, whole_image(shape));
                 m.linear(x, ChannelsFirst, |x, tape| image_ops::avg_pool2d(device, x, tape, pool))?
             }
+            Op::Activation(_) if rectified[layer.inputs[0]] => x, // done by the batch norm before it
             Op::Activation(kind) => {
                 let Value { operand: Operand { rows: x, tracked }, tangent, layout } = x;
                 let rows = m.run(|tape| ops::activation(device, x.clone(), tape, *kind))?;
@@ -170,4 +173,15 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
     })?;
     let tangent = outputs.tangent;
     Ok((Forward { outputs: outputs.operand.rows.put_tape(machine.tape), statistics }, tangent))
+}
+
+/// Which layers are batch norms that a ReLU alone reads, so that one pass does both. A tangent needs the values between.
+fn rectified_norms(network: &Network, with_tangent: bool) -> Vec<bool> {
+    let (layers, uses) = (network.layers(), uses(network));
+    let mut rectified = vec![false; layers.len()];
+    for layer in layers.iter().filter(|layer| layer.op == Op::Activation(Activation::Relu)) {
+        let input = layer.inputs[0];
+        rectified[input] = !with_tangent && uses[input] == 1 && matches!(layers[input].op, Op::BatchNorm(_));
+    }
+    rectified
 }

@@ -6,6 +6,7 @@ use dfdx::prelude::*;
 use walk_arch::LayerParams;
 use walk_kernels::conv::{self, Algorithm, ConvShape, InputGradient, PackedConv};
 use walk_kernels::layout::{to_channels_first, to_channels_last};
+use walk_kernels::memory::zeros;
 use walk_kernels::pool::{self, PoolShape};
 
 use super::ops::{Operand, disjoint, put, record, take};
@@ -26,7 +27,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     let all = view::flat(theta);
     let mut packed = PackedConv::new(shape, algorithm);
     packed.pack(&all[params.weight.clone()], &all[params.bias.clone()]);
-    let mut y = vec![0.0; rows * shape.out_len()];
+    let mut y = zeros(rows * shape.out_len());
     packed.forward_parallel(view::rows(&x), &mut y);
     let (theta, params) = (theta.clone(), params.clone());
     record(device, y, (rows, shape.out_len()), tape, move |out, grads| {
@@ -59,7 +60,7 @@ pub(super) fn gather<T: Tape<f32, Cpu>>(
     places: Arc<Vec<u32>>,
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let rows = x.shape().0;
-    let mut y = vec![0.0; rows * shape.out_len()];
+    let mut y = zeros(rows * shape.out_len());
     pool::gather(&shape, &places, view::rows(&x), &mut y);
     record(device, y, (rows, shape.out_len()), tape, move |out, grads| {
         let dy = take!(grads, out);
@@ -76,7 +77,7 @@ pub(super) fn avg_pool2d<T: Tape<f32, Cpu>>(
     shape: PoolShape,
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let rows = x.shape().0;
-    let mut y = vec![0.0; rows * shape.out_len()];
+    let mut y = zeros(rows * shape.out_len());
     pool::avg_forward(&shape, view::rows(&x), &mut y);
     record(device, y, (rows, shape.out_len()), tape, move |out, grads| {
         let dy = take!(grads, out);
@@ -122,7 +123,7 @@ pub(super) fn convert<T: Tape<f32, Cpu>>(
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let [channels, pixels] = image;
     let shape = *x.shape();
-    let mut y = vec![0.0; shape.0 * shape.1];
+    let mut y = zeros(shape.0 * shape.1);
     to.convert(channels, pixels, view::rows(&x), &mut y);
     record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);

@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use dfdx::prelude::*;
 use walk_arch::{Activation, LayerParams};
+use walk_kernels::activation::mask;
 use walk_kernels::batch_norm::{self as norm_kernel, Normalization, Threads};
 use walk_kernels::elementwise::add_parallel;
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
+use walk_kernels::memory::{copied, zeros};
 
 use super::{kernel_activation, view};
 use crate::backend::{BatchStatistics, Flat, Rows};
@@ -63,7 +65,7 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
     let Operand { rows: x, tracked } = x;
     let (rows, in_features) = *x.shape();
     let shape = LinearShape { in_features, out_features: params.bias.len() };
-    let mut y = vec![0.0; rows * shape.out_features];
+    let mut y = zeros(rows * shape.out_features);
     let all = view::flat(theta);
     linear_kernel::forward(
         shape,
@@ -107,8 +109,18 @@ pub(super) fn batch_statistics(x: &Rows<Cpu>, channels: usize) -> BatchStatistic
     BatchStatistics { mean, var, count: values.len() / channels }
 }
 
-/// Batch norm of values whose last dimension is the channel (vectors, or images with channels last) with the given
-/// statistics, and whether those are the values' own.
+/// How a batch norm is to be computed.
+#[derive(Clone)]
+pub(super) struct NormUse {
+    /// Mean and variance to use.
+    pub(super) statistics: BatchStatistics,
+    /// Whether they are the values' own, functions of them.
+    pub(super) of_batch: bool,
+    /// Whether a ReLU follows in the same pass.
+    pub(super) relu: bool,
+}
+
+/// Batch norm of values whose last dimension is the channel: vectors, or images with channels last.
 pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     device: &Cpu,
     x: Operand,
@@ -116,15 +128,18 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     theta: &Flat<Cpu>,
     params: &LayerParams,
     eps: f32,
-    (statistics, of_batch): (BatchStatistics, bool),
+    NormUse { statistics, of_batch, relu }: NormUse,
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let Operand { rows: x, tracked } = x;
     let shape = *x.shape();
-    let mut y = view::rows(&x).to_vec();
-    norm_kernel::normalize(&mut y, normalization(&statistics, theta, params, eps), false, Threads::All);
+    let mut y = copied(view::rows(&x));
+    norm_kernel::normalize(&mut y, normalization(&statistics, theta, params, eps), relu, Threads::All);
     let (theta, params) = (theta.clone(), params.clone());
     record(device, y, shape, tape, move |out, grads| {
-        let dy = take!(grads, out);
+        let mut dy = take!(grads, out);
+        if relu {
+            mask(view::rows(out), &mut dy);
+        }
         let mut dx = if tracked { take!(grads, &x) } else { vec![0.0; dy.len()] };
         let dtheta = grads.get_or_alloc_mut(&theta)?;
         let (scale, shift) = disjoint(dtheta, params.weight.clone(), params.bias.clone());
@@ -158,7 +173,7 @@ pub(super) fn activation<T: Tape<f32, Cpu>>(
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let shape = *x.shape();
     let kernel = kernel_activation(activation);
-    let mut y = view::rows(&x).to_vec();
+    let mut y = copied(view::rows(&x));
     kernel.apply_parallel(&mut y);
     record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);
@@ -175,7 +190,7 @@ pub(super) fn add<T: Tape<f32, Cpu>>(
     tape: T,
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let shape = *a.shape();
-    let mut y = view::rows(&a).to_vec();
+    let mut y = copied(view::rows(&a));
     add_parallel(view::rows(&b), &mut y);
     record(device, y, shape, tape, move |out, grads| {
         let dy = take!(grads, out);

@@ -8,7 +8,7 @@ use walk_kernels::conv::{self, Algorithm, ConvShape, InputGradient, PackedConv};
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
 use walk_kernels::norm_tangent::NormDirection;
 
-use super::ops::{Operand, put, record, take};
+use super::ops::{NormUse, Operand, put, record, take};
 use super::{kernel_activation, view};
 use crate::backend::{BatchStatistics, Flat, Rows};
 use crate::{CoreError, Loss};
@@ -137,11 +137,12 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     tape: T,
     params: &LayerParams,
     eps: f32,
-    (statistics, batch_statistics): (BatchStatistics, bool),
+    norm: NormUse,
 ) -> Result<Rows<Cpu, T>, CoreError> {
     let Direction { x: Operand { rows: x, tracked }, dot_x, theta, v } = direction;
     let shape = *x.shape();
     let (theta, v, params) = (theta.clone(), v.clone(), params.clone());
+    let NormUse { statistics, of_batch: batch_statistics, .. } = norm;
     let at = NormAt { x, dot_x, theta, v, params, statistics, eps, batch_statistics };
     let mut y = vec![0.0; shape.0 * shape.1];
     at.direction().forward(&mut y);
