@@ -45,6 +45,9 @@ impl BatchGradient {
     }
 }
 
+/// θ and a batch's inputs on a device.
+type Uploaded<D> = (Flat<D>, Rows<D>);
+
 /// A network that runs on a backend.
 #[derive(Clone, Debug)]
 pub struct Model<B> {
@@ -123,7 +126,7 @@ impl<B: Backend> Model<B> {
     }
 
     /// θ and a batch's inputs on the device, after a look at every length and label.
-    fn upload(&self, point: &Point, batch: &Batch) -> Result<(Flat<B::Device>, Rows<B::Device>), CoreError> {
+    fn upload(&self, point: &Point, batch: &Batch) -> Result<Uploaded<B::Device>, CoreError> {
         let problem = self.network.problem();
         let features: usize = problem.input.iter().product();
         let rows = batch.labels.len();

@@ -55,7 +55,7 @@ fn gather<D: Device<f32>, T: Tape<f32, D>>(
     device: &D,
     x: Rows<D, T>,
     index: Vec<usize>,
-) -> Result<Tensor<(usize, usize), f32, D, T>, D::Err> {
+) -> Result<Rows<D, T>, D::Err> {
     let (rows, _) = *x.shape();
     let zero = device.try_tensor_from_vec(vec![0.0; rows], (1, rows))?;
     let columns = x.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()?;
@@ -80,7 +80,7 @@ pub(super) fn conv2d<D: Device<f32>, T: Tape<f32, D>>(
     let (group_in, group_out) = (shape[0] / groups, conv.out_channels / groups);
     let depth = group_in * taps;
     let (x, mut tape) = x.split_tape();
-    let mut outputs: Option<Tensor<(usize, usize), f32, D, T>> = None;
+    let mut outputs: Option<Rows<D, T>> = None;
     for group in 0..groups {
         let element = |i: usize| {
             let (channel, tap, place) = (i / (taps * places), i / places % taps, i % places);

@@ -79,13 +79,16 @@ impl<T: Tape<f32, Cpu>> Machine<'_, T> {
     }
 }
 
+/// A forward pass, and the tangent of its outputs if a direction was given.
+type WithTangent<T> = (Forward<Cpu, T>, Option<Rows<Cpu>>);
+
 /// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one.
 pub(super) fn forward<T: Tape<f32, Cpu>>(
     backend: &Fused,
     at: At<'_, Cpu>,
     inputs: Rows<Cpu>,
     direction: Option<&Flat<Cpu>>,
-) -> Result<(Forward<Cpu, T>, Option<Rows<Cpu>>), CoreError> {
+) -> Result<WithTangent<T>, CoreError> {
     use Layout::{ChannelsFirst, ChannelsLast};
     let device = &backend.device;
     let mut machine = Machine { device, tape: T::default() };

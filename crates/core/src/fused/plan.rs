@@ -120,10 +120,10 @@ impl Plan {
             readers: vec![],
             pinned: vec![],
         };
-        for index in 0..layers.len() {
-            let place = planner.place(&layers[index]);
+        for (index, layer) in layers.iter().enumerate() {
+            let place = planner.place(layer);
             planner.places.push(place);
-            for &input in &layers[index].inputs {
+            for &input in &layer.inputs {
                 planner.readers[planner.places[input].buffer] -= 1;
             }
             planner.readers[place.buffer] += planner.uses[index];

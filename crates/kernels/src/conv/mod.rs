@@ -2,6 +2,10 @@
 //!
 //! Images are `[height, width, channels]`; weights come and go as PyTorch has them,
 //! `[out_channels, in_channels / groups, height, width]`.
+#![expect(
+    clippy::needless_range_loop,
+    reason = "indices are those of the formulas, and the loops must unroll"
+)]
 
 mod direct;
 mod im2col;
