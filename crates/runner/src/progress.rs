@@ -36,10 +36,11 @@ impl Recorder {
         // indicatif hides the bar by itself where standard error is no terminal
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(work as u64), target);
-        let template = "{msg} [{bar:25}] {percent}% {per_sec} left {eta}";
+        // the bar takes what a terminal of 80 columns leaves
+        let template = "{msg} {wide_bar} {percent}% {per_sec} {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let samples_per_second = |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = write!(out, "{:.0} samples/s", state.per_sec());
+            let _ = write!(out, "{:.0}/s", state.per_sec());
         };
         bar.set_style(style.progress_chars("=> ").with_key("per_sec", samples_per_second));
         bar.enable_steady_tick(Duration::from_millis(500));
@@ -69,7 +70,7 @@ impl Sink for Recorder {
     fn progress(&mut self, at: Position, samples: usize) {
         let (epochs, updates) = (self.epochs, self.updates);
         self.bar.set_message(format!(
-            "epoch {}/{epochs} update {}/{updates} loss {:.4}, {} barriers in {} segments",
+            "epoch {}/{epochs} {}/{updates} loss {:.4} barriers {}/{}",
             at.epoch, at.iteration, self.loss, self.barriers, self.segments
         ));
         self.bar.inc(samples as u64);
