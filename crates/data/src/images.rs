@@ -38,6 +38,6 @@ impl Images {
         let mut hash = Sha256::new();
         hash.update(&self.pixels);
         hash.update(&self.labels);
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", hash.finalize())
     }
 }

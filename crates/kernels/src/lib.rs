@@ -18,6 +18,7 @@ pub mod matmul;
 pub mod memory;
 pub mod norm_tangent;
 pub mod pool;
+pub mod rows;
 
 #[cfg(test)]
 mod test_support;

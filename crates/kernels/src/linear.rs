@@ -1,8 +1,8 @@
 //! Fully connected layer, y = x Wᵀ + b.
 
-use crate::batch_norm::add_column_sums;
 use crate::elementwise::add_row;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul, matmul_parallel};
+use crate::rows::add_column_sums;
 
 /// Row strides of packed outputs are multiples of this, so that no vector is cut at a row's end.
 pub const LANES: usize = 16;

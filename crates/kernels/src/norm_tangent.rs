@@ -4,7 +4,8 @@
 //! ẏ = γ ẋ̂ + γ̇ x̂ + β̇ with ẋ̂ = r (ẋ - mean(ẋ) - x̂ mean(x̂ ẋ)), means over a column. With given statistics μ and r are
 //! constants and ẋ̂ = r ẋ.
 
-use crate::batch_norm::{Normalization, Threads, column_sums};
+use crate::batch_norm::Normalization;
+use crate::rows::{Threads, column_sums};
 
 /// A layer at a point and a direction: `x` and `dot_x` are `[rows, columns]`, the rest one value per column.
 #[derive(Clone, Copy, Debug)]

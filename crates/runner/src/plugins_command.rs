@@ -22,7 +22,7 @@ fn list_all() -> Result<(), Failure> {
     builder.push_record(["plugin", "about", "crate"]);
     for folder in plugin::plugin_folders() {
         let reference = folder.display().to_string();
-        let info = info(&format!("{reference}/"))?;
+        let info = info(&reference)?;
         builder.push_record([info.name, info.about, reference]);
     }
     println!("{}", builder.build().with(Style::rounded()));

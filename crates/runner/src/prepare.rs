@@ -63,7 +63,7 @@ pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
     let plugin = PluginRecord {
         name: info.name,
         library: plugin.library.display().to_string(),
-        sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: format!("{:x}", Sha256::digest(bytes)),
     };
     Ok(Prepared { experiment, network, split, plugin })
 }

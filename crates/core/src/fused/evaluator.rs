@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use walk_arch::{LayerBuffers, LayerParams, Network};
-use walk_kernels::batch_norm::{Normalization, Threads, moments, normalize};
+use walk_kernels::batch_norm::{Normalization, moments, normalize};
 use walk_kernels::conv::Scratch;
 use walk_kernels::elementwise::add;
 use walk_kernels::pool::{avg_forward, max_forward};
+use walk_kernels::rows::Threads;
 
 use super::Convolution;
 use super::plan::{PackedNorm, Plan, Step};

@@ -5,10 +5,11 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use walk_arch::{Activation, LayerParams};
 use walk_kernels::activation::mask;
-use walk_kernels::batch_norm::{self as norm_kernel, Normalization, Threads};
+use walk_kernels::batch_norm::{self as norm_kernel, Normalization};
 use walk_kernels::elementwise::add_parallel;
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
 use walk_kernels::memory::{copied, zeros};
+use walk_kernels::rows::Threads;
 
 use super::{kernel_activation, view};
 use crate::backend::{BatchStatistics, Flat, Rows};

@@ -6,8 +6,8 @@ use super::direct;
 use super::im2col::{self, Columns};
 use super::winograd::{self, F2, F4, Filters};
 use super::{ConvShape, Scratch, ScratchPool};
-use crate::batch_norm::add_column_sums;
 use crate::matmul::Write;
+use crate::rows::add_column_sums;
 
 /// Tiles per block where one thread evaluates a whole batch: filters are read once per block.
 const TILES_ALONE: usize = 128;

@@ -1,0 +1,105 @@
+//! Work on the rows of a `[rows, columns]` matrix in blocks, on one thread or on all, with the same bits.
+
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+/// Rows that are summed in f32; the blocks' sums are added in f64, so that 100,000 rows round no worse than 256.
+pub(crate) const BLOCK_ROWS: usize = 256;
+
+/// Whether an operation runs on the calling thread or on all; the bits are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// The calling thread.
+    One,
+    /// All threads of the pool.
+    All,
+}
+
+impl Threads {
+    /// `work` on every index, results in order.
+    fn map<T: Send>(self, n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+        match self {
+            Self::One => (0..n).map(work).collect(),
+            Self::All => (0..n).into_par_iter().map(work).collect(),
+        }
+    }
+
+    /// `work` on every block of rows of a matrix with `columns` columns, with the index of the block's first element.
+    pub(crate) fn blocks(
+        self,
+        values: &mut [f32],
+        columns: usize,
+        work: impl Fn(usize, &mut [f32]) + Sync + Send,
+    ) {
+        let block = BLOCK_ROWS * columns;
+        match self {
+            Self::One => {
+                values.chunks_mut(block).enumerate().for_each(|(index, rows)| work(index * block, rows))
+            }
+            Self::All => {
+                values.par_chunks_mut(block).enumerate().for_each(|(index, rows)| work(index * block, rows))
+            }
+        }
+    }
+}
+
+/// The rows of block `index`.
+pub(crate) fn block(values: &[f32], columns: usize, index: usize) -> &[f32] {
+    let start = index * BLOCK_ROWS * columns;
+    &values[start..values.len().min(start + BLOCK_ROWS * columns)]
+}
+
+/// Per column, the sum of what `work` gives for each block.
+pub(crate) fn sum_blocks(
+    (rows, columns): (usize, usize),
+    threads: Threads,
+    work: impl Fn(usize, &mut [f32]) + Sync + Send,
+) -> Vec<f64> {
+    let blocks = threads.map(rows.div_ceil(BLOCK_ROWS), |index| {
+        let mut sum = vec![0.0; columns];
+        work(index, &mut sum);
+        sum
+    });
+    let mut total = vec![0.0f64; columns];
+    for block in blocks {
+        total.iter_mut().zip(block).for_each(|(total, sum)| *total += f64::from(sum));
+    }
+    total
+}
+
+/// The sum over rows of `value(index of the element, its column)`, per column, over all threads.
+pub(crate) fn column_sums(
+    (rows, columns): (usize, usize),
+    value: impl Fn(usize, usize) -> f32 + Sync + Send,
+) -> Vec<f64> {
+    sum_blocks((rows, columns), Threads::All, |index, sum| {
+        let start = index * BLOCK_ROWS;
+        for row in start..rows.min(start + BLOCK_ROWS) {
+            for (column, sum) in sum.iter_mut().enumerate() {
+                *sum += value(row * columns + column, column);
+            }
+        }
+    })
+}
+
+/// The sum of the rows of a `[rows, out.len()]` matrix, added to `out`, over all threads.
+///
+/// # Panics
+/// If `values` is not a whole number of rows.
+pub fn add_column_sums(values: &[f32], out: &mut [f32]) {
+    let columns = out.len();
+    assert!(values.len().is_multiple_of(columns));
+    let size = (values.len() / columns, columns);
+    let sums = sum_blocks(size, Threads::All, |index, sum| add_rows(block(values, columns, index), sum));
+    out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum as f32);
+}
+
+/// sum += every row of x, first row first.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+pub(crate) fn add_rows(x: &[f32], sum: &mut [f32]) {
+    for row in x.chunks_exact(sum.len()) {
+        for (sum, &x) in sum.iter_mut().zip(row) {
+            *sum += x;
+        }
+    }
+}
