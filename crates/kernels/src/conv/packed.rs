@@ -37,8 +37,8 @@ impl Algorithm {
     pub fn fastest(shape: &ConvShape) -> Self {
         let square = shape.kernel == [3, 3] && shape.padding == [1, 1];
         let plain = shape.stride == [1, 1] && shape.dilation == [1, 1] && shape.groups == 1;
-        // below 32 channels Winograd's transforms cost more than the products they save
-        if !(square && plain) || shape.in_channels.min(shape.out_channels) < 32 {
+        // below 16 channels Winograd's transforms cost more than the products they save
+        if !(square && plain) || shape.in_channels.min(shape.out_channels) < 16 {
             Self::plain(shape)
         } else if shape.input[0].min(shape.input[1]) > 2 {
             Self::Winograd4

@@ -4,6 +4,7 @@
 //! and g the filter. Over many tiles and channels the products ⊙ become (m+2)² matrix products. Gradients are the
 //! adjoints: the input's is a convolution with turned filters, the filter's is Gᵀ [(Bᵀ d B)ᵀ (A dy Aᵀ)] G.
 
+mod products;
 mod tile;
 mod transforms;
 
@@ -90,10 +91,8 @@ impl Filters {
         let filters = self.planes.chunks_exact(from * to);
         let planes =
             inputs.chunks_exact(input_plane).zip(filters).zip(products.chunks_exact_mut(product_plane));
-        for ((inputs, filters), products) in planes {
-            let (inputs, filters) =
-                (Matrix::new(inputs, tiles, from, from), Matrix::new(filters, from, to, to));
-            matmul(inputs, filters, &mut MatrixMut::new(products, tiles, to, to), Write::Replace);
+        for ((inputs, filters), out) in planes {
+            products::product([tiles, from, to], inputs, filters, out);
         }
         for (index, image) in y.chunks_exact_mut(pixels * to).enumerate() {
             let (first_tile, plane_len, tile) = (index * tiling.per_image(), product_plane, PhantomData::<F>);

@@ -1,4 +1,5 @@
 //! Images, gradients and filters to and from their transformed planes, a vector of channels at a time.
+#![expect(unsafe_code, reason = "`both_sides!` fills an array after it is made")]
 
 use std::marker::PhantomData;
 
@@ -32,27 +33,36 @@ impl Tiling {
     }
 }
 
-/// Reads a tile out of an image, zeros outside it.
+/// Reads N neighbouring pixels of row `row` of an image, zeros outside it.
 #[inline(always)]
-fn read_tile<const N: usize, S: Simd>(
+fn read_row<const N: usize, S: Simd>(
     s: S,
     tiling: Tiling,
     image: &[f32],
     channels: usize,
     (row, column): (usize, usize),
     (channel, lanes): (usize, usize),
-) -> [[S::f32s; N]; N] {
-    let mut tile = [[s.splat_f32s(0.0); N]; N];
-    for i in 0..N {
-        let row = row.wrapping_add(i);
+) -> [S::f32s; N] {
+    let mut line = [s.splat_f32s(0.0); N];
+    if row >= tiling.height {
+        return line;
+    }
+    let inside = column < tiling.width && column + N <= tiling.width;
+    if inside && lanes == S::F32_LANES {
+        let start = (row * tiling.width + column) * channels + channel;
+        let pixels = &image[start..][..(N - 1) * channels + S::F32_LANES];
         for j in 0..N {
-            let column = column.wrapping_add(j);
-            if row < tiling.height && column < tiling.width {
-                tile[i][j] = load(s, image, (row * tiling.width + column) * channels + channel, lanes);
-            }
+            line[j] = S::as_simd_f32s(&pixels[j * channels..][..S::F32_LANES]).0[0];
+        }
+        return line;
+    }
+    for j in 0..N {
+        let column = column.wrapping_add(j);
+        if column < tiling.width {
+            line[j] = load(s, image, (row * tiling.width + column) * channels + channel, lanes);
         }
     }
-    tile
+    line
 }
 
 /// Writes Bᵀ d B (of an image), or A dy Aᵀ (of an image's gradient: the adjoint of [`TransformOutput`]), of every tile:
@@ -76,19 +86,28 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
         for (tile, (down, across)) in tiling.tiles().enumerate() {
             for channel in (0..channels).step_by(S::F32_LANES) {
                 let some = (channel, S::F32_LANES.min(channels - channel));
-                let v = if of_gradient {
-                    let d = read_tile::<OUT, S>(s, tiling, image, channels, (down * OUT, across * OUT), some);
-                    both_sides!(s, d, OUT, IN, F::output_adjoint)
-                } else {
-                    let corner = ((down * OUT).wrapping_sub(1), (across * OUT).wrapping_sub(1));
-                    let d = read_tile::<IN, S>(s, tiling, image, channels, corner, some);
-                    both_sides!(s, d, IN, IN, F::input)
-                };
                 let at = (first_tile + tile) * channels + channel;
-                for row in 0..IN {
-                    for column in 0..IN {
-                        store(s, v[row][column], planes[row * IN + column], at, some.1);
+                let mut write = |column: usize, line: [S::f32s; IN]| {
+                    for row in 0..IN {
+                        store(s, line[row], planes[row * IN + column], at, some.1);
                     }
+                };
+                if of_gradient {
+                    let read = |i: usize| {
+                        let place = (down * OUT + i, across * OUT);
+                        read_row::<OUT, S>(s, tiling, image, channels, place, some)
+                    };
+                    both_sides!(s, i => read(i), OUT, IN, F::output_adjoint, (column, line) => {
+                        write(column, line);
+                    });
+                } else {
+                    let read = |i: usize| {
+                        let place = ((down * OUT + i).wrapping_sub(1), (across * OUT).wrapping_sub(1));
+                        read_row::<IN, S>(s, tiling, image, channels, place, some)
+                    };
+                    both_sides!(s, i => read(i), IN, IN, F::input, (column, line) => {
+                        write(column, line);
+                    });
                 }
             }
         }
@@ -118,24 +137,25 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
             for channel in (0..channels).step_by(S::F32_LANES) {
                 let lanes = S::F32_LANES.min(channels - channel);
                 let at = (first_tile + tile) * channels + channel;
-                let mut m = [[s.splat_f32s(0.0); IN]; IN];
-                for row in 0..IN {
-                    for column in 0..IN {
-                        m[row][column] = load(s, products, (row * IN + column) * plane_len + at, lanes);
+                let read = |i: usize| {
+                    let mut line = [s.splat_f32s(0.0); IN];
+                    for j in 0..IN {
+                        line[j] = load(s, products, (i * IN + j) * plane_len + at, lanes);
                     }
-                }
-                let out = both_sides!(s, m, IN, OUT, F::output);
+                    line
+                };
                 let bias = if bias.is_empty() { s.splat_f32s(0.0) } else { load(s, bias, channel, lanes) };
-                for i in 0..OUT {
-                    for j in 0..OUT {
+                both_sides!(s, i => read(i), IN, OUT, F::output, (j, line) => {
+                    for i in 0..OUT {
                         let (row, column) = (down * OUT + i, across * OUT + j);
                         if row < tiling.height && column < tiling.width {
                             let at = (row * tiling.width + column) * channels + channel;
-                            let before = if write == Write::Add { load(s, image, at, lanes) } else { bias };
-                            store(s, s.add_f32s(before, out[i][j]), image, at, lanes);
+                            let y = s.add_f32s(bias, line[i]);
+                            let y = if write == Write::Add { s.add_f32s(load(s, image, at, lanes), y) } else { y };
+                            store(s, y, image, at, lanes);
                         }
                     }
-                }
+                });
             }
         }
     }
@@ -174,12 +194,11 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>, P: Fn(usize) -> usize>
             for tap in 0..9 {
                 g[tap / 3][tap % 3] = load(s, &taps[tap], 0, S::F32_LANES);
             }
-            let u = both_sides!(s, g, TAPS, IN, |s, g| filter(s, &F::FILTER, g));
-            for row in 0..IN {
-                for column in 0..IN {
-                    store(s, u[row][column], rows[row * IN + column], to, lanes);
+            both_sides!(s, i => g[i], TAPS, IN, |s, g| filter(s, &F::FILTER, g), (column, line) => {
+                for row in 0..IN {
+                    store(s, line[row], rows[row * IN + column], to, lanes);
                 }
-            }
+            });
         }
     }
 }
@@ -211,11 +230,12 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for FilterGra
                         load(s, planes, (row * IN + column) * plane_len + start + channel, lanes);
                 }
             }
-            let g = both_sides!(s, u, IN, TAPS, |s, u| filter_adjoint(s, &F::FILTER, u));
             let mut taps = [[0.0f32; MAX_LANES]; 9];
-            for tap in 0..9 {
-                store(s, g[tap / 3][tap % 3], &mut taps[tap], 0, S::F32_LANES);
-            }
+            both_sides!(s, i => u[i], IN, TAPS, |s, u| filter_adjoint(s, &F::FILTER, u), (column, line) => {
+                for row in 0..TAPS {
+                    store(s, line[row], &mut taps[row * TAPS + column], 0, S::F32_LANES);
+                }
+            });
             for lane in 0..lanes {
                 for tap in 0..9 {
                     filters[(channel + lane) * 9 + tap] += taps[tap][lane];

@@ -1,0 +1,144 @@
+//! Products of a tall matrix and a small one, with the sums in registers: for few channels, where packing the operands,
+//! as gemm does, costs as much as the product.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::matmul::{Matrix, MatrixMut, Write, matmul};
+
+/// Most inner columns; beyond them gemm is faster.
+const MAX_INNER: usize = 64;
+
+/// C = A B with A `[rows, inner]`, B `[inner, columns]`, C `[rows, columns]`, on the calling thread.
+pub(super) fn product([rows, inner, columns]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
+    if inner > MAX_INNER || !columns.is_multiple_of(super::MAX_LANES) {
+        let (a, b) = (Matrix::new(a, rows, inner, inner), Matrix::new(b, inner, columns, columns));
+        matmul(a, b, &mut MatrixMut::new(c, rows, columns, columns), Write::Replace);
+        return;
+    }
+    Arch::new().dispatch(Product { rows, inner, columns, a, b, c });
+}
+
+struct Product<'a> {
+    rows: usize,
+    inner: usize,
+    columns: usize,
+    a: &'a [f32],
+    b: &'a [f32],
+    c: &'a mut [f32],
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, s: S) {
+        // as many sums as leave registers for what they are made of: 32 registers, or 16
+        let wide = S::F32_LANES >= 16;
+        let mut column = 0;
+        while column + 2 * S::F32_LANES <= self.columns {
+            let mut row = 0;
+            while wide && row + 12 <= self.rows {
+                self.pair::<12, S>(s, row, column);
+                row += 12;
+            }
+            while row + 4 <= self.rows {
+                self.pair::<4, S>(s, row, column);
+                row += 4;
+            }
+            while row < self.rows {
+                self.pair::<1, S>(s, row, column);
+                row += 1;
+            }
+            column += 2 * S::F32_LANES;
+        }
+        while column < self.columns {
+            let mut row = 0;
+            while wide && row + 16 <= self.rows {
+                self.single::<16, S>(s, row, column);
+                row += 16;
+            }
+            while row + 8 <= self.rows {
+                self.single::<8, S>(s, row, column);
+                row += 8;
+            }
+            while row < self.rows {
+                self.single::<1, S>(s, row, column);
+                row += 1;
+            }
+            column += S::F32_LANES;
+        }
+    }
+}
+
+impl Product<'_> {
+    /// R rows, two vectors of columns. (One array of pairs would not stay in registers.)
+    #[inline(always)]
+    fn pair<const R: usize, S: Simd>(&mut self, s: S, row: usize, column: usize) {
+        let (inner, columns) = (self.inner, self.columns);
+        let mut left = [s.splat_f32s(0.0); R];
+        let mut right = [s.splat_f32s(0.0); R];
+        let rows = self.rows_of_a::<R>(row);
+        for k in 0..inner {
+            let b = S::as_simd_f32s(&self.b[k * columns + column..][..2 * S::F32_LANES]).0;
+            let (b_left, b_right) = (b[0], b[1]);
+            for r in 0..R {
+                let factor = s.splat_f32s(rows[r][k]);
+                left[r] = s.mul_add_f32s(factor, b_left, left[r]);
+                right[r] = s.mul_add_f32s(factor, b_right, right[r]);
+            }
+        }
+        for r in 0..R {
+            let to = &mut self.c[(row + r) * columns + column..][..2 * S::F32_LANES];
+            let to = S::as_mut_simd_f32s(to).0;
+            to[0] = left[r];
+            to[1] = right[r];
+        }
+    }
+
+    /// R rows, one vector of columns.
+    #[inline(always)]
+    fn single<const R: usize, S: Simd>(&mut self, s: S, row: usize, column: usize) {
+        let (inner, columns) = (self.inner, self.columns);
+        let mut sums = [s.splat_f32s(0.0); R];
+        let rows = self.rows_of_a::<R>(row);
+        for k in 0..inner {
+            let b = S::as_simd_f32s(&self.b[k * columns + column..][..S::F32_LANES]).0[0];
+            for r in 0..R {
+                sums[r] = s.mul_add_f32s(s.splat_f32s(rows[r][k]), b, sums[r]);
+            }
+        }
+        for r in 0..R {
+            let to = &mut self.c[(row + r) * columns + column..][..S::F32_LANES];
+            S::as_mut_simd_f32s(to).0[0] = sums[r];
+        }
+    }
+
+    #[inline(always)]
+    fn rows_of_a<const R: usize>(&self, row: usize) -> [&[f32]; R] {
+        let mut rows = [&self.a[..0]; R];
+        for r in 0..R {
+            rows[r] = &self.a[(row + r) * self.inner..][..self.inner];
+        }
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{noise, norm_error};
+
+    #[test]
+    fn products_agree_with_f64() {
+        for [rows, inner, columns] in [[29, 16, 16], [41, 33, 48], [7, 64, 32], [5, 66, 16], [9, 7, 5]] {
+            let (a, b) = (noise(1, rows * inner), noise(2, inner * columns));
+            let mut c = vec![0.0; rows * columns];
+            product([rows, inner, columns], &a, &b, &mut c);
+            let exact = |row: usize, column: usize| -> f64 {
+                (0..inner).map(|k| f64::from(a[row * inner + k]) * f64::from(b[k * columns + column])).sum()
+            };
+            let expected: Vec<f64> = (0..rows * columns).map(|i| exact(i / columns, i % columns)).collect();
+            assert!(norm_error(&c, &expected) < 1e-6);
+        }
+    }
+}
