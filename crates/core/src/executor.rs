@@ -1,34 +1,49 @@
-//! Walks a network's layers in order and lets go of values that nobody will read again.
+//! Walks a network's values in order and lets go of those that nobody will read again.
 
-use walk_arch::{Layer, Network, Op};
+use walk_arch::Network;
 
-/// Calls `step` for every layer but the input with the values of its inputs; returns the output's value.
-pub(crate) fn walk<V: Clone, E>(
-    network: &Network,
-    input: V,
-    mut step: impl FnMut(usize, &Layer, Vec<V>) -> Result<V, E>,
-) -> Result<V, E> {
-    let layers = network.layers();
-    let mut uses = uses(network);
-    let mut values: Vec<Option<V>> = vec![None; layers.len()];
-    let mut input = Some(input);
-    for (index, layer) in layers.iter().enumerate() {
-        let operands = layer.inputs.iter().map(|&from| {
-            uses[from] -= 1;
-            let value = if uses[from] == 0 { values[from].take() } else { values[from].clone() };
-            value.expect("inputs come before the layers that read them")
-        });
-        let operands: Vec<V> = operands.collect();
-        values[index] =
-            if matches!(layer.op, Op::Input) { input.take() } else { Some(step(index, layer, operands)?) };
-    }
-    Ok(values[network.output()].take().expect("every layer has been computed"))
+/// What one step reads and makes: numbers of values.
+#[derive(Clone, Debug)]
+pub(crate) struct Wire {
+    /// The value it makes.
+    pub(crate) value: usize,
+    /// The values it reads, each made before.
+    pub(crate) inputs: Vec<usize>,
 }
 
-/// How many layers read each layer's value.
-pub(crate) fn uses(network: &Network) -> Vec<usize> {
-    let layers = network.layers();
-    let mut uses = vec![0; layers.len()];
-    layers.iter().flat_map(|layer| &layer.inputs).for_each(|&input| uses[input] += 1);
+/// One step per layer but the input, whose value is number 0.
+pub(crate) fn layer_by_layer(network: &Network) -> Vec<Wire> {
+    let layers = network.layers().iter().enumerate().skip(1);
+    layers.map(|(value, layer)| Wire { value, inputs: layer.inputs.clone() }).collect()
+}
+
+/// Calls `step` with the place of every wire and the values it reads; returns value number `output`.
+pub(crate) fn walk<'w, V: Clone, E>(
+    wires: impl Iterator<Item = &'w Wire> + Clone,
+    output: usize,
+    input: V,
+    mut step: impl FnMut(usize, Vec<V>) -> Result<V, E>,
+) -> Result<V, E> {
+    let mut uses = uses(wires.clone(), output);
+    let mut values: Vec<Option<V>> = vec![None; uses.len()];
+    values[0] = Some(input);
+    for (place, wire) in wires.enumerate() {
+        let operands = wire.inputs.iter().map(|&from| {
+            uses[from] -= 1;
+            let value = if uses[from] == 0 { values[from].take() } else { values[from].clone() };
+            value.expect("inputs come before what reads them")
+        });
+        let operands: Vec<V> = operands.collect();
+        values[wire.value] = Some(step(place, operands)?);
+    }
+    Ok(values[output].take().expect("every value has been computed"))
+}
+
+/// How many reads there are of each value; the output is read once more, by whoever called.
+pub(crate) fn uses<'w>(wires: impl Iterator<Item = &'w Wire> + Clone, output: usize) -> Vec<usize> {
+    let values = wires.clone().map(|wire| wire.value).chain([output]).max().unwrap_or(0) + 1;
+    let mut uses = vec![0; values];
+    uses[output] = 1;
+    wires.flat_map(|wire| &wire.inputs).for_each(|&input| uses[input] += 1);
     uses
 }

@@ -15,25 +15,6 @@ pub fn relu(values: &mut [f32]) {
     }
 }
 
-/// `gradient` = 0 where `output` of a ReLU is not above 0, over all threads: the ReLU's backward pass, in place.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn mask(output: &[f32], gradient: &mut [f32]) {
-    assert_eq!(output.len(), gradient.len());
-    gradient
-        .par_chunks_mut(TASK)
-        .zip(output.par_chunks(TASK))
-        .for_each(|(gradient, output)| mask_task(output, gradient));
-}
-
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn mask_task(output: &[f32], gradient: &mut [f32]) {
-    for (g, &y) in gradient.iter_mut().zip(output) {
-        *g = if y > 0.0 { *g } else { 0.0 };
-    }
-}
-
 /// A pointwise nonlinearity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
@@ -106,13 +87,9 @@ impl Activation {
 }
 
 impl Activation {
-    /// ẏ = f'(x) ẋ, element by element, over all threads.
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn tangent(self, input: &[f32], dot_input: &[f32], dot_output: &mut [f32]) {
-        dot_output.fill(0.0);
-        self.backward_parallel(input, dot_input, dot_output);
+    /// Whether its second derivative is anywhere but 0.
+    pub fn is_curved(self) -> bool {
+        !matches!(self, Self::Relu | Self::LeakyRelu { .. })
     }
 
     /// `grad_input` += f''(x) ẋ p, the gradient of Σ p f'(x) ẋ by x, over all threads.
@@ -241,13 +218,6 @@ mod tests {
         let mut grad = [0.0];
         Activation::Relu.tangent_backward(&[1.0], &[1.0], &[1.0], &mut grad);
         assert_eq!(grad, [0.0]);
-    }
-
-    #[test]
-    fn mask_is_relus_backward() {
-        let mut gradient = [1.0, 2.0, 3.0];
-        mask(&[0.5, 0.0, 7.0], &mut gradient);
-        assert_eq!(gradient, [1.0, 0.0, 3.0]);
     }
 
     #[test]

@@ -16,7 +16,6 @@ pub mod linear;
 pub mod loss;
 pub mod matmul;
 pub mod memory;
-pub mod norm_tangent;
 pub mod pool;
 pub mod rows;
 

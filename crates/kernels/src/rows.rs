@@ -17,7 +17,7 @@ pub enum Threads {
 
 impl Threads {
     /// `work` on every index, results in order.
-    fn map<T: Send>(self, n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    pub(crate) fn map<T: Send>(self, n: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
         match self {
             Self::One => (0..n).map(work).collect(),
             Self::All => (0..n).into_par_iter().map(work).collect(),
@@ -38,6 +38,26 @@ impl Threads {
             }
             Self::All => {
                 values.par_chunks_mut(block).enumerate().for_each(|(index, rows)| work(index * block, rows))
+            }
+        }
+    }
+}
+
+impl Threads {
+    /// As [`Threads::blocks`], with the block's index; results in order.
+    pub(crate) fn map_mut<T: Send>(
+        self,
+        values: &mut [f32],
+        columns: usize,
+        work: impl Fn(usize, &mut [f32]) -> T + Sync + Send,
+    ) -> Vec<T> {
+        let block = BLOCK_ROWS * columns;
+        match self {
+            Self::One => {
+                values.chunks_mut(block).enumerate().map(|(index, rows)| work(index, rows)).collect()
+            }
+            Self::All => {
+                values.par_chunks_mut(block).enumerate().map(|(index, rows)| work(index, rows)).collect()
             }
         }
     }
@@ -65,21 +85,6 @@ pub(crate) fn sum_blocks(
         total.iter_mut().zip(block).for_each(|(total, sum)| *total += f64::from(sum));
     }
     total
-}
-
-/// The sum over rows of `value(index of the element, its column)`, per column, over all threads.
-pub(crate) fn column_sums(
-    (rows, columns): (usize, usize),
-    value: impl Fn(usize, usize) -> f32 + Sync + Send,
-) -> Vec<f64> {
-    sum_blocks((rows, columns), Threads::All, |index, sum| {
-        let start = index * BLOCK_ROWS;
-        for row in start..rows.min(start + BLOCK_ROWS) {
-            for (column, sum) in sum.iter_mut().enumerate() {
-                *sum += value(row * columns + column, column);
-            }
-        }
-    })
 }
 
 /// The sum of the rows of a `[rows, out.len()]` matrix, added to `out`, over all threads.

@@ -8,7 +8,7 @@ use dfdx::prelude::*;
 use walk_arch::{LayerParams, Op};
 
 use crate::backend::{At, Backend, Flat, Forward, Rows};
-use crate::executor::walk;
+use crate::executor::{layer_by_layer, walk};
 use crate::{BatchNormMode, CoreError, Loss};
 
 /// Runs networks on any dfdx device, by compositions of its operations.
@@ -66,7 +66,10 @@ fn forward<D: Device<f32>, T: Tape<f32, D>>(
 ) -> Result<Forward<D, T>, CoreError> {
     let mut tape = T::default();
     let mut statistics = Vec::new();
-    let outputs = walk(at.network, inputs, |index, layer, operands| {
+    let wires = layer_by_layer(at.network);
+    let outputs = walk(wires.iter(), at.network.output(), inputs, |place, operands| {
+        let index = wires[place].value;
+        let layer = &at.network.layers()[index];
         let mut operands = operands.into_iter();
         let mut next = || operands.next().expect("the graph check holds layers to their arity");
         let x = next().put_tape(std::mem::take(&mut tape));

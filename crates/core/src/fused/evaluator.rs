@@ -3,15 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
-use walk_arch::{LayerBuffers, LayerParams, Network};
-use walk_kernels::batch_norm::{Normalization, moments, normalize};
-use walk_kernels::conv::Scratch;
+use walk_arch::Network;
+use walk_kernels::batch_norm::{Moments, Normalization, Normalizer};
+use walk_kernels::conv::{Around, Scratch};
 use walk_kernels::elementwise::add;
 use walk_kernels::pool::{avg_forward, max_forward};
 use walk_kernels::rows::Threads;
 
 use super::Convolution;
-use super::plan::{PackedNorm, Plan, Step};
+use super::plan::{Norm, Plan, Step};
 use crate::evaluate::{ChunkResult, check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
@@ -28,8 +28,8 @@ pub(super) struct FusedEvaluator {
 struct Workspace {
     buffers: Vec<Vec<f32>>,
     labels: Vec<usize>,
-    mean: Vec<f32>,
-    var: Vec<f32>,
+    /// By buffer: the moments of its channels, where a norm wants them.
+    moments: Vec<Moments>,
     scratch: Scratch,
 }
 
@@ -103,40 +103,43 @@ impl Plan {
             Step::Conv { place, packed, .. } => {
                 packed.pack(&point.params[place.weight.clone()], &point.params[place.bias.clone()]);
             }
-            Step::BatchNorm { place, buffers, packed, .. } => packed.pack(point, place, buffers),
             _ => {}
         });
+        self.norms.iter_mut().for_each(|norm| norm.pack(point));
     }
 
     fn run(&self, workspace: &mut Workspace, rows: usize, mode: BatchNormMode) {
-        let Workspace { buffers, mean, var, scratch, .. } = workspace;
+        let Workspace { buffers, moments: measured, scratch, .. } = workspace;
+        let normalizer = |norm: usize, measured: &[Moments]| {
+            let norm = &self.norms[norm];
+            norm.normalizer(&measured[norm.at], mode)
+        };
         for step in &self.steps {
             match step {
                 Step::Linear { from, to, packed, .. } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     packed.forward(x, self.strides[*from], rows, y);
                 }
-                Step::BatchNorm { at, eps, relu, packed, .. } => {
-                    let columns = packed.scale.len();
+                Step::Normalize { at, norm } => {
                     let values = &mut buffers[*at][..rows * self.strides[*at]];
-                    let (mean, var): (&[f32], &[f32]) = match mode {
-                        BatchNormMode::Batch => {
-                            moments(values, &mut mean[..columns], &mut var[..columns], Threads::One);
-                            (&mean[..columns], &var[..columns])
-                        }
-                        BatchNormMode::Running => (&packed.mean, &packed.var),
-                    };
-                    let (scale, shift) = (packed.scale.as_slice(), packed.shift.as_slice());
-                    normalize(
-                        values,
-                        Normalization { mean, var, scale, shift, eps: *eps },
-                        *relu,
-                        Threads::One,
-                    );
+                    normalizer(*norm, measured).apply_in_place(values, Threads::One);
                 }
-                Step::Conv { from, to, packed, .. } => {
+                Step::Moments { at, columns } => {
+                    if mode == BatchNormMode::Batch {
+                        measured[*at].reset(*columns);
+                        measured[*at].add(&buffers[*at][..rows * self.strides[*at]]);
+                    }
+                }
+                Step::Conv { from, to, packed, norm, write, moments, .. } => {
+                    let norm = norm.map(|norm| normalizer(norm, measured));
+                    let around = Around { norm: norm.as_ref(), write: *write };
+                    let wanted = *moments && mode == BatchNormMode::Batch;
+                    let moments = wanted.then(|| {
+                        measured[*to].reset(packed.out_channels());
+                        &mut measured[*to]
+                    });
                     let [x, y] = self.values(buffers, rows, *from, *to);
-                    packed.forward(x, y, scratch);
+                    packed.forward(x, y, around, moments, scratch);
                 }
                 Step::MaxPool { from, to, shape } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
@@ -181,13 +184,28 @@ impl Plan {
     }
 }
 
-impl PackedNorm {
-    fn pack(&mut self, point: &Point, place: &LayerParams, buffers: &LayerBuffers) {
+impl Norm {
+    fn pack(&mut self, point: &Point) {
+        let (place, buffers, packed) = (&self.place, &self.buffers, &mut self.packed);
         let features = place.weight.len();
-        self.scale[..features].copy_from_slice(&point.params[place.weight.clone()]);
-        self.shift[..features].copy_from_slice(&point.params[place.bias.clone()]);
-        self.mean[..features].copy_from_slice(&point.buffers[buffers.mean.clone()]);
-        self.var[..features].copy_from_slice(&point.buffers[buffers.var.clone()]);
+        packed.scale[..features].copy_from_slice(&point.params[place.weight.clone()]);
+        packed.shift[..features].copy_from_slice(&point.params[place.bias.clone()]);
+        packed.mean[..features].copy_from_slice(&point.buffers[buffers.mean.clone()]);
+        packed.var[..features].copy_from_slice(&point.buffers[buffers.var.clone()]);
+    }
+
+    fn normalizer(&self, measured: &Moments, mode: BatchNormMode) -> Normalizer {
+        let (scale, shift, eps) = (self.packed.scale.as_slice(), self.packed.shift.as_slice(), self.eps);
+        match mode {
+            BatchNormMode::Batch => {
+                let (mean, var) = (&measured.mean()[..], &measured.var()[..]);
+                Normalizer::new(Normalization { mean, var, scale, shift, eps }, self.relu)
+            }
+            BatchNormMode::Running => {
+                let (mean, var) = (self.packed.mean.as_slice(), self.packed.var.as_slice());
+                Normalizer::new(Normalization { mean, var, scale, shift, eps }, self.relu)
+            }
+        }
     }
 }
 
@@ -201,8 +219,6 @@ impl Workspace {
             }
         }
         self.labels.resize(rows, 0);
-        let widest = strides.iter().copied().max().unwrap_or(0);
-        self.mean.resize(widest, 0.0);
-        self.var.resize(widest, 0.0);
+        self.moments.resize_with(strides.len(), Moments::default);
     }
 }

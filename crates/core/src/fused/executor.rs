@@ -1,82 +1,47 @@
-//! Walks a network on the CPU, with or without a tape and a direction. Images have channels last wherever a kernel wants them so.
+//! Runs a network on the CPU, with or without a tape and a direction. Images have channels last wherever a kernel wants
+//! them so.
 
 use std::ops::Range;
 
 use dfdx::prelude::*;
-use walk_arch::{Activation, Network, Op};
+use walk_arch::{Layer, LayerParams, Op};
+use walk_kernels::linear::LinearShape;
 
 use super::Fused;
-use super::image_ops::{self, Layout};
-use super::ops::{self, NormUse, Operand};
+use super::image_ops::{self, ConvCall, Layout};
+use super::machine::{Machine, Operand};
+use super::ops::{self, NormUse};
+use super::schedule::{self, Job};
 use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
 use super::tangents::{self, Direction};
 use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
-use crate::executor::{uses, walk};
+use crate::executor::walk;
 use crate::{BatchNormMode, CoreError};
 
 /// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
 #[derive(Clone)]
 struct Value {
     operand: Operand,
-    tangent: Option<Rows<Cpu>>,
+    tangent: Option<Operand>,
     layout: Layout,
+    /// Of its channels, where they are known.
+    statistics: Option<BatchStatistics>,
 }
 
-/// The tape between two operations, and the device they run on.
-struct Machine<'a, T> {
-    device: &'a Cpu,
-    tape: T,
+impl Value {
+    fn new(operand: Operand, tangent: Option<Operand>, layout: Layout) -> Self {
+        Self { operand, tangent, layout, statistics: None }
+    }
 }
 
-impl<T: Tape<f32, Cpu>> Machine<'_, T> {
-    /// Runs an operation on the tape and keeps the tape of its result.
-    fn run(
-        &mut self,
-        operation: impl FnOnce(T) -> Result<Rows<Cpu, T>, CoreError>,
-    ) -> Result<Rows<Cpu>, CoreError> {
-        let (rows, tape) = operation(std::mem::take(&mut self.tape))?.split_tape();
-        self.tape = tape;
-        Ok(rows)
-    }
-
-    /// The value in layout `to`.
-    fn in_layout(&mut self, x: Value, shape: &[usize], to: Layout) -> Result<Value, CoreError> {
-        let image = channels_and_pixels(shape);
-        if x.layout == to || image.contains(&1) {
-            return Ok(Value { layout: to, ..x });
-        }
-        let device = self.device;
-        // nothing behind an untracked value is trained: no need to carry a gradient back
-        if !x.operand.tracked {
-            let rows = image_ops::convert(device, x.operand.rows, NoneTape, image, to)?;
-            return Ok(Value { operand: Operand { rows, tracked: false }, layout: to, ..x });
-        }
-        self.linear(x, to, |rows, tape| image_ops::convert(device, rows, tape, image, to))
-    }
-
-    /// A layer that is linear in its one input, which maps the tangent as it maps the value.
-    fn linear(
-        &mut self,
-        x: Value,
-        layout: Layout,
-        operation: impl Fn(Rows<Cpu>, T) -> Result<Rows<Cpu, T>, CoreError>,
-    ) -> Result<Value, CoreError> {
-        let Operand { rows, tracked } = x.operand;
-        let rows = self.run(|tape| operation(rows, tape))?;
-        let tangent = x.tangent.map(|dot| self.run(|tape| operation(dot, tape))).transpose()?;
-        Ok(Value { operand: Operand { rows, tracked }, tangent, layout })
-    }
-
-    fn add(&mut self, a: Value, b: Value) -> Result<Value, CoreError> {
-        let (device, layout) = (self.device, a.layout);
-        let tracked = a.operand.tracked || b.operand.tracked;
-        let rows = self.run(|tape| ops::add(device, a.operand.rows, b.operand.rows, tape))?;
-        let tangent = match (a.tangent, b.tangent) {
-            (Some(a), Some(b)) => Some(self.run(|tape| ops::add(device, a, b, tape))?),
-            (one, other) => one.or(other),
-        };
-        Ok(Value { operand: Operand { rows, tracked }, tangent, layout })
-    }
+/// A forward pass in progress.
+struct Pass<'a, T> {
+    at: At<'a, Cpu>,
+    direction: Option<&'a Flat<Cpu>>,
+    backend: &'a Fused,
+    machine: Machine<'a, T>,
+    /// By layer index, what batch norms measured.
+    measured: Vec<(usize, BatchStatistics)>,
 }
 
 /// A forward pass, and the tangent of its outputs if a direction was given.
@@ -89,102 +54,170 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
     inputs: Rows<Cpu>,
     direction: Option<&Flat<Cpu>>,
 ) -> Result<WithTangent<T>, CoreError> {
-    use Layout::{ChannelsFirst, ChannelsLast};
-    let device = &backend.device;
-    let mut machine = Machine { device, tape: T::default() };
-    let mut statistics = Vec::new();
-    let inputs =
-        Value { operand: Operand { rows: inputs, tracked: false }, tangent: None, layout: ChannelsFirst };
-    let theta = at.theta;
-    let rectified = rectified_norms(at.network, direction.is_some());
-    let outputs = walk(at.network, inputs, |index, layer, operands| {
+    // a tangent needs the values between
+    let jobs = if direction.is_some() { schedule::apart(at.network) } else { schedule::fused(at.network) };
+    let output = at.network.output();
+    let inputs = Value::new(Operand { rows: inputs, grad: None }, None, Layout::ChannelsFirst);
+    let mut pass = Pass { at, direction, backend, machine: Machine::new(&backend.device), measured: vec![] };
+    let wires = jobs.iter().map(|job| &job.wire);
+    let outputs = walk(wires, output, inputs, |place, operands| pass.step(&jobs[place], operands))?;
+    let rows = pass.machine.leave(outputs.operand);
+    let tangent = outputs.tangent.map(|tangent| pass.machine.leave(tangent));
+    let outputs = rows.put_tape(pass.machine.tape);
+    Ok((Forward { outputs, statistics: pass.measured }, tangent))
+}
+
+impl<T: Tape<f32, Cpu>> Pass<'_, T> {
+    fn step(&mut self, job: &Job, operands: Vec<Value>) -> Result<Value, CoreError> {
+        use Layout::{ChannelsFirst, ChannelsLast};
+        let layers = self.at.network.layers();
+        let layer = &layers[job.layer];
         let mut operands = operands.into_iter();
         let mut next = || operands.next().expect("the graph check holds layers to their arity");
         let x = next();
-        let shape = at.network.layers()[layer.inputs[0]].shape.as_slice();
-        let params = || layer.params.as_ref().expect("the graph check gives it parameters");
-        let m = &mut machine;
-        let trained =
-            |rows, tangent, layout| Value { operand: Operand { rows, tracked: true }, tangent, layout };
-        Ok::<_, CoreError>(match &layer.op {
-            Op::Input => x,
-            Op::Flatten => m.in_layout(x, shape, ChannelsFirst)?,
-            Op::Linear(_) => {
-                let y = m.run(|tape| ops::linear(device, x.operand.clone(), tape, theta, params()))?;
-                let along = direction.map(|v| Direction { x: x.operand, dot_x: x.tangent, theta, v });
-                let tangent = along.map(|d| m.run(|tape| tangents::linear(device, d, tape, params())));
-                trained(y, tangent.transpose()?, ChannelsFirst)
+        let shape = layers[layer.inputs[0]].shape.as_slice();
+        match &layer.op {
+            Op::Input => Ok(x),
+            Op::Flatten => self.in_layout(x, shape, ChannelsFirst),
+            Op::Linear(linear) => {
+                let shape = LinearShape { in_features: shape[0], out_features: linear.out_features };
+                let params = params(layer);
+                let y = ops::linear(&mut self.machine, x.operand.clone(), self.at.theta, params, shape)?;
+                let tangent = self.tangent(x, |m, along| tangents::linear(m, along, params, shape))?;
+                Ok(Value::new(y, tangent, ChannelsFirst))
             }
-            Op::Conv2d(conv) => {
-                let (x, conv) = (m.in_layout(x, shape, ChannelsLast)?, conv_shape(conv, shape));
-                let conv = (conv, backend.convolution.algorithm(&conv));
-                let y =
-                    m.run(|tape| image_ops::conv2d(device, x.operand.clone(), tape, theta, params(), conv))?;
-                let along = direction.map(|v| Direction { x: x.operand, dot_x: x.tangent, theta, v });
-                let tangent = along.map(|d| m.run(|tape| tangents::conv2d(device, d, tape, params(), conv)));
-                trained(y, tangent.transpose()?, ChannelsLast)
+            Op::Conv2d(_) => {
+                let residual = if job.residual { Some(next()) } else { None };
+                self.conv2d(job, layer, x, residual)
             }
-            Op::BatchNorm(norm) => {
-                let x = m.in_layout(x, shape, ChannelsLast)?;
-                let running = layer.buffers.as_ref().filter(|_| at.mode == BatchNormMode::Running);
-                let used = match running {
-                    None => ops::batch_statistics(&x.operand.rows, params().weight.len()),
-                    Some(place) => {
-                        let buffer = |range: &Range<usize>| at.buffers[range.clone()].to_vec();
-                        BatchStatistics { mean: buffer(&place.mean), var: buffer(&place.var), count: 0 }
-                    }
-                };
-                let of_batch = running.is_none();
-                let used = NormUse { statistics: used, of_batch, relu: rectified[index] };
-                let y = m.run(|tape| {
-                    ops::batch_norm(device, x.operand.clone(), tape, theta, params(), norm.eps, used.clone())
-                })?;
-                if of_batch {
-                    statistics.push((index, used.statistics.clone()));
-                }
-                let along = direction.map(|v| Direction { x: x.operand, dot_x: x.tangent, theta, v });
-                let tangent = along
-                    .map(|d| m.run(|tape| tangents::batch_norm(device, d, tape, params(), norm.eps, used)));
-                trained(y, tangent.transpose()?, ChannelsLast)
+            Op::BatchNorm(_) => {
+                let x = self.in_layout(x, shape, ChannelsLast)?;
+                let norm = self.norm_use(job.layer, job.relu, &x);
+                let y = ops::batch_norm(&mut self.machine, x.operand.clone(), self.at.theta, norm.clone())?;
+                let tangent = self.tangent(x, |m, along| tangents::batch_norm(m, along, norm))?;
+                Ok(Value::new(y, tangent, ChannelsLast))
             }
             Op::MaxPool2d(pool) => {
-                let (x, pool) = (m.in_layout(x, shape, ChannelsLast)?, pool_shape(pool, shape));
-                let places = image_ops::max_places(&x.operand.rows, &pool);
-                m.linear(x, ChannelsLast, |x, tape| image_ops::gather(device, x, tape, pool, places.clone()))?
+                let (x, pool) = (self.in_layout(x, shape, ChannelsLast)?, pool_shape(pool, shape));
+                let places = image_ops::max_places(&x.operand, &pool);
+                self.linear(x, ChannelsLast, |m, x| image_ops::gather(m, x, pool, places.clone()))
             }
             Op::AvgPool2d(pool) => {
-                let (x, pool) = (m.in_layout(x, shape, ChannelsLast)?, pool_shape(pool, shape));
-                m.linear(x, ChannelsLast, |x, tape| image_ops::avg_pool2d(device, x, tape, pool))?
+                let (x, pool) = (self.in_layout(x, shape, ChannelsLast)?, pool_shape(pool, shape));
+                self.linear(x, ChannelsLast, |m, x| image_ops::avg_pool2d(m, x, pool))
             }
             Op::GlobalAvgPool => {
-                let (x, pool) = (m.in_layout(x, shape, ChannelsLast)?, whole_image(shape));
-                m.linear(x, ChannelsFirst, |x, tape| image_ops::avg_pool2d(device, x, tape, pool))?
+                let (x, pool) = (self.in_layout(x, shape, ChannelsLast)?, whole_image(shape));
+                self.linear(x, ChannelsFirst, |m, x| image_ops::avg_pool2d(m, x, pool))
             }
-            Op::Activation(_) if rectified[layer.inputs[0]] => x, // done by the batch norm before it
             Op::Activation(kind) => {
-                let Value { operand: Operand { rows: x, tracked }, tangent, layout } = x;
-                let rows = m.run(|tape| ops::activation(device, x.clone(), tape, *kind))?;
-                let tangent =
-                    tangent.map(|dot| m.run(|tape| tangents::activation(device, x, dot, tape, *kind)));
-                Value { operand: Operand { rows, tracked }, tangent: tangent.transpose()?, layout }
+                let Value { operand, tangent, layout, .. } = x;
+                let y = ops::activation(&mut self.machine, operand.clone(), *kind)?;
+                let tangent = tangent.map(|dot| tangents::activation(&mut self.machine, operand, dot, *kind));
+                Ok(Value::new(y, tangent.transpose()?, layout))
             }
             Op::Add => {
-                let b = m.in_layout(next(), shape, x.layout)?;
-                m.add(x, b)?
+                let b = self.in_layout(next(), shape, x.layout)?;
+                self.add(x, b)
             }
-        })
-    })?;
-    let tangent = outputs.tangent;
-    Ok((Forward { outputs: outputs.operand.rows.put_tape(machine.tape), statistics }, tangent))
+        }
+    }
+
+    fn conv2d(
+        &mut self,
+        job: &Job,
+        layer: &Layer,
+        x: Value,
+        residual: Option<Value>,
+    ) -> Result<Value, CoreError> {
+        let Op::Conv2d(conv) = &layer.op else { unreachable!("only called for convolutions") };
+        let image = self.at.network.layers()[layer.inputs[0]].shape.as_slice();
+        let shape = conv_shape(conv, image);
+        let algorithm = self.backend.convolution.algorithm(&shape);
+        let params = params(layer);
+        let x = self.in_layout(x, image, Layout::ChannelsLast)?;
+        let norm = job.norm.map(|norm| self.norm_use(norm.layer, norm.relu, &x));
+        let residual = residual.map(|value| self.in_layout(value, &layer.shape, Layout::ChannelsLast));
+        let residual = residual.transpose()?.map(|value| value.operand);
+        let call =
+            ConvCall { theta: self.at.theta, params, shape, algorithm, norm, residual, moments: job.moments };
+        let (y, moments) = image_ops::conv2d(&mut self.machine, x.operand.clone(), call)?;
+        let tangent = self.tangent(x, |m, along| tangents::conv2d(m, along, params, (shape, algorithm)))?;
+        let statistics = moments.as_ref().map(ops::statistics);
+        Ok(Value { statistics, ..Value::new(y, tangent, Layout::ChannelsLast) })
+    }
+
+    /// How a batch norm treats `x`: measures it, if the statistics are to be the batch's.
+    fn norm_use(&mut self, layer: usize, relu: bool, x: &Value) -> NormUse {
+        let norm = &self.at.network.layers()[layer];
+        let Op::BatchNorm(options) = &norm.op else { unreachable!("only called for batch norms") };
+        let params = params(norm).clone();
+        let running = norm.buffers.as_ref().filter(|_| self.at.mode == BatchNormMode::Running);
+        let of_batch = running.is_none();
+        let statistics = match running {
+            None => {
+                // a norm that several convolutions read is measured once
+                let before = self.measured.iter().find(|(measured, _)| *measured == layer);
+                if let Some((_, statistics)) = before {
+                    statistics.clone()
+                } else {
+                    let known = x.statistics.clone();
+                    let channels = params.weight.len();
+                    let measured = known.unwrap_or_else(|| ops::batch_statistics(&x.operand.rows, channels));
+                    self.measured.push((layer, measured.clone()));
+                    measured
+                }
+            }
+            Some(place) => {
+                let buffer = |range: &Range<usize>| self.at.buffers[range.clone()].to_vec();
+                BatchStatistics { mean: buffer(&place.mean), var: buffer(&place.var), count: 0 }
+            }
+        };
+        NormUse { params, eps: options.eps, statistics, of_batch, relu }
+    }
+
+    /// The tangent of a layer with parameters, if there is a direction.
+    fn tangent(
+        &mut self,
+        x: Value,
+        of: impl FnOnce(&mut Machine<'_, T>, Direction<'_>) -> Result<Operand, CoreError>,
+    ) -> Result<Option<Operand>, CoreError> {
+        let Some(v) = self.direction else { return Ok(None) };
+        let along = Direction { x: x.operand, dot_x: x.tangent, theta: self.at.theta, v };
+        of(&mut self.machine, along).map(Some)
+    }
+
+    /// The value in layout `to`.
+    fn in_layout(&mut self, x: Value, shape: &[usize], to: Layout) -> Result<Value, CoreError> {
+        let image = channels_and_pixels(shape);
+        if x.layout == to || image.contains(&1) {
+            return Ok(Value { layout: to, ..x });
+        }
+        self.linear(x, to, |m, x| image_ops::convert(m, x, image, to))
+    }
+
+    /// A layer that is linear in its one input, which maps the tangent as it maps the value.
+    fn linear(
+        &mut self,
+        x: Value,
+        layout: Layout,
+        operation: impl Fn(&mut Machine<'_, T>, &Operand) -> Result<Operand, CoreError>,
+    ) -> Result<Value, CoreError> {
+        let y = operation(&mut self.machine, &x.operand)?;
+        let tangent = x.tangent.map(|dot| operation(&mut self.machine, &dot)).transpose()?;
+        Ok(Value::new(y, tangent, layout))
+    }
+
+    fn add(&mut self, a: Value, b: Value) -> Result<Value, CoreError> {
+        let y = ops::add(&mut self.machine, a.operand, b.operand)?;
+        let tangent = match (a.tangent, b.tangent) {
+            (Some(a), Some(b)) => Some(ops::add(&mut self.machine, a, b)?),
+            (one, other) => one.or(other),
+        };
+        Ok(Value::new(y, tangent, a.layout))
+    }
 }
 
-/// Which layers are batch norms that a ReLU alone reads, so that one pass does both. A tangent needs the values between.
-fn rectified_norms(network: &Network, with_tangent: bool) -> Vec<bool> {
-    let (layers, uses) = (network.layers(), uses(network));
-    let mut rectified = vec![false; layers.len()];
-    for layer in layers.iter().filter(|layer| layer.op == Op::Activation(Activation::Relu)) {
-        let input = layer.inputs[0];
-        rectified[input] = !with_tangent && uses[input] == 1 && matches!(layers[input].op, Op::BatchNorm(_));
-    }
-    rectified
+fn params(layer: &Layer) -> &LayerParams {
+    layer.params.as_ref().expect("the graph check gives it parameters")
 }

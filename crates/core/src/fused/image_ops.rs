@@ -4,87 +4,114 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 use walk_arch::LayerParams;
-use walk_kernels::conv::{self, Algorithm, ConvShape, InputGradient, PackedConv};
+use walk_kernels::batch_norm::Moments;
+use walk_kernels::conv::{self, Algorithm, Around, ConvShape, InputGradient, PackedConv};
 use walk_kernels::layout::{to_channels_first, to_channels_last};
-use walk_kernels::memory::zeros;
+use walk_kernels::matmul::Write;
+use walk_kernels::memory::{copied, zeros};
 use walk_kernels::pool::{self, PoolShape};
 
-use super::ops::{Operand, disjoint, put, record, take};
+use super::machine::{Machine, Operand};
+use super::ops::{NormUse, disjoint};
 use super::view;
 use crate::CoreError;
-use crate::backend::{Flat, Rows};
+use crate::backend::Flat;
+
+/// A convolution and what is computed with it.
+pub(super) struct ConvCall<'a> {
+    pub(super) theta: &'a Flat<Cpu>,
+    pub(super) params: &'a LayerParams,
+    pub(super) shape: ConvShape,
+    pub(super) algorithm: Algorithm,
+    /// A norm of the input.
+    pub(super) norm: Option<NormUse>,
+    /// What is added to the output.
+    pub(super) residual: Option<Operand>,
+    /// Whether the output's moments are wanted.
+    pub(super) moments: bool,
+}
 
 pub(super) fn conv2d<T: Tape<f32, Cpu>>(
-    device: &Cpu,
+    m: &mut Machine<'_, T>,
     x: Operand,
-    tape: T,
-    theta: &Flat<Cpu>,
-    params: &LayerParams,
-    (shape, algorithm): (ConvShape, Algorithm),
-) -> Result<Rows<Cpu, T>, CoreError> {
-    let Operand { rows: x, tracked } = x;
-    let rows = x.shape().0;
+    call: ConvCall<'_>,
+) -> Result<(Operand, Option<Moments>), CoreError> {
+    let ConvCall { theta, params, shape, algorithm, norm, residual, moments } = call;
+    let rows = x.rows.shape().0;
     let all = view::flat(theta);
     let mut packed = PackedConv::new(shape, algorithm);
     packed.pack(&all[params.weight.clone()], &all[params.bias.clone()]);
-    let mut y = zeros(rows * shape.out_len());
-    packed.forward_parallel(view::rows(&x), &mut y);
+    let (mut y, write) = match &residual {
+        Some(residual) => (copied(view::rows(&residual.rows)), Write::Add),
+        None => (zeros(rows * shape.out_len()), Write::Replace),
+    };
+    let normalizer = norm.as_ref().map(|norm| norm.normalizer(theta));
+    let around = Around { norm: normalizer.as_ref(), write };
+    let moments = packed.forward_parallel(view::rows(&x.rows), &mut y, around, moments);
     let (theta, params) = (theta.clone(), params.clone());
-    record(device, y, (rows, shape.out_len()), tape, move |out, grads| {
-        let dy = take!(grads, out);
-        if tracked {
-            let mut dx = take!(grads, &x);
-            let weight = &view::flat(&theta)[params.weight.clone()];
-            InputGradient::new(shape, algorithm, weight).add(&dy, &mut dx);
-            put!(grads, &x, dx);
+    let residual = residual.and_then(|residual| residual.grad);
+    let y = m.record(y, rows, move |dy, spent, grads| {
+        let weight = &view::flat(&theta)[params.weight.clone()];
+        let values = view::rows(&x.rows);
+        let norm = norm.as_ref().map(|norm| (norm, norm.backward(&theta)));
+        if let Some((norm, backward)) = &norm {
+            let gradient = InputGradient::new(shape, algorithm, weight);
+            let mut dx = spent.take(values.len());
+            let sums = gradient.write_through(backward, &dy, values, &mut dx);
+            let dtheta = grads.get_or_alloc_mut(&theta)?;
+            let (scale, shift) = disjoint(dtheta, norm.params.weight.clone(), norm.params.bias.clone());
+            sums.add_to(scale, shift);
+            if let Some(slot) = &x.grad {
+                let before = slot.take();
+                backward.input(values, &sums, &mut dx, &before);
+                slot.replace(dx);
+            }
+        } else if let Some(slot) = &x.grad {
+            let gradient = InputGradient::new(shape, algorithm, weight);
+            let before = slot.take();
+            let write = if before.is_empty() { Write::Replace } else { Write::Add };
+            let mut dx = if before.is_empty() { spent.take(values.len()) } else { before };
+            gradient.write(&dy, &mut dx, write);
+            slot.replace(dx);
         }
+        let normalizer = norm.as_ref().map(|(_, backward)| backward.normalizer());
         let dtheta = grads.get_or_alloc_mut(&theta)?;
         let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
-        conv::backward_params(&shape, algorithm, (view::rows(&x), &dy), dweight, dbias);
-        put!(grads, out, dy);
+        conv::backward_params(&shape, algorithm, (values, &dy), normalizer, dweight, dbias);
+        match residual {
+            Some(slot) => slot.add(dy, spent),
+            None => spent.give(dy),
+        }
         Ok(())
-    })
+    })?;
+    Ok((y, moments))
 }
 
 /// The place of the largest value of every window.
-pub(super) fn max_places(x: &Rows<Cpu>, shape: &PoolShape) -> Arc<Vec<u32>> {
-    Arc::new(pool::max_places(shape, view::rows(x)))
+pub(super) fn max_places(x: &Operand, shape: &PoolShape) -> Arc<Vec<u32>> {
+    Arc::new(pool::max_places(shape, view::rows(&x.rows)))
 }
 
 /// The values at the places of every window: a max pooling, or its tangent.
 pub(super) fn gather<T: Tape<f32, Cpu>>(
-    device: &Cpu,
-    x: Rows<Cpu>,
-    tape: T,
+    m: &mut Machine<'_, T>,
+    x: &Operand,
     shape: PoolShape,
     places: Arc<Vec<u32>>,
-) -> Result<Rows<Cpu, T>, CoreError> {
-    let rows = x.shape().0;
-    let mut y = zeros(rows * shape.out_len());
-    pool::gather(&shape, &places, view::rows(&x), &mut y);
-    record(device, y, (rows, shape.out_len()), tape, move |out, grads| {
-        let dy = take!(grads, out);
-        pool::scatter_add(&shape, &places, &dy, grads.get_or_alloc_mut(&x)?);
-        put!(grads, out, dy);
-        Ok(())
-    })
+) -> Result<Operand, CoreError> {
+    let mut y = zeros(x.rows.shape().0 * shape.out_len());
+    pool::gather(&shape, &places, view::rows(&x.rows), &mut y);
+    m.map(x, y, move |dy, dx| pool::scatter_add(&shape, &places, dy, dx))
 }
 
 pub(super) fn avg_pool2d<T: Tape<f32, Cpu>>(
-    device: &Cpu,
-    x: Rows<Cpu>,
-    tape: T,
+    m: &mut Machine<'_, T>,
+    x: &Operand,
     shape: PoolShape,
-) -> Result<Rows<Cpu, T>, CoreError> {
-    let rows = x.shape().0;
-    let mut y = zeros(rows * shape.out_len());
-    pool::avg_forward(&shape, view::rows(&x), &mut y);
-    record(device, y, (rows, shape.out_len()), tape, move |out, grads| {
-        let dy = take!(grads, out);
-        pool::avg_backward(&shape, &dy, grads.get_or_alloc_mut(&x)?);
-        put!(grads, out, dy);
-        Ok(())
-    })
+) -> Result<Operand, CoreError> {
+    let mut y = zeros(x.rows.shape().0 * shape.out_len());
+    pool::avg_forward(&shape, view::rows(&x.rows), &mut y);
+    m.map(x, y, move |dy, dx| pool::avg_backward(&shape, dy, dx))
 }
 
 /// Which dimension of an image comes last.
@@ -115,22 +142,20 @@ impl Layout {
 
 /// The same images in layout `to`.
 pub(super) fn convert<T: Tape<f32, Cpu>>(
-    device: &Cpu,
-    x: Rows<Cpu>,
-    tape: T,
-    image: [usize; 2],
+    m: &mut Machine<'_, T>,
+    x: &Operand,
+    [channels, pixels]: [usize; 2],
     to: Layout,
-) -> Result<Rows<Cpu, T>, CoreError> {
-    let [channels, pixels] = image;
-    let shape = *x.shape();
-    let mut y = zeros(shape.0 * shape.1);
-    to.convert(channels, pixels, view::rows(&x), &mut y);
-    record(device, y, shape, tape, move |out, grads| {
-        let dy = take!(grads, out);
-        let mut back = vec![0.0; dy.len()];
+) -> Result<Operand, CoreError> {
+    let mut y = zeros(x.len());
+    to.convert(channels, pixels, view::rows(&x.rows), &mut y);
+    let rows = x.rows.shape().0;
+    let Some(slot) = x.grad.clone() else { return m.constant(y, rows) };
+    m.record(y, rows, move |dy, spent, _| {
+        let mut back = spent.take(dy.len());
         to.other().convert(channels, pixels, &dy, &mut back);
-        walk_kernels::elementwise::add_parallel(&back, grads.get_or_alloc_mut(&x)?);
-        put!(grads, out, dy);
+        spent.give(dy);
+        slot.add(back, spent);
         Ok(())
     })
 }

@@ -3,8 +3,10 @@
 mod evaluator;
 mod executor;
 mod image_ops;
+mod machine;
 mod ops;
 mod plan;
+mod schedule;
 mod shapes;
 mod tangents;
 mod view;

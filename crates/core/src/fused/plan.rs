@@ -4,9 +4,11 @@ use walk_arch::{Layer, LayerBuffers, LayerParams, Network, Op};
 use walk_kernels::activation::Activation;
 use walk_kernels::conv::PackedConv;
 use walk_kernels::linear::{LinearShape, PackedLinear};
+use walk_kernels::matmul::Write;
 use walk_kernels::pool::PoolShape;
 
 use super::image_ops::Layout;
+use super::schedule::{self, Job};
 use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
 use super::{Convolution, kernel_activation};
 use crate::executor::uses;
@@ -14,6 +16,7 @@ use crate::executor::uses;
 /// The kernel calls of a forward pass. Buffer 0 holds the inputs.
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
+    pub(super) norms: Vec<Norm>,
     /// Elements of each buffer per sample.
     pub(super) strides: Vec<usize>,
     /// The buffer with the outputs, at the start of each of its rows.
@@ -32,15 +35,21 @@ pub(super) enum Step {
         from: usize,
         to: usize,
         place: LayerParams,
-        packed: PackedConv,
+        packed: Box<PackedConv>,
+        /// A norm of the input.
+        norm: Option<usize>,
+        write: Write,
+        /// Whether the output's moments are wanted.
+        moments: bool,
     },
-    BatchNorm {
+    /// Measures the channels of a value.
+    Moments {
         at: usize,
-        place: LayerParams,
-        buffers: LayerBuffers,
-        eps: f32,
-        relu: bool,
-        packed: PackedNorm,
+        columns: usize,
+    },
+    Normalize {
+        at: usize,
+        norm: usize,
     },
     Activation {
         at: usize,
@@ -72,6 +81,35 @@ pub(super) enum Step {
     },
 }
 
+impl Step {
+    /// The buffer it changes.
+    fn writes(&self) -> Option<usize> {
+        match self {
+            Self::Linear { to, .. }
+            | Self::Conv { to, .. }
+            | Self::MaxPool { to, .. }
+            | Self::AvgPool { to, .. }
+            | Self::Convert { to, .. }
+            | Self::Copy { to, .. }
+            | Self::Add { to, .. } => Some(*to),
+            Self::Normalize { at, .. } | Self::Activation { at, .. } => Some(*at),
+            Self::Moments { .. } => None,
+        }
+    }
+}
+
+/// A batch norm.
+pub(super) struct Norm {
+    pub(super) place: LayerParams,
+    pub(super) buffers: LayerBuffers,
+    pub(super) eps: f32,
+    /// Whether a ReLU follows.
+    pub(super) relu: bool,
+    /// The buffer whose channels' moments it uses.
+    pub(super) at: usize,
+    pub(super) packed: PackedNorm,
+}
+
 /// A norm's parameters and running statistics, padded with zeros to the columns of its values.
 pub(super) struct PackedNorm {
     pub(super) scale: Vec<f32>,
@@ -98,55 +136,62 @@ struct Place {
 struct Planner<'a> {
     layers: &'a [Layer],
     convolution: Convolution,
-    uses: Vec<usize>,
     plan: Plan,
-    places: Vec<Place>,
+    /// By value.
+    places: Vec<Option<Place>>,
     /// Reads still to come of each buffer.
     readers: Vec<usize>,
-    /// Buffers handed out for the layer being planned, each with a reader of its own until it is planned.
+    /// Buffers handed out for the job being planned, each with a reader of its own until it is planned.
     pinned: Vec<usize>,
 }
 
 impl Plan {
     pub(super) fn new(network: &Network, convolution: Convolution) -> Self {
-        let plan = Self { steps: vec![], strides: vec![], output: 0 };
+        let plan = Self { steps: vec![], norms: vec![], strides: vec![], output: 0 };
         let layers = network.layers();
-        let mut planner = Planner {
-            layers,
-            convolution,
-            uses: uses(network),
-            plan,
-            places: vec![],
-            readers: vec![],
-            pinned: vec![],
-        };
-        for (index, layer) in layers.iter().enumerate() {
-            let place = planner.place(layer);
-            planner.places.push(place);
-            for &input in &layer.inputs {
-                planner.readers[planner.places[input].buffer] -= 1;
-            }
-            planner.readers[place.buffer] += planner.uses[index];
-            for buffer in std::mem::take(&mut planner.pinned) {
+        let jobs = schedule::fused(network);
+        let uses = uses(jobs.iter().map(|job| &job.wire), network.output());
+        let places = vec![None; layers.len()];
+        let mut planner = Planner { layers, convolution, plan, places, readers: vec![], pinned: vec![] };
+        let input = Place { buffer: planner.buffer(layers[0].len()), layout: Layout::ChannelsFirst };
+        planner.planned(0, input, uses[0]);
+        for job in &jobs {
+            let place = planner.place(job);
+            for &input in &job.wire.inputs {
+                let buffer = planner.at(input).buffer;
                 planner.readers[buffer] -= 1;
             }
+            planner.planned(job.wire.value, place, uses[job.wire.value]);
         }
-        planner.plan.output = planner.places[network.output()].buffer;
+        planner.plan.output = planner.at(network.output()).buffer;
         planner.plan
     }
 }
 
 impl Planner<'_> {
-    /// Plans one layer and says where its value will be.
-    fn place(&mut self, layer: &Layer) -> Place {
+    fn at(&self, value: usize) -> Place {
+        self.places[value].expect("inputs are planned before what reads them")
+    }
+
+    fn planned(&mut self, value: usize, place: Place, uses: usize) {
+        self.places[value] = Some(place);
+        self.readers[place.buffer] += uses;
+        for buffer in std::mem::take(&mut self.pinned) {
+            self.readers[buffer] -= 1;
+        }
+    }
+
+    /// Plans one job and says where its value will be.
+    fn place(&mut self, job: &Job) -> Place {
         use Layout::{ChannelsFirst, ChannelsLast};
-        let input = |n: usize| layer.inputs[n];
-        let shape = layer.inputs.first().map_or(&[][..], |&input| self.layers[input].shape.as_slice());
+        let layer = &self.layers[job.layer];
+        let input = |n: usize| job.wire.inputs[n];
+        let shape = self.layers[input(0)].shape.as_slice();
         match &layer.op {
-            Op::Input => Place { buffer: self.buffer(layer.len()), layout: ChannelsFirst },
+            Op::Input => unreachable!("the input is no job"),
             Op::Flatten => self.in_layout(input(0), ChannelsFirst),
             Op::Linear(linear) => {
-                let from = self.places[input(0)].buffer;
+                let from = self.at(input(0)).buffer;
                 let in_features = self.layers[input(0)].len();
                 let packed =
                     PackedLinear::new(LinearShape { in_features, out_features: linear.out_features });
@@ -157,24 +202,24 @@ impl Planner<'_> {
             Op::Conv2d(conv) => {
                 let from = self.in_layout(input(0), ChannelsLast).buffer;
                 let shape = conv_shape(conv, shape);
-                let to = self.buffer(shape.out_len());
-                let packed = PackedConv::new(shape, self.convolution.algorithm(&shape));
-                self.plan.steps.push(Step::Conv { from, to, place: params(layer), packed });
+                let norm = job.norm.map(|norm| self.norm(norm.layer, from, norm.relu, shape.in_channels));
+                let (to, write) = if job.residual {
+                    (self.own(input(1), ChannelsLast), Write::Add)
+                } else {
+                    (self.buffer(shape.out_len()), Write::Replace)
+                };
+                let packed = Box::new(PackedConv::new(shape, self.convolution.algorithm(&shape)));
+                let (place, moments) = (params(layer), job.moments);
+                self.plan.steps.push(Step::Conv { from, to, place, packed, norm, write, moments });
                 Place { buffer: to, layout: ChannelsLast }
             }
-            Op::BatchNorm(norm) => {
-                let at = self.own(input(0), ChannelsLast);
-                let columns = if shape.len() == 1 { self.plan.strides[at] } else { shape[0] };
-                let buffers = layer.buffers.clone().expect("a norm has buffers");
-                let (place, packed) = (params(layer), PackedNorm::new(columns));
-                self.plan.steps.push(Step::BatchNorm {
-                    at,
-                    place,
-                    buffers,
-                    eps: norm.eps,
-                    relu: false,
-                    packed,
-                });
+            Op::BatchNorm(_) => {
+                let found = self.in_layout(input(0), ChannelsLast);
+                let known = found.buffer;
+                let columns = if shape.len() == 1 { self.plan.strides[known] } else { shape[0] };
+                let norm = self.norm(job.layer, known, job.relu, columns);
+                let at = self.own_of(input(0), found);
+                self.plan.steps.push(Step::Normalize { at, norm });
                 Place { buffer: at, layout: ChannelsLast }
             }
             Op::MaxPool2d(pool) => {
@@ -190,28 +235,38 @@ impl Planner<'_> {
                 self.pool(input(0), &shape, |from, to| Step::AvgPool { from, to, shape })
             }
             Op::Activation(activation) => {
-                let layout = self.places[input(0)].layout;
+                let layout = self.at(input(0)).layout;
                 let at = self.own(input(0), layout);
                 let activation = kernel_activation(*activation);
-                match self.plan.steps.last_mut() {
-                    // batch norm and ReLU in one pass over the values
-                    Some(Step::BatchNorm { at: same, relu, .. })
-                        if *same == at && activation == Activation::Relu && !*relu =>
-                    {
-                        *relu = true;
-                    }
-                    _ => self.plan.steps.push(Step::Activation { at, activation }),
-                }
+                self.plan.steps.push(Step::Activation { at, activation });
                 Place { buffer: at, layout }
             }
             Op::Add => {
-                let layout = self.places[input(0)].layout;
+                let layout = self.at(input(0)).layout;
                 let from = self.in_layout(input(1), layout).buffer;
                 let to = self.own(input(0), layout);
                 self.plan.steps.push(Step::Add { from, to });
                 Place { buffer: to, layout }
             }
         }
+    }
+
+    /// A norm of the value in buffer `at`, measured there unless it has just been.
+    fn norm(&mut self, layer: usize, at: usize, relu: bool, columns: usize) -> usize {
+        let layer = &self.layers[layer];
+        let Op::BatchNorm(options) = &layer.op else { unreachable!("only called for batch norms") };
+        let measured = |step: &Step| match step {
+            Step::Conv { to, moments, .. } if *to == at => Some(*moments),
+            Step::Moments { at: same, .. } if *same == at => Some(true),
+            step => (step.writes() == Some(at)).then_some(false),
+        };
+        if self.plan.steps.iter().rev().find_map(measured) != Some(true) {
+            self.plan.steps.push(Step::Moments { at, columns });
+        }
+        let buffers = layer.buffers.clone().expect("a norm has buffers");
+        let (place, packed) = (params(layer), PackedNorm::new(columns));
+        self.plan.norms.push(Norm { place, buffers, eps: options.eps, relu, at, packed });
+        self.plan.norms.len() - 1
     }
 
     fn pool(&mut self, input: usize, shape: &PoolShape, step: impl FnOnce(usize, usize) -> Step) -> Place {
@@ -238,7 +293,7 @@ impl Planner<'_> {
 
     /// The value of layer `input` in the layout wanted; converted if it has to be.
     fn in_layout(&mut self, input: usize, layout: Layout) -> Place {
-        let place = self.places[input];
+        let place = self.at(input);
         let image = channels_and_pixels(&self.layers[input].shape);
         if place.layout == layout || image.contains(&1) {
             return Place { layout, ..place };
@@ -250,8 +305,14 @@ impl Planner<'_> {
 
     /// A buffer with the value of layer `input` that may be written over.
     fn own(&mut self, input: usize, layout: Layout) -> usize {
-        let buffer = self.in_layout(input, layout).buffer;
-        let converted = buffer != self.places[input].buffer;
+        let found = self.in_layout(input, layout);
+        self.own_of(input, found)
+    }
+
+    /// [`Planner::own`] of a value that has been brought to its layout.
+    fn own_of(&mut self, input: usize, found: Place) -> usize {
+        let buffer = found.buffer;
+        let converted = buffer != self.at(input).buffer;
         if converted || self.readers[buffer] == 1 {
             return buffer;
         }

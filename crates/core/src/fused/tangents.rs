@@ -3,186 +3,175 @@
 
 use dfdx::prelude::*;
 use walk_arch::{Activation, LayerParams};
-use walk_kernels::batch_norm::Normalization;
-use walk_kernels::conv::{self, Algorithm, ConvShape, InputGradient, PackedConv};
+use walk_kernels::batch_norm::{NormDirection, TangentGradients};
+use walk_kernels::conv::{self, Algorithm, Around, ConvShape, InputGradient, PackedConv};
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
-use walk_kernels::norm_tangent::NormDirection;
+use walk_kernels::matmul::Write;
+use walk_kernels::memory::zeros;
 
-use super::ops::{NormUse, Operand, put, record, take};
+use super::machine::{Machine, Operand};
+use super::ops::{NormUse, record_losses};
 use super::{kernel_activation, view};
-use crate::backend::{BatchStatistics, Flat, Rows};
+use crate::backend::{Flat, Rows};
 use crate::{CoreError, Loss};
 
 /// A layer's input, its tangent (`None` for zero), and the parameters with their direction.
 pub(super) struct Direction<'a> {
     pub(super) x: Operand,
-    pub(super) dot_x: Option<Rows<Cpu>>,
+    pub(super) dot_x: Option<Operand>,
     pub(super) theta: &'a Flat<Cpu>,
     pub(super) v: &'a Flat<Cpu>,
 }
 
 /// ẋ Wᵀ + x Vᵀ + v_b
 pub(super) fn linear<T: Tape<f32, Cpu>>(
-    device: &Cpu,
+    m: &mut Machine<'_, T>,
     direction: Direction<'_>,
-    tape: T,
     params: &LayerParams,
-) -> Result<Rows<Cpu, T>, CoreError> {
-    let Direction { x: Operand { rows: x, tracked }, dot_x, theta, v } = direction;
-    let (rows, in_features) = *x.shape();
-    let shape = LinearShape { in_features, out_features: params.bias.len() };
+    shape: LinearShape,
+) -> Result<Operand, CoreError> {
+    let Direction { x, dot_x, theta, v } = direction;
     let weight = params.weight.clone();
     let dots = view::flat(v);
-    let mut y = vec![0.0; rows * shape.out_features];
-    linear_kernel::forward(shape, &dots[weight.clone()], &dots[params.bias.clone()], view::rows(&x), &mut y);
+    let mut y = zeros(x.len() / shape.in_features * shape.out_features);
+    let bias = &dots[params.bias.clone()];
+    linear_kernel::forward(shape, &dots[weight.clone()], bias, view::rows(&x.rows), &mut y);
     if let Some(dot_x) = &dot_x {
-        linear_kernel::add_product(shape, &view::flat(theta)[weight.clone()], view::rows(dot_x), &mut y);
+        let weight = &view::flat(theta)[weight.clone()];
+        linear_kernel::add_product(shape, weight, view::rows(&dot_x.rows), &mut y);
     }
     let (theta, v) = (theta.clone(), v.clone());
-    record(device, y, (rows, shape.out_features), tape, move |out, grads| {
-        let p = take!(grads, out);
-        if tracked {
-            let mut dx = take!(grads, &x);
-            linear_kernel::backward_input(shape, &view::flat(&v)[weight.clone()], &p, &mut dx);
-            put!(grads, &x, dx);
-        }
+    m.record(y, x.rows.shape().0, move |p, spent, grads| {
+        let back = |of: &Operand, weight: &[f32]| {
+            if let Some(slot) = &of.grad {
+                slot.update(of.len(), |dx| linear_kernel::backward_input(shape, weight, &p, dx));
+            }
+        };
+        back(&x, &view::flat(&v)[weight.clone()]);
         if let Some(dot_x) = &dot_x {
-            let mut grad = take!(grads, dot_x);
-            linear_kernel::backward_input(shape, &view::flat(&theta)[weight.clone()], &p, &mut grad);
-            put!(grads, dot_x, grad);
+            back(dot_x, &view::flat(&theta)[weight.clone()]);
             let dweight = &mut grads.get_or_alloc_mut(&theta)?[weight];
-            linear_kernel::backward_params(shape, view::rows(dot_x), &p, dweight, &mut []);
+            linear_kernel::backward_params(shape, view::rows(&dot_x.rows), &p, dweight, &mut []);
         }
-        put!(grads, out, p);
+        spent.give(p);
         Ok(())
     })
 }
 
 /// ẋ * W + x * V + v_b
 pub(super) fn conv2d<T: Tape<f32, Cpu>>(
-    device: &Cpu,
+    m: &mut Machine<'_, T>,
     direction: Direction<'_>,
-    tape: T,
     params: &LayerParams,
     (shape, algorithm): (ConvShape, Algorithm),
-) -> Result<Rows<Cpu, T>, CoreError> {
-    let Direction { x: Operand { rows: x, tracked }, dot_x, theta, v } = direction;
-    let rows = x.shape().0;
+) -> Result<Operand, CoreError> {
+    let Direction { x, dot_x, theta, v } = direction;
+    let rows = x.rows.shape().0;
     let weight = params.weight.clone();
-    let forward = |values: &[f32], bias: &[f32], x: &Rows<Cpu>| {
+    let forward = |values: &[f32], bias: &[f32], x: &Operand, write: Write, y: &mut [f32]| {
         let mut packed = PackedConv::new(shape, algorithm);
         packed.pack(&values[weight.clone()], bias);
-        let mut y = vec![0.0; rows * shape.out_len()];
-        packed.forward_parallel(view::rows(x), &mut y);
-        y
+        packed.forward_parallel(view::rows(&x.rows), y, Around { norm: None, write }, false);
     };
+    let mut y = zeros(rows * shape.out_len());
     let dots = view::flat(v);
-    let mut y = forward(dots, &dots[params.bias.clone()], &x);
+    forward(dots, &dots[params.bias.clone()], &x, Write::Replace, &mut y);
     if let Some(dot_x) = &dot_x {
-        walk_kernels::elementwise::add_parallel(&forward(view::flat(theta), &[], dot_x), &mut y);
+        forward(view::flat(theta), &[], dot_x, Write::Add, &mut y);
     }
     let (theta, v) = (theta.clone(), v.clone());
     let weight = params.weight.clone();
-    record(device, y, (rows, shape.out_len()), tape, move |out, grads| {
-        let p = take!(grads, out);
-        if tracked {
-            let mut dx = take!(grads, &x);
-            InputGradient::new(shape, algorithm, &view::flat(&v)[weight.clone()]).add(&p, &mut dx);
-            put!(grads, &x, dx);
-        }
+    m.record(y, rows, move |p, spent, grads| {
+        let back = |of: &Operand, weight: &[f32]| {
+            let Some(slot) = &of.grad else { return };
+            let before = slot.take();
+            let write = if before.is_empty() { Write::Replace } else { Write::Add };
+            let mut dx = if before.is_empty() { spent.take(of.len()) } else { before };
+            InputGradient::new(shape, algorithm, weight).write(&p, &mut dx, write);
+            slot.replace(dx);
+        };
+        back(&x, &view::flat(&v)[weight.clone()]);
         if let Some(dot_x) = &dot_x {
-            let mut grad = take!(grads, dot_x);
-            InputGradient::new(shape, algorithm, &view::flat(&theta)[weight.clone()]).add(&p, &mut grad);
-            put!(grads, dot_x, grad);
+            back(dot_x, &view::flat(&theta)[weight.clone()]);
             let dweight = &mut grads.get_or_alloc_mut(&theta)?[weight];
-            conv::backward_params(&shape, algorithm, (view::rows(dot_x), &p), dweight, &mut []);
+            conv::backward_params(&shape, algorithm, (view::rows(&dot_x.rows), &p), None, dweight, &mut []);
         }
-        put!(grads, out, p);
+        spent.give(p);
         Ok(())
     })
 }
 
 /// What a batch norm's tangent and its gradient are computed from.
 struct NormAt {
-    x: Rows<Cpu>,
-    dot_x: Option<Rows<Cpu>>,
+    x: Operand,
+    dot_x: Option<Operand>,
     theta: Flat<Cpu>,
     v: Flat<Cpu>,
-    params: LayerParams,
-    statistics: BatchStatistics,
-    eps: f32,
-    batch_statistics: bool,
+    norm: NormUse,
 }
 
 impl NormAt {
     fn direction(&self) -> NormDirection<'_> {
-        let (point, dots) = (view::flat(&self.theta), view::flat(&self.v));
-        let (scale, shift) = (&point[self.params.weight.clone()], &point[self.params.bias.clone()]);
-        let (mean, var, eps) = (&self.statistics.mean, &self.statistics.var, self.eps);
+        let (params, dots) = (&self.norm.params, view::flat(&self.v));
         NormDirection {
-            x: view::rows(&self.x),
-            dot_x: self.dot_x.as_ref().map_or(&[], |dot_x| view::rows(dot_x)),
-            norm: Normalization { mean, var, scale, shift, eps },
-            dot_scale: &dots[self.params.weight.clone()],
-            dot_shift: &dots[self.params.bias.clone()],
-            batch_statistics: self.batch_statistics,
+            x: view::rows(&self.x.rows),
+            dot_x: self.dot_x.as_ref().map_or(&[], |dot_x| view::rows(&dot_x.rows)),
+            norm: self.norm.normalization(view::flat(&self.theta)),
+            dot_scale: &dots[params.weight.clone()],
+            dot_shift: &dots[params.bias.clone()],
+            batch_statistics: self.norm.of_batch,
         }
     }
 }
 
-/// Batch norm's ẏ (see [`walk_kernels::norm_tangent`]) with the statistics that its values were computed with.
+/// Batch norm's ẏ (see [`NormDirection`]) with the statistics that its values were computed with.
 pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
-    device: &Cpu,
+    m: &mut Machine<'_, T>,
     direction: Direction<'_>,
-    tape: T,
-    params: &LayerParams,
-    eps: f32,
     norm: NormUse,
-) -> Result<Rows<Cpu, T>, CoreError> {
-    let Direction { x: Operand { rows: x, tracked }, dot_x, theta, v } = direction;
-    let shape = *x.shape();
-    let (theta, v, params) = (theta.clone(), v.clone(), params.clone());
-    let NormUse { statistics, of_batch: batch_statistics, .. } = norm;
-    let at = NormAt { x, dot_x, theta, v, params, statistics, eps, batch_statistics };
-    let mut y = vec![0.0; shape.0 * shape.1];
-    at.direction().forward(&mut y);
-    record(device, y, shape, tape, move |out, grads| {
-        let p = take!(grads, out);
-        let mut grad_x = if tracked { take!(grads, &at.x) } else { vec![0.0; p.len()] };
-        let mut grad_dot_x = match &at.dot_x {
-            Some(dot_x) => take!(grads, dot_x),
-            None => vec![],
-        };
-        let grad_scale = &mut grads.get_or_alloc_mut(&at.theta)?[at.params.weight.clone()];
-        at.direction().backward(&p, &mut grad_x, &mut grad_dot_x, grad_scale);
-        if tracked {
-            put!(grads, &at.x, grad_x);
+) -> Result<Operand, CoreError> {
+    let Direction { x, dot_x, theta, v } = direction;
+    let rows = x.rows.shape().0;
+    let at = NormAt { x, dot_x, theta: theta.clone(), v: v.clone(), norm };
+    let mut y = zeros(at.x.len());
+    let tangent = at.direction().forward(&mut y);
+    m.record(y, rows, move |p, spent, grads| {
+        let mut grad_x = spent.take(p.len());
+        let mut grad_dot_x = at.dot_x.as_ref().map(|_| spent.take(p.len())).unwrap_or_default();
+        let scale = &mut grads.get_or_alloc_mut(&at.theta)?[at.norm.params.weight.clone()];
+        let gradients = TangentGradients { x: &mut grad_x, dot_x: &mut grad_dot_x, scale };
+        at.direction().backward(&tangent, &p, gradients);
+        let slots = [at.x.grad.as_ref(), at.dot_x.as_ref().and_then(|dot_x| dot_x.grad.as_ref())];
+        for (slot, gradient) in slots.into_iter().zip([grad_x, grad_dot_x]) {
+            match slot {
+                Some(slot) => slot.add(gradient, spent),
+                None => spent.give(gradient),
+            }
         }
-        if let Some(dot_x) = &at.dot_x {
-            put!(grads, dot_x, grad_dot_x);
-        }
-        put!(grads, out, p);
+        spent.give(p);
         Ok(())
     })
 }
 
 /// f'(x) ẋ
 pub(super) fn activation<T: Tape<f32, Cpu>>(
-    device: &Cpu,
-    x: Rows<Cpu>,
-    dot_x: Rows<Cpu>,
-    tape: T,
+    m: &mut Machine<'_, T>,
+    x: Operand,
+    dot_x: Operand,
     activation: Activation,
-) -> Result<Rows<Cpu, T>, CoreError> {
-    let shape = *x.shape();
+) -> Result<Operand, CoreError> {
     let kernel = kernel_activation(activation);
-    let mut y = vec![0.0; shape.0 * shape.1];
-    kernel.tangent(view::rows(&x), view::rows(&dot_x), &mut y);
-    record(device, y, shape, tape, move |out, grads| {
-        let p = take!(grads, out);
-        kernel.tangent_backward(view::rows(&x), view::rows(&dot_x), &p, grads.get_or_alloc_mut(&x)?);
-        kernel.backward_parallel(view::rows(&x), &p, grads.get_or_alloc_mut(&dot_x)?);
-        put!(grads, out, p);
+    let mut y = zeros(x.len());
+    kernel.backward_parallel(view::rows(&x.rows), view::rows(&dot_x.rows), &mut y);
+    m.record(y, x.rows.shape().0, move |p, spent, _| {
+        let (values, dots) = (view::rows(&x.rows), view::rows(&dot_x.rows));
+        if let (Some(slot), true) = (&x.grad, kernel.is_curved()) {
+            slot.update(p.len(), |dx| kernel.tangent_backward(values, dots, &p, dx));
+        }
+        if let Some(slot) = &dot_x.grad {
+            slot.update(p.len(), |dx| kernel.backward_parallel(values, &p, dx));
+        }
+        spent.give(p);
         Ok(())
     })
 }
@@ -196,12 +185,11 @@ pub(super) fn losses<T: Tape<f32, Cpu>>(
     labels: &[usize],
     loss: Loss,
 ) -> Result<Flat<Cpu, T>, CoreError> {
-    let (rows, classes) = *outputs.shape();
+    let (_, classes) = *outputs.shape();
     let each = view::rows(&outputs).chunks_exact(classes).zip(view::rows(&dot_outputs).chunks_exact(classes));
     let values = each.zip(labels).map(|((z, dot), &label)| loss.tangent(z, label, dot) as f32).collect();
     let labels = labels.to_vec();
-    record(device, values, (rows,), tape, move |out, grads| {
-        let weights = take!(grads, out);
+    record_losses(device, values, tape, move |weights, grads| {
         let (z, dot) = (view::rows(&outputs), view::rows(&dot_outputs));
         let rows = |row: usize| row * classes..(row + 1) * classes;
         let grad = grads.get_or_alloc_mut(&outputs)?;
@@ -212,7 +200,6 @@ pub(super) fn losses<T: Tape<f32, Cpu>>(
         for (row, (&weight, &label)) in weights.iter().zip(&labels).enumerate() {
             loss.backward(&z[rows(row)], label, weight, &mut grad[rows(row)]);
         }
-        put!(grads, out, weights);
         Ok(())
     })
 }

@@ -5,6 +5,8 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::ConvShape;
+use super::packed::normalized;
+use crate::batch_norm::Normalizer;
 use crate::elementwise::add;
 use crate::matmul::Write;
 
@@ -184,14 +186,20 @@ impl Forward<'_> {
         for p in 0..P {
             let at = (row * columns + column + p) * out_channels + first;
             let to = &mut self.y[at..at + lanes];
-            let before = if self.write == Write::Add { s.partial_load_f32s(to) } else { bias };
-            s.partial_store_f32s(to, s.add_f32s(before, sums[p]));
+            let y = s.add_f32s(bias, sums[p]);
+            let y = if self.write == Write::Add { s.add_f32s(s.partial_load_f32s(to), y) } else { y };
+            s.partial_store_f32s(to, y);
         }
     }
 }
 
 /// dW += the gradient of the weights, over all threads.
-pub(super) fn backward_params(shape: &ConvShape, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
+pub(super) fn backward_params(
+    shape: &ConvShape,
+    (x, dy): (&[f32], &[f32]),
+    norm: Option<&Normalizer>,
+    dweight: &mut [f32],
+) {
     let images = dy.len() / shape.out_len();
     let part = images.div_ceil(PARTS).max(1);
     let (taps, channels, lanes) = (shape.taps(), shape.in_channels, lanes());
@@ -201,9 +209,9 @@ pub(super) fn backward_params(shape: &ConvShape, x: &[f32], dy: &[f32], dweight:
         .map(|(x, dy)| {
             // as `Filters`: [blocks][taps][in_channels][lanes]
             let mut sum = vec![0.0; blocks * taps * channels * lanes];
-            let mut padded = vec![];
+            let (mut padded, mut held) = (vec![], vec![]);
             for (image, dy) in x.chunks_exact(shape.in_len()).zip(dy.chunks_exact(shape.out_len())) {
-                pad(shape, image, &mut padded);
+                pad(shape, normalized(norm, image, &mut held), &mut padded);
                 Arch::new().dispatch(Backward { shape, padded: &padded, dy, sum: &mut sum });
             }
             sum

@@ -2,7 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::packed::normalized;
 use super::{ConvShape, Scratch};
+use crate::batch_norm::Normalizer;
 use crate::elementwise::{add, add_row};
 use crate::layout::transpose;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
@@ -49,8 +51,15 @@ impl Columns {
         });
     }
 
-    /// The output of a block of images, on the calling thread.
-    pub(super) fn forward_block(&self, x: &[f32], y: &mut [f32], bias: &[f32], scratch: &mut Scratch) {
+    /// y = (or +=) the convolution of a block of images + bias, on the calling thread.
+    pub(super) fn forward_block(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        bias: &[f32],
+        write: Write,
+        scratch: &mut Scratch,
+    ) {
         let shape = &self.shape;
         let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
         let rows = y.len() / shape.out_channels;
@@ -62,7 +71,7 @@ impl Columns {
                 Matrix::new(columns, rows, depth, depth),
                 Matrix::new(weight, depth, group_out, group_out),
                 &mut MatrixMut::new(out, rows, group_out, shape.out_channels),
-                Write::Replace,
+                write,
             );
         }
         if !bias.is_empty() {
@@ -90,7 +99,12 @@ impl Columns {
 }
 
 /// dW += the gradient of the weights, over all threads.
-pub(super) fn backward_params(shape: &ConvShape, x: &[f32], dy: &[f32], dweight: &mut [f32]) {
+pub(super) fn backward_params(
+    shape: &ConvShape,
+    (x, dy): (&[f32], &[f32]),
+    norm: Option<&Normalizer>,
+    dweight: &mut [f32],
+) {
     let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
     let images = dy.len() / shape.out_len();
     let part = images.div_ceil(PARTS).max(1);
@@ -98,11 +112,12 @@ pub(super) fn backward_params(shape: &ConvShape, x: &[f32], dy: &[f32], dweight:
     let parts = x.par_chunks(part * shape.in_len()).zip(dy.par_chunks(part * shape.out_len()));
     let sums: Vec<Vec<f32>> = parts
         .map(|(x, dy)| {
-            let mut scratch = Scratch::default();
+            let (mut scratch, mut held) = (Scratch::default(), vec![]);
             // per group [group_out, taps, group_in]
             let mut sum = vec![0.0; dweight.len()];
             for (x, dy) in x.chunks(block * shape.in_len()).zip(dy.chunks(block * shape.out_len())) {
                 let rows = dy.len() / shape.out_channels;
+                let x = normalized(norm, x, &mut held);
                 for group in 0..shape.groups {
                     let columns = gather(shape, group, x, &mut scratch.columns);
                     let out = &mut sum[group * depth * group_out..][..depth * group_out];

@@ -13,7 +13,7 @@ mod packed;
 mod scratch;
 mod winograd;
 
-pub use packed::{Algorithm, InputGradient, PackedConv, backward_params};
+pub use packed::{Algorithm, Around, InputGradient, PackedConv, backward_params};
 pub use scratch::Scratch;
 use scratch::ScratchPool;
 

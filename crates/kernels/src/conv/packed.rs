@@ -6,6 +6,7 @@ use super::direct;
 use super::im2col::{self, Columns};
 use super::winograd::{self, F2, F4, Filters};
 use super::{ConvShape, Scratch, ScratchPool};
+use crate::batch_norm::{BackwardSums, Moments, NormBackward, Normalizer};
 use crate::matmul::Write;
 use crate::rows::add_column_sums;
 
@@ -48,6 +49,20 @@ impl Algorithm {
     }
 }
 
+/// What is done to a convolution's input as it is read, and to its output as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// A batch norm (and ReLU) of the input, computed block by block while the values are in the caches.
+    pub norm: Option<&'a Normalizer>,
+    /// Whether the output is replaced or added to.
+    pub write: Write,
+}
+
+impl Around<'_> {
+    /// Nothing.
+    pub const NOTHING: Self = Self { norm: None, write: Write::Replace };
+}
+
 /// Filters, laid out for an algorithm.
 #[derive(Clone, Debug)]
 enum Layout {
@@ -84,6 +99,11 @@ impl PackedConv {
         Self { shape, layout, bias: vec![] }
     }
 
+    /// Channels of the output.
+    pub fn out_channels(&self) -> usize {
+        self.shape.out_channels
+    }
+
     /// Takes over weights and bias, which may be empty, over all threads.
     ///
     /// # Panics
@@ -103,36 +123,67 @@ impl PackedConv {
         self.bias.extend_from_slice(bias);
     }
 
-    /// The output of a batch of images, on the calling thread.
+    /// The output of a batch of images, on the calling thread; `moments` takes in its channels as they are written.
     ///
     /// # Panics
     /// If a length does not fit.
-    pub fn forward(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
+    pub fn forward(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        around: Around<'_>,
+        mut moments: Option<&mut Moments>,
+        scratch: &mut Scratch,
+    ) {
         let images = self.block_images(x, TILES_ALONE);
         let blocks = x.chunks(images * self.shape.in_len()).zip(y.chunks_mut(images * self.shape.out_len()));
-        blocks.for_each(|(x, y)| self.forward_block(x, y, scratch));
+        for (x, y) in blocks {
+            self.forward_block(x, y, around, scratch);
+            if let Some(moments) = &mut moments {
+                moments.add(y);
+            }
+        }
     }
 
-    /// The output of a batch of images, over all threads; the same bits for any number of them.
+    /// The output of a batch of images and, if wanted, its channels' moments, over all threads; the same bits for any
+    /// number of them.
     ///
     /// # Panics
     /// If a length does not fit.
-    pub fn forward_parallel(&self, x: &[f32], y: &mut [f32]) {
+    pub fn forward_parallel(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        around: Around<'_>,
+        with_moments: bool,
+    ) -> Option<Moments> {
         let images = self.block_images(x, TILES_SHARED);
         let pool = ScratchPool::default();
+        let channels = self.shape.out_channels;
         let blocks =
             x.par_chunks(images * self.shape.in_len()).zip(y.par_chunks_mut(images * self.shape.out_len()));
-        blocks.for_each(|(x, y)| pool.with(|scratch| self.forward_block(x, y, scratch)));
+        let moments = blocks.map(|(x, y)| {
+            pool.with(|scratch| self.forward_block(x, y, around, scratch));
+            let mut moments = Moments::new(channels);
+            if with_moments {
+                moments.add(y);
+            }
+            moments
+        });
+        let moments: Vec<Moments> = moments.collect();
+        with_moments.then(|| Moments::merged(channels, &moments))
     }
 
     fn block_images(&self, x: &[f32], tiles: usize) -> usize {
         block_images(&self.layout, &self.shape, x.len() / self.shape.in_len(), tiles)
     }
 
-    fn forward_block(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
-        let (input, bias, write) = (self.shape.input, self.bias.as_slice(), Write::Replace);
+    fn forward_block(&self, x: &[f32], y: &mut [f32], around: Around<'_>, scratch: &mut Scratch) {
+        let (input, bias, write) = (self.shape.input, self.bias.as_slice(), around.write);
+        let mut held = std::mem::take(&mut scratch.normalized);
+        let x = normalized(around.norm, x, &mut held);
         match &self.layout {
-            Layout::Columns(columns) => columns.forward_block(x, y, bias, scratch),
+            Layout::Columns(columns) => columns.forward_block(x, y, bias, write, scratch),
             Layout::Direct(filters) => filters.forward_block(x, y, bias, write, &mut scratch.columns),
             Layout::Winograd2(filters) => {
                 filters.forward_block::<4, 2, F2>(input, (x, y), bias, write, scratch)
@@ -141,7 +192,17 @@ impl PackedConv {
                 filters.forward_block::<6, 4, F4>(input, (x, y), bias, write, scratch)
             }
         }
+        scratch.normalized = held;
     }
+}
+
+/// `x`, normalised into `held` if there is a norm.
+pub(super) fn normalized<'a>(norm: Option<&Normalizer>, x: &'a [f32], held: &'a mut Vec<f32>) -> &'a [f32] {
+    let Some(norm) = norm else { return x };
+    held.resize(x.len().max(held.len()), 0.0);
+    let held = &mut held[..x.len()];
+    norm.apply(x, held);
+    held
 }
 
 fn block_images(layout: &Layout, shape: &ConvShape, images: usize, tiles: usize) -> usize {
@@ -193,29 +254,54 @@ impl InputGradient {
         Self { shape, layout }
     }
 
-    /// dx += the gradient of a batch of inputs, over all threads.
+    /// dx = (or +=) the gradient of a batch of inputs, over all threads.
     ///
     /// # Panics
     /// If a length does not fit.
-    pub fn add(&self, dy: &[f32], dx: &mut [f32]) {
+    pub fn write(&self, dy: &[f32], dx: &mut [f32], write: Write) {
+        let (pool, images) = (ScratchPool::default(), self.block_images(dy));
         let shape = &self.shape;
-        let images = block_images(&self.layout, shape, dy.len() / shape.out_len(), TILES_SHARED);
-        let pool = ScratchPool::default();
         let blocks = dy.par_chunks(images * shape.out_len()).zip(dx.par_chunks_mut(images * shape.in_len()));
-        blocks.for_each(|(dy, dx)| {
-            pool.with(|scratch| match &self.layout {
-                Layout::Columns(columns) => columns.backward_block(dy, dx, scratch),
-                Layout::Direct(filters) => {
-                    filters.forward_block(dy, dx, &[], Write::Add, &mut scratch.columns);
-                }
-                Layout::Winograd2(filters) => {
-                    filters.forward_block::<4, 2, F2>(shape.input, (dy, dx), &[], Write::Add, scratch);
-                }
-                Layout::Winograd4(filters) => {
-                    filters.forward_block::<6, 4, F4>(shape.input, (dy, dx), &[], Write::Add, scratch);
-                }
-            });
+        blocks.for_each(|(dy, dx)| pool.with(|scratch| self.block(dy, dx, write, scratch)));
+    }
+
+    /// dz = the gradient of what `norm` made of a batch of inputs `x`, carried back through its ReLU, with the sums
+    /// that the rest of the norm's backward pass wants; over all threads.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn write_through(&self, norm: &NormBackward, dy: &[f32], x: &[f32], dz: &mut [f32]) -> BackwardSums {
+        let (pool, images) = (ScratchPool::default(), self.block_images(dy));
+        let shape = &self.shape;
+        let blocks = dy.par_chunks(images * shape.out_len()).zip(dz.par_chunks_mut(images * shape.in_len()));
+        let sums = blocks.zip(x.par_chunks(images * shape.in_len())).map(|((dy, dz), x)| {
+            pool.with(|scratch| self.block(dy, dz, Write::Replace, scratch));
+            norm.sums(x, dz)
         });
+        BackwardSums::merged(shape.in_channels, &sums.collect::<Vec<_>>())
+    }
+
+    fn block_images(&self, dy: &[f32]) -> usize {
+        block_images(&self.layout, &self.shape, dy.len() / self.shape.out_len(), TILES_SHARED)
+    }
+
+    fn block(&self, dy: &[f32], dx: &mut [f32], write: Write, scratch: &mut Scratch) {
+        let input = self.shape.input;
+        match &self.layout {
+            Layout::Columns(columns) => {
+                if write == Write::Replace {
+                    dx.fill(0.0);
+                }
+                columns.backward_block(dy, dx, scratch);
+            }
+            Layout::Direct(filters) => filters.forward_block(dy, dx, &[], write, &mut scratch.columns),
+            Layout::Winograd2(filters) => {
+                filters.forward_block::<4, 2, F2>(input, (dy, dx), &[], write, scratch);
+            }
+            Layout::Winograd4(filters) => {
+                filters.forward_block::<6, 4, F4>(input, (dy, dx), &[], write, scratch);
+            }
+        }
     }
 }
 
@@ -224,7 +310,8 @@ fn turnable(shape: &ConvShape) -> bool {
     (0..2).all(|axis| (shape.kernel[axis] - 1) * shape.dilation[axis] >= shape.padding[axis])
 }
 
-/// dW += and db += the gradients of the parameters, over all threads; `dbias` is empty if there is no bias.
+/// dW += and db += the gradients of the parameters, over all threads, where the convolution saw what `norm` makes of `x`;
+/// `dbias` is empty if there is no bias.
 ///
 /// # Panics
 /// If a length does not fit.
@@ -232,14 +319,15 @@ pub fn backward_params(
     shape: &ConvShape,
     algorithm: Algorithm,
     (x, dy): (&[f32], &[f32]),
+    norm: Option<&Normalizer>,
     dweight: &mut [f32],
     dbias: &mut [f32],
 ) {
     match algorithm {
-        Algorithm::Columns => im2col::backward_params(shape, x, dy, dweight),
-        Algorithm::Direct => direct::backward_params(shape, x, dy, dweight),
-        Algorithm::Winograd2 => winograd::backward_params::<4, 2, F2>(shape, x, dy, dweight),
-        Algorithm::Winograd4 => winograd::backward_params::<6, 4, F4>(shape, x, dy, dweight),
+        Algorithm::Columns => im2col::backward_params(shape, (x, dy), norm, dweight),
+        Algorithm::Direct => direct::backward_params(shape, (x, dy), norm, dweight),
+        Algorithm::Winograd2 => winograd::backward_params::<4, 2, F2>(shape, (x, dy), norm, dweight),
+        Algorithm::Winograd4 => winograd::backward_params::<6, 4, F4>(shape, (x, dy), norm, dweight),
     }
     if !dbias.is_empty() {
         add_column_sums(dy, dbias);

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 /// One thread's buffers; they grow once and stay.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
+    /// Normalised inputs.
+    pub(super) normalized: Vec<f32>,
     /// Gathered windows, or transformed inputs.
     pub(super) columns: Vec<f32>,
     /// Products of transformed inputs and filters.

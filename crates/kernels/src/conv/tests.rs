@@ -1,4 +1,7 @@
 use super::*;
+use crate::batch_norm::{Moments, NormBackward, Normalization};
+use crate::matmul::Write;
+use crate::rows::Threads;
 use crate::test_support::{differences, noise, norm_error, wide};
 
 /// The definition, in f64 and channels first.
@@ -80,10 +83,10 @@ fn forward_agrees_with_the_definition() {
                 let mut packed = PackedConv::new(shape, algorithm);
                 packed.pack(&weight, &bias);
                 let mut y = vec![f32::NAN; images * shape.out_len()];
-                packed.forward(&x, &mut y, &mut Scratch::default());
+                packed.forward(&x, &mut y, Around::NOTHING, None, &mut Scratch::default());
                 let error = norm_error(&y, &expected);
                 assert!(error < allowed, "{shape:?} {algorithm:?}: {error:e}");
-                packed.forward_parallel(&x, &mut y);
+                packed.forward_parallel(&x, &mut y, Around::NOTHING, false);
                 assert!(norm_error(&y, &expected) < allowed, "{shape:?} {algorithm:?}");
             }
         }
@@ -105,10 +108,10 @@ fn backward_agrees_with_central_differences() {
         let expected_dweight = differences(&weight_64, |w| value(&x_64, w, &bias_64));
         let expected_dbias = differences(&bias_64, |b| value(&x_64, &weight_64, b));
         for (algorithm, allowed) in algorithms(&shape) {
-            let mut dx = vec![0.0; x.len()];
-            InputGradient::new(shape, algorithm, &weight).add(&dy, &mut dx);
+            let mut dx = vec![f32::NAN; x.len()];
+            InputGradient::new(shape, algorithm, &weight).write(&dy, &mut dx, Write::Replace);
             let (mut dweight, mut dbias) = (vec![0.0; weight.len()], vec![0.0; bias.len()]);
-            backward_params(&shape, algorithm, (&x, &dy), &mut dweight, &mut dbias);
+            backward_params(&shape, algorithm, (&x, &dy), None, &mut dweight, &mut dbias);
             for (found, expected) in
                 [(dx, &expected_dx), (dweight, &expected_dweight), (dbias, &expected_dbias)]
             {
@@ -133,13 +136,64 @@ fn threads_do_not_change_bits() {
             pool.install(|| {
                 let mut packed = PackedConv::new(shape, algorithm);
                 packed.pack(&weight, &[]);
-                packed.forward_parallel(&x, &mut y);
-                InputGradient::new(shape, algorithm, &weight).add(&dy, &mut dx);
-                backward_params(&shape, algorithm, (&x, &dy), &mut dweight, &mut []);
+                packed.forward_parallel(&x, &mut y, Around::NOTHING, false);
+                InputGradient::new(shape, algorithm, &weight).write(&dy, &mut dx, Write::Add);
+                backward_params(&shape, algorithm, (&x, &dy), None, &mut dweight, &mut []);
             });
             (y, dx, dweight)
         };
         assert_eq!(run(1), run(2));
         assert_eq!(run(1), run(3));
+    }
+}
+
+/// A norm around a convolution, fused, is the norm and the convolution one after the other.
+#[test]
+fn a_fused_norm_equals_one_on_its_own() {
+    for shape in shapes() {
+        let images = 3;
+        let (x, weight) = (noise(1, images * shape.in_len()), noise(2, shape.weight_len()));
+        let (bias, dy) = (noise(3, shape.out_channels), noise(4, images * shape.out_len()));
+        let before = noise(5, images * shape.out_len());
+        let (scale, shift) = (noise(6, shape.in_channels), noise(7, shape.in_channels));
+        let moments = Moments::of(&x, shape.in_channels, Threads::One);
+        let (mean, var) = (moments.mean(), moments.var());
+        let norm = Normalization { mean: &mean, var: &var, scale: &scale, shift: &shift, eps: 1e-5 };
+        let backward = NormBackward::new(norm, true, true);
+        let mut z = vec![0.0; x.len()];
+        backward.normalizer().apply(&x, &mut z);
+        for (algorithm, _) in algorithms(&shape) {
+            let mut packed = PackedConv::new(shape, algorithm);
+            packed.pack(&weight, &bias);
+            let (mut apart, mut fused, mut alone) = (before.clone(), before.clone(), before.clone());
+            let add = Around { norm: None, write: Write::Add };
+            packed.forward_parallel(&z, &mut apart, add, false);
+            let around = Around { norm: Some(backward.normalizer()), ..add };
+            let measured = packed.forward_parallel(&x, &mut fused, around, true).unwrap();
+            assert_eq!(apart, fused, "{shape:?} {algorithm:?}");
+            let mut moments = Moments::new(shape.out_channels);
+            packed.forward(&x, &mut alone, around, Some(&mut moments), &mut Scratch::default());
+            let expected = Moments::of(&apart, shape.out_channels, Threads::One);
+            for found in [measured, moments] {
+                assert!(norm_error(&found.mean(), &wide(&expected.mean())) < 1e-5);
+                assert!(norm_error(&found.var(), &wide(&expected.var())) < 1e-5);
+            }
+
+            let mut apart = vec![0.0; weight.len()];
+            let mut fused = apart.clone();
+            backward_params(&shape, algorithm, (&z, &dy), None, &mut apart, &mut []);
+            backward_params(&shape, algorithm, (&x, &dy), Some(backward.normalizer()), &mut fused, &mut []);
+            assert_eq!(apart, fused, "{shape:?} {algorithm:?}");
+
+            let gradient = InputGradient::new(shape, algorithm, &weight);
+            let (mut apart, mut fused) = (vec![0.0; x.len()], vec![f32::NAN; x.len()]);
+            gradient.write(&dy, &mut apart, Write::Replace);
+            let expected = backward.sums(&x, &mut apart);
+            let sums = gradient.write_through(&backward, &dy, &x, &mut fused);
+            assert_eq!(apart, fused, "{shape:?} {algorithm:?}");
+            let narrow = |sums: &[f64]| sums.iter().map(|&sum| sum as f32).collect::<Vec<f32>>();
+            assert!(norm_error(&narrow(&sums.scale), &expected.scale) < 1e-5);
+            assert!(norm_error(&narrow(&sums.shift), &expected.shift) < 1e-5);
+        }
     }
 }

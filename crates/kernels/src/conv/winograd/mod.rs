@@ -16,11 +16,21 @@ use rayon::prelude::*;
 use self::tile::Tile;
 pub(super) use self::tile::{F2, F4};
 use self::transforms::{FilterGradient, Tiling, TransformFilters, TransformInput, TransformOutput};
-use super::{ConvShape, Scratch};
+use super::packed::normalized;
+use super::{ConvShape, Scratch, ScratchPool};
+use crate::batch_norm::Normalizer;
+use crate::elementwise::add_parallel;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
+use crate::memory::zeros;
 
 /// Most elements of a vector on any machine.
 const MAX_LANES: usize = 16;
+
+/// Parts of a batch whose weight gradients are summed apart, then together: fixed, so that bits do not depend on
+/// the number of threads.
+const PARTS: usize = 4;
+/// Tiles per block of the weights' gradient.
+const TILES_OF_GRADIENT: usize = 128;
 
 /// Elements of a plane of `[tiles, channels]`. The padding moves each plane's lines to another set of the caches; without
 /// it, the lines of one tile, a power of two apart, would push each other out.
@@ -76,18 +86,10 @@ impl Filters {
         let tiling = Tiling::new(input, OUT);
         let (from, to, pixels) = (self.from_channels, self.to_channels, input[0] * input[1]);
         let tiles = x.len() / (pixels * from) * tiling.per_image();
-        let Scratch { columns: inputs, products } = scratch;
+        let Scratch { columns: inputs, products, .. } = scratch;
         let (input_plane, product_plane) = (plane_len(tiles, from), plane_len(tiles, to));
-        inputs.resize(IN * IN * input_plane, 0.0);
+        transform::<IN, OUT, F>(tiling, (x, from), false, tiles, inputs);
         products.resize(IN * IN * product_plane, 0.0);
-        let mut planes: Vec<&mut [f32]> = inputs.chunks_exact_mut(input_plane).collect();
-        for (index, image) in x.chunks_exact(pixels * from).enumerate() {
-            let (first_tile, planes, tile) = (index * tiling.per_image(), &mut planes[..], PhantomData::<F>);
-            let of_gradient = false;
-            let work =
-                TransformInput { tiling, channels: from, image, first_tile, planes, of_gradient, tile };
-            Arch::new().dispatch(work);
-        }
         let filters = self.planes.chunks_exact(from * to);
         let planes =
             inputs.chunks_exact(input_plane).zip(filters).zip(products.chunks_exact_mut(product_plane));
@@ -123,23 +125,102 @@ pub(super) fn block_images<const OUT: usize>(input: [usize; 2], images: usize, t
 /// dW += Gᵀ [Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ)] G, over all threads.
 pub(super) fn backward_params<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     shape: &ConvShape,
-    x: &[f32],
-    dy: &[f32],
+    images: (&[f32], &[f32]),
+    norm: Option<&Normalizer>,
     dweight: &mut [f32],
 ) {
+    let (from, to) = (shape.in_channels, shape.out_channels);
+    let sums = if products::few(from) && products::few(to) {
+        sums_of_parts::<IN, OUT, F>(shape, images, norm)
+    } else {
+        sums_of_planes::<IN, OUT, F>(shape, images, norm)
+    };
+    dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to_channel, filters)| {
+        let (planes, plane_len, start, tile) = (&sums[..], from * to, to_channel * from, PhantomData::<F>);
+        let work =
+            FilterGradient::<IN, OUT, F> { planes, plane_len, start, from_channels: from, filters, tile };
+        Arch::new().dispatch(work);
+    });
+}
+
+/// Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ) as `[IN²][to][from]`, so that a filter's elements over input channels lie side by
+/// side: for few channels, in parts of the batch, block after block of tiles that stay in the caches.
+fn sums_of_parts<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
+    shape: &ConvShape,
+    (x, dy): (&[f32], &[f32]),
+    norm: Option<&Normalizer>,
+) -> Vec<f32> {
+    let tiling = Tiling::new(shape.input, OUT);
+    let (from, to, images) = (shape.in_channels, shape.out_channels, x.len() / shape.in_len());
+    let part = images.div_ceil(PARTS).max(1);
+    let block = block_images::<OUT>(shape.input, part, TILES_OF_GRADIENT);
+    let parts = x.par_chunks(part * shape.in_len()).zip(dy.par_chunks(part * shape.out_len()));
+    let parts = parts.map(|(x, dy)| {
+        let mut sums = vec![0.0; IN * IN * from * to];
+        let (mut held, mut inputs, mut gradients) = (vec![], vec![], vec![]);
+        for (x, dy) in x.chunks(block * shape.in_len()).zip(dy.chunks(block * shape.out_len())) {
+            let tiles = dy.len() / shape.out_len() * tiling.per_image();
+            let x = normalized(norm, x, &mut held);
+            transform::<IN, OUT, F>(tiling, (x, from), false, tiles, &mut inputs);
+            transform::<IN, OUT, F>(tiling, (dy, to), true, tiles, &mut gradients);
+            let planes =
+                inputs.chunks_exact(plane_len(tiles, from)).zip(gradients.chunks_exact(plane_len(tiles, to)));
+            for ((inputs, gradients), sums) in planes.zip(sums.chunks_exact_mut(from * to)) {
+                products::add_transposed([tiles, to, from], gradients, inputs, sums);
+            }
+        }
+        sums
+    });
+    let parts: Vec<Vec<f32>> = parts.collect();
+    let mut parts = parts.into_iter();
+    let mut total = parts.next().unwrap_or_default();
+    parts.for_each(|part| add_parallel(&part, &mut total));
+    total
+}
+
+/// The planes of a block of images or gradients, on the calling thread.
+fn transform<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
+    tiling: Tiling,
+    (images, channels): (&[f32], usize),
+    of_gradient: bool,
+    tiles: usize,
+    planes: &mut Vec<f32>,
+) {
+    let plane = plane_len(tiles, channels);
+    planes.resize(IN * IN * plane, 0.0);
+    let mut planes: Vec<&mut [f32]> = planes.chunks_exact_mut(plane).collect();
+    let len = tiling.height * tiling.width * channels;
+    for (index, image) in images.chunks_exact(len).enumerate() {
+        let (first_tile, planes, tile) = (index * tiling.per_image(), &mut planes[..], PhantomData::<F>);
+        let work = TransformInput { tiling, channels, image, first_tile, planes, of_gradient, tile };
+        Arch::new().dispatch(work);
+    }
+}
+
+/// As [`sums_of_parts`], for many channels: every plane of the whole batch is one product.
+fn sums_of_planes<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
+    shape: &ConvShape,
+    (x, dy): (&[f32], &[f32]),
+    norm: Option<&Normalizer>,
+) -> Vec<f32> {
     let tiling = Tiling::new(shape.input, OUT);
     let (from, to) = (shape.in_channels, shape.out_channels);
     let images = x.len() / shape.in_len();
     let tiles = images * tiling.per_image();
     let (input_plane, gradient_plane) = (plane_len(tiles, from), plane_len(tiles, to));
-    let mut inputs = vec![0.0; IN * IN * input_plane];
-    let mut gradients = vec![0.0; IN * IN * gradient_plane];
+    let mut inputs = zeros(IN * IN * input_plane);
+    let mut gradients = zeros(IN * IN * gradient_plane);
+    let pool = ScratchPool::default();
     let mut parts = by_image(&mut inputs, input_plane, tiling.per_image() * from, images);
     let each = x.par_chunks_exact(shape.in_len()).zip(parts.par_iter_mut());
     each.for_each(|(image, planes)| {
-        let (planes, of_gradient, tile) = (&mut planes[..], false, PhantomData::<F>);
-        let work = TransformInput { tiling, channels: from, image, first_tile: 0, planes, of_gradient, tile };
-        Arch::new().dispatch(work);
+        pool.with(|scratch| {
+            let image = normalized(norm, image, &mut scratch.normalized);
+            let (planes, of_gradient, tile) = (&mut planes[..], false, PhantomData::<F>);
+            let work =
+                TransformInput { tiling, channels: from, image, first_tile: 0, planes, of_gradient, tile };
+            Arch::new().dispatch(work);
+        });
     });
     let mut parts = by_image(&mut gradients, gradient_plane, tiling.per_image() * to, images);
     let each = dy.par_chunks_exact(shape.out_len()).zip(parts.par_iter_mut());
@@ -148,7 +229,6 @@ pub(super) fn backward_params<const IN: usize, const OUT: usize, F: Tile<IN, OUT
         let work = TransformInput { tiling, channels: to, image, first_tile: 0, planes, of_gradient, tile };
         Arch::new().dispatch(work);
     });
-    // [IN²][to][from], so that a filter's elements over input channels lie side by side
     let mut sums = vec![0.0; IN * IN * from * to];
     let planes = inputs.par_chunks_exact(input_plane).zip(gradients.par_chunks_exact(gradient_plane));
     planes.zip(sums.par_chunks_exact_mut(from * to)).for_each(|((inputs, gradients), sums)| {
@@ -156,12 +236,7 @@ pub(super) fn backward_params<const IN: usize, const OUT: usize, F: Tile<IN, OUT
             (Matrix::new(inputs, tiles, from, from), Matrix::new(gradients, tiles, to, to));
         matmul(gradients.transposed(), inputs, &mut MatrixMut::new(sums, to, from, from), Write::Replace);
     });
-    dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to_channel, filters)| {
-        let (planes, plane_len, start, tile) = (&sums[..], from * to, to_channel * from, PhantomData::<F>);
-        let work =
-            FilterGradient::<IN, OUT, F> { planes, plane_len, start, from_channels: from, filters, tile };
-        Arch::new().dispatch(work);
-    });
+    sums
 }
 
 /// Every image's part of every plane.

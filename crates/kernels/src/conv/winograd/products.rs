@@ -1,16 +1,21 @@
-//! Products of a tall matrix and a small one, with the sums in registers: for few channels, where packing the operands,
-//! as gemm does, costs as much as the product.
+//! Products for few channels, with the sums in registers: there packing the operands, as gemm does, costs as much as the
+//! product.
 
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 
-/// Most inner columns; beyond them gemm is faster.
-const MAX_INNER: usize = 64;
+/// Most channels; beyond them gemm is faster.
+const MAX_CHANNELS: usize = 64;
+
+/// Whether channels are few, and whole vectors.
+pub(super) fn few(channels: usize) -> bool {
+    channels <= MAX_CHANNELS && channels.is_multiple_of(super::MAX_LANES)
+}
 
 /// C = A B with A `[rows, inner]`, B `[inner, columns]`, C `[rows, columns]`, on the calling thread.
 pub(super) fn product([rows, inner, columns]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
-    if inner > MAX_INNER || !columns.is_multiple_of(super::MAX_LANES) {
+    if inner > MAX_CHANNELS || !columns.is_multiple_of(super::MAX_LANES) {
         let (a, b) = (Matrix::new(a, rows, inner, inner), Matrix::new(b, inner, columns, columns));
         matmul(a, b, &mut MatrixMut::new(c, rows, columns, columns), Write::Replace);
         return;
@@ -123,6 +128,84 @@ impl Product<'_> {
     }
 }
 
+/// C += Aᵀ B with A `[inner, rows]`, B `[inner, columns]`, C `[rows, columns]`, rows and columns [`few`], on the calling
+/// thread.
+pub(super) fn add_transposed([inner, rows, columns]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
+    assert!(few(rows) && few(columns));
+    Arch::new().dispatch(AddTransposed { inner, rows, columns, a, b, c });
+}
+
+struct AddTransposed<'a> {
+    inner: usize,
+    rows: usize,
+    columns: usize,
+    a: &'a [f32],
+    b: &'a [f32],
+    c: &'a mut [f32],
+}
+
+impl WithSimd for AddTransposed<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, s: S) {
+        for row in (0..self.rows).step_by(8) {
+            let mut column = 0;
+            // sixteen sums where there are registers for them
+            while S::F32_LANES >= 16 && column + 2 * S::F32_LANES <= self.columns {
+                self.pair::<8, S>(s, row, column);
+                column += 2 * S::F32_LANES;
+            }
+            while column < self.columns {
+                self.single::<8, S>(s, row, column);
+                column += S::F32_LANES;
+            }
+        }
+    }
+}
+
+impl AddTransposed<'_> {
+    #[inline(always)]
+    fn pair<const R: usize, S: Simd>(&mut self, s: S, row: usize, column: usize) {
+        let (rows, columns) = (self.rows, self.columns);
+        let (mut left, mut right) = ([s.splat_f32s(0.0); R], [s.splat_f32s(0.0); R]);
+        for k in 0..self.inner {
+            let a = &self.a[k * rows + row..][..R];
+            let b = S::as_simd_f32s(&self.b[k * columns + column..][..2 * S::F32_LANES]).0;
+            let (b_left, b_right) = (b[0], b[1]);
+            for r in 0..R {
+                let factor = s.splat_f32s(a[r]);
+                left[r] = s.mul_add_f32s(factor, b_left, left[r]);
+                right[r] = s.mul_add_f32s(factor, b_right, right[r]);
+            }
+        }
+        for r in 0..R {
+            let to = &mut self.c[(row + r) * columns + column..][..2 * S::F32_LANES];
+            let to = S::as_mut_simd_f32s(to).0;
+            to[0] = s.add_f32s(to[0], left[r]);
+            to[1] = s.add_f32s(to[1], right[r]);
+        }
+    }
+
+    #[inline(always)]
+    fn single<const R: usize, S: Simd>(&mut self, s: S, row: usize, column: usize) {
+        let (rows, columns) = (self.rows, self.columns);
+        let mut sums = [s.splat_f32s(0.0); R];
+        for k in 0..self.inner {
+            let a = &self.a[k * rows + row..][..R];
+            let b = S::as_simd_f32s(&self.b[k * columns + column..][..S::F32_LANES]).0[0];
+            for r in 0..R {
+                sums[r] = s.mul_add_f32s(s.splat_f32s(a[r]), b, sums[r]);
+            }
+        }
+        for r in 0..R {
+            let to = &mut self.c[(row + r) * columns + column..][..S::F32_LANES];
+            let to = &mut S::as_mut_simd_f32s(to).0[0];
+            *to = s.add_f32s(*to, sums[r]);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +222,20 @@ mod tests {
             };
             let expected: Vec<f64> = (0..rows * columns).map(|i| exact(i / columns, i % columns)).collect();
             assert!(norm_error(&c, &expected) < 1e-6);
+        }
+    }
+
+    #[test]
+    fn transposed_products_agree_with_f64_and_add() {
+        for [inner, rows, columns] in [[29, 16, 16], [41, 32, 48], [7, 64, 32]] {
+            let (a, b) = (noise(1, rows * inner), noise(2, inner * columns));
+            let mut c = vec![1.0; rows * columns];
+            add_transposed([inner, rows, columns], &a, &b, &mut c);
+            let product = |row: usize, column: usize| -> f64 {
+                (0..inner).map(|k| f64::from(a[k * rows + row]) * f64::from(b[k * columns + column])).sum()
+            };
+            let expected = (0..rows * columns).map(|i| 1.0 + product(i / columns, i % columns));
+            assert!(norm_error(&c, &expected.collect::<Vec<f64>>()) < 1e-6);
         }
     }
 }

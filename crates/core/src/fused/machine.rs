@@ -1,0 +1,156 @@
+//! How an operation is put on dfdx's tape: values are tensors, gradients of values wait in slots until the reverse pass
+//! takes them. (Gradients kept by dfdx start as cleared buffers and live as long as the tape.)
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use dfdx::prelude::*;
+use walk_kernels::elementwise::add_parallel;
+use walk_kernels::memory::zeros;
+
+use crate::CoreError;
+use crate::backend::Rows;
+
+pub(super) type Grads = Gradients<f32, Cpu>;
+
+/// The gradient of a value in a reverse pass; empty until something arrives.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slot(Rc<RefCell<Vec<f32>>>);
+
+impl Slot {
+    /// What has arrived so far.
+    pub(super) fn take(&self) -> Vec<f32> {
+        self.0.take()
+    }
+
+    /// Puts a gradient in place of what was there.
+    pub(super) fn replace(&self, gradient: Vec<f32>) {
+        self.0.replace(gradient);
+    }
+
+    /// Adds a gradient.
+    pub(super) fn add(&self, gradient: Vec<f32>, spent: &Buffers) {
+        let mut sum = self.take();
+        if sum.is_empty() {
+            sum = gradient;
+        } else {
+            add_parallel(&gradient, &mut sum);
+            spent.give(gradient);
+        }
+        self.replace(sum);
+    }
+
+    /// Lets `write` add to the gradient, zeros if nothing has arrived.
+    pub(super) fn update(&self, len: usize, write: impl FnOnce(&mut [f32])) {
+        let mut gradient = self.take();
+        if gradient.is_empty() {
+            gradient = zeros(len);
+        }
+        write(&mut gradient);
+        self.replace(gradient);
+    }
+}
+
+/// Spent gradients, to be written over.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Buffers(Rc<RefCell<BTreeMap<usize, Vec<Vec<f32>>>>>);
+
+impl Buffers {
+    /// A buffer with anything in it.
+    pub(super) fn take(&self, len: usize) -> Vec<f32> {
+        let spent = self.0.borrow_mut().get_mut(&len).and_then(Vec::pop);
+        spent.unwrap_or_else(|| zeros(len))
+    }
+
+    /// Takes a buffer back.
+    pub(super) fn give(&self, buffer: Vec<f32>) {
+        self.0.borrow_mut().entry(buffer.len()).or_default().push(buffer);
+    }
+}
+
+/// A layer's value, and where its gradient goes if anything that is trained lies behind it.
+#[derive(Clone, Debug)]
+pub(super) struct Operand {
+    pub(super) rows: Rows<Cpu>,
+    pub(super) grad: Option<Slot>,
+}
+
+impl Operand {
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        let (rows, columns) = *self.rows.shape();
+        rows * columns
+    }
+}
+
+/// The device operations run on, and their tape.
+pub(super) struct Machine<'a, T> {
+    pub(super) device: &'a Cpu,
+    pub(super) tape: T,
+    pub(super) buffers: Buffers,
+}
+
+impl<'a, T: Tape<f32, Cpu>> Machine<'a, T> {
+    pub(super) fn new(device: &'a Cpu) -> Self {
+        Self { device, tape: T::default(), buffers: Buffers::default() }
+    }
+
+    fn tensor(&self, values: Vec<f32>, rows: usize) -> Result<Rows<Cpu>, CoreError> {
+        let columns = values.len() / rows;
+        self.device.try_tensor_from_vec(values, (rows, columns)).map_err(CoreError::device)
+    }
+
+    /// A value that depends on nothing that is trained.
+    pub(super) fn constant(&self, values: Vec<f32>, rows: usize) -> Result<Operand, CoreError> {
+        Ok(Operand { rows: self.tensor(values, rows)?, grad: None })
+    }
+
+    /// A value of `rows` rows, and the operation that carries its gradient back. `backward` is not called if no
+    /// gradient arrives.
+    pub(super) fn record(
+        &mut self,
+        values: Vec<f32>,
+        rows: usize,
+        backward: impl FnOnce(Vec<f32>, &Buffers, &mut Grads) -> Result<(), CpuError> + 'static,
+    ) -> Result<Operand, CoreError> {
+        let rows = self.tensor(values, rows)?;
+        let slot = Slot::default();
+        if T::OWNS_TAPE {
+            let (slot, spent) = (slot.clone(), self.buffers.clone());
+            self.tape.add_backward_op(move |grads| {
+                let gradient = slot.take();
+                if gradient.is_empty() { Ok(()) } else { backward(gradient, &spent, grads) }
+            });
+        }
+        Ok(Operand { rows, grad: Some(slot) })
+    }
+
+    /// As [`Machine::record`] for an operation on `x` alone, whose `backward` adds the gradient to that of `x`.
+    pub(super) fn map(
+        &mut self,
+        x: &Operand,
+        values: Vec<f32>,
+        backward: impl FnOnce(&[f32], &mut [f32]) + 'static,
+    ) -> Result<Operand, CoreError> {
+        let rows = x.rows.shape().0;
+        let (Some(slot), len) = (x.grad.clone(), x.len()) else { return self.constant(values, rows) };
+        self.record(values, rows, move |dy, spent, _| {
+            slot.update(len, |dx| backward(&dy, dx));
+            spent.give(dy);
+            Ok(())
+        })
+    }
+
+    /// The value as a tensor whose gradient dfdx keeps: what leaves the network.
+    pub(super) fn leave(&mut self, value: Operand) -> Rows<Cpu> {
+        if let (true, Some(slot)) = (T::OWNS_TAPE, value.grad) {
+            let rows = value.rows.clone();
+            self.tape.add_backward_op(move |grads| {
+                slot.replace(std::mem::take(&mut **grads.get_or_alloc_mut(&rows)?));
+                Ok(())
+            });
+        }
+        value.rows
+    }
+}
