@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes tests/fixtures/networks.json: losses, gradients and Hessian-vector products of small versions of the four
-networks by PyTorch, in float64.
+"""Makes tests/fixtures/networks.json: losses, gradients and Hessian-vector products of small versions of the
+plugins' networks by PyTorch, in float64.
 
 usage: make_network_fixtures.py [OUT]       Needs torch and numpy (python3 -m pip install torch numpy).
 
@@ -11,13 +11,15 @@ three directions, and their norms.
 import json, pathlib, sys
 import torch
 import torch.nn.functional as F
-from networks import Vgg11, WideResNet, mlp, numbers, resnet, set_numbers
+from networks import Vgg11, Vit, WideResNet, mlp, numbers, resnet, set_numbers
 
 CASES = [
     ("mlp", {"widths": [20, 12]}, [3, 8, 8], lambda: mlp([20, 12], 192, 10)),
     ("vgg11", {"width": 0.0625, "head": [16]}, [3, 32, 32], lambda: Vgg11(0.0625, [16], 10)),
     ("resnet56", {"depth": 14, "width": 8}, [3, 12, 12], lambda: resnet(14, 8, 10)),
     ("wresnet", {"depth": 10, "widen": 2}, [3, 8, 8], lambda: WideResNet(10, 2, 10)),
+    ("vit", {"patch": 4, "width": 12, "depth": 2, "heads": 3, "hidden": 20}, [3, 8, 8],
+     lambda: Vit(8, 4, 12, 2, 3, 20, 10)),
 ]
 ROWS = 6
 # ReLU's derivative jumps at 0: a value nearer to 0 than another order of f32 sums moves it would make the gradients of
@@ -34,7 +36,7 @@ def nearest_to_zero(net, x):
         net(x)
     finally:
         F.relu = relu
-    return min(smallest)
+    return min(smallest, default=1.0)
 
 
 def inputs(net, shape):

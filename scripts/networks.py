@@ -99,6 +99,45 @@ class WideResNet(nn.Module):
         return self.fc(F.adaptive_avg_pool2d(F.relu(self.bn1(x)), 1).flatten(1))
 
 
+class Bias(nn.Module):
+    def __init__(self, *shape):
+        super().__init__()
+        self.bias = nn.Parameter(0.02 * torch.randn(*shape))
+
+    def forward(self, x):
+        return x + self.bias
+
+
+class VitBlock(nn.Module):
+    def __init__(self, width, heads, hidden):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.q, self.k, self.v, self.proj = (nn.Linear(width, width) for _ in range(4))
+        self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
+
+    def forward(self, x):
+        n, t, w = x.shape
+        h = self.norm1(x)
+        q, k, v = (f(h).view(n, t, self.heads, -1).transpose(1, 2) for f in (self.q, self.k, self.v))
+        p = (q @ k.transpose(2, 3) / (w / self.heads) ** 0.5).softmax(-1)
+        x = x + self.proj((p @ v).transpose(1, 2).reshape(n, t, w))
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+
+
+class Vit(nn.Module):
+    def __init__(self, size, patch, width, depth, heads, hidden, classes):
+        super().__init__()
+        self.patch = nn.Conv2d(3, width, patch, patch)
+        self.pos = Bias((size // patch) ** 2, width)
+        self.blocks = nn.Sequential(*(VitBlock(width, heads, hidden) for _ in range(depth)))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, classes)
+
+    def forward(self, x):
+        x = self.pos(self.patch(x).flatten(2).transpose(1, 2))
+        return self.head(self.norm(self.blocks(x)).mean(1))
+
+
 def numbers(stream, n):
     """n float32 numbers in [-0.5, 0.5), the same in Rust: multiples of 2^-24 from a multiplicative hash."""
     index = np.arange(n, dtype=np.uint64) + np.uint64(stream) * np.uint64(1_000_003)

@@ -1,4 +1,4 @@
-//! The four networks against PyTorch: fixtures made by scripts/make_network_fixtures.py.
+//! The plugins' networks against PyTorch: fixtures made by scripts/make_network_fixtures.py.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
@@ -162,7 +162,7 @@ fn check_hessian(fixture: &Fixture, case: &Case, graph: &Graph) {
 fn batch(fixture: &Fixture, case: &Case) -> Batch {
     let size: usize = case.input.iter().product();
     let inputs = numbers(case.input_stream, fixture.rows * size).iter().map(|u| 4.0 * u).collect();
-    Batch { inputs, labels: (0..fixture.rows).map(|row| row * 7 % 10).collect() }
+    Batch { inputs, labels: (0..fixture.rows).map(|row| row * 7 % 10).collect(), dropout: None }
 }
 
 fn fixture() -> Fixture {
@@ -173,7 +173,7 @@ fn fixture() -> Fixture {
 #[test]
 fn losses_gradients_and_hessian_products_agree_with_pytorch() {
     let fixture = fixture();
-    assert_eq!(fixture.cases.len(), 8);
+    assert_eq!(fixture.cases.len(), 10);
     let bench = Bench::new("");
     for case in &fixture.cases {
         let problem = Problem { input: case.input.clone(), classes: fixture.classes };

@@ -144,7 +144,7 @@ fn libraries_that_are_no_plugins_are_refused() {
 fn plugins_are_listed_with_their_options() {
     let bench = Bench::new("");
     let all = bench.run(&["plugins"]);
-    for plugin in ["│ mlp ", "│ resnet56 ", "│ vgg11 ", "│ wresnet ", "│ multi-layer perceptron"] {
+    for plugin in ["│ mlp ", "│ resnet56 ", "│ vgg11 ", "│ vit ", "│ wresnet ", "│ multi-layer perceptron"] {
         assert!(all.stdout.contains(plugin), "{}", all.stdout);
     }
     let one = bench.run(&["plugins", "mlp"]);
@@ -154,7 +154,8 @@ fn plugins_are_listed_with_their_options() {
          \n[model.options]\n\
          widths = [500,350]\n    width of each hidden layer; a list of whole numbers from 1 to 1000000\n\
          activation = \"relu\"\n    nonlinearity of the hidden layers; one of \"relu\", \"leaky_relu\", \"gelu\", \"silu\", \"tanh\", \"sigmoid\"\n\
-         batch_norm = true\n    BatchNorm1d between each hidden linear layer and its nonlinearity; true or false\n"
+         batch_norm = true\n    BatchNorm1d between each hidden linear layer and its nonlinearity; true or false\n\
+         dropout = 0.0\n    probability of dropout after each hidden layer; 0 for none; a number from 0 to 0.99\n"
     );
     assert_eq!(bench.run(&["plugins", "nothing"]).code, 2);
 }

@@ -90,7 +90,7 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case) {
     let name = format!("{} {} {:?} {}", B::NAME, case.activation, case.mode, case.loss);
     let model = Model::new(backend, network(fixture, case), loss);
     let at = point(model.network(), case);
-    let batch = Batch { inputs: fixture.inputs.clone(), labels: fixture.labels.clone() };
+    let batch = Batch { inputs: fixture.inputs.clone(), labels: fixture.labels.clone(), dropout: None };
     let gradient = model.gradient(&at, &batch, case.mode).unwrap();
     // the tolerance, 1e-5; a few f32 roundings reach 1e-6
     assert!(error(gradient.losses.iter().map(|&x| x.into()), &case.losses) < 1e-5, "{name}");

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::{Graph, Node, Op};
+use crate::{Concat, Graph, Matmul, Node, Op};
 
 /// A network under construction. It never fails: [`Graph::check`] finds every mistake later, by layer name.
 ///
@@ -79,6 +79,21 @@ impl<'net> Var<'net> {
     /// The sum of this value and another.
     pub fn add(self, name: impl Into<String>, other: Self) -> Self {
         self.net.push(name.into(), Op::Add, vec![self.index, other.index])
+    }
+
+    /// The product of this value and another, element by element.
+    pub fn mul(self, name: impl Into<String>, other: Self) -> Self {
+        self.net.push(name.into(), Op::Mul, vec![self.index, other.index])
+    }
+
+    /// This value and then another along dimension `axis`.
+    pub fn concat(self, name: impl Into<String>, other: Self, axis: usize) -> Self {
+        self.net.push(name.into(), Op::Concat(Concat { axis }), vec![self.index, other.index])
+    }
+
+    /// The matrix product of this value and another.
+    pub fn matmul(self, name: impl Into<String>, other: Self, options: Matmul) -> Self {
+        self.net.push(name.into(), options.into(), vec![self.index, other.index])
     }
 
     /// A chain of layers on top of this value.

@@ -42,8 +42,10 @@ pub use graph::{Graph, Node, Problem};
 pub use host::{PluginError, PluginHandle, PluginInfo};
 pub use network::{BufferSpec, Layer, LayerBuffers, LayerParams, Network, ParamSpec};
 pub use ops::{
-    BatchNorm, Conv2d, Init, Linear, Op, Pool2d, avg_pool2d, batch_norm, conv2d, flatten, global_avg_pool,
-    linear, max_pool2d,
+    BatchNorm, Bias, Concat, Conv2d, Dropout, GroupNorm, Init, LayerNorm, Linear, Matmul, Op, PadChannels,
+    Permute, Pool2d, Reshape, Subsample, avg_pool2d, batch_norm, bias, conv2d, dropout, flatten,
+    global_avg_pool, group_norm, layer_norm, linear, matmul, max_pool2d, pad_channels, permute, reshape,
+    softmax, subsample,
 };
 pub use options::{OptionError, OptionKind, OptionSpec, OptionValue, OptionValues, Options};
 pub use suggest::nearest;

@@ -122,13 +122,14 @@ impl Network {
         values
     }
 
-    /// Multiply-adds of one forward pass on one sample, in the linear and convolutional layers.
+    /// Multiply-adds of one forward pass on one sample, in the linear and convolutional layers and matrix products.
     pub fn multiply_adds(&self) -> usize {
         let products = self.layers.iter().map(|layer| {
             let weights = layer.params.as_ref().map_or(0, |params| params.weight.len());
             match layer.op {
-                Op::Linear(_) => weights,
+                Op::Linear(_) => weights * layer.shape[..layer.shape.len() - 1].iter().product::<usize>(),
                 Op::Conv2d(_) => weights * layer.shape[1] * layer.shape[2],
+                Op::Matmul(_) => layer.len() * self.layers[layer.inputs[0]].shape.last().unwrap_or(&1),
                 _ => 0,
             }
         });

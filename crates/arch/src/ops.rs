@@ -1,8 +1,15 @@
 //! The layers a graph is made of, and the initialisers of their parameters.
 
+mod tensor;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Activation;
+
+pub use self::tensor::{
+    Bias, Concat, Dropout, GroupNorm, LayerNorm, Matmul, PadChannels, Permute, Reshape, Subsample, bias,
+    dropout, group_norm, layer_norm, matmul, pad_channels, permute, reshape, softmax, subsample,
+};
 
 /// How a parameter tensor gets its first values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +60,30 @@ pub enum Op {
     Flatten,
     /// Sum of two inputs of equal shape.
     Add,
+    /// Product of two inputs of equal shape, element by element.
+    Mul,
+    /// Two inputs one after the other along a dimension.
+    Concat(Concat),
+    /// The same elements in another shape.
+    Reshape(Reshape),
+    /// Dimensions in another order.
+    Permute(Permute),
+    /// Matrix product of two inputs.
+    Matmul(Matmul),
+    /// e^x / Σ e^x along the last dimension.
+    Softmax,
+    /// Layer normalisation.
+    LayerNorm(LayerNorm),
+    /// Group normalisation.
+    GroupNorm(GroupNorm),
+    /// x + b with a trained b of the value's shape: a position embedding.
+    Bias(Bias),
+    /// Zeros for some elements at random, in training.
+    Dropout(Dropout),
+    /// Channels of zeros around those of an image.
+    PadChannels(PadChannels),
+    /// Every n-th pixel of an image.
+    Subsample(Subsample),
 }
 
 impl Op {
@@ -69,6 +100,18 @@ impl Op {
             Self::Activation(activation) => activation.name(),
             Self::Flatten => "flatten",
             Self::Add => "add",
+            Self::Mul => "mul",
+            Self::Concat(_) => "concat",
+            Self::Reshape(_) => "reshape",
+            Self::Permute(_) => "permute",
+            Self::Matmul(_) => "matmul",
+            Self::Softmax => "softmax",
+            Self::LayerNorm(_) => "layer_norm",
+            Self::GroupNorm(_) => "group_norm",
+            Self::Bias(_) => "bias",
+            Self::Dropout(_) => "dropout",
+            Self::PadChannels(_) => "pad_channels",
+            Self::Subsample(_) => "subsample",
         }
     }
 
@@ -76,17 +119,18 @@ impl Op {
     pub const fn arity(&self) -> usize {
         match self {
             Self::Input => 0,
-            Self::Add => 2,
+            Self::Add | Self::Mul | Self::Concat(_) | Self::Matmul(_) => 2,
             _ => 1,
         }
     }
 }
 
-/// y = x Wᵀ + b with W of shape `[out_features, in_features]`; the input's length gives `in_features`.
+/// y = x Wᵀ + b along the last dimension, with W of shape `[out_features, in_features]`; the last dimension's length gives
+/// `in_features`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
-    /// Length of the output vector.
+    /// Length of the output's last dimension.
     pub out_features: usize,
     /// Initialiser of W.
     pub weight_init: Init,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use dfdx::shapes::HasShape;
 use dfdx::tensor::{Gradients, NoneTape, Tape, Tensor};
 use dfdx::tensor_ops::Device;
+use rand::Rng;
 use walk_arch::Network;
 
 use crate::evaluate::{Evaluator, PlainEvaluator};
-use crate::{BatchNormMode, CoreError, Loss};
+use crate::{BatchNormMode, CoreError, Loss, Seed, Stream};
 
 /// A batch of values on a device: one row per sample, `[rows, features]`.
 pub type Rows<D, T = NoneTape> = Tensor<(usize, usize), f32, D, T>;
@@ -35,6 +36,26 @@ pub struct Forward<D: Device<f32>, T> {
     pub statistics: Vec<(usize, BatchStatistics)>,
 }
 
+/// What dropout leaves out in one training step: a function of seed, update, part of its samples and layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropoutDraw {
+    /// The experiment's seed.
+    pub seed: Seed,
+    /// The update.
+    pub step: u64,
+    /// The part of the update's samples, counted from 0.
+    pub part: u32,
+}
+
+impl DropoutDraw {
+    /// For each of `len` elements of the value of layer `layer` 0 with probability `p`, 1 / (1 - p) otherwise.
+    pub(crate) fn mask(self, p: f32, layer: usize, len: usize) -> Vec<f32> {
+        let mut rng = self.seed.rng(Stream::Dropout, self.step, u64::from(self.part) << 32 | layer as u64);
+        let kept = 1.0 / (1.0 - p);
+        (0..len).map(|_| if rng.r#gen::<f32>() < p { 0.0 } else { kept }).collect()
+    }
+}
+
 /// A network at a point, as a forward pass needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct At<'a, D: Device<f32>> {
@@ -46,6 +67,8 @@ pub struct At<'a, D: Device<f32>> {
     pub buffers: &'a [f32],
     /// Which statistics batch norm uses.
     pub mode: BatchNormMode,
+    /// What dropout leaves out; nothing if there is none.
+    pub dropout: Option<DropoutDraw>,
 }
 
 /// A place that runs networks: a dfdx device and a version of every layer on it.

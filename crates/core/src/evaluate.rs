@@ -153,7 +153,8 @@ impl<B: Backend> Evaluator for PlainEvaluator<B> {
             samples.fill(range.clone(), &mut inputs, &mut labels);
             check_labels(&labels, problem.classes, range.start)?;
             let inputs = device.try_tensor_from_vec(inputs, (rows, features)).map_err(CoreError::device)?;
-            let at = At { network: &self.network, theta: &theta, buffers: &point.buffers, mode };
+            let at =
+                At { network: &self.network, theta: &theta, buffers: &point.buffers, mode, dropout: None };
             let forward = self.backend.forward::<NoneTape>(at, inputs)?;
             let outputs = forward.outputs.as_vec();
             let losses = self.backend.losses(forward.outputs, &labels, self.loss)?.as_vec();

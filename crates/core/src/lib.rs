@@ -19,7 +19,7 @@ mod step;
 #[cfg(test)]
 mod test_support;
 
-pub use backend::{At, Backend, BatchStatistics, Flat, Forward, Rows};
+pub use backend::{At, Backend, BatchStatistics, DropoutDraw, Flat, Forward, Rows};
 pub use composite::Composite;
 pub use dfdx::tensor::Cpu;
 #[cfg(feature = "cuda")]

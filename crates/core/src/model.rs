@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 use walk_arch::{Network, Op};
 
-use crate::backend::{At, Flat, Rows};
+use crate::backend::{At, DropoutDraw, Flat, Rows};
 use crate::evaluate::check_labels;
 use crate::init::initial_params;
 use crate::{Backend, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Seed};
@@ -26,6 +26,8 @@ pub struct Batch {
     pub inputs: Vec<f32>,
     /// The class of each sample.
     pub labels: Vec<usize>,
+    /// What dropout leaves out; nothing if there is none, as in every evaluation.
+    pub dropout: Option<DropoutDraw>,
 }
 
 /// Loss and gradient of a batch.
@@ -88,7 +90,13 @@ impl<B: Backend> Model<B> {
         mode: BatchNormMode,
     ) -> Result<BatchGradient, CoreError> {
         let (theta, inputs) = self.upload(point, batch)?;
-        let at = At { network: &self.network, theta: &theta, buffers: &point.buffers, mode };
+        let at = At {
+            network: &self.network,
+            theta: &theta,
+            buffers: &point.buffers,
+            mode,
+            dropout: batch.dropout,
+        };
         let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(at, inputs)?;
         let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
         let mut values = vec![0.0; batch.labels.len()];
@@ -114,7 +122,13 @@ impl<B: Backend> Model<B> {
         let (theta, inputs) = self.upload(point, batch)?;
         let direction = self.backend.device().try_tensor_from_vec(direction.to_vec(), (direction.len(),));
         let direction = direction.map_err(CoreError::device)?;
-        let at = At { network: &self.network, theta: &theta, buffers: &point.buffers, mode };
+        let at = At {
+            network: &self.network,
+            theta: &theta,
+            buffers: &point.buffers,
+            mode,
+            dropout: batch.dropout,
+        };
         let losses = self.backend.directional_losses::<OwnedTape<f32, B::Device>>(
             at,
             inputs,

@@ -15,6 +15,8 @@ pub enum Stream {
     Init = 1,
     /// Order of the training samples.
     Order = 2,
+    /// What dropout leaves out.
+    Dropout = 3,
 }
 
 impl Seed {

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use rand::Rng;
 use walk_arch::{
-    Activation, Conv2d, Graph, Net, Network, Problem, avg_pool2d, batch_norm, conv2d, flatten,
-    global_avg_pool, linear, max_pool2d,
+    Activation, Conv2d, Graph, LayerNorm, Net, Network, Problem, avg_pool2d, batch_norm, bias, conv2d,
+    dropout, flatten, global_avg_pool, group_norm, layer_norm, linear, matmul, max_pool2d, pad_channels,
+    permute, reshape, softmax, subsample,
 };
 
 use crate::{Batch, Samples, Seed, Stream};
@@ -19,7 +20,8 @@ impl Noise {
         let features: usize = problem.input.iter().product();
         let mut rng = Seed(99).rng(Stream::Order, 0, 0);
         let inputs = (0..rows * features).map(|_| rng.gen_range(-1.0..1.0)).collect();
-        Self(Batch { inputs, labels: (0..rows).map(|row| row * 7 % problem.classes).collect() })
+        let labels = (0..rows).map(|row| row * 7 % problem.classes).collect();
+        Self(Batch { inputs, labels, dropout: None })
     }
 }
 
@@ -67,6 +69,56 @@ pub(crate) fn image_network(activation: Activation) -> Network {
     let left = x.then("gap", global_avg_pool()).then("fc1", linear(4));
     let right = x.then("conv4", conv2d(5, 1).stride(2)).then("flat", flatten()).then("fc2", linear(4));
     net.finish(left.add("both", right)).check(&problem).unwrap()
+}
+
+/// A pre-activation residual network: norms, ReLUs and sums that go into the convolutions around them.
+pub(crate) fn preactivation_network(activation: Activation) -> Network {
+    let problem = Problem { input: vec![3, 6, 6], classes: 4 };
+    let net = Net::new();
+    let mut x = net.input().then("stem", conv2d(8, 3).padding(1).bias(false));
+    for (name, stride) in [("a", 1), ("b", 2)] {
+        let named = |layer: &str| format!("{name}.{layer}");
+        let pre = x.then(named("bn1"), batch_norm()).then(named("act1"), activation);
+        let y = pre.then(named("conv1"), conv2d(8, 3).stride(stride).padding(1));
+        let y = y.then(named("bn2"), batch_norm()).then(named("act2"), activation);
+        let y = y.then(named("conv2"), conv2d(8, 3).padding(1));
+        x = if stride == 1 {
+            y.add(named("sum"), x)
+        } else {
+            y.add(named("sum"), pre.then(named("short"), conv2d(8, 1).stride(stride)))
+        };
+    }
+    let x = x.then("bn", batch_norm()).then("act", activation).then("pool", global_avg_pool());
+    net.finish(x.then("fc", linear(4))).check(&problem).unwrap()
+}
+
+/// A small transformer with every layer on values of any shape.
+pub(crate) fn tensor_network(activation: Activation) -> Network {
+    let problem = Problem { input: vec![3, 4, 6], classes: 3 };
+    let net = Net::new();
+    let image =
+        net.input().then("pad", pad_channels(1, 2)).then("gn", group_norm(2)).then("act0", activation);
+    let image = image.then("patch", Conv2d { stride: [2, 2], ..conv2d(8, 2) }); // [8, 2, 3]
+    let sub = image.then("sub", subsample(2)).then("subflat", flatten()).then("subfc", linear(7)); // [7]
+    let x = image.then("grid", reshape(&[8, 6])).then("tokens", permute(&[1, 0])).then("pos", bias(0.1)); // [6, 8]
+    let h = x.then("ln1", layer_norm()).then("drop1", dropout(0.25));
+    let heads = |name: &str| {
+        let split = h.then(name, linear(8)).then(format!("{name}.split"), reshape(&[6, 2, 4]));
+        split.then(format!("{name}.heads"), permute(&[1, 0, 2])) // [2, 6, 4]
+    };
+    let (q, k, v) = (heads("q"), heads("k"), heads("v"));
+    let p = q.matmul("scores", k, matmul().transposed().scale(0.5)).then("softmax", softmax());
+    let y = p.matmul("mix", v, matmul()).then("back", permute(&[1, 0, 2])).then("join", reshape(&[6, 8]));
+    let x = y.then("proj", linear(8)).then("drop2", dropout(0.25)).add("res1", x);
+    let h = x.then("ln2", layer_norm()).then("fc1", linear(10)).then("act1", activation);
+    let gate = x.then("gatefc", linear(10));
+    let x = h.mul("gate", gate).then("fc2", linear(8)).add("res2", x);
+    let square = x.mul("square", x).concat("both", x, 1); // [6, 16]
+    let x = square
+        .then("ln3", LayerNorm { dims: 2, ..layer_norm() })
+        .then("flat", flatten())
+        .concat("with", sub, 0);
+    net.finish(x.then("head", linear(3))).check(&problem).unwrap()
 }
 
 /// ‖found - expected‖ / ‖expected‖.

@@ -121,6 +121,35 @@ pub fn add(values: &[f32], out: &mut [f32]) {
     }
 }
 
+/// out += a b, element by element, over all threads.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_product_parallel(a: &[f32], b: &[f32], out: &mut [f32]) {
+    assert!(a.len() == out.len() && b.len() == out.len());
+    let tasks = out.par_chunks_mut(TASK).zip(a.par_chunks(TASK).zip(b.par_chunks(TASK)));
+    tasks.for_each(|(out, (a, b))| add_product(a, b, out));
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn add_product(a: &[f32], b: &[f32], out: &mut [f32]) {
+    for (out, (&a, &b)) in out.iter_mut().zip(a.iter().zip(b)) {
+        *out += a * b;
+    }
+}
+
+/// out *= values, element by element, on the calling thread.
+///
+/// # Panics
+/// If the lengths differ.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+pub fn multiply(values: &[f32], out: &mut [f32]) {
+    assert_eq!(values.len(), out.len());
+    for (out, &x) in out.iter_mut().zip(values) {
+        *out *= x;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,5 +190,15 @@ mod tests {
         let mut values = [1.0, 2.0, 3.0, 4.0];
         add_row(&mut values, &[10.0, 20.0]);
         assert_eq!(values, [11.0, 22.0, 13.0, 24.0]);
+    }
+
+    #[test]
+    fn products_of_elements_are_added_or_taken() {
+        let (a, b) = ([1.0, 2.0], [3.0, 4.0]);
+        let mut out = [1.0, 1.0];
+        add_product_parallel(&a, &b, &mut out);
+        assert_eq!(out, [4.0, 9.0]);
+        multiply(&b, &mut out);
+        assert_eq!(out, [12.0, 36.0]);
     }
 }

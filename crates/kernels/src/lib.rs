@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 pub mod activation;
+pub mod batch_matmul;
 pub mod batch_norm;
 pub mod conv;
 pub mod elementwise;
@@ -17,7 +18,10 @@ pub mod loss;
 pub mod matmul;
 pub mod memory;
 pub mod pool;
+pub mod rearrange;
 pub mod rows;
+pub mod scale_shift;
+pub mod segments;
 
 #[cfg(test)]
 mod test_support;

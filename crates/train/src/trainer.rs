@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use walk_core::{Backend, Batch, BatchNormMode, CoreError, Model, Point, Seed, Step, dot, sgd_step};
+use walk_core::{
+    Backend, Batch, BatchNormMode, CoreError, DropoutDraw, Model, Point, Seed, Step, dot, sgd_step,
+};
 use walk_data::{Split, Subset};
 use walk_record::{EpochRow, RecordError, Row, TrainRow};
 
@@ -92,7 +94,7 @@ pub fn train<B: Backend>(
     let mut before = model.initial(config.seed);
     let mut after = before.clone();
     let mut velocity = vec![0.0; before.params.len()];
-    let mut gradients = Gradients::new(model, &split.train, optim);
+    let mut gradients = Gradients::new(model, &split.train, config);
     let mut evaluator = model.evaluator();
     let mut probe_time = Duration::ZERO;
     let mut step = Step(0);
@@ -102,7 +104,7 @@ pub fn train<B: Backend>(
         for iteration in 1..=updates as u32 {
             let at = Position { epoch, iteration, step: step.next() };
             after.buffers.copy_from_slice(&before.buffers);
-            let (loss, seen) = gradients.next(&before, &mut after.buffers, &order, iteration)?;
+            let (loss, seen) = gradients.next(&before, &mut after.buffers, &order, at)?;
             TrainError::check_finite("the batch's loss", loss, at)?;
             let grad_norm = dot(&gradients.grad, &gradients.grad).sqrt();
             TrainError::check_finite("the gradient's norm", grad_norm, at)?;
@@ -140,13 +142,15 @@ struct Gradients<'a, B> {
     model: &'a Model<B>,
     train: &'a Subset,
     optim: &'a OptimConfig,
+    seed: Seed,
     batch: Batch,
     grad: Vec<f32>,
 }
 
 impl<'a, B: Backend> Gradients<'a, B> {
-    fn new(model: &'a Model<B>, train: &'a Subset, optim: &'a OptimConfig) -> Self {
-        Self { model, train, optim, batch: Batch::default(), grad: vec![] }
+    fn new(model: &'a Model<B>, train: &'a Subset, config: &'a TrainConfig) -> Self {
+        let (optim, seed) = (&config.optim, config.seed);
+        Self { model, train, optim, seed, batch: Batch::default(), grad: vec![] }
     }
 
     /// Computes the gradient at `point` and moves the buffers; returns the mean loss and the samples seen.
@@ -155,14 +159,14 @@ impl<'a, B: Backend> Gradients<'a, B> {
         point: &Point,
         buffers: &mut [f32],
         order: &[usize],
-        iteration: u32,
+        at: Position,
     ) -> Result<(f64, usize), CoreError> {
         let (size, n) = (self.optim.batch_size, order.len());
         match self.optim.method {
             Method::Sgd => {
-                let start = (iteration as usize - 1) * size;
+                let start = (at.iteration as usize - 1) * size;
                 let indices = &order[start..n.min(start + size)];
-                let (loss, grad) = self.one(point, buffers, indices.iter().copied())?;
+                let (loss, grad) = self.one(point, buffers, indices.iter().copied(), (at.step, 0))?;
                 self.grad = grad;
                 Ok((loss, indices.len()))
             }
@@ -170,10 +174,10 @@ impl<'a, B: Backend> Gradients<'a, B> {
                 self.grad.clear();
                 self.grad.resize(point.params.len(), 0.0);
                 let mut loss_sum = 0.0;
-                for start in (0..n).step_by(size) {
+                for (part, start) in (0..n).step_by(size).enumerate() {
                     let range = start..n.min(start + size);
                     let rows = range.len();
-                    let (loss, grad) = self.one(point, buffers, range)?;
+                    let (loss, grad) = self.one(point, buffers, range, (at.step, part as u32))?;
                     loss_sum += loss * rows as f64;
                     let weight = match self.optim.accumulate {
                         Accumulate::Mean => rows as f32 / n as f32,
@@ -191,7 +195,9 @@ impl<'a, B: Backend> Gradients<'a, B> {
         point: &Point,
         buffers: &mut [f32],
         indices: impl ExactSizeIterator<Item = usize>,
+        (step, part): (Step, u32),
     ) -> Result<(f64, Vec<f32>), CoreError> {
+        self.batch.dropout = Some(DropoutDraw { seed: self.seed, step: step.0, part });
         fill_batch(self.train, indices, &mut self.batch);
         let gradient = self.model.gradient(point, &self.batch, BatchNormMode::Batch)?;
         self.model.update_buffers(buffers, &gradient);

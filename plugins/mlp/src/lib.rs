@@ -1,6 +1,8 @@
 //! The paper's multi-layer perceptron: hidden layers of Linear, BatchNorm1d and ReLU, then a linear head.
 
-use walk_arch::{Activation, Graph, Net, Problem, batch_norm, export_plugin, flatten, linear, options};
+use walk_arch::{
+    Activation, Graph, Net, Problem, batch_norm, dropout, export_plugin, flatten, linear, options,
+};
 
 options! {
     /// Options of the MLP; the defaults are the paper's 784-500-350-10.
@@ -11,6 +13,8 @@ options! {
         activation: Activation = Activation::Relu;
         /// BatchNorm1d between each hidden linear layer and its nonlinearity
         batch_norm: bool = true;
+        /// probability of dropout after each hidden layer; 0 for none
+        dropout: f64 = 0.0, in 0.0..=0.99;
     }
 }
 
@@ -28,6 +32,9 @@ pub fn build(options: &MlpOptions, problem: &Problem) -> Result<Graph, String> {
             layers.push(batch_norm());
         }
         layers.push(options.activation);
+        if options.dropout > 0.0 {
+            layers.push(dropout(options.dropout as f32));
+        }
     }
     layers.push(linear(problem.classes));
     Ok(net.finish(layers.output()))

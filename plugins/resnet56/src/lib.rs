@@ -2,7 +2,8 @@
 //! of n blocks, a 1x1 convolution on the shortcut only where the stride is 2, a final batch norm and ReLU.
 
 use walk_arch::{
-    Activation, Graph, Net, Problem, Var, batch_norm, conv2d, export_plugin, global_avg_pool, linear, options,
+    Activation, Graph, Net, Problem, Var, batch_norm, conv2d, dropout, export_plugin, global_avg_pool,
+    linear, options,
 };
 
 options! {
@@ -14,6 +15,8 @@ options! {
         width: usize = 16, in 1..=4096;
         /// batch norm before every ReLU
         batch_norm: bool = true;
+        /// probability of dropout between the two convolutions of a block; 0 for none
+        dropout: f64 = 0.0, in 0.0..=0.99;
     }
 }
 
@@ -32,7 +35,7 @@ pub fn build(options: &ResNetOptions, problem: &Problem) -> Result<Graph, String
     for stage in 0..3 {
         for block in 0..blocks {
             let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-            x = residual_block(x, &index.to_string(), options.width << stage, stride, options.batch_norm);
+            x = residual_block(x, &index.to_string(), options.width << stage, stride, options);
             index += 1;
         }
     }
@@ -46,14 +49,24 @@ pub fn build(options: &ResNetOptions, problem: &Problem) -> Result<Graph, String
 }
 
 /// conv2(relu(bn2(conv1(relu(bn1(x)))))) + shortcut(x)
-fn residual_block<'n>(x: Var<'n>, name: &str, channels: usize, stride: usize, norm: bool) -> Var<'n> {
+fn residual_block<'n>(
+    x: Var<'n>,
+    name: &str,
+    channels: usize,
+    stride: usize,
+    options: &ResNetOptions,
+) -> Var<'n> {
     let activate = |x: Var<'n>, which: u8| {
-        let x = if norm { x.then(format!("{name}.bn{which}"), batch_norm()) } else { x };
+        let x = if options.batch_norm { x.then(format!("{name}.bn{which}"), batch_norm()) } else { x };
         x.then(format!("{name}.relu{which}"), Activation::Relu)
     };
     let y = activate(x, 1)
         .then(format!("{name}.conv1"), conv2d(channels, 3).stride(stride).padding(1).bias(false));
-    let y = activate(y, 2).then(format!("{name}.conv2"), conv2d(channels, 3).padding(1).bias(false));
+    let mut y = activate(y, 2);
+    if options.dropout > 0.0 {
+        y = y.then(format!("{name}.dropout"), dropout(options.dropout as f32));
+    }
+    let y = y.then(format!("{name}.conv2"), conv2d(channels, 3).padding(1).bias(false));
     let shortcut = if stride > 1 {
         x.then(format!("{name}.shortcut"), conv2d(channels, 1).stride(stride).bias(false))
     } else {

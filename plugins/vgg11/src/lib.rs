@@ -2,7 +2,8 @@
 //! after every convolution, which keeps its bias, and a head of two hidden layers.
 
 use walk_arch::{
-    Activation, Graph, Net, Problem, batch_norm, conv2d, export_plugin, flatten, linear, max_pool2d, options,
+    Activation, Graph, Net, Problem, batch_norm, conv2d, dropout, export_plugin, flatten, linear, max_pool2d,
+    options,
 };
 
 options! {
@@ -14,6 +15,8 @@ options! {
         head: Vec<usize> = vec![512, 512], in 1..=65536;
         /// BatchNorm2d after every convolution
         batch_norm: bool = true;
+        /// probability of dropout after each hidden layer of the head; 0 for none
+        dropout: f64 = 0.0, in 0.0..=0.99;
     }
 }
 
@@ -49,6 +52,9 @@ pub fn build(options: &Vgg11Options, problem: &Problem) -> Result<Graph, String>
     let mut classifier = features.output().then("flatten", flatten()).sequential("classifier");
     for &width in &options.head {
         classifier.push(linear(width)).push(Activation::Relu);
+        if options.dropout > 0.0 {
+            classifier.push(dropout(options.dropout as f32));
+        }
     }
     classifier.push(linear(problem.classes));
     Ok(net.finish(classifier.output()))

@@ -2,7 +2,8 @@
 //! 16k, 32k and 64k channels. The paper gives neither depth nor width; the default is WRN-16-4.
 
 use walk_arch::{
-    Activation, Graph, Net, Problem, Var, batch_norm, conv2d, export_plugin, global_avg_pool, linear, options,
+    Activation, Graph, Net, Problem, Var, batch_norm, conv2d, dropout, export_plugin, global_avg_pool,
+    linear, options,
 };
 
 options! {
@@ -12,6 +13,8 @@ options! {
         depth: usize = 16, in 10..=1204;
         /// widening factor k
         widen: usize = 4, in 1..=64;
+        /// probability of dropout between the two convolutions of a block; 0 for none
+        dropout: f64 = 0.0, in 0.0..=0.99;
     }
 }
 
@@ -31,7 +34,12 @@ pub fn build(options: &WideResNetOptions, problem: &Problem) -> Result<Graph, St
         let wide = (16 * options.widen) << group;
         for block in 0..blocks {
             let stride = if group > 0 && block == 0 { 2 } else { 1 };
-            x = wide_block(x, &format!("block{}.layer.{block}", group + 1), channels, wide, stride);
+            x = wide_block(
+                x,
+                &format!("block{}.layer.{block}", group + 1),
+                [channels, wide, stride],
+                options.dropout,
+            );
             channels = wide;
         }
     }
@@ -41,10 +49,13 @@ pub fn build(options: &WideResNetOptions, problem: &Problem) -> Result<Graph, St
 
 /// conv2(relu(bn2(conv1(a)))) + shortcut, with a = relu(bn1(x)); the shortcut is x, or a 1x1 convolution of a where
 /// the number of channels changes.
-fn wide_block<'n>(x: Var<'n>, name: &str, from: usize, to: usize, stride: usize) -> Var<'n> {
+fn wide_block<'n>(x: Var<'n>, name: &str, [from, to, stride]: [usize; 3], p: f64) -> Var<'n> {
     let a = x.then(format!("{name}.bn1"), batch_norm()).then(format!("{name}.relu1"), Activation::Relu);
     let y = a.then(format!("{name}.conv1"), conv2d(to, 3).stride(stride).padding(1).bias(false));
-    let y = y.then(format!("{name}.bn2"), batch_norm()).then(format!("{name}.relu2"), Activation::Relu);
+    let mut y = y.then(format!("{name}.bn2"), batch_norm()).then(format!("{name}.relu2"), Activation::Relu);
+    if p > 0.0 {
+        y = y.then(format!("{name}.dropout"), dropout(p as f32));
+    }
     let y = y.then(format!("{name}.conv2"), conv2d(to, 3).padding(1).bias(false));
     let shortcut = if from == to && stride == 1 {
         x
@@ -65,7 +76,7 @@ mod tests {
 
     fn n_params(depth: usize, widen: usize, classes: usize) -> Result<usize, String> {
         let problem = Problem { input: vec![3, 32, 32], classes };
-        let graph = build(&WideResNetOptions { depth, widen }, &problem)?;
+        let graph = build(&WideResNetOptions { depth, widen, ..WideResNetOptions::default() }, &problem)?;
         Ok(graph.check(&problem).map_err(|error| error.to_string())?.n_params())
     }
 

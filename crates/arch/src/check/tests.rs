@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
 use crate::{
-    Activation, Conv2d, Graph, GraphError, Init, Linear, Net, Node, Op, Pool2d, Problem, batch_norm, conv2d,
-    flatten, global_avg_pool, linear, max_pool2d,
+    Activation, Concat, Conv2d, Graph, GraphError, Init, LayerNorm, Linear, Net, Node, Op, Pool2d, Problem,
+    batch_norm, bias, conv2d, dropout, flatten, global_avg_pool, group_norm, layer_norm, linear, matmul,
+    max_pool2d, pad_channels, permute, reshape, softmax, subsample,
 };
 
 const MAX_OUT: usize = (1 << 28) - 1;
@@ -59,7 +60,7 @@ fn names_the_layer_and_the_shapes_of_a_mismatch() {
     let unflattened = error(vec![node("fc", linear(3), &[0])]);
     assert_eq!(
         unflattened.to_string(),
-        "layer `fc` (linear) got an input of shape [1, 4, 4], expected a vector (flatten it first)"
+        "layer `fc` (linear) got an input of shape [1, 4, 4], expected a vector or [rows, features] (flatten it first)"
     );
 }
 
@@ -178,4 +179,71 @@ proptest! {
         let bytes = serde_json::to_vec(&graph).unwrap();
         prop_assert_eq!(serde_json::from_slice::<Graph>(&bytes).unwrap(), graph);
     }
+}
+
+#[test]
+fn tensor_layers_have_the_shapes_and_parameters_of_pytorch() {
+    let problem = Problem { input: vec![4, 3, 2], classes: 6 };
+    let net = Net::new();
+    let x = net.input().then("pad", pad_channels(1, 3)).then("sub", subsample(2)); // [8, 2, 1]
+    let x = x.then("gn", group_norm(4)).then("tokens", reshape(&[2, 8])).then("pos", bias(0.02));
+    let x = x.then("ln", layer_norm()).then("fc", linear(3)); // [2, 3]
+    let scores = x.matmul("scores", x, matmul().transposed().scale(0.5)).then("p", softmax()); // [2, 2]
+    let y = scores.matmul("mix", x, matmul()).then("drop", dropout(0.1)).then("t", permute(&[1, 0])); // [3, 2]
+    let y = y.mul("gate", y).concat("both", y, 1); // [3, 4]
+    let y = y.then("flat", flatten()).then("head", linear(6));
+    let network = net.finish(y).check(&problem).unwrap();
+    let of = |name: &str| network.layers().iter().find(|layer| layer.name == name).unwrap().shape.clone();
+    let shapes: Vec<Vec<usize>> = ["pad", "sub", "fc", "scores", "mix", "t", "both"].map(of).to_vec();
+    assert_eq!(
+        shapes,
+        [vec![8, 3, 2], vec![8, 2, 1], vec![2, 3], vec![2, 2], vec![2, 3], vec![3, 2], vec![3, 4]]
+    );
+    let params: Vec<_> = network.params().iter().map(|p| (p.name.as_str(), p.shape.clone())).collect();
+    assert_eq!(
+        params[..5],
+        [
+            ("gn.weight", vec![8]),
+            ("gn.bias", vec![8]),
+            ("pos.bias", vec![2, 8]),
+            ("ln.weight", vec![8]),
+            ("ln.bias", vec![8])
+        ]
+    );
+    assert_eq!(network.multiply_adds(), 2 * 24 + 2 * 2 * 3 + 2 * 3 * 2 + 12 * 6);
+}
+
+#[test]
+fn tensor_layers_refuse_what_does_not_fit() {
+    let refused = |op: Op, inputs: &[usize]| error(vec![node("x", op, inputs), node("fc", linear(3), &[2])]);
+    for (op, inputs) in [
+        (Op::Mul, vec![0, 1]),
+        (Op::Concat(Concat { axis: 3 }), vec![0, 0]),
+        (Op::Concat(Concat { axis: 0 }), vec![0, 1]),
+        (reshape(&[5, 3]), vec![0]),
+        (reshape(&[]), vec![0]),
+        (permute(&[0, 0, 1]), vec![0]),
+        (permute(&[0]), vec![0]),
+        (matmul().into(), vec![1, 1]),
+        (LayerNorm { dims: 4, ..layer_norm() }.into(), vec![0]),
+        (LayerNorm { dims: 0, ..layer_norm() }.into(), vec![0]),
+        (group_norm(2).into(), vec![0]),
+        (pad_channels(1, 1), vec![1]),
+        (subsample(2), vec![1]),
+    ] {
+        let shown = format!("{op:?}");
+        assert!(matches!(refused(op, &inputs), GraphError::Shape { .. }), "{shown}");
+    }
+    for op in [
+        dropout(1.0),
+        dropout(f32::NAN),
+        subsample(0),
+        matmul().scale(f32::INFINITY).into(),
+        group_norm(0).into(),
+    ] {
+        let inputs = if op.arity() == 2 { vec![0, 0] } else { vec![0] };
+        let shown = format!("{op:?}");
+        assert!(matches!(refused(op, &inputs), GraphError::Field { .. }), "{shown}");
+    }
+    assert!(matches!(refused(pad_channels(usize::MAX, 1), &[0]), GraphError::TooLarge { .. }));
 }

@@ -50,8 +50,8 @@ impl Window {
     }
 }
 
-/// `[n, index.len()]` out of `[n, len]`, by index along a row; an index of `len` gives a zero.
-fn gather<D: Device<f32>, T: Tape<f32, D>>(
+/// `[index.len(), n]` out of `[n, len]`, by index along a row; an index of `len` gives a zero.
+pub(super) fn gather<D: Device<f32>, T: Tape<f32, D>>(
     device: &D,
     x: Rows<D, T>,
     index: Vec<usize>,

@@ -16,18 +16,22 @@ pub(super) fn part<D: Device<f32>, T: Tape<f32, D>>(
     theta.retaped::<T>().try_slice((range.clone(),))
 }
 
-/// x Wᵀ + b.
+/// x Wᵀ + b along the last dimension.
 pub(super) fn linear<D: Device<f32>, T: Tape<f32, D>>(
     x: Rows<D, T>,
     theta: &Flat<D>,
     params: &LayerParams,
+    shape: &[usize],
 ) -> Result<Rows<D, T>, D::Err> {
-    let (rows, in_features) = *x.shape();
-    let out_features = params.bias.len();
+    let (rows, len) = *x.shape();
+    let in_features = *shape.last().expect("shapes have a dimension");
+    let (out_features, pieces) = (params.bias.len(), len / in_features);
+    let x = x.try_reshape_like(&(rows * pieces, in_features))?;
     let weight = part::<D, T>(theta, &params.weight)?.try_reshape_like(&(out_features, in_features))?;
     let product = x.try_matmul(weight.try_permute::<(usize, usize), Axes2<1, 0>>()?)?;
     let bias = part::<D, T>(theta, &params.bias)?;
-    product.try_add(bias.try_broadcast_like::<_, Axis<0>>(&(rows, out_features))?)
+    let y = product.try_add(bias.try_broadcast_like::<_, Axis<0>>(&(rows * pieces, out_features))?)?;
+    y.try_reshape_like(&(rows, pieces * out_features))
 }
 
 /// A batch norm's values, and the statistics if they are the batch's.

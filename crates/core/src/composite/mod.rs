@@ -3,6 +3,7 @@
 
 mod image;
 mod layers;
+mod tensor_layers;
 
 use dfdx::prelude::*;
 use walk_arch::{LayerParams, Op};
@@ -73,11 +74,13 @@ fn forward<D: Device<f32>, T: Tape<f32, D>>(
         let mut operands = operands.into_iter();
         let mut next = || operands.next().expect("the graph check holds layers to their arity");
         let x = next().put_tape(std::mem::take(&mut tape));
-        let shape = at.network.layers()[layer.inputs[0]].shape.as_slice();
+        let shapes: Vec<&[usize]> =
+            layer.inputs.iter().map(|&input| at.network.layers()[input].shape.as_slice()).collect();
+        let shape = shapes[0];
         let params = || layer.params.clone().expect("the graph check gives it parameters");
         let y = match &layer.op {
-            Op::Input | Op::Flatten => Ok(x), // values are rows already
-            Op::Linear(_) => layers::linear(x, at.theta, &params()),
+            Op::Input | Op::Flatten | Op::Reshape(_) => Ok(x), // values are rows already
+            Op::Linear(_) => layers::linear(x, at.theta, &params(), shape),
             Op::Conv2d(conv) => image::conv2d(device, x, at.theta, &params(), conv, shape),
             Op::BatchNorm(norm) => {
                 let LayerParams { weight, bias } = params();
@@ -97,6 +100,31 @@ fn forward<D: Device<f32>, T: Tape<f32, D>>(
             Op::GlobalAvgPool => image::global_avg_pool(x, shape),
             Op::Activation(activation) => layers::activation(x, *activation),
             Op::Add => layers::add(x, next()),
+            Op::Mul => tensor_layers::mul(x, next()),
+            Op::Concat(concat) => tensor_layers::concat(x, next(), [shape, shapes[1]], concat.axis),
+            Op::Matmul(matmul) => tensor_layers::matmul(x, next(), [shape, shapes[1]], matmul),
+            Op::Permute(_) | Op::PadChannels(_) | Op::Subsample(_) => {
+                tensor_layers::rearrange(device, x, &layer.op, shape, &layer.shape)
+            }
+            Op::Softmax => tensor_layers::softmax(x, *shape.last().expect("shapes have a dimension")),
+            Op::LayerNorm(norm) => {
+                let len = shape[shape.len() - norm.dims..].iter().product();
+                let hat = tensor_layers::standardize(x, len, norm.eps);
+                hat.and_then(|hat| tensor_layers::scale_shift(hat, at.theta, &params(), 1))
+            }
+            Op::GroupNorm(norm) => {
+                let len: usize = shape.iter().product();
+                let hat = tensor_layers::standardize(x, len / norm.groups, norm.eps);
+                hat.and_then(|hat| tensor_layers::scale_shift(hat, at.theta, &params(), len / shape[0]))
+            }
+            Op::Bias(_) => tensor_layers::scale_shift(x, at.theta, &params(), 1),
+            Op::Dropout(dropout) => match at.dropout {
+                Some(draw) => {
+                    let (rows, len) = *x.shape();
+                    tensor_layers::times(device, x, draw.mask(dropout.p, index, rows * len))
+                }
+                None => Ok(x),
+            },
         };
         let (y, rest) = y.map_err(CoreError::device)?.split_tape();
         tape = rest;

@@ -6,9 +6,11 @@ use rayon::prelude::*;
 use walk_arch::Network;
 use walk_kernels::batch_norm::{Moments, Normalization, Normalizer};
 use walk_kernels::conv::{Around, Scratch};
-use walk_kernels::elementwise::add;
+use walk_kernels::elementwise::{add, multiply};
+use walk_kernels::matmul::Write;
 use walk_kernels::pool::{avg_forward, max_forward};
 use walk_kernels::rows::Threads;
+use walk_kernels::segments;
 
 use super::Convolution;
 use super::plan::{Norm, Plan, Step};
@@ -103,6 +105,9 @@ impl Plan {
             Step::Conv { place, packed, .. } => {
                 packed.pack(&point.params[place.weight.clone()], &point.params[place.bias.clone()]);
             }
+            Step::ScaleShift { place, packed, .. } => {
+                *packed = [&place.weight, &place.bias].map(|range| point.params[range.clone()].to_vec());
+            }
             _ => {}
         });
         self.norms.iter_mut().for_each(|norm| norm.pack(point));
@@ -116,9 +121,9 @@ impl Plan {
         };
         for step in &self.steps {
             match step {
-                Step::Linear { from, to, packed, .. } => {
+                Step::Linear { from, to, packed, pieces, .. } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
-                    packed.forward(x, self.strides[*from], rows, y);
+                    packed.forward(x, self.strides[*from] / pieces, rows * pieces, y);
                 }
                 Step::Normalize { at, norm } => {
                     let values = &mut buffers[*at][..rows * self.strides[*at]];
@@ -155,6 +160,34 @@ impl Plan {
                 }
                 Step::Activation { at, activation } => {
                     activation.apply(&mut buffers[*at][..rows * self.strides[*at]]);
+                }
+                Step::Trim { from, to, stride, len } => {
+                    let [x, y] = self.values(buffers, rows, *from, *to);
+                    let pieces = x.chunks_exact(*stride).zip(y.chunks_exact_mut(*len));
+                    pieces.for_each(|(x, y)| y.copy_from_slice(&x[..*len]));
+                }
+                Step::Rearrange { from, to, how, add } => {
+                    let [x, y] = self.values(buffers, rows, *from, *to);
+                    how.apply(x, y, *add);
+                }
+                Step::Mul { from, to } => {
+                    let [x, y] = self.values(buffers, rows, *from, *to);
+                    multiply(x, y);
+                }
+                Step::Matmul { operands: [a, b], to, shape } => {
+                    let mut y = std::mem::take(&mut buffers[*to]);
+                    let part = |buffer: usize| &buffers[buffer][..rows * self.strides[buffer]];
+                    shape.apply(part(*a), part(*b), &mut y[..rows * self.strides[*to]], Write::Replace);
+                    buffers[*to] = y;
+                }
+                Step::Softmax { at, len } => {
+                    segments::softmax(&mut buffers[*at][..rows * self.strides[*at]], *len);
+                }
+                Step::Standardize { at, len, eps } => {
+                    segments::standardize(&mut buffers[*at][..rows * self.strides[*at]], *len, *eps);
+                }
+                Step::ScaleShift { at, columns, packed: [scale, shift], .. } => {
+                    columns.apply(&mut buffers[*at][..rows * self.strides[*at]], scale, shift);
                 }
                 Step::Copy { from, to } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);

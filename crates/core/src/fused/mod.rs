@@ -9,6 +9,7 @@ mod plan;
 mod schedule;
 mod shapes;
 mod tangents;
+mod tensor_ops;
 mod view;
 
 use std::sync::Arc;

@@ -2,14 +2,19 @@
 
 use walk_arch::{Layer, LayerBuffers, LayerParams, Network, Op};
 use walk_kernels::activation::Activation;
+use walk_kernels::batch_matmul::BatchMatmul;
 use walk_kernels::conv::PackedConv;
 use walk_kernels::linear::{LinearShape, PackedLinear};
 use walk_kernels::matmul::Write;
 use walk_kernels::pool::PoolShape;
+use walk_kernels::rearrange::Rearrangement;
+use walk_kernels::scale_shift::Columns;
 
 use super::image_ops::Layout;
 use super::schedule::{self, Job};
-use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
+use super::shapes::{
+    batch_matmul, channels_and_pixels, columns, conv_shape, pool_shape, rearrangements, segment, whole_image,
+};
 use super::{Convolution, kernel_activation};
 use crate::executor::uses;
 
@@ -30,6 +35,8 @@ pub(super) enum Step {
         to: usize,
         place: LayerParams,
         packed: PackedLinear,
+        /// Rows of each sample.
+        pieces: usize,
     },
     Conv {
         from: usize,
@@ -75,6 +82,44 @@ pub(super) enum Step {
         from: usize,
         to: usize,
     },
+    /// Takes the first `len` elements of every piece of `stride`.
+    Trim {
+        from: usize,
+        to: usize,
+        stride: usize,
+        len: usize,
+    },
+    Rearrange {
+        from: usize,
+        to: usize,
+        how: Rearrangement,
+        add: bool,
+    },
+    Mul {
+        from: usize,
+        to: usize,
+    },
+    Matmul {
+        operands: [usize; 2],
+        to: usize,
+        shape: BatchMatmul,
+    },
+    Softmax {
+        at: usize,
+        len: usize,
+    },
+    Standardize {
+        at: usize,
+        len: usize,
+        eps: f32,
+    },
+    ScaleShift {
+        at: usize,
+        place: LayerParams,
+        columns: Columns,
+        /// γ and β.
+        packed: [Vec<f32>; 2],
+    },
     Add {
         from: usize,
         to: usize,
@@ -91,8 +136,16 @@ impl Step {
             | Self::AvgPool { to, .. }
             | Self::Convert { to, .. }
             | Self::Copy { to, .. }
+            | Self::Trim { to, .. }
+            | Self::Rearrange { to, .. }
+            | Self::Mul { to, .. }
+            | Self::Matmul { to, .. }
             | Self::Add { to, .. } => Some(*to),
-            Self::Normalize { at, .. } | Self::Activation { at, .. } => Some(*at),
+            Self::Normalize { at, .. }
+            | Self::Activation { at, .. }
+            | Self::Softmax { at, .. }
+            | Self::Standardize { at, .. }
+            | Self::ScaleShift { at, .. } => Some(*at),
             Self::Moments { .. } => None,
         }
     }
@@ -189,16 +242,10 @@ impl Planner<'_> {
         let shape = self.layers[input(0)].shape.as_slice();
         match &layer.op {
             Op::Input => unreachable!("the input is no job"),
-            Op::Flatten => self.in_layout(input(0), ChannelsFirst),
-            Op::Linear(linear) => {
-                let from = self.at(input(0)).buffer;
-                let in_features = self.layers[input(0)].len();
-                let packed =
-                    PackedLinear::new(LinearShape { in_features, out_features: linear.out_features });
-                let to = self.buffer(packed.stride());
-                self.plan.steps.push(Step::Linear { from, to, place: params(layer), packed });
-                Place { buffer: to, layout: ChannelsFirst }
-            }
+            // losses are evaluated without dropout
+            Op::Flatten | Op::Dropout(_) => self.in_layout(input(0), ChannelsFirst),
+            Op::Reshape(_) => self.exact(input(0)),
+            Op::Linear(linear) => self.linear(layer, input(0), shape, linear.out_features),
             Op::Conv2d(conv) => {
                 let from = self.in_layout(input(0), ChannelsLast).buffer;
                 let shape = conv_shape(conv, shape);
@@ -248,7 +295,79 @@ impl Planner<'_> {
                 self.plan.steps.push(Step::Add { from, to });
                 Place { buffer: to, layout }
             }
+            _ => Place { buffer: self.tensor_layer(layer, &job.wire.inputs), layout: ChannelsFirst },
         }
+    }
+
+    fn linear(&mut self, layer: &Layer, input: usize, shape: &[usize], out_features: usize) -> Place {
+        let in_features = *shape.last().expect("shapes have a dimension");
+        let packed = PackedLinear::new(LinearShape { in_features, out_features });
+        let (pieces, stride) = (layer.len() / out_features, packed.stride());
+        // of one piece per sample the padding may stay: later layers skip it
+        let from = if pieces == 1 { self.at(input).buffer } else { self.exact(input).buffer };
+        let to = self.buffer(pieces * stride);
+        self.plan.steps.push(Step::Linear { from, to, place: params(layer), packed, pieces });
+        let buffer = if pieces == 1 || stride == out_features {
+            to
+        } else {
+            let trimmed = self.buffer(layer.len());
+            self.plan.steps.push(Step::Trim { from: to, to: trimmed, stride, len: out_features });
+            trimmed
+        };
+        Place { buffer, layout: Layout::ChannelsFirst }
+    }
+
+    /// A layer on values of any shape; returns the buffer of its value.
+    fn tensor_layer(&mut self, layer: &Layer, inputs: &[usize]) -> usize {
+        let shapes: Vec<&[usize]> =
+            layer.inputs.iter().map(|&input| self.layers[input].shape.as_slice()).collect();
+        if let Some(how) = rearrangements(&layer.op, &shapes, &layer.shape) {
+            let to = self.buffer(layer.len());
+            for (part, how) in how.into_iter().enumerate() {
+                let from = self.exact(inputs[part]).buffer;
+                self.plan.steps.push(Step::Rearrange { from, to, how, add: part > 0 });
+            }
+            return to;
+        }
+        if let Op::Matmul(matmul) = &layer.op {
+            let operands = [0, 1].map(|n| self.exact(inputs[n]).buffer);
+            let (to, shape) = (self.buffer(layer.len()), batch_matmul(matmul, shapes[0], shapes[1]));
+            self.plan.steps.push(Step::Matmul { operands, to, shape });
+            return to;
+        }
+        let other = (layer.op == Op::Mul).then(|| self.exact(inputs[1]).buffer);
+        let found = self.exact(inputs[0]);
+        let at = self.own_of(inputs[0], found);
+        match &layer.op {
+            Op::Mul => {
+                let from = other.expect("a product has two operands");
+                self.plan.steps.push(Step::Mul { from, to: at });
+            }
+            Op::Softmax => {
+                let len = *layer.shape.last().expect("shapes have a dimension");
+                self.plan.steps.push(Step::Softmax { at, len });
+            }
+            op => {
+                if let Some((len, eps)) = segment(op, &layer.shape) {
+                    self.plan.steps.push(Step::Standardize { at, len, eps });
+                }
+                let (place, columns) = (params(layer), columns(op, &layer.shape));
+                self.plan.steps.push(Step::ScaleShift { at, place, columns, packed: [vec![], vec![]] });
+            }
+        }
+        at
+    }
+
+    /// The value of layer `input`, channels first and without padding.
+    fn exact(&mut self, input: usize) -> Place {
+        let place = self.in_layout(input, Layout::ChannelsFirst);
+        let (stride, len) = (self.plan.strides[place.buffer], self.layers[input].len());
+        if stride == len {
+            return place;
+        }
+        let to = self.buffer(len);
+        self.plan.steps.push(Step::Trim { from: place.buffer, to, stride, len });
+        Place { buffer: to, ..place }
     }
 
     /// A norm of the value in buffer `at`, measured there unless it has just been.

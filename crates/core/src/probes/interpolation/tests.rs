@@ -76,7 +76,11 @@ fn a_quadratic_reproduces_the_papers_identities() {
     let net = Net::new();
     let network = net.finish(net.input().then("fc", linear(3))).check(&problem).unwrap();
     let samples = Noise::new(&network, 40);
-    let part = Batch { inputs: samples.0.inputs[..6 * 10].to_vec(), labels: samples.0.labels[..10].to_vec() };
+    let part = Batch {
+        inputs: samples.0.inputs[..6 * 10].to_vec(),
+        labels: samples.0.labels[..10].to_vec(),
+        dropout: None,
+    };
     let model = Model::new(Fused::default(), network, Loss::SquaredError);
     let mode = BatchNormMode::Batch;
     let from = model.initial(Seed(5));

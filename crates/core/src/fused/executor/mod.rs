@@ -1,6 +1,8 @@
 //! Runs a network on the CPU, with or without a tape and a direction. Images have channels last wherever a kernel wants
 //! them so.
 
+mod tensor_layers;
+
 use std::ops::Range;
 
 use dfdx::prelude::*;
@@ -78,9 +80,10 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let shape = layers[layer.inputs[0]].shape.as_slice();
         match &layer.op {
             Op::Input => Ok(x),
-            Op::Flatten => self.in_layout(x, shape, ChannelsFirst),
+            Op::Flatten | Op::Reshape(_) => self.in_layout(x, shape, ChannelsFirst),
             Op::Linear(linear) => {
-                let shape = LinearShape { in_features: shape[0], out_features: linear.out_features };
+                let in_features = *shape.last().expect("the graph check wants a dimension");
+                let shape = LinearShape { in_features, out_features: linear.out_features };
                 let params = params(layer);
                 let y = ops::linear(&mut self.machine, x.operand.clone(), self.at.theta, params, shape)?;
                 let tangent = self.tangent(x, |m, along| tangents::linear(m, along, params, shape))?;
@@ -120,6 +123,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
                 let b = self.in_layout(next(), shape, x.layout)?;
                 self.add(x, b)
             }
+            _ => self.tensor_layer(job.layer, x, operands.next()),
         }
     }
 
@@ -210,11 +214,16 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
 
     fn add(&mut self, a: Value, b: Value) -> Result<Value, CoreError> {
         let y = ops::add(&mut self.machine, a.operand, b.operand)?;
-        let tangent = match (a.tangent, b.tangent) {
-            (Some(a), Some(b)) => Some(ops::add(&mut self.machine, a, b)?),
-            (one, other) => one.or(other),
-        };
+        let tangent = self.sum(a.tangent, b.tangent)?;
         Ok(Value::new(y, tangent, a.layout))
+    }
+
+    /// The sum of two tangents, of which none is zero.
+    fn sum(&mut self, a: Option<Operand>, b: Option<Operand>) -> Result<Option<Operand>, CoreError> {
+        match (a, b) {
+            (Some(a), Some(b)) => ops::add(&mut self.machine, a, b).map(Some),
+            (one, other) => Ok(one.or(other)),
+        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! Shapes and parameters of the layers on values of any shape.
+
+use super::GraphError;
+use super::layers::{Plan, at_least_one, check_init, check_number, image};
+use crate::{Init, Layer, LayerParams, Node, Op};
+
+impl Plan {
+    pub(super) fn tensor_layer(
+        &mut self,
+        node: &Node,
+        inputs: &[usize],
+        layer: &mut Layer,
+    ) -> Result<(), GraphError> {
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|&input| self.layers[input].shape.clone()).collect();
+        let x = &shapes[0];
+        let mismatch = |found: &[usize], expected: String| {
+            let (layer, op) = (node.name.clone(), node.op.name());
+            GraphError::Shape { layer, op, found: found.to_vec(), expected }
+        };
+        layer.shape = match &node.op {
+            Op::Mul => {
+                if *x != shapes[1] {
+                    return Err(mismatch(&shapes[1], format!("{x:?}, the shape of its first input")));
+                }
+                x.clone()
+            }
+            Op::Concat(concat) => {
+                let (b, axis) = (&shapes[1], concat.axis);
+                let fits = b.len() == x.len() && axis < x.len();
+                if !fits || (0..x.len()).any(|d| d != axis && x[d] != b[d]) {
+                    return Err(mismatch(b, format!("{x:?} but for dimension {axis}")));
+                }
+                let mut shape = x.clone();
+                shape[axis] += b[axis];
+                shape
+            }
+            Op::Reshape(reshape) => {
+                let wanted = super::elements(&reshape.shape);
+                if wanted != super::elements(x) || reshape.shape.is_empty() {
+                    return Err(mismatch(x, format!("as many elements as {:?}", reshape.shape)));
+                }
+                reshape.shape.clone()
+            }
+            Op::Permute(permute) => {
+                let mut sorted = permute.order.clone();
+                sorted.sort_unstable();
+                if sorted != (0..x.len()).collect::<Vec<_>>() {
+                    return Err(mismatch(
+                        x,
+                        format!("as many dimensions as the order {:?} has", permute.order),
+                    ));
+                }
+                permute.order.iter().map(|&d| x[d]).collect()
+            }
+            Op::Matmul(matmul) => {
+                let b = &shapes[1];
+                let finite = -f32::MAX..=f32::MAX;
+                check_number(node, "scale", matmul.scale, finite, "a finite number")?;
+                let ([lead @ .., rows, inner], [lead_b @ .., p, q]) = (x.as_slice(), b.as_slice()) else {
+                    return Err(mismatch(if x.len() < 2 { x } else { b }, "at least two dimensions".into()));
+                };
+                let (inner_b, columns) = if matmul.transposed { (q, p) } else { (p, q) };
+                if lead != lead_b || inner != inner_b {
+                    let turned = if matmul.transposed { " transposed" } else { "" };
+                    return Err(mismatch(b, format!("a matrix that{turned} can follow {x:?}")));
+                }
+                [lead, &[*rows, *columns]].concat()
+            }
+            Op::Softmax => x.clone(),
+            Op::LayerNorm(norm) => {
+                check_number(node, "eps", norm.eps, f32::MIN_POSITIVE..=1.0, "a number above 0, at most 1")?;
+                if norm.dims == 0 || norm.dims > x.len() {
+                    return Err(mismatch(x, format!("at least {} dimensions, at least 1", norm.dims)));
+                }
+                let shape = &x[x.len() - norm.dims..];
+                layer.params = Some(self.scale_and_shift(node, shape)?);
+                x.clone()
+            }
+            Op::GroupNorm(norm) => {
+                check_number(node, "eps", norm.eps, f32::MIN_POSITIVE..=1.0, "a number above 0, at most 1")?;
+                let groups = at_least_one(node, "groups", norm.groups)?;
+                if !x[0].is_multiple_of(groups) {
+                    return Err(mismatch(x, format!("channels divisible by groups ({groups})")));
+                }
+                layer.params = Some(self.scale_and_shift(node, &x[..1])?);
+                x.clone()
+            }
+            Op::Bias(bias) => {
+                check_init(node, "init", bias.init)?;
+                let range = self.param(node, "bias", x, bias.init, super::elements(x).unwrap_or(1))?;
+                layer.params = Some(LayerParams { weight: range.start..range.start, bias: range });
+                x.clone()
+            }
+            Op::Dropout(dropout) => {
+                check_number(node, "p", dropout.p, 0.0..=0.999_999, "a number from 0, below 1")?;
+                x.clone()
+            }
+            Op::PadChannels(pad) => {
+                let [channels, height, width] = image(x).map_err(|expected| mismatch(x, expected))?;
+                let channels = pad.before.checked_add(pad.after).and_then(|n| n.checked_add(channels));
+                vec![channels.unwrap_or(usize::MAX), height, width]
+            }
+            Op::Subsample(sample) => {
+                let [channels, height, width] = image(x).map_err(|expected| mismatch(x, expected))?;
+                at_least_one(node, "stride", sample.stride[0].min(sample.stride[1]))?;
+                vec![channels, height.div_ceil(sample.stride[0]), width.div_ceil(sample.stride[1])]
+            }
+            op => unreachable!("{op:?} is checked with the layers on vectors and images"),
+        };
+        Ok(())
+    }
+
+    /// γ = 1 and β = 0 of a normalisation without running statistics.
+    fn scale_and_shift(&mut self, node: &Node, shape: &[usize]) -> Result<LayerParams, GraphError> {
+        let weight = self.param(node, "weight", shape, Init::Constant(1.0), 1)?;
+        let bias = self.param(node, "bias", shape, Init::Constant(0.0), 1)?;
+        Ok(LayerParams { weight, bias })
+    }
+}

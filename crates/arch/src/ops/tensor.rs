@@ -1,0 +1,186 @@
+//! Layers on values of any shape: what transformers, mixers and shortcuts without parameters are made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Init, Op};
+
+/// Two values one after the other along dimension `axis`; the others must be equal. Channels of images are axis 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Concat {
+    /// The dimension, counted from 0 within one sample.
+    pub axis: usize,
+}
+
+/// The same elements, in row-major order, in another shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reshape {
+    /// The new shape of one sample.
+    pub shape: Vec<usize>,
+}
+
+/// [`Op::Reshape`].
+pub fn reshape(shape: &[usize]) -> Op {
+    Op::Reshape(Reshape { shape: shape.to_vec() })
+}
+
+/// Dimension d of the result is dimension `order[d]` of the input, as PyTorch's permute without the batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permute {
+    /// Every dimension of one sample once.
+    pub order: Vec<usize>,
+}
+
+/// [`Op::Permute`].
+pub fn permute(order: &[usize]) -> Op {
+    Op::Permute(Permute { order: order.to_vec() })
+}
+
+/// scale · A B, or scale · A Bᵀ, over the last two dimensions; the dimensions before them must be equal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Matmul {
+    /// Whether the second input is transposed.
+    pub transposed: bool,
+    /// Factor of the product: 1/√d in attention.
+    pub scale: f32,
+}
+
+/// A plain [`Matmul`].
+pub const fn matmul() -> Matmul {
+    Matmul { transposed: false, scale: 1.0 }
+}
+
+impl Matmul {
+    /// The same with the second input transposed.
+    #[must_use]
+    pub const fn transposed(mut self) -> Self {
+        self.transposed = true;
+        self
+    }
+
+    /// The same with a factor.
+    #[must_use]
+    pub const fn scale(mut self, scale: f32) -> Self {
+        self.scale = scale;
+        self
+    }
+}
+
+/// [`Op::Softmax`].
+pub const fn softmax() -> Op {
+    Op::Softmax
+}
+
+/// y = γ (x - μ) / √(σ² + ε) + β with μ and the biased σ² over the last `dims` dimensions of a sample, γ and β of their
+/// shape (Ba et al., 2016; PyTorch's LayerNorm).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerNorm {
+    /// How many of the last dimensions are normalised together.
+    pub dims: usize,
+    /// ε, added to the variance.
+    pub eps: f32,
+}
+
+/// A [`LayerNorm`] of the last dimension with PyTorch's ε = 1e-5.
+pub const fn layer_norm() -> LayerNorm {
+    LayerNorm { dims: 1, eps: 1e-5 }
+}
+
+/// y = γ (x - μ) / √(σ² + ε) + β with μ and the biased σ² over each group of channels of a sample, γ and β one value per
+/// channel, the first dimension (Wu & He, 2018; PyTorch's GroupNorm).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupNorm {
+    /// Number of groups; it divides the channels.
+    pub groups: usize,
+    /// ε, added to the variance.
+    pub eps: f32,
+}
+
+/// A [`GroupNorm`] with PyTorch's ε = 1e-5.
+pub const fn group_norm(groups: usize) -> GroupNorm {
+    GroupNorm { groups, eps: 1e-5 }
+}
+
+/// y = x + b with b of the shape of one sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bias {
+    /// Initialiser of b.
+    pub init: Init,
+}
+
+/// A [`Bias`] that starts as N(0, std²).
+pub const fn bias(std: f32) -> Bias {
+    Bias { init: Init::Normal { std } }
+}
+
+/// In training each element is 0 with probability `p`, and divided by 1 - p otherwise (Srivastava et al., 2014); losses
+/// are evaluated without it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropout {
+    /// Probability of a zero.
+    pub p: f32,
+}
+
+/// [`Op::Dropout`].
+pub const fn dropout(p: f32) -> Op {
+    Op::Dropout(Dropout { p })
+}
+
+/// Channels of zeros: with [`Subsample`] the shortcut without parameters of He et al. (2016).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PadChannels {
+    /// New channels before the old ones.
+    pub before: usize,
+    /// New channels after them.
+    pub after: usize,
+}
+
+/// [`Op::PadChannels`].
+pub const fn pad_channels(before: usize, after: usize) -> Op {
+    Op::PadChannels(PadChannels { before, after })
+}
+
+/// The pixels of an image whose row and column are multiples of the stride.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subsample {
+    /// Distance between pixels, `[vertical, horizontal]`.
+    pub stride: [usize; 2],
+}
+
+/// [`Op::Subsample`] with the same stride both ways.
+pub const fn subsample(stride: usize) -> Op {
+    Op::Subsample(Subsample { stride: [stride; 2] })
+}
+
+impl From<Matmul> for Op {
+    fn from(layer: Matmul) -> Self {
+        Self::Matmul(layer)
+    }
+}
+
+impl From<LayerNorm> for Op {
+    fn from(layer: LayerNorm) -> Self {
+        Self::LayerNorm(layer)
+    }
+}
+
+impl From<GroupNorm> for Op {
+    fn from(layer: GroupNorm) -> Self {
+        Self::GroupNorm(layer)
+    }
+}
+
+impl From<Bias> for Op {
+    fn from(layer: Bias) -> Self {
+        Self::Bias(layer)
+    }
+}

@@ -1,0 +1,196 @@
+//! Layers on values of any shape as custom operations on dfdx's tape, and their tangents.
+
+use std::sync::Arc;
+
+use dfdx::prelude::*;
+use walk_arch::LayerParams;
+use walk_kernels::batch_matmul::BatchMatmul;
+use walk_kernels::elementwise::add_product_parallel;
+use walk_kernels::matmul::Write;
+use walk_kernels::memory::{copied, zeros};
+use walk_kernels::rearrange::Rearrangement;
+use walk_kernels::scale_shift::Columns;
+use walk_kernels::segments;
+
+use super::machine::{Machine, Operand};
+use super::view;
+use crate::CoreError;
+use crate::backend::Flat;
+
+pub(super) fn rearrange<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    x: &Operand,
+    how: &Arc<Rearrangement>,
+) -> Result<Operand, CoreError> {
+    let mut y = zeros(x.rows.shape().0 * how.from.len());
+    how.apply_parallel(view::rows(&x.rows), &mut y);
+    let how = how.clone();
+    m.map(x, y, move |dy, dx| how.backward(dy, dx))
+}
+
+/// x times constants.
+pub(super) fn times<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    x: &Operand,
+    constants: &Arc<Vec<f32>>,
+) -> Result<Operand, CoreError> {
+    let mut y = zeros(x.len());
+    add_product_parallel(view::rows(&x.rows), constants, &mut y);
+    let constants = constants.clone();
+    m.map(x, y, move |dy, dx| add_product_parallel(dy, &constants, dx))
+}
+
+pub(super) fn mul<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    a: Operand,
+    b: Operand,
+) -> Result<Operand, CoreError> {
+    let mut y = zeros(a.len());
+    add_product_parallel(view::rows(&a.rows), view::rows(&b.rows), &mut y);
+    let rows = a.rows.shape().0;
+    m.record(y, rows, move |dy, spent, _| {
+        for (one, other) in [(&a, &b), (&b, &a)] {
+            if let Some(slot) = &one.grad {
+                slot.update(one.len(), |grad| add_product_parallel(&dy, view::rows(&other.rows), grad));
+            }
+        }
+        spent.give(dy);
+        Ok(())
+    })
+}
+
+pub(super) fn matmul<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    a: Operand,
+    b: Operand,
+    shape: BatchMatmul,
+) -> Result<Operand, CoreError> {
+    let pairs = a.len() / (shape.rows * shape.inner);
+    let mut y = zeros(pairs * shape.rows * shape.columns);
+    shape.apply_parallel(view::rows(&a.rows), view::rows(&b.rows), &mut y, Write::Replace);
+    let rows = a.rows.shape().0;
+    m.record(y, rows, move |dy, spent, _| {
+        let (a_values, b_values) = (view::rows(&a.rows), view::rows(&b.rows));
+        if let Some(slot) = &a.grad {
+            let (back, turned) = shape.of_a();
+            let (first, second) = if turned { (b_values, &dy[..]) } else { (&dy[..], b_values) };
+            slot.update(a.len(), |grad| back.apply_parallel(first, second, grad, Write::Add));
+        }
+        if let Some(slot) = &b.grad {
+            let (back, turned) = shape.of_b();
+            let (first, second) = if turned { (&dy[..], a_values) } else { (a_values, &dy[..]) };
+            slot.update(b.len(), |grad| back.apply_parallel(first, second, grad, Write::Add));
+        }
+        spent.give(dy);
+        Ok(())
+    })
+}
+
+/// Softmax of segments of `len` elements.
+pub(super) fn softmax<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    x: &Operand,
+    len: usize,
+) -> Result<Operand, CoreError> {
+    let mut y = copied(view::rows(&x.rows));
+    segments::softmax_parallel(&mut y, len);
+    let values = Arc::new(y.clone());
+    m.map(x, y, move |dy, dx| segments::softmax_backward(&values, dy, len, dx))
+}
+
+/// ẏ = y (ẋ - Σ y ẋ) for y = softmax x.
+pub(super) fn softmax_tangent<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    y: Operand,
+    dot_x: Operand,
+    len: usize,
+) -> Result<Operand, CoreError> {
+    let mut dot_y = zeros(y.len());
+    segments::softmax_backward(view::rows(&y.rows), view::rows(&dot_x.rows), len, &mut dot_y);
+    m.record(dot_y, y.rows.shape().0, move |p, spent, _| {
+        let (values, dots) = (view::rows(&y.rows), view::rows(&dot_x.rows));
+        if let Some(slot) = &y.grad {
+            slot.update(y.len(), |grad| segments::softmax_tangent_backward(values, dots, &p, len, grad));
+        }
+        if let Some(slot) = &dot_x.grad {
+            slot.update(y.len(), |grad| segments::softmax_backward(values, &p, len, grad));
+        }
+        spent.give(p);
+        Ok(())
+    })
+}
+
+/// x̂ of segments of `len` elements, and each segment's 1/√(σ² + ε).
+pub(super) struct Standardized {
+    pub(super) hat: Operand,
+    pub(super) r: Arc<Vec<f32>>,
+    pub(super) len: usize,
+}
+
+pub(super) fn standardize<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    x: &Operand,
+    len: usize,
+    eps: f32,
+) -> Result<Standardized, CoreError> {
+    let mut hat = copied(view::rows(&x.rows));
+    let r = Arc::new(segments::standardize_parallel(&mut hat, len, eps));
+    let (values, factors) = (hat.clone(), r.clone());
+    let hat = m.map(x, hat, move |dy, dx| segments::standardize_backward(&values, &factors, dy, len, dx))?;
+    Ok(Standardized { hat, r, len })
+}
+
+/// ẋ̂ = r (ẋ - mean ẋ - x̂ mean(x̂ ẋ)).
+pub(super) fn standardize_tangent<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    x: Operand,
+    dot_x: Operand,
+    of: &Standardized,
+) -> Result<Operand, CoreError> {
+    let (hat, r, len) = (of.hat.rows.clone(), of.r.clone(), of.len);
+    let mut y = zeros(x.len());
+    segments::standardize_backward(view::rows(&hat), &r, view::rows(&dot_x.rows), len, &mut y);
+    m.record(y, x.rows.shape().0, move |p, spent, _| {
+        let (hat, dots) = (view::rows(&hat), view::rows(&dot_x.rows));
+        if let Some(slot) = &x.grad {
+            slot.update(p.len(), |grad| {
+                segments::standardize_tangent_backward(hat, &r, dots, &p, len, grad);
+            });
+        }
+        if let Some(slot) = &dot_x.grad {
+            slot.update(p.len(), |grad| segments::standardize_backward(hat, &r, &p, len, grad));
+        }
+        spent.give(p);
+        Ok(())
+    })
+}
+
+/// x γ + β with γ and β parts of `source`; if `trained` their gradients go to it, otherwise they are constants.
+pub(super) fn scale_shift<T: Tape<f32, Cpu>>(
+    m: &mut Machine<'_, T>,
+    x: &Operand,
+    source: &Flat<Cpu>,
+    params: &LayerParams,
+    columns: Columns,
+    trained: bool,
+) -> Result<Operand, CoreError> {
+    let mut y = copied(view::rows(&x.rows));
+    let all = view::flat(source);
+    columns.apply_parallel(&mut y, &all[params.weight.clone()], &all[params.bias.clone()]);
+    let (x, source, params) = (x.clone(), source.clone(), params.clone());
+    m.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
+        if trained {
+            let dsource = grads.get_or_alloc_mut(&source)?;
+            let (scale, shift) = super::ops::disjoint(dsource, params.weight.clone(), params.bias.clone());
+            columns.backward_params(view::rows(&x.rows), &dy, scale, shift);
+        }
+        match &x.grad {
+            Some(slot) => {
+                columns.apply_parallel(&mut dy, &view::flat(&source)[params.weight.clone()], &[]);
+                slot.add(dy, spent);
+            }
+            None => spent.give(dy),
+        }
+        Ok(())
+    })
+}
