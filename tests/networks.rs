@@ -142,7 +142,7 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) 
 }
 
 /// Exact Hv against PyTorch's double backward, for the direction of the fixture.
-fn check_hessian(fixture: &Fixture, case: &Case, graph: &Graph) {
+fn check_hessian<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) {
     let problem = Problem { input: case.input.clone(), classes: fixture.classes };
     let network = graph.check(&problem).unwrap();
     let point = point(&network, &case.names);
@@ -152,11 +152,11 @@ fn check_hessian(fixture: &Fixture, case: &Case, graph: &Graph) {
         let stream = 3000 + stream(&case.names, &spec.name);
         direction[spec.range.clone()].copy_from_slice(&numbers(stream, spec.range.len()));
     }
-    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let model = Model::new(backend, network, Loss::CrossEntropy);
     let found = model.hessian_vector(&point, &batch, &direction, case.mode).unwrap();
     let error = projection_error(model.network(), &case.names, &found, &case.hvp);
     // the gradient's tolerance
-    assert!(error < 1e-4, "{} {:?}: Hv off by {error:e}", case.plugin, case.mode);
+    assert!(error < 1e-4, "{} {} {:?}: Hv off by {error:e}", B::NAME, case.plugin, case.mode);
 }
 
 fn batch(fixture: &Fixture, case: &Case) -> Batch {
@@ -180,6 +180,7 @@ fn losses_gradients_and_hessian_products_agree_with_pytorch() {
         let graph = graph(&bench, case, &problem);
         check(Fused::default(), &fixture, case, &graph);
         check(Composite::<Cpu>::default(), &fixture, case, &graph);
-        check_hessian(&fixture, case, &graph);
+        check_hessian(Fused::default(), &fixture, case, &graph);
+        check_hessian(Composite::<Cpu>::default(), &fixture, case, &graph);
     }
 }

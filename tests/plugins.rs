@@ -144,7 +144,8 @@ fn libraries_that_are_no_plugins_are_refused() {
 fn plugins_are_listed_with_their_options() {
     let bench = Bench::new("");
     let all = bench.run(&["plugins"]);
-    for plugin in ["│ mlp ", "│ resnet56 ", "│ vgg11 ", "│ vit ", "│ wresnet ", "│ multi-layer perceptron"] {
+    for plugin in ["│ mlp ", "│ resnet56 ", "│ vgg11 ", "│ vit ", "│ wresnet ", "│ multi-layer perceptron"]
+    {
         assert!(all.stdout.contains(plugin), "{}", all.stdout);
     }
     let one = bench.run(&["plugins", "mlp"]);

@@ -109,17 +109,15 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
     /// reverse pass gives Hv.
     ///
     /// # Errors
-    /// [`CoreError::Unsupported`] where the backend has none, [`CoreError::Device`] if the device fails.
+    /// [`CoreError::Device`] if the device fails.
     fn directional_losses<T: Tape<f32, Self::Device>>(
         &self,
-        _at: At<'_, Self::Device>,
-        _inputs: Rows<Self::Device>,
-        _direction: &Flat<Self::Device>,
-        _labels: &[usize],
-        _loss: Loss,
-    ) -> Result<Flat<Self::Device, T>, CoreError> {
-        Err(CoreError::Unsupported { what: "directional derivatives", backend: Self::NAME })
-    }
+        at: At<'_, Self::Device>,
+        inputs: Rows<Self::Device>,
+        direction: &Flat<Self::Device>,
+        labels: &[usize],
+        loss: Loss,
+    ) -> Result<Flat<Self::Device, T>, CoreError>;
 
     /// ∂/∂θ out of the gradients of a backward pass.
     ///

@@ -11,8 +11,6 @@ pub enum CoreError {
     Length { what: &'static str, found: usize, expected: usize },
     #[error("sample {sample} has the label {label}, expected one below {classes}")]
     Label { sample: usize, label: usize, classes: usize },
-    #[error("the backend \"{backend}\" has no {what} yet; use device = \"cpu\"")]
-    Unsupported { what: &'static str, backend: &'static str },
     #[error("the batch is empty")]
     EmptyBatch,
 }

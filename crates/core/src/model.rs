@@ -109,8 +109,7 @@ impl<B: Backend> Model<B> {
     /// (Pearlmutter, 1994), exact but for rounding, batch norm's statistics included.
     ///
     /// # Errors
-    /// [`CoreError`] if a length does not fit the network, a label is out of range, the backend has no directional
-    /// derivatives or the device fails.
+    /// [`CoreError`] if a length does not fit the network, a label is out of range or the device fails.
     pub fn hessian_vector(
         &self,
         point: &Point,

@@ -106,14 +106,9 @@ pub(super) fn conv2d<D: Device<f32>, T: Tape<f32, D>>(
     y.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()
 }
 
-/// The largest value of each window. The places are found on the host, so that equal values give their gradient to the
-/// first of them, as in PyTorch; dfdx's own maximum gives it to each.
-pub(super) fn max_pool2d<D: Device<f32>, T: Tape<f32, D>>(
-    device: &D,
-    x: Rows<D, T>,
-    pool: &Pool2d,
-    shape: &[usize],
-) -> Result<Rows<D, T>, D::Err> {
+/// The place of the largest value of each window, `[rows, outputs]`. They are found on the host, so that equal values give
+/// their gradient to the first of them, as in PyTorch; dfdx's own maximum gives it to each.
+pub(super) fn max_places<D: Device<f32>>(x: &Rows<D>, pool: &Pool2d, shape: &[usize]) -> Vec<usize> {
     let window = Window::pool(pool, shape);
     let (rows, len) = *x.shape();
     let values = x.as_vec();
@@ -127,7 +122,18 @@ pub(super) fn max_pool2d<D: Device<f32>, T: Tape<f32, D>>(
             index.push(candidates.reduce(larger).expect("padding is at most half a window"));
         }
     }
-    x.try_gather(device.try_tensor_from_vec(index, (rows, shape[0] * places))?)
+    index
+}
+
+/// The largest value of each window, once their places are known.
+pub(super) fn max_pool2d<D: Device<f32>, T: Tape<f32, D>>(
+    device: &D,
+    x: Rows<D, T>,
+    places: Vec<usize>,
+) -> Result<Rows<D, T>, D::Err> {
+    let rows = x.shape().0;
+    let outputs = places.len() / rows;
+    x.try_gather(device.try_tensor_from_vec(places, (rows, outputs))?)
 }
 
 /// The mean of each window, padding counted as zeros.

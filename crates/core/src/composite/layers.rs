@@ -8,41 +8,44 @@ use walk_arch::{Activation, LayerParams};
 use crate::Loss;
 use crate::backend::{BatchStatistics, Flat, Rows};
 
-/// A part of θ as a vector on the same tape.
+/// A part of θ as a vector on the same tape. Not by dfdx 0.13.0's `slice`, whose backward pass on the CPU overwrites: the
+/// gradient of a part that is read twice, as Hv reads it, would be lost.
 pub(super) fn part<D: Device<f32>, T: Tape<f32, D>>(
     theta: &Flat<D>,
     range: &Range<usize>,
 ) -> Result<Flat<D, T>, D::Err> {
-    theta.retaped::<T>().try_slice((range.clone(),))
+    let index = theta.device().try_tensor_from_vec(range.clone().collect::<Vec<usize>>(), (range.len(),))?;
+    theta.retaped::<T>().try_gather(index)
 }
 
-/// x Wᵀ + b along the last dimension.
+/// x Wᵀ + b along the last dimension; without b if its range is empty.
 pub(super) fn linear<D: Device<f32>, T: Tape<f32, D>>(
     x: Rows<D, T>,
     theta: &Flat<D>,
     params: &LayerParams,
     shape: &[usize],
+    out_features: usize,
 ) -> Result<Rows<D, T>, D::Err> {
     let (rows, len) = *x.shape();
     let in_features = *shape.last().expect("shapes have a dimension");
-    let (out_features, pieces) = (params.bias.len(), len / in_features);
+    let pieces = len / in_features;
     let x = x.try_reshape_like(&(rows * pieces, in_features))?;
     let weight = part::<D, T>(theta, &params.weight)?.try_reshape_like(&(out_features, in_features))?;
-    let product = x.try_matmul(weight.try_permute::<(usize, usize), Axes2<1, 0>>()?)?;
-    let bias = part::<D, T>(theta, &params.bias)?;
-    let y = product.try_add(bias.try_broadcast_like::<_, Axis<0>>(&(rows * pieces, out_features))?)?;
+    let mut y = x.try_matmul(weight.try_permute::<(usize, usize), Axes2<1, 0>>()?)?;
+    if !params.bias.is_empty() {
+        let bias = part::<D, T>(theta, &params.bias)?;
+        y = y.try_add(bias.try_broadcast_like::<_, Axis<0>>(&(rows * pieces, out_features))?)?;
+    }
     y.try_reshape_like(&(rows, pieces * out_features))
 }
 
-/// A batch norm's values, and the statistics if they are the batch's.
+/// Standardised values, and the statistics if they are the batch's.
 type Normed<D, T> = (Rows<D, T>, Option<BatchStatistics>);
 
-/// γ (x - μ) / √(σ² + ε) + β per channel, the first dimension of `shape`.
-pub(super) fn batch_norm<D: Device<f32>, T: Tape<f32, D>>(
+/// (x - μ) / √(σ² + ε) per channel, the first dimension of `shape`.
+pub(super) fn standardize<D: Device<f32>, T: Tape<f32, D>>(
     device: &D,
     x: Rows<D, T>,
-    theta: &Flat<D>,
-    (scale, shift): (Range<usize>, Range<usize>),
     eps: f32,
     shape: &[usize],
     running: Option<(Vec<f32>, Vec<f32>)>,
@@ -69,9 +72,7 @@ pub(super) fn batch_norm<D: Device<f32>, T: Tape<f32, D>>(
     let centred = x.put_tape(tape).try_sub(mean.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
     let std = var.try_add(eps)?.try_sqrt()?;
     let hat = centred.try_div(std.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
-    let scaled = hat.try_mul(part::<D, T>(theta, &scale)?.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
-    let y = scaled.try_add(part::<D, T>(theta, &shift)?.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
-    Ok((y.try_reshape_like(&flat)?, statistics))
+    Ok((hat.try_reshape_like(&flat)?, statistics))
 }
 
 pub(super) fn activation<D: Device<f32>, T: Tape<f32, D>>(

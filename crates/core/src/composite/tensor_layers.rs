@@ -134,20 +134,30 @@ pub(super) fn standardize<D: Device<f32>, T: Tape<f32, D>>(
     centred.put_tape(tape).try_div(std)?.try_reshape_like(&flat)
 }
 
-/// x γ + β, a sample being `[outer, columns, inner]`; without γ if its range is empty.
+/// x γ + β, a sample being `[outer, columns, inner]`; without β if its range is empty.
 pub(super) fn scale_shift<D: Device<f32>, T: Tape<f32, D>>(
     x: Rows<D, T>,
     theta: &Flat<D>,
     params: &LayerParams,
+    columns: usize,
     inner: usize,
 ) -> Result<Rows<D, T>, D::Err> {
     let flat = *x.shape();
-    let columns = params.bias.len();
     let shape = (flat.0 * flat.1 / (columns * inner), columns, inner);
-    let mut y = x.try_reshape_like(&shape)?;
-    if !params.weight.is_empty() {
-        y = y.try_mul(part::<D, T>(theta, &params.weight)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?)?;
+    let scale = part::<D, T>(theta, &params.weight)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?;
+    let mut y = x.try_reshape_like(&shape)?.try_mul(scale)?;
+    if !params.bias.is_empty() {
+        y = y.try_add(part::<D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?)?;
     }
-    let shift = part::<D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?;
-    y.try_add(shift)?.try_reshape_like(&flat)
+    y.try_reshape_like(&flat)
+}
+
+/// x + b, one b per element of a sample.
+pub(super) fn shift<D: Device<f32>, T: Tape<f32, D>>(
+    x: Rows<D, T>,
+    theta: &Flat<D>,
+    params: &LayerParams,
+) -> Result<Rows<D, T>, D::Err> {
+    let shape = *x.shape();
+    x.try_add(part::<D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axis<0>>(&shape)?)
 }

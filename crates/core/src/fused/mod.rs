@@ -111,7 +111,7 @@ impl Backend for Fused {
 }
 
 /// walk-kernels' name for an activation.
-fn kernel_activation(activation: Activation) -> kernel::Activation {
+pub(crate) fn kernel_activation(activation: Activation) -> kernel::Activation {
     match activation {
         Activation::Relu => kernel::Activation::Relu,
         Activation::LeakyRelu => kernel::Activation::LeakyRelu { slope: Activation::LEAKY_SLOPE },

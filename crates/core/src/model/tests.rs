@@ -165,12 +165,26 @@ fn hessian_products_are_symmetric_and_agree_with_differences_of_gradients() {
             assert!(error < allowed, "{mode:?} {loss:?}: {error:e}");
         }
     }
-    let composite =
-        Model::new(Composite::<Cpu>::default(), residual_network(Activation::Relu), Loss::CrossEntropy);
-    let samples = Noise::new(composite.network(), 4);
-    let at = composite.initial(Seed(1));
-    let refused = composite.hessian_vector(&at, &samples.0, &at.params, BatchNormMode::Batch);
-    assert!(matches!(refused, Err(CoreError::Unsupported { .. })));
+}
+
+#[test]
+fn fused_and_composite_agree_on_hessian_products() {
+    for (network, activation) in
+        NETWORKS.into_iter().flat_map(|network| Activation::ALL.map(|a| (network(a), a)))
+    {
+        let mut batch = Noise::new(&network, 9).0;
+        batch.dropout = Some(DropoutDraw { seed: Seed(2), step: 1, part: 0 });
+        for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
+            let fused = Model::new(Fused::default(), network.clone(), loss);
+            let composite = Model::new(Composite::<Cpu>::default(), network.clone(), loss);
+            let at = point(&fused);
+            let v: Vec<f32> = (0..at.params.len()).map(|i| ((i * 7) % 17) as f32 / 17.0 - 0.47).collect();
+            let a = fused.hessian_vector(&at, &batch, &v, mode).unwrap();
+            let b = composite.hessian_vector(&at, &batch, &v, mode).unwrap();
+            let error = norm_error(&a, &b);
+            assert!(error < 1e-5, "{activation:?} {mode:?} {loss:?}: {error:e}");
+        }
+    }
 }
 
 #[test]
