@@ -3,7 +3,7 @@
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
-use walk_core::{Fused, Model};
+use walk_core::{Fused, Model, gemm_gflops};
 use walk_train::{ThroughputConfig, throughput};
 
 use crate::cli::BenchArguments;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::prepare::{Prepared, on_threads, prepare};
 use crate::source::Source;
 
-/// The result, under the keys of shared/peers/torch_walk.py.
+/// The result: the keys of scripts/torch_walk.py, and what only we measure.
 #[derive(Debug, Serialize)]
 struct BenchResult {
     arch: String,
@@ -22,6 +22,12 @@ struct BenchResult {
     train_images_per_s: f64,
     hvp_images_per_s: f64,
     segment_s: f64,
+    /// Of the evaluation, counting a convolution's products as its definition has them.
+    eval_gflops: f64,
+    /// What a large matrix product reaches on the same threads.
+    gemm_gflops: f64,
+    eval_peak_memory_mb: Option<f64>,
+    peak_memory_mb: Option<f64>,
 }
 
 /// Times an experiment's network on its data.
@@ -35,6 +41,7 @@ fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }
+    let multiply_adds = network.multiply_adds();
     let model = Model::new(Fused::new(experiment.numerics.convolution), network, experiment.loss.into());
     let config =
         ThroughputConfig { samples: arguments.eval, chunk: 100, points: 10, repeat: arguments.repeat.into() };
@@ -48,6 +55,10 @@ fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure
         train_images_per_s: measured.train_images_per_s.round(),
         hvp_images_per_s: measured.hvp_images_per_s.round(),
         segment_s: (measured.segment_s * 1e4).round() / 1e4,
+        eval_gflops: (2e-9 * multiply_adds as f64 * measured.eval_images_per_s).round(),
+        gemm_gflops: gemm_gflops().round(),
+        eval_peak_memory_mb: measured.eval_peak_memory.map(megabytes),
+        peak_memory_mb: measured.peak_memory.map(megabytes),
     };
     if arguments.json {
         println!("{}", serde_json::to_string(&result).context("the result cannot be written")?);
@@ -64,5 +75,17 @@ fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure
     );
     println!("  Hv          {:>9} images/s (exact, batches of 100)", result.hvp_images_per_s);
     println!("  one step    {:>9} s for {} losses", result.segment_s, config.points);
+    let share = result.eval_gflops / result.gemm_gflops;
+    println!(
+        "  evaluation  {:>9} GFLOP/s by the layers' definitions, {share:.2} of the {} that a matrix product reaches",
+        result.eval_gflops, result.gemm_gflops
+    );
+    if let (Some(eval), Some(all)) = (result.eval_peak_memory_mb, result.peak_memory_mb) {
+        println!("  memory      {eval:>9} MB at most until the first evaluation ended, {all} MB in all");
+    }
     Ok(())
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    (bytes as f64 / 1e6).round()
 }

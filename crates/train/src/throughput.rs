@@ -30,11 +30,19 @@ pub struct Throughput {
     pub eval_images_per_s: f64,
     /// Loss, gradient and update.
     pub train_images_per_s: f64,
-    /// Exact Hessian-vector products, in batches of the evaluation's chunk.
+    /// Exact Hessian-vector products over at most 500 samples, in batches of the evaluation's chunk.
     pub hvp_images_per_s: f64,
     /// One interpolated step: `points` losses of all the samples, from parameters made anew each time.
     pub segment_s: f64,
+    /// Most memory the process has held up to the end of the first evaluation, in bytes; `None` where the system does
+    /// not say.
+    pub eval_peak_memory: Option<u64>,
+    /// The same up to the end of all measurements.
+    pub peak_memory: Option<u64>,
 }
+
+/// Most samples of a timed Hessian-vector product.
+const HVP_SAMPLES: usize = 500;
 
 /// The first `len` samples of a part.
 struct First<'a>(Part<'a>, usize);
@@ -67,10 +75,14 @@ pub fn throughput<B: Backend>(
     let mut batch = Batch::default();
     let rows = optim.batch_size.min(part.len());
     let (mut eval, mut train, mut segment, mut hvp) = (vec![], vec![], vec![], vec![]);
+    let mut eval_peak_memory = None;
     for round in 0..=config.repeat {
         let started = Instant::now();
         evaluator.evaluate(&point, &samples, config.chunk, BatchNormMode::Batch)?;
         let evaluated = started.elapsed().as_secs_f64();
+        if round == 0 {
+            eval_peak_memory = peak_memory();
+        }
         let steps = (samples.1 / rows / 4).clamp(1, 20);
         let started = Instant::now();
         for step in 0..steps {
@@ -87,10 +99,13 @@ pub fn throughput<B: Backend>(
             evaluator.evaluate(&between, &samples, config.chunk, BatchNormMode::Batch)?;
         }
         let segment_time = started.elapsed().as_secs_f64();
-        fill_batch(part, 0..config.chunk.min(part.len()), &mut batch);
+        let multiplied_samples = samples.1.min(HVP_SAMPLES);
         let started = Instant::now();
-        model.hessian_vector(&point, &batch, &next.params, BatchNormMode::Batch)?;
-        let multiplied = started.elapsed().as_secs_f64() / batch.labels.len() as f64;
+        for start in (0..multiplied_samples).step_by(config.chunk) {
+            fill_batch(part, start..multiplied_samples.min(start + config.chunk), &mut batch);
+            model.hessian_vector(&point, &batch, &next.params, BatchNormMode::Batch)?;
+        }
+        let multiplied = started.elapsed().as_secs_f64() / multiplied_samples as f64;
         if round > 0 {
             hvp.push(multiplied);
             eval.push(evaluated);
@@ -104,7 +119,16 @@ pub fn throughput<B: Backend>(
         train_images_per_s: rows as f64 / median(train),
         hvp_images_per_s: 1.0 / median(hvp),
         segment_s: median(segment),
+        eval_peak_memory,
+        peak_memory: peak_memory(),
     })
+}
+
+/// Most memory the process has held so far, in bytes, as Linux counts it.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
