@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 use walk_arch::{Network, Op};
+use walk_kernels::memory::copied;
 
 use crate::backend::{At, DropoutDraw, Flat, Rows};
 use crate::evaluate::check_labels;
@@ -151,8 +152,8 @@ impl<B: Backend> Model<B> {
         CoreError::check_length("the buffer vector", point.buffers.len(), self.network.n_buffers())?;
         check_labels(&batch.labels, problem.classes, 0)?;
         let device = self.backend.device();
-        let theta = device.try_tensor_from_vec(point.params.clone(), (point.params.len(),));
-        let inputs = device.try_tensor_from_vec(batch.inputs.clone(), (rows, features));
+        let theta = device.try_tensor_from_vec(copied(&point.params), (point.params.len(),));
+        let inputs = device.try_tensor_from_vec(copied(&batch.inputs), (rows, features));
         Ok((theta.map_err(CoreError::device)?, inputs.map_err(CoreError::device)?))
     }
 

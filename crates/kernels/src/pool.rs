@@ -96,26 +96,27 @@ pub fn max_places(shape: &PoolShape, x: &[f32]) -> Vec<u32> {
     places
 }
 
-/// y = x at the places, image by image: [`max_forward`] once they are known, and its derivative in any direction.
+/// y = x at the places, image by image: [`max_forward`] once they are known, and its derivative in any direction; over all
+/// threads.
 ///
 /// # Panics
 /// If a length does not fit.
 pub fn gather(shape: &PoolShape, places: &[u32], x: &[f32], y: &mut [f32]) {
-    let images = x.chunks_exact(shape.in_len()).zip(y.chunks_exact_mut(shape.out_len()));
-    for ((x, y), places) in images.zip(places.chunks_exact(shape.out_len())) {
+    let images = x.par_chunks_exact(shape.in_len()).zip(y.par_chunks_exact_mut(shape.out_len()));
+    images.zip(places.par_chunks_exact(shape.out_len())).for_each(|((x, y), places)| {
         y.iter_mut().zip(places).for_each(|(y, &place)| *y = x[place as usize]);
-    }
+    });
 }
 
-/// dx += dy at the places: the adjoint of [`gather`].
+/// dx += dy at the places: the adjoint of [`gather`]; over all threads.
 ///
 /// # Panics
 /// If a length does not fit.
 pub fn scatter_add(shape: &PoolShape, places: &[u32], dy: &[f32], dx: &mut [f32]) {
-    let images = dy.chunks_exact(shape.out_len()).zip(dx.chunks_exact_mut(shape.in_len()));
-    for ((dy, dx), places) in images.zip(places.chunks_exact(shape.out_len())) {
+    let images = dy.par_chunks_exact(shape.out_len()).zip(dx.par_chunks_exact_mut(shape.in_len()));
+    images.zip(places.par_chunks_exact(shape.out_len())).for_each(|((dy, dx), places)| {
         dy.iter().zip(places).for_each(|(&dy, &place)| dx[place as usize] += dy);
-    }
+    });
 }
 
 /// The mean of every window, padding counted as zeros.
@@ -133,18 +134,18 @@ pub fn avg_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// dx += the adjoint of [`avg_forward`].
+/// dx += the adjoint of [`avg_forward`], over all threads.
 ///
 /// # Panics
 /// If a length does not fit.
 pub fn avg_backward(shape: &PoolShape, dy: &[f32], dx: &mut [f32]) {
-    let images = dy.chunks_exact(shape.out_len()).zip(dx.chunks_exact_mut(shape.in_len()));
+    let images = dy.par_chunks_exact(shape.out_len()).zip(dx.par_chunks_exact_mut(shape.in_len()));
     let (n, share) = (shape.channels, 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
-    for (dy, dx) in images {
+    images.for_each(|(dy, dx)| {
         shape.windows(|to, from| {
             dx[from * n..][..n].iter_mut().zip(&dy[to * n..][..n]).for_each(|(dx, &dy)| *dx += share * dy);
         });
-    }
+    });
 }
 
 #[cfg(test)]
