@@ -4,7 +4,7 @@
 usage: compare_torch.py [--rounds R] [--python PYTHON] [ARCH ...]
 
 ARCH: mlp (the default), vgg11, resnet56.  Its experiment's data must be there (data/mnist for mlp,
-data/cifar-10-batches-bin for the others; see README.md).
+data/cifar10 for the others; `runner data fetch` puts it there).
 PYTHON is an interpreter that has torch; without it, torch is installed from PyPI into a throwaway virtual
 environment.  Each round runs both programs once, so that a slow spell of the machine hits both; the table shows
 medians over the rounds and, for the ratio, its smallest and largest value.

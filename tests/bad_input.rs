@@ -53,6 +53,27 @@ fn experiments_that_cannot_be_used() {
         ),
         (change("train = 300", "train = 1797"), &["exp.toml:9", "`data.train` = 1797, expected 1 to 1796"]),
         (
+            change("train = 300", "train = \"many\""),
+            &["exp.toml:9", "`data.train`", "expected a number of images or a range [first, end]"],
+        ),
+        (change("train = 300", "train = [0, 1, 2]"), &["exp.toml:9", "`data.train", "[first, end]"]),
+        (
+            change("train = 300", "train = [1500, 1750]"),
+            &["exp.toml:10", "images that are not in the training part, 1500..1750"],
+        ),
+        (
+            change("valid = 100", "valid = 100\nsubset = 301"),
+            &["exp.toml:11", "`data.subset` = 301, expected 1 to 300"],
+        ),
+        (
+            change("valid = 100", "valid = 100\naugment = { crop_pading = 2 }"),
+            &["exp.toml:11", "unknown field `crop_pading`", "did you mean `crop_padding`?"],
+        ),
+        (
+            change("batch_size = 50", "batch_size = 50\nmethod = \"gd\"\ndrop_last = true"),
+            &["exp.toml:16", "`optim.drop_last` = true, expected false"],
+        ),
+        (
             change("[1, 2], iter", "[1, 25], iter"),
             &["exp.toml:17", "`probe.interpolation.when.epochs` = [1, 25]"],
         ),
@@ -92,7 +113,11 @@ fn mnist_files_that_cannot_be_used() {
         "set = \"mnist\"\ndir = \"mnist\"\ntrain = 2\nvalid = 1",
     );
     let text = text.replace("batch_size = 50", "batch_size = 1").replace(", iterations = [1, 3]", "");
-    refused(&bench, &text.replace("dir = \"mnist\"\n", ""), &["exp.toml:7", "`data.dir` is not set"]);
+    refused(
+        &bench,
+        &text.replace("dir = \"mnist\"\n", ""),
+        &["exp.toml:7", "data/mnist: not found", "data fetch mnist --dir data/mnist"],
+    );
     refused(&bench, &text, &["mnist: not found", "train-images-idx3-ubyte.gz", "set `data.dir`"]);
     let images = [&[0u8, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1][..], &[1, 2, 3]].concat();
     let labels = |values: &[u8]| [&[0u8, 0, 8, 1, 0, 0, 0, 3][..], values].concat();

@@ -35,6 +35,16 @@ pub trait Samples: Sync {
     fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]);
 }
 
+impl<S: Samples + ?Sized> Samples for &S {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        (**self).fill(range, inputs, labels);
+    }
+}
+
 /// The loss of a set of samples at one point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {

@@ -17,6 +17,12 @@ pub enum Stream {
     Order = 2,
     /// What dropout leaves out.
     Dropout = 3,
+    /// Crops and flips of training samples.
+    Augment = 4,
+    /// Order of the samples of an evaluation that is not fixed.
+    EvaluationOrder = 5,
+    /// Crops and flips in such an evaluation.
+    EvaluationAugment = 6,
 }
 
 impl Seed {

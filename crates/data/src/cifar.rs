@@ -1,18 +1,16 @@
 //! CIFAR-10 and CIFAR-100 (A. Krizhevsky) in their binary layout: records of label bytes and 3 x 32 x 32 pixels.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
+use crate::archive::{Found, Place};
 use crate::{DataError, Images};
 
 const PIXELS: usize = 3 * 32 * 32;
-/// Most records of one file that are read; the sets' largest has 50,000.
-const MAX_RECORDS: usize = 1 << 20;
 
 /// What tells the two sets apart.
 struct Layout {
     set: &'static str,
+    archive: &'static str,
     files: &'static [&'static str],
     /// Bytes before the pixels; the last is the class.
     label_bytes: usize,
@@ -20,53 +18,51 @@ struct Layout {
 }
 
 /// CIFAR-10's 50,000 training images, in the order of its five files.
-pub(crate) fn load_10(dir: &Path) -> Result<Images, DataError> {
+pub(crate) fn load_10(path: &Path) -> Result<Images, DataError> {
     let files =
         &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
-    load(dir, &Layout { set: "cifar10", files, label_bytes: 1, classes: 10 })
+    let archive = "cifar-10-binary.tar.gz";
+    load(path, &Layout { set: "cifar10", archive, files, label_bytes: 1, classes: 10 })
 }
 
 /// CIFAR-100's 50,000 training images with their fine labels.
-pub(crate) fn load_100(dir: &Path) -> Result<Images, DataError> {
-    load(dir, &Layout { set: "cifar100", files: &["train.bin"], label_bytes: 2, classes: 100 })
+pub(crate) fn load_100(path: &Path) -> Result<Images, DataError> {
+    let archive = "cifar-100-binary.tar.gz";
+    load(path, &Layout { set: "cifar100", archive, files: &["train.bin"], label_bytes: 2, classes: 100 })
 }
 
-fn load(dir: &Path, layout: &Layout) -> Result<Images, DataError> {
-    let mut images =
-        Images { pixels: vec![], labels: vec![], shape: [3, 32, 32], classes: layout.classes, max: 255 };
-    for file in layout.files {
-        let path = dir.join(file);
-        if !path.is_file() {
-            let tried = layout.files.join(", ");
-            return Err(DataError::Missing { set: layout.set, dir: dir.into(), tried });
-        }
-        read(&path, layout, &mut images)?;
+fn load(path: &Path, layout: &Layout) -> Result<Images, DataError> {
+    let names: Vec<Vec<String>> = layout.files.iter().map(|&name| vec![name.to_owned()]).collect();
+    let found = Place::new(path, layout.archive, layout.files[0]).read(layout.set, &names)?;
+    let total = found.iter().map(|found| found.bytes.len()).sum();
+    let mut images = Images {
+        pixels: Vec::with_capacity(total),
+        labels: vec![],
+        shape: [3, 32, 32],
+        classes: layout.classes,
+        max: 255,
+        official_train: None,
+    };
+    for found in found {
+        add(found, layout, &mut images)?;
     }
     Ok(images)
 }
 
-fn read(path: &Path, layout: &Layout, images: &mut Images) -> Result<(), DataError> {
-    let io = |source| DataError::Io { file: path.into(), source };
+fn add(Found { file, bytes }: Found, layout: &Layout, images: &mut Images) -> Result<(), DataError> {
     let record = layout.label_bytes + PIXELS;
-    let mut bytes = Vec::new();
-    let limit = (MAX_RECORDS * record) as u64 + 1;
-    File::open(path).map_err(io)?.take(limit).read_to_end(&mut bytes).map_err(io)?;
     if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
         let expected = (bytes.len() / record + 1) * record;
-        return Err(DataError::Truncated { file: path.into(), found: bytes.len(), expected });
+        return Err(DataError::Truncated { file, found: bytes.len(), expected });
     }
-    if bytes.len() / record > MAX_RECORDS {
-        return Err(DataError::TooLong { file: path.into(), expected: MAX_RECORDS * record });
-    }
-    images.pixels.reserve_exact(bytes.len() / record * PIXELS);
     for (index, record) in bytes.chunks_exact(record).enumerate() {
         let (labels, pixels) = record.split_at(layout.label_bytes);
         let label = labels[layout.label_bytes - 1];
         if usize::from(label) >= layout.classes {
             let (label, classes) = (label.into(), layout.classes);
-            return Err(DataError::Label { file: path.into(), record: index, label, classes });
+            return Err(DataError::Label { file, record: index, label, classes });
         }
-        images.labels.push(label);
+        images.labels.push(label.into());
         images.pixels.extend_from_slice(pixels);
     }
     Ok(())
@@ -100,7 +96,7 @@ mod tests {
     fn names_what_is_wrong() {
         let dir = tempfile::tempdir().unwrap();
         let message = || load_100(dir.path()).unwrap_err().to_string();
-        assert!(message().contains("not found (tried train.bin)"));
+        assert!(message().contains("not found (looked for train.bin)"));
         let write = |bytes: &[u8]| std::fs::write(dir.path().join("train.bin"), bytes).unwrap();
         write(&[]);
         assert!(message().contains("the file ends after 0 of 3074 bytes"));
@@ -110,7 +106,50 @@ mod tests {
         assert!(message().contains("record 1 has the label 100, expected one below 100"));
     }
 
+    fn archive(dir: &Path, files: &[(&str, Vec<u8>)]) -> std::path::PathBuf {
+        let path = dir.join("cifar-100-binary.tar.gz");
+        let file = std::fs::File::create(&path).unwrap();
+        let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, &bytes[..]).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap();
+        path
+    }
+
+    #[test]
+    fn the_published_archive_is_read_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [("a/readme", vec![1]), ("a/train.bin", record(&[1, 7], 5)), ("a/test.bin", vec![2])];
+        let path = archive(dir.path(), &files);
+        // by its path, and by the folder it lies in
+        for place in [path.as_path(), dir.path()] {
+            assert_eq!(load_100(place).unwrap().labels, [7]);
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let text = load_100(dir.path()).unwrap_err().to_string();
+        assert!(text.contains("broken archive"), "{text}");
+        archive(dir.path(), &files[..1]);
+        assert!(matches!(load_100(dir.path()), Err(DataError::Missing { .. })));
+    }
+
     proptest! {
+        #[test]
+        fn no_archive_makes_it_panic(cut in 0usize..200, flip in 0usize..200) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = archive(dir.path(), &[("train.bin", record(&[1, 7], 5))]);
+            let mut bytes = std::fs::read(&path).unwrap();
+            let len = bytes.len();
+            bytes[flip % len] ^= 0x55;
+            bytes.truncate(len - cut % len);
+            std::fs::write(&path, bytes).unwrap();
+            let _ = load_100(dir.path());
+        }
+
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..4000)) {
             let dir = tempfile::tempdir().unwrap();

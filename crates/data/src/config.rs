@@ -1,26 +1,65 @@
 //! The `[data]` section of an experiment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Images, Preprocess, Split, cifar, digits, mnist};
+use crate::augment::Augment;
+use crate::split::{Part, SplitConfig};
+use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist};
 
-/// Which set, from where, and how it is cut.
+/// Which set, from where, how it is cut and what becomes of its images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// The set.
     pub set: DataSet,
-    /// The folder with its files; the built-in set needs none.
+    /// The folder with its files, or the archive that its authors publish; `data/NAME` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// Number of training images, from the start of the official order; the set's usual split if not given.
+    /// Which of EMNIST's parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub train: Option<usize>,
-    /// Number of validation images, from the end.
+    pub variant: Option<String>,
+    /// Channels of a folder of one's own: 1 for brightness, 3 for colour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid: Option<usize>,
+    pub channels: Option<usize>,
+    /// Training images: a number, from the start of the official order, or a range [first, end].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<Part>,
+    /// Validation images: a number, from the end, or a range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<Part>,
+    /// So many of the training images, drawn at random and balanced over the classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<usize>,
+    /// Seed of that draw; not the experiment's, so that runs of several seeds share their samples.
+    #[serde(default)]
+    pub subset_seed: u64,
+    /// Constants that inputs are normalised with.
+    #[serde(default)]
+    pub normalize: Normalize,
+    /// One's own mean of each channel, of values scaled to [0, 1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f32>>,
+    /// One's own deviation of each channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std: Option<Vec<f32>>,
+    /// What is done to training images at random.
+    #[serde(default)]
+    pub augment: Augment,
+}
+
+/// Constants that inputs are normalised with, unless the user gives some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalize {
+    /// The authors' for the set; measured for sets they did not use.
+    #[default]
+    Paper,
+    /// Mean and deviation of the training images.
+    Computed,
+    /// Mean 0, deviation 1: values from 0 to 1.
+    None,
 }
 
 /// A known set.
@@ -31,67 +70,189 @@ pub enum DataSet {
     Digits,
     /// MNIST: the paper's 45,000 and 10,000 of its 60,000 training images.
     Mnist,
+    /// Fashion-MNIST: cut as MNIST.
+    FashionMnist,
+    /// A part of EMNIST: its last sixth validates.
+    Emnist,
     /// CIFAR-10: the paper's 45,000 and 5,000 of its 50,000 training images.
     Cifar10,
     /// CIFAR-100: likewise.
     Cifar100,
+    /// Tiny ImageNet: its training and validation images.
+    TinyImagenet,
+    /// A folder of one's own, a folder per class.
+    Folder,
 }
 
 impl DataSet {
+    /// All sets, in the order they are listed to users.
+    pub const ALL: [Self; 8] = [
+        Self::Digits,
+        Self::Mnist,
+        Self::FashionMnist,
+        Self::Emnist,
+        Self::Cifar10,
+        Self::Cifar100,
+        Self::TinyImagenet,
+        Self::Folder,
+    ];
+
     /// Its name in experiment files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Digits => "digits",
             Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion_mnist",
+            Self::Emnist => "emnist",
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
+            Self::TinyImagenet => "tiny_imagenet",
+            Self::Folder => "folder",
         }
     }
 
-    /// Its usual numbers of training and validation images.
-    const fn usual_split(self) -> (usize, usize) {
+    /// Where it is looked for if the experiment does not say.
+    pub fn usual_dir(self) -> PathBuf {
+        Path::new("data").join(self.name())
+    }
+
+    /// Its usual numbers of training and validation images, of so many; `None` where the authors' own division counts.
+    const fn usual_split(self) -> Option<(usize, usize)> {
         match self {
-            Self::Digits => (1400, 397),
-            Self::Mnist => (45_000, 10_000),
-            Self::Cifar10 | Self::Cifar100 => (45_000, 5_000),
+            Self::Digits => Some((1400, 397)),
+            Self::Mnist | Self::FashionMnist => Some((45_000, 10_000)),
+            Self::Cifar10 | Self::Cifar100 => Some((45_000, 5_000)),
+            Self::Emnist | Self::TinyImagenet | Self::Folder => None,
         }
     }
-}
 
-impl DataSet {
-    /// The authors' constants: x - 0.5 for digits and MNIST, mean and deviation per channel for CIFAR.
-    fn preprocess(self) -> Preprocess {
-        match self {
-            Self::Digits | Self::Mnist => Preprocess { mean: vec![0.5], std: vec![1.0] },
-            Self::Cifar10 | Self::Cifar100 => {
-                Preprocess { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2023, 0.1994, 0.2010] }
-            }
-        }
+    /// The constants of the authors' runs: x - 0.5 for digits and MNIST, mean and deviation per channel for the others.
+    fn of_the_paper(self) -> Option<Preprocess> {
+        let (mean, std): (&[f32], &[f32]) = match self {
+            Self::Digits | Self::Mnist | Self::FashionMnist | Self::Emnist => (&[0.5], &[1.0]),
+            Self::Cifar10 | Self::Cifar100 => (&[0.4914, 0.4822, 0.4465], &[0.2023, 0.1994, 0.2010]),
+            Self::TinyImagenet => (&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]),
+            Self::Folder => return None,
+        };
+        Some(Preprocess { mean: mean.to_vec(), std: std.to_vec() })
     }
 }
 
 impl DataConfig {
-    /// Reads the set and cuts it. Inputs are normalised with the constants of the authors' runs.
-    ///
-    /// # Errors
-    /// [`DataError`] if a file is missing or broken or the split does not fit.
-    pub fn load(&self) -> Result<Split, DataError> {
-        let images = self.images()?;
-        let (train, valid) = self.set.usual_split();
-        Split::new(images, self.set.preprocess(), self.train.unwrap_or(train), self.valid.unwrap_or(valid))
+    /// A set as it is used if nothing else is said.
+    pub fn new(set: DataSet) -> Self {
+        Self {
+            set,
+            dir: None,
+            variant: None,
+            channels: None,
+            train: None,
+            valid: None,
+            subset: None,
+            subset_seed: 0,
+            normalize: Normalize::default(),
+            mean: None,
+            std: None,
+            augment: Augment::default(),
+        }
     }
 
-    fn images(&self) -> Result<Images, DataError> {
-        match (self.set, &self.dir) {
-            (DataSet::Digits, None) => Ok(digits::load()),
-            (DataSet::Digits, Some(dir)) => {
-                let (found, expected) = (dir.display().to_string(), "none: the digits are built in".into());
-                Err(DataError::Value { key: "dir", found, expected })
+    /// Reads the set and cuts it.
+    ///
+    /// # Errors
+    /// [`DataError`] if a file is missing or broken, the split does not fit, or a value cannot be used.
+    pub fn load(&self) -> Result<Split, DataError> {
+        let images = self.read()?;
+        let [channels, height, width] = images.shape;
+        let preprocess = self.preprocess(channels)?;
+        let padding = self.augment.crop_padding;
+        if padding >= height.min(width) {
+            let expected = format!("less than the image's sides, {height} and {width}");
+            return Err(DataError::Value {
+                key: "augment.crop_padding",
+                found: padding.to_string(),
+                expected,
+            });
+        }
+        let usual = self.set.usual_split();
+        let part = |given: &Option<Part>, usual: Option<usize>| given.clone().or(usual.map(Part::Count));
+        let config = SplitConfig {
+            train: part(&self.train, usual.map(|(train, _)| train)),
+            valid: part(&self.valid, usual.map(|(_, valid)| valid)),
+            subset: self.subset,
+            subset_seed: self.subset_seed,
+            augment: self.augment,
+        };
+        Split::new(images, preprocess, &config)
+    }
+
+    /// The constants, `None` to measure them.
+    fn preprocess(&self, channels: usize) -> Result<Option<Preprocess>, DataError> {
+        let given = match (&self.mean, &self.std) {
+            (None, None) => None,
+            (Some(mean), Some(std)) => Some((mean, std)),
+            (Some(_), None) => return Err(self.constants("std", &[], channels)),
+            (None, Some(_)) => return Err(self.constants("mean", &[], channels)),
+        };
+        if let Some((mean, std)) = given {
+            if mean.len() != channels || mean.iter().any(|x| !x.is_finite()) {
+                return Err(self.constants("mean", mean, channels));
             }
-            (set, None) => Err(DataError::NoDir { set: set.name() }),
-            (DataSet::Mnist, Some(dir)) => mnist::load(dir),
-            (DataSet::Cifar10, Some(dir)) => cifar::load_10(dir),
-            (DataSet::Cifar100, Some(dir)) => cifar::load_100(dir),
+            if std.len() != channels || std.iter().any(|&x| !(x.is_finite() && x > 0.0)) {
+                return Err(self.constants("std", std, channels));
+            }
+            return Ok(Some(Preprocess { mean: mean.clone(), std: std.clone() }));
+        }
+        Ok(match self.normalize {
+            Normalize::Computed => None,
+            Normalize::None => Some(Preprocess { mean: vec![0.0; channels], std: vec![1.0; channels] }),
+            Normalize::Paper => self.set.of_the_paper(),
+        })
+    }
+
+    fn constants(&self, key: &'static str, found: &[f32], channels: usize) -> DataError {
+        let expected =
+            format!("{channels} finite numbers (above 0 for `std`), one per channel; give both or none");
+        let found = if found.is_empty() { "nothing".into() } else { format!("{found:?}") };
+        DataError::Value { key, found, expected }
+    }
+
+    /// Reads the whole set.
+    ///
+    /// # Errors
+    /// [`DataError`] if a file is missing or broken, or a value cannot be used.
+    pub fn read(&self) -> Result<Images, DataError> {
+        let only = |key: &'static str, given: Option<String>, what: &str| match given {
+            Some(found) => Err(DataError::Value { key, found, expected: format!("none: {what}") }),
+            None => Ok(()),
+        };
+        if self.set != DataSet::Emnist {
+            only("variant", self.variant.clone(), "only emnist has variants")?;
+        }
+        if self.set != DataSet::Folder {
+            only("channels", self.channels.map(|n| n.to_string()), "only a folder of one's own needs it")?;
+        }
+        let dir = self.dir.clone().unwrap_or_else(|| self.set.usual_dir());
+        match self.set {
+            DataSet::Digits => {
+                let dir = self.dir.as_ref().map(|dir| dir.display().to_string());
+                only("dir", dir, "the digits are built in")?;
+                Ok(digits::load())
+            }
+            DataSet::Mnist => mnist::load_mnist(&dir),
+            DataSet::FashionMnist => mnist::load_fashion(&dir),
+            DataSet::Emnist => mnist::load_emnist(&dir, self.variant.as_deref().unwrap_or("balanced")),
+            DataSet::Cifar10 => cifar::load_10(&dir),
+            DataSet::Cifar100 => cifar::load_100(&dir),
+            DataSet::TinyImagenet => folder::load_tiny(&dir),
+            DataSet::Folder => {
+                let channels = self.channels.unwrap_or(3);
+                if !matches!(channels, 1 | 3) {
+                    let (found, expected) = (channels.to_string(), "1 or 3".into());
+                    return Err(DataError::Value { key: "channels", found, expected });
+                }
+                folder::load(&dir, channels)
+            }
         }
     }
 }
@@ -102,30 +263,49 @@ mod tests {
 
     #[test]
     fn digits_load_with_their_usual_split() {
-        let config = DataConfig { set: DataSet::Digits, dir: None, train: None, valid: None };
-        let split = config.load().unwrap();
+        let split = DataConfig::new(DataSet::Digits).load().unwrap();
         assert_eq!((split.train.len(), split.valid.len(), split.train.sample_len()), (1400, 397, 64));
         let mut out = vec![0.0; 64];
         assert_eq!(split.train.sample(3, &mut out), 3);
         assert!(out.iter().all(|x| (-0.5..=0.5).contains(x)));
     }
 
-    /// The paper's data, where it is: set WALK_MNIST to the folder with the four files.
     #[test]
-    fn mnist_has_its_known_facts() {
-        let Some(dir) = std::env::var_os("WALK_MNIST") else {
-            eprintln!("SKIPPED: mnist_has_its_known_facts needs WALK_MNIST=folder with the MNIST files");
-            return;
+    fn constants_are_the_papers_ones_own_or_measured() {
+        let first = |config: DataConfig| {
+            let split = config.load().unwrap();
+            let mut out = vec![0.0; 64];
+            split.train.sample(0, &mut out);
+            f64::from(out[0]) // a black pixel
         };
-        let images = mnist::load(dir.as_ref()).unwrap();
-        assert_eq!((images.len(), images.shape, images.labels[0]), (60_000, [1, 28, 28], 5));
-        let counts = |class| images.labels.iter().filter(|&&label| label == class).count();
-        let known = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
-        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(counts), known);
-        let values = images.pixels.iter().map(|&byte| f64::from(byte) / 255.0);
-        let n = images.pixels.len() as f64;
-        let mean = values.clone().sum::<f64>() / n;
-        let std = (values.map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
-        assert!((mean - 0.1307).abs() < 5e-5 && (std - 0.3081).abs() < 5e-5);
+        let is = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-7, "{found}");
+        let digits = || DataConfig::new(DataSet::Digits);
+        is(first(digits()), -0.5);
+        is(first(DataConfig { normalize: Normalize::None, ..digits() }), 0.0);
+        let own = DataConfig { mean: Some(vec![0.25]), std: Some(vec![0.5]), ..digits() };
+        is(first(own), -0.5);
+        // the digits' mean is about 4.9 of 16, their deviation 6.0
+        let measured = first(DataConfig { normalize: Normalize::Computed, ..digits() });
+        assert!((measured + 0.81).abs() < 0.02, "{measured}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_used_are_named() {
+        let message = |change: fn(&mut DataConfig)| {
+            let mut config = DataConfig::new(DataSet::Digits);
+            change(&mut config);
+            config.load().unwrap_err().to_string()
+        };
+        assert!(message(|c| c.mean = Some(vec![0.5])).contains("`data.std` = nothing"));
+        assert!(
+            message(|c| (c.mean, c.std) = (Some(vec![0.5]), Some(vec![0.0]))).contains("`data.std` = [0.0]")
+        );
+        assert!(message(|c| c.dir = Some("x".into())).contains("`data.dir` = x, expected none"));
+        assert!(message(|c| c.variant = Some("a".into())).contains("only emnist has variants"));
+        assert!(message(|c| c.channels = Some(1)).contains("`data.channels` = 1"));
+        assert!(message(|c| c.augment.crop_padding = 8).contains("`data.augment.crop_padding` = 8"));
+        assert!(message(|c| c.subset = Some(1401)).contains("`data.subset` = 1401, expected 1 to 1400"));
+        let missing = message(|c| c.set = DataSet::Cifar10);
+        assert!(missing.contains("data/cifar10") && missing.contains("data fetch cifar10"), "{missing}");
     }
 }

@@ -9,10 +9,11 @@ pub(crate) fn load() -> Images {
     Images {
         // whole numbers from 0 to 16
         pixels: set.data.iter().map(|&x| x as u8).collect(),
-        labels: set.target.iter().map(|&y| y as u8).collect(),
+        labels: set.target.iter().map(|&y| y as u16).collect(),
         shape: [1, 8, 8],
         classes: 10,
         max: 16,
+        official_train: None,
     }
 }
 

@@ -1,16 +1,16 @@
 //! What can be wrong with data on disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DataError {
-    #[error("{}: not found (tried {tried}); put the {set} files there or set `data.dir` to the folder that has them", .dir.display())]
+    #[error("{}: not found (looked for {tried}); fetch it with `cargo run -p runner -- data fetch {set} --dir {}`, or set `data.dir` to where it is", .dir.display(), .dir.display())]
     Missing { set: &'static str, dir: PathBuf, tried: String },
-    #[error("`data.dir` is not set; {set} is read from a folder, so name it: dir = \"path/to/{set}\"")]
-    NoDir { set: &'static str },
+    #[error("{}: not found (looked for {tried}); set `data.dir` to the folder with the images", .dir.display())]
+    NoImages { dir: PathBuf, tried: String },
     #[error("{}: cannot be read: {source}", .file.display())]
     Io { file: PathBuf, source: std::io::Error },
     #[error("{}: byte {offset}: found {found}, expected {expected}", .file.display())]
@@ -25,6 +25,29 @@ pub enum DataError {
     Label { file: PathBuf, record: usize, label: usize, classes: usize },
     #[error("{} has {labels} labels, but {} has {images} images", .label_file.display(), .image_file.display())]
     Count { image_file: PathBuf, images: usize, label_file: PathBuf, labels: usize },
+    #[error("{}: broken archive after {at} bytes or files: {message}; it is damaged or cut off, fetch it again", .file.display())]
+    Archive { file: PathBuf, at: u64, message: String },
+    #[error("{}: cannot be decoded: {message}", .file.display())]
+    Image { file: PathBuf, message: String },
+    #[error("{}: is {}x{}, but {} is {}x{}; all images of a set must have one size", .file.display(), .found[1], .found[0], .first.display(), .expected[1], .expected[0])]
+    Size { file: PathBuf, found: [usize; 2], first: PathBuf, expected: [usize; 2] },
+    #[error("{}: line {line}: found {found}, expected {expected}", .file.display())]
+    Line { file: PathBuf, line: usize, found: String, expected: String },
     #[error("`data.{key}` = {found}, expected {expected}")]
     Value { key: &'static str, found: String, expected: String },
+}
+
+impl DataError {
+    pub(crate) fn io(file: &Path, source: std::io::Error) -> Self {
+        Self::Io { file: file.into(), source }
+    }
+
+    pub(crate) fn archive(file: &Path, at: u64, message: &dyn std::fmt::Display) -> Self {
+        Self::Archive { file: file.into(), at, message: message.to_string() }
+    }
+
+    /// A set that is not where it was looked for.
+    pub(crate) fn missing(set: &'static str, dir: &Path, tried: String) -> Self {
+        Self::Missing { set, dir: dir.into(), tried }
+    }
 }

@@ -1,15 +1,12 @@
 //! The IDX format of MNIST: `00 00 08 n`, n big-endian 32-bit sizes, then bytes; plain or gzipped.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
 use crate::DataError;
-
-/// Largest file that is accepted, unpacked: 1 GiB, twice EMNIST's largest.
-const MAX_BYTES: usize = 1 << 30;
+use crate::archive::{Found, MAX_BYTES};
 
 /// An array of bytes with its sizes.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,26 +15,21 @@ pub(crate) struct Idx {
     pub(crate) values: Vec<u8>,
 }
 
-/// Reads a file with `dimensions` sizes. Gzip is told by its first two bytes, not by the name.
-pub(crate) fn read(path: &Path, dimensions: usize) -> Result<Idx, DataError> {
-    let io = |source| DataError::Io { file: path.into(), source };
-    let mut first = [0u8; 2];
-    let gzipped = File::open(path).map_err(io)?.read_exact(&mut first).is_ok() && first == [0x1f, 0x8b];
-    let file = BufReader::new(File::open(path).map_err(io)?);
-    // one byte more than allowed, so that "too long" is seen; never more than the file really has
-    let limit = MAX_BYTES as u64 + 1;
-    let mut bytes = Vec::new();
-    if gzipped {
-        let result = MultiGzDecoder::new(file).take(limit).read_to_end(&mut bytes);
+/// An array with `dimensions` sizes out of a file's bytes. Gzip is told by its first two bytes, not by the name.
+pub(crate) fn read(found: Found, dimensions: usize) -> Result<Idx, DataError> {
+    let Found { file, mut bytes } = found;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut unpacked = Vec::new();
+        // one byte more than allowed, so that "too long" is seen
+        let result = MultiGzDecoder::new(&bytes[..]).take(MAX_BYTES + 1).read_to_end(&mut unpacked);
         result.map_err(|error| DataError::Gzip {
-            file: path.into(),
-            read: bytes.len(),
+            file: file.clone(),
+            read: unpacked.len(),
             message: error.to_string(),
         })?;
-    } else {
-        file.take(limit).read_to_end(&mut bytes).map_err(io)?;
+        bytes = unpacked;
     }
-    parse(path, bytes, dimensions)
+    parse(&file, bytes, dimensions)
 }
 
 fn parse(path: &Path, mut bytes: Vec<u8>, dimensions: usize) -> Result<Idx, DataError> {
@@ -60,7 +52,7 @@ fn parse(path: &Path, mut bytes: Vec<u8>, dimensions: usize) -> Result<Idx, Data
         return Err(format(4 + 4 * index, "a size of 0".into(), "at least 1".into()));
     }
     let values = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    let Some(expected) = values.and_then(|n| n.checked_add(header)).filter(|&n| n <= MAX_BYTES) else {
+    let Some(expected) = values.and_then(|n| n.checked_add(header)).filter(|&n| n as u64 <= MAX_BYTES) else {
         return Err(format(4, format!("the sizes {sizes:?}"), format!("at most {MAX_BYTES} bytes in all")));
     };
     if bytes.len() < expected {
@@ -93,10 +85,7 @@ mod tests {
     }
 
     fn read_bytes(bytes: &[u8]) -> Result<Idx, DataError> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        std::fs::write(&path, bytes).unwrap();
-        read(&path, 3)
+        read(Found { file: "file".into(), bytes: bytes.to_vec() }, 3)
     }
 
     #[test]

@@ -8,13 +8,15 @@ pub struct Images {
     /// All pixels, image after image.
     pub pixels: Vec<u8>,
     /// The class of each image, below `classes`.
-    pub labels: Vec<u8>,
+    pub labels: Vec<u16>,
     /// Shape of one image: `[channels, height, width]`.
     pub shape: [usize; 3],
     /// Number of classes.
     pub classes: usize,
     /// The byte that stands for full intensity: 255, or 16 for the digits.
     pub max: u8,
+    /// How many of the first images are for training where the authors say so; the rest is for validation.
+    pub official_train: Option<usize>,
 }
 
 impl Images {
@@ -33,11 +35,12 @@ impl Images {
         self.shape.iter().product()
     }
 
-    /// SHA-256 over pixels, then labels, in hexadecimal: what a run's record identifies its data by.
+    /// SHA-256 over pixels, then labels (two bytes each, the low one first), in hexadecimal: what a run's record
+    /// identifies its data by.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(&self.pixels);
-        hash.update(&self.labels);
+        hash.update(self.labels.iter().flat_map(|label| label.to_le_bytes()).collect::<Vec<u8>>());
         format!("{:x}", hash.finalize())
     }
 }

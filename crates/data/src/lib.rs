@@ -1,17 +1,23 @@
 //! Data sets: read, split, and turned into inputs batch by batch. Images stay bytes until they are used.
 
+mod archive;
+mod augment;
 mod cifar;
 mod config;
 mod digits;
 mod error;
+pub mod fetch;
+mod folder;
 mod idx;
 mod images;
 mod mnist;
+mod picture;
 mod preprocess;
 mod split;
 
-pub use config::{DataConfig, DataSet};
+pub use augment::Augment;
+pub use config::{DataConfig, DataSet, Normalize};
 pub use error::DataError;
 pub use images::Images;
 pub use preprocess::Preprocess;
-pub use split::{Split, Subset};
+pub use split::{Part, Split, SplitConfig, Subset};

@@ -1,35 +1,101 @@
-//! MNIST (Y. LeCun, C. Cortes, C. Burges) in its four original files, plain or gzipped.
+//! MNIST (Y. LeCun, C. Cortes, C. Burges) and the sets in its layout: Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf,
+//! 2017) and EMNIST (G. Cohen et al., 2017). IDX files, plain or gzipped, EMNIST's also in its archive.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::archive::Place;
 use crate::{DataError, Images, idx};
 
-const CLASSES: usize = 10;
-
-/// The 60,000 training images.
-pub(crate) fn load(dir: &Path) -> Result<Images, DataError> {
-    let image_file = find(dir, "train-images", "idx3")?;
-    let label_file = find(dir, "train-labels", "idx1")?;
-    let images = idx::read(&image_file, 3)?;
-    let labels = idx::read(&label_file, 1)?;
-    if images.sizes[0] != labels.sizes[0] {
-        let (images, labels) = (images.sizes[0], labels.sizes[0]);
-        return Err(DataError::Count { image_file, images, label_file, labels });
-    }
-    if let Some(record) = labels.values.iter().position(|&label| usize::from(label) >= CLASSES) {
-        let label = labels.values[record].into();
-        return Err(DataError::Label { file: label_file, record, label, classes: CLASSES });
-    }
-    let shape = [1, images.sizes[1], images.sizes[2]];
-    Ok(Images { pixels: images.values, labels: labels.values, shape, classes: CLASSES, max: 255 })
+/// A set in MNIST's layout.
+struct Layout {
+    set: &'static str,
+    /// What comes before `train-images-idx3-ubyte`.
+    prefix: String,
+    archive: &'static str,
+    classes: usize,
+    /// The label of the first class.
+    first_label: u8,
+    /// Whether images lie transposed, as EMNIST's do.
+    transposed: bool,
 }
 
-/// The file under its published name, or as it is called after unpacking elsewhere.
-fn find(dir: &Path, stem: &str, kind: &str) -> Result<PathBuf, DataError> {
-    let names = ["-", "."].map(|dot| format!("{stem}{dot}{kind}-ubyte"));
-    let names: Vec<String> = names.iter().flat_map(|name| [format!("{name}.gz"), name.clone()]).collect();
-    let found = names.iter().map(|name| dir.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| DataError::Missing { set: "mnist", dir: dir.into(), tried: names.join(", ") })
+/// EMNIST's parts, their numbers of classes and the label of the first.
+pub(crate) const EMNIST: [(&str, usize, u8); 6] = [
+    ("balanced", 47, 0),
+    ("byclass", 62, 0),
+    ("bymerge", 47, 0),
+    ("letters", 26, 1),
+    ("digits", 10, 0),
+    ("mnist", 10, 0),
+];
+
+/// The 60,000 training images of MNIST.
+pub(crate) fn load_mnist(path: &Path) -> Result<Images, DataError> {
+    load(path, &plain("mnist"))
+}
+
+/// The 60,000 training images of Fashion-MNIST.
+pub(crate) fn load_fashion(path: &Path) -> Result<Images, DataError> {
+    load(path, &plain("fashion_mnist"))
+}
+
+fn plain(set: &'static str) -> Layout {
+    let (prefix, archive) = (String::new(), "");
+    Layout { set, prefix, archive, classes: 10, first_label: 0, transposed: false }
+}
+
+/// The training images of one of EMNIST's parts, upright.
+pub(crate) fn load_emnist(path: &Path, part: &str) -> Result<Images, DataError> {
+    let names = || EMNIST.map(|(name, ..)| format!("\"{name}\"")).join(", ");
+    let known = EMNIST.iter().find(|(name, ..)| *name == part);
+    let &(name, classes, first_label) = known.ok_or_else(|| DataError::Value {
+        key: "variant",
+        found: format!("\"{part}\""),
+        expected: format!("one of {}", names()),
+    })?;
+    let prefix = format!("emnist-{name}-");
+    load(path, &Layout { set: "emnist", prefix, archive: "gzip.zip", classes, first_label, transposed: true })
+}
+
+fn load(path: &Path, layout: &Layout) -> Result<Images, DataError> {
+    let names =
+        [names(&layout.prefix, "train-images", "idx3"), names(&layout.prefix, "train-labels", "idx1")];
+    let place = Place::new(path, layout.archive, &names[0][0]);
+    let mut found = place.read(layout.set, &names)?.into_iter();
+    let (image_file, label_file) =
+        (found.next().expect("two files were asked for"), found.next().expect("two files were asked for"));
+    let (image_path, label_path) = (image_file.file.clone(), label_file.file.clone());
+    let images = idx::read(image_file, 3)?;
+    let labels = idx::read(label_file, 1)?;
+    if images.sizes[0] != labels.sizes[0] {
+        let (images, labels) = (images.sizes[0], labels.sizes[0]);
+        return Err(DataError::Count { image_file: image_path, images, label_file: label_path, labels });
+    }
+    let class = |label: &u8| label.checked_sub(layout.first_label).map(u16::from);
+    let good = |label: &u8| class(label).is_some_and(|class| usize::from(class) < layout.classes);
+    if let Some(record) = labels.values.iter().position(|label| !good(label)) {
+        let (label, classes) =
+            (labels.values[record].into(), layout.classes + usize::from(layout.first_label));
+        return Err(DataError::Label { file: label_path, record, label, classes });
+    }
+    let shape = [1, images.sizes[1], images.sizes[2]];
+    let pixels = if layout.transposed { transpose(&images.values, shape) } else { images.values };
+    let shape = if layout.transposed { [1, shape[2], shape[1]] } else { shape };
+    let labels = labels.values.iter().filter_map(class).collect();
+    Ok(Images { pixels, labels, shape, classes: layout.classes, max: 255, official_train: None })
+}
+
+fn transpose(pixels: &[u8], [_, height, width]: [usize; 3]) -> Vec<u8> {
+    let turned = |image: &[u8]| -> Vec<u8> {
+        (0..width * height).map(|to| image[to % height * width + to / height]).collect()
+    };
+    pixels.chunks_exact(height * width).flat_map(turned).collect()
+}
+
+/// A file under its published name, or as it is called after unpacking elsewhere.
+fn names(prefix: &str, stem: &str, kind: &str) -> Vec<String> {
+    let names = ["-", "."].map(|dot| format!("{prefix}{stem}{dot}{kind}-ubyte"));
+    names.iter().flat_map(|name| [format!("{name}.gz"), name.clone()]).collect()
 }
 
 #[cfg(test)]
@@ -40,29 +106,63 @@ mod tests {
         std::fs::write(dir.join(name), [header, values].concat()).unwrap();
     }
 
-    fn images(dir: &Path) {
+    fn images(dir: &Path, prefix: &str) {
         let header = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1];
-        write(dir, "train-images-idx3-ubyte", &header, &[9, 8, 7, 6]);
+        write(dir, &format!("{prefix}train-images-idx3-ubyte"), &header, &[9, 8, 7, 6]);
     }
 
     #[test]
     fn reads_images_and_labels() {
         let dir = tempfile::tempdir().unwrap();
-        images(dir.path());
+        images(dir.path(), "");
         write(dir.path(), "train-labels.idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2], &[5, 0]);
-        let set = load(dir.path()).unwrap();
+        let set = load_mnist(dir.path()).unwrap();
         assert_eq!((set.shape, set.labels, set.pixels), ([1, 2, 1], vec![5, 0], vec![9, 8, 7, 6]));
+    }
+
+    #[test]
+    fn emnist_is_turned_upright_and_its_letters_count_from_one() {
+        let dir = tempfile::tempdir().unwrap();
+        images(dir.path(), "emnist-letters-");
+        let labels = "emnist-letters-train-labels-idx1-ubyte";
+        write(dir.path(), labels, &[0, 0, 8, 1, 0, 0, 0, 2], &[26, 1]);
+        let set = load_emnist(dir.path(), "letters").unwrap();
+        assert_eq!((set.shape, set.labels, set.classes), ([1, 1, 2], vec![25, 0], 26));
+        write(dir.path(), labels, &[0, 0, 8, 1, 0, 0, 0, 2], &[0, 1]);
+        let text = load_emnist(dir.path(), "letters").unwrap_err().to_string();
+        assert!(text.contains("record 0 has the label 0"), "{text}");
+        let text = load_emnist(dir.path(), "letter").unwrap_err().to_string();
+        assert!(text.contains("`data.variant` = \"letter\", expected one of \"balanced\""), "{text}");
     }
 
     #[test]
     fn a_wrong_label_or_count_or_a_missing_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let message = || load(dir.path()).unwrap_err().to_string();
-        assert!(message().contains("train-images-idx3-ubyte.gz"));
-        images(dir.path());
+        let message = || load_mnist(dir.path()).unwrap_err().to_string();
+        assert!(message().contains("train-images-idx3-ubyte.gz") && message().contains("data fetch mnist"));
+        images(dir.path(), "");
         write(dir.path(), "train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2], &[5, 10]);
         assert!(message().contains("record 1 has the label 10, expected one below 10"));
         write(dir.path(), "train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 1], &[5]);
         assert!(message().contains("has 1 labels, but"));
+    }
+
+    /// The published files, where they are: set WALK_MNIST to the folder with the four files.
+    #[test]
+    fn mnist_has_its_known_facts() {
+        let Some(dir) = std::env::var_os("WALK_MNIST") else {
+            eprintln!("SKIPPED: mnist_has_its_known_facts needs WALK_MNIST=folder with the MNIST files");
+            return;
+        };
+        let images = load_mnist(dir.as_ref()).unwrap();
+        assert_eq!((images.len(), images.shape, images.labels[0]), (60_000, [1, 28, 28], 5));
+        let counts = |class| images.labels.iter().filter(|&&label| label == class).count();
+        let known = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(counts), known);
+        let values = images.pixels.iter().map(|&byte| f64::from(byte) / 255.0);
+        let n = images.pixels.len() as f64;
+        let mean = values.clone().sum::<f64>() / n;
+        let std = (values.map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        assert!((mean - 0.1307).abs() < 5e-5 && (std - 0.3081).abs() < 5e-5);
     }
 }

@@ -81,6 +81,7 @@ mod tests {
             min_loss: 0.1,
             samples: 100,
             batch_norm: "batch".into(),
+            evaluation: "fixed".into(),
         });
         vec![train(1), segment, train(3)]
     }

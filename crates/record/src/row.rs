@@ -12,6 +12,8 @@ pub enum Row {
     Train(TrainRow),
     /// The loss along one update.
     Interpolation(InterpolationRow),
+    /// The order of an epoch's samples.
+    Order(OrderRow),
     /// The end of an epoch.
     Epoch(EpochRow),
 }
@@ -60,6 +62,21 @@ pub struct InterpolationRow {
     pub samples: usize,
     /// Statistics of batch norm: `batch` or `running`.
     pub batch_norm: String,
+    /// What each loss was evaluated on: `fixed`, or `paper` for samples drawn, cropped and flipped anew.
+    pub evaluation: String,
+}
+
+/// The order in which an epoch visits the training samples, by their place in the training part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// 0: before the epoch's first update.
+    pub iteration: u32,
+    /// Updates made.
+    pub step: u64,
+    /// The samples, one batch after the other.
+    pub samples: Vec<usize>,
 }
 
 /// The end of an epoch.

@@ -86,6 +86,7 @@ pub(crate) mod tests {
             min_loss: 1.5,
             samples: 10,
             batch_norm: "batch".into(),
+            evaluation: "fixed".into(),
         })
     }
 

@@ -22,6 +22,9 @@ struct BenchResult {
     train_images_per_s: f64,
     hvp_images_per_s: f64,
     segment_s: f64,
+    /// Reading the data set.
+    load_s: f64,
+    prepare_images_per_s: f64,
     /// Of the evaluation, counting a convolution's products as its definition has them.
     eval_gflops: f64,
     /// What a large matrix product reaches on the same threads.
@@ -37,7 +40,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
 }
 
 fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure> {
-    let Prepared { experiment, network, split, plugin } = prepare(source)?;
+    let Prepared { experiment, network, split, plugin, load_time } = prepare(source)?;
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }
@@ -55,6 +58,8 @@ fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure
         train_images_per_s: measured.train_images_per_s.round(),
         hvp_images_per_s: measured.hvp_images_per_s.round(),
         segment_s: (measured.segment_s * 1e4).round() / 1e4,
+        load_s: (load_time.as_secs_f64() * 1e3).round() / 1e3,
+        prepare_images_per_s: measured.prepare_images_per_s.round(),
         eval_gflops: (2e-9 * multiply_adds as f64 * measured.eval_images_per_s).round(),
         gemm_gflops: gemm_gflops().round(),
         eval_peak_memory_mb: measured.eval_peak_memory.map(megabytes),
@@ -75,6 +80,12 @@ fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure
     );
     println!("  Hv          {:>9} images/s (exact, batches of 100)", result.hvp_images_per_s);
     println!("  one step    {:>9} s for {} losses", result.segment_s, config.points);
+    println!(
+        "  data        {:>9} s to load; batches are made at {} images/s, {:.1}% of a training epoch",
+        result.load_s,
+        result.prepare_images_per_s,
+        100.0 * result.train_images_per_s / result.prepare_images_per_s
+    );
     let share = result.eval_gflops / result.gemm_gflops;
     println!(
         "  evaluation  {:>9} GFLOP/s by the layers' definitions, {share:.2} of the {} that a matrix product reaches",

@@ -62,9 +62,36 @@ pub(crate) struct BenchArguments {
 pub(crate) enum Command {
     /// Time evaluation and training of an experiment's network on its data
     Bench(BenchArguments),
+    /// Fetch data sets, or list them
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
     /// List the plugins found, or one plugin's options
     Plugins {
         /// A plugin's crate name, its folder or its library
         name: Option<String>,
+    },
+}
+
+/// What to do with data sets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Fetch a set from where its authors publish it, checked; a broken download goes on where it left off
+    Fetch {
+        /// The set, as experiments name it
+        name: String,
+        /// Folder to put it in [default: data/NAME]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// A mirror: what comes before the files' names
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+    },
+    /// List the known sets, what is there, and where
+    List {
+        /// Folder whose subfolders hold the sets
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        dir: PathBuf,
     },
 }

@@ -39,6 +39,18 @@ pub(crate) struct Experiment {
     /// What is measured.
     #[serde(default)]
     pub(crate) probe: ProbeConfig,
+    /// What is written down besides.
+    #[serde(default)]
+    pub(crate) record: RecordSection,
+}
+
+/// What is written down besides measurements.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecordSection {
+    /// Whether the order of each epoch's samples is.
+    #[serde(default)]
+    pub(crate) order: bool,
 }
 
 /// Where the network runs.

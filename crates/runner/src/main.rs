@@ -4,6 +4,7 @@
 
 mod bench_command;
 mod cli;
+mod data_command;
 mod experiment;
 mod failure;
 mod plugin;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Some(Command::Plugins { name }) => plugins_command::list(name.as_deref()),
         Some(Command::Bench(arguments)) => bench_command::bench(&arguments),
+        Some(Command::Data { command }) => data_command::data(&command),
         None => run::run(&arguments.run),
     };
     match result {

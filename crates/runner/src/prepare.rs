@@ -1,5 +1,7 @@
 //! From an experiment file to everything a run needs, checked.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use walk_arch::{Network, Problem};
@@ -18,6 +20,8 @@ pub(crate) struct Prepared {
     pub(crate) network: Network,
     pub(crate) split: Split,
     pub(crate) plugin: PluginRecord,
+    /// What reading the data took.
+    pub(crate) load_time: Duration,
 }
 
 /// Runs `work` on a pool of threads, all cores if no number is given. Work that starts inside the pool needs not be
@@ -33,11 +37,13 @@ pub(crate) fn on_threads<R: Send>(
 /// Loads data and plugin and checks every value of the experiment.
 pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
     let experiment = Experiment::parse(source)?;
+    let started = Instant::now();
     let split = experiment.data.load().map_err(|error| {
         let key =
             if let DataError::Value { key, .. } = error { format!("data.{key}") } else { "data".into() };
         source.error_at(&key, error)
     })?;
+    let load_time = started.elapsed();
     let value_error = |error: TrainError| {
         let key = if let TrainError::Value { key, .. } = &error { key.clone() } else { String::new() };
         source.error_at(&key, error)
@@ -65,5 +71,5 @@ pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
         library: plugin.library.display().to_string(),
         sha256: format!("{:x}", Sha256::digest(bytes)),
     };
-    Ok(Prepared { experiment, network, split, plugin })
+    Ok(Prepared { experiment, network, split, plugin, load_time })
 }

@@ -50,7 +50,7 @@ fn run_here(source: &Source, arguments: &RunArguments) -> Result<(), Failure> {
 }
 
 fn run_on<B: Backend>(backend: B, prepared: Prepared, arguments: &RunArguments) -> Result<(), Failure> {
-    let Prepared { experiment, network, split, plugin } = prepared;
+    let Prepared { experiment, network, split, plugin, .. } = prepared;
     let folder = make_folder(arguments.out.as_deref(), experiment.name())?;
     let config = toml::to_string(&experiment).context("the experiment cannot be written")?;
     folder.write_config(&config).map_err(anyhow::Error::from)?;
@@ -62,8 +62,9 @@ fn run_on<B: Backend>(backend: B, prepared: Prepared, arguments: &RunArguments) 
         epochs: experiment.epochs,
         seed: Seed(experiment.seed),
         optim: experiment.optim.clone(),
+        record_order: experiment.record.order,
     };
-    let mut probes = experiment.probe.probes(&model, &split.train);
+    let mut probes = experiment.probe.probes(&model, &split.train, train_config.seed);
     let metrics = folder.metrics().map_err(anyhow::Error::from)?;
     let mut recorder = Recorder::new(metrics, &train_config, &probes, split.train.len(), arguments.quiet);
     let started = Instant::now();

@@ -15,7 +15,7 @@ mod trainer;
 
 pub use error::TrainError;
 pub use optim::{Accumulate, Method, OptimConfig};
-pub use probe::{InterpolationSection, Probe, ProbeConfig};
+pub use probe::{EvaluationData, InterpolationSection, Probe, ProbeConfig};
 pub use schedule::Schedule;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
 pub use trainer::{Outcome, Position, Sink, TrainConfig, Update, train};

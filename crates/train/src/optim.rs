@@ -26,6 +26,12 @@ pub struct OptimConfig {
     /// How GD joins its chunks' gradients.
     #[serde(default)]
     pub accumulate: Accumulate,
+    /// Whether each batch is drawn from all samples, so that one may come twice in an epoch.
+    #[serde(default)]
+    pub replacement: bool,
+    /// Whether an epoch's last batch is left out where it would be short.
+    #[serde(default)]
+    pub drop_last: bool,
 }
 
 /// How the gradient of an update is made.
@@ -80,12 +86,19 @@ impl OptimConfig {
             let expected = format!("1 to {samples}, the number of training samples");
             return error("optim.batch_size", &self.batch_size, &expected);
         }
+        for (key, set) in [("replacement", self.replacement), ("drop_last", self.drop_last)] {
+            if set && self.method == Method::Gd {
+                let key = format!("optim.{key}");
+                return Err(TrainError::value(&key, "true", "false: `method` = \"gd\" uses all samples"));
+            }
+        }
         Ok(())
     }
 
-    /// Updates per epoch; the last batch may be short.
+    /// Updates per epoch; the last batch may be short, unless it is dropped or batches are drawn with replacement.
     pub fn updates_per_epoch(&self, samples: usize) -> usize {
         match self.method {
+            Method::Sgd if self.drop_last => samples / self.batch_size,
             Method::Sgd => samples.div_ceil(self.batch_size),
             Method::Gd => 1,
         }
@@ -97,7 +110,7 @@ impl OptimConfig {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn config() -> OptimConfig {
@@ -108,6 +121,8 @@ mod tests {
             momentum: 0.0,
             weight_decay: 1e-4,
             accumulate: Accumulate::Mean,
+            replacement: false,
+            drop_last: false,
         }
     }
 

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use walk_core::probes::{Interpolation, InterpolationConfig};
-use walk_core::{Backend, BatchNormMode, Model};
+use walk_core::{Backend, BatchNormMode, Model, Samples, Seed};
 use walk_data::Subset;
 use walk_record::{InterpolationRow, Row};
 
-use crate::samples::Part;
+use crate::samples::{Fixed, Redrawn};
 use crate::{Position, Schedule, TrainError, Update};
 
 /// Something that looks at updates.
@@ -50,6 +50,30 @@ pub struct InterpolationSection {
     /// Statistics of batch norm.
     #[serde(default)]
     pub batch_norm: BatchNormMode,
+    /// What each loss is evaluated on.
+    #[serde(default)]
+    pub evaluation: EvaluationData,
+}
+
+/// What losses are evaluated on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvaluationData {
+    /// The training samples as they are, in their order: the only noise is rounding.
+    #[default]
+    Fixed,
+    /// As the authors' loader gave them: shuffled, cropped and flipped anew for every α, so that losses carry noise.
+    Paper,
+}
+
+impl EvaluationData {
+    /// Its name in experiment files and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Paper => "paper",
+        }
+    }
 }
 
 const fn figure_points() -> usize {
@@ -78,9 +102,14 @@ impl ProbeConfig {
     }
 
     /// The probes that are on.
-    pub fn probes<'a, B: Backend>(&self, model: &Model<B>, train: &'a Subset) -> Vec<Box<dyn Probe + 'a>> {
+    pub fn probes<'a, B: Backend>(
+        &self,
+        model: &Model<B>,
+        train: &'a Subset,
+        seed: Seed,
+    ) -> Vec<Box<dyn Probe + 'a>> {
         let interpolation = self.interpolation.as_ref().map(|section| {
-            Box::new(InterpolationProbe::new(section.clone(), model, train)) as Box<dyn Probe + 'a>
+            Box::new(InterpolationProbe::new(section.clone(), model, train, seed)) as Box<dyn Probe + 'a>
         });
         interpolation.into_iter().collect()
     }
@@ -90,13 +119,19 @@ struct InterpolationProbe<'a> {
     section: InterpolationSection,
     interpolation: Interpolation,
     train: &'a Subset,
+    seed: Seed,
 }
 
 impl<'a> InterpolationProbe<'a> {
-    fn new<B: Backend>(section: InterpolationSection, model: &Model<B>, train: &'a Subset) -> Self {
+    fn new<B: Backend>(
+        section: InterpolationSection,
+        model: &Model<B>,
+        train: &'a Subset,
+        seed: Seed,
+    ) -> Self {
         let InterpolationSection { points, chunk, batch_norm, .. } = section;
         let config = InterpolationConfig { points, chunk, batch_norm };
-        Self { section, interpolation: Interpolation::new(config, model.evaluator()), train }
+        Self { section, interpolation: Interpolation::new(config, model.evaluator()), train, seed }
     }
 }
 
@@ -110,7 +145,15 @@ impl Probe for InterpolationProbe<'_> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Row, TrainError> {
-        let (at, samples) = (update.at, Part(self.train));
+        let (at, train, seed) = (update.at, self.train, self.seed);
+        let first = update.start.0 * self.section.points as u64;
+        let evaluation = self.section.evaluation;
+        let samples = move |index: usize| -> Box<dyn Samples + '_> {
+            match evaluation {
+                EvaluationData::Fixed => Box::new(Fixed(train)),
+                EvaluationData::Paper => Box::new(Redrawn::new(train, seed, first + index as u64)),
+            }
+        };
         let segment = self.interpolation.measure(update.start, update.before, update.after, &samples)?;
         for &loss in segment.losses() {
             TrainError::check_finite("an interpolated loss", loss, at)?;
@@ -131,6 +174,7 @@ impl Probe for InterpolationProbe<'_> {
                 BatchNormMode::Batch => "batch".into(),
                 BatchNormMode::Running => "running".into(),
             },
+            evaluation: evaluation.name().into(),
         }))
     }
 }

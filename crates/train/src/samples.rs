@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-use walk_core::{Batch, Samples};
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+use walk_core::{Batch, Samples, Seed, Stream};
 use walk_data::Subset;
 
-/// A part of a data set, seen by the evaluators of walk-core.
-pub(crate) struct Part<'a>(pub(crate) &'a Subset);
+/// A part of a data set as it is, in its order: the fixed evaluation.
+pub(crate) struct Fixed<'a>(pub(crate) &'a Subset);
 
-impl Samples for Part<'_> {
+impl Samples for Fixed<'_> {
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -21,13 +23,98 @@ impl Samples for Part<'_> {
     }
 }
 
-/// Writes the samples `indices` into `batch`.
-pub(crate) fn fill_batch(part: &Subset, indices: impl ExactSizeIterator<Item = usize>, batch: &mut Batch) {
+/// A part of a data set in an order drawn anew, cropped and flipped anew: what the authors' loader gave for every loss.
+pub(crate) struct Redrawn<'a> {
+    part: &'a Subset,
+    order: Vec<usize>,
+    seed: Seed,
+    draw: u64,
+}
+
+impl<'a> Redrawn<'a> {
+    /// Equal draws of equal seeds are equal.
+    pub(crate) fn new(part: &'a Subset, seed: Seed, draw: u64) -> Self {
+        let mut order: Vec<usize> = (0..part.len()).collect();
+        order.shuffle(&mut seed.rng(Stream::EvaluationOrder, draw, 0));
+        Self { part, order, seed, draw }
+    }
+}
+
+impl Samples for Redrawn<'_> {
+    fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        let rows = inputs.chunks_exact_mut(self.part.sample_len());
+        for ((&index, row), label) in self.order[range].iter().zip(rows).zip(labels) {
+            let mut rng = self.seed.rng(Stream::EvaluationAugment, self.draw, index as u64);
+            *label = self.part.augmented(index, &mut rng, row);
+        }
+    }
+}
+
+/// Writes the samples `indices` as `epoch` sees them into `batch`, over all threads of the pool the caller is in.
+pub(crate) fn fill_batch(
+    part: &Subset,
+    indices: impl IndexedParallelIterator<Item = usize>,
+    seed: Seed,
+    epoch: u32,
+    batch: &mut Batch,
+) {
     let len = part.sample_len();
     batch.inputs.resize(indices.len() * len, 0.0);
     batch.labels.resize(indices.len(), 0);
-    let rows = batch.inputs.chunks_exact_mut(len).zip(&mut batch.labels);
-    for (index, (row, label)) in indices.zip(rows) {
-        *label = part.sample(index, row);
+    let rows = batch.inputs.par_chunks_exact_mut(len).zip(&mut batch.labels);
+    indices.zip(rows).with_min_len(16).for_each(|(index, (row, label))| {
+        *label = if part.is_augmented() {
+            let mut rng = seed.rng(Stream::Augment, epoch.into(), index as u64);
+            part.augmented(index, &mut rng, row)
+        } else {
+            part.sample(index, row)
+        };
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use walk_data::{Augment, DataConfig, DataSet};
+
+    use super::*;
+
+    #[test]
+    fn augmented_samples_are_a_function_of_seed_epoch_and_sample() {
+        let augment = Augment { crop_padding: 2, flip: true };
+        let split = DataConfig { augment, ..DataConfig::new(DataSet::Digits) }.load().unwrap();
+        let fill = |seed, epoch, indices: Vec<usize>| {
+            let mut batch = Batch::default();
+            fill_batch(&split.train, indices.into_par_iter(), Seed(seed), epoch, &mut batch);
+            batch
+        };
+        let first = fill(1, 1, (0..40).collect());
+        assert_eq!(first, fill(1, 1, (0..40).collect()));
+        assert_eq!(first.inputs[64 * 7..64 * 8], fill(1, 1, vec![7]).inputs);
+        assert_ne!(first.inputs, fill(1, 2, (0..40).collect()).inputs);
+        assert_ne!(first.inputs, fill(2, 1, (0..40).collect()).inputs);
+        assert_eq!(first.labels, fill(1, 2, (0..40).collect()).labels);
+    }
+
+    #[test]
+    fn a_redrawn_evaluation_has_every_sample_once() {
+        let split = DataConfig::new(DataSet::Digits).load().unwrap();
+        let draw = |draw| {
+            let samples = Redrawn::new(&split.train, Seed(1), draw);
+            let (mut inputs, mut labels) = (vec![0.0; 1400 * 64], vec![0; 1400]);
+            samples.fill(0..1400, &mut inputs, &mut labels);
+            (inputs, labels)
+        };
+        let (one, other) = (draw(1), draw(2));
+        assert_ne!(one.1, other.1);
+        assert_eq!(one, draw(1));
+        let sorted = |mut labels: Vec<usize>| {
+            labels.sort_unstable();
+            labels
+        };
+        assert_eq!(sorted(one.1), sorted(other.1));
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use rayon::prelude::*;
 use walk_core::{Backend, Batch, BatchNormMode, Model, Samples, Seed, interpolate, sgd_step};
 use walk_data::Subset;
 
-use crate::samples::{Part, fill_batch};
+use crate::samples::{Fixed, fill_batch};
 use crate::{OptimConfig, TrainError};
 
 /// What to time.
@@ -30,6 +31,8 @@ pub struct Throughput {
     pub eval_images_per_s: f64,
     /// Loss, gradient and update.
     pub train_images_per_s: f64,
+    /// Normalising and, where the experiment says so, cropping and flipping of training samples.
+    pub prepare_images_per_s: f64,
     /// Exact Hessian-vector products over at most 500 samples, in batches of the evaluation's chunk.
     pub hvp_images_per_s: f64,
     /// One interpolated step: `points` losses of all the samples, from parameters made anew each time.
@@ -45,7 +48,7 @@ pub struct Throughput {
 const HVP_SAMPLES: usize = 500;
 
 /// The first `len` samples of a part.
-struct First<'a>(Part<'a>, usize);
+struct First<'a>(Fixed<'a>, usize);
 
 impl Samples for First<'_> {
     fn len(&self) -> usize {
@@ -67,14 +70,15 @@ pub fn throughput<B: Backend>(
     optim: &OptimConfig,
     config: &ThroughputConfig,
 ) -> Result<Throughput, TrainError> {
-    let samples = First(Part(part), config.samples.clamp(1, part.len()));
+    let samples = First(Fixed(part), config.samples.clamp(1, part.len()));
     let point = model.initial(Seed(0));
     let (mut next, mut between) = (point.clone(), point.clone());
     let mut velocity = vec![0.0; point.params.len()];
     let mut evaluator = model.evaluator();
     let mut batch = Batch::default();
     let rows = optim.batch_size.min(part.len());
-    let (mut eval, mut train, mut segment, mut hvp) = (vec![], vec![], vec![], vec![]);
+    let (mut eval, mut train, mut prepare) = (vec![], vec![], vec![]);
+    let (mut segment, mut hvp) = (vec![], vec![]);
     let mut eval_peak_memory = None;
     for round in 0..=config.repeat {
         let started = Instant::now();
@@ -83,11 +87,12 @@ pub fn throughput<B: Backend>(
         if round == 0 {
             eval_peak_memory = peak_memory();
         }
+        let prepared = prepared_per_s(part, rows);
         let steps = (samples.1 / rows / 4).clamp(1, 20);
         let started = Instant::now();
         for step in 0..steps {
             let start = step * rows % (part.len() - rows + 1);
-            fill_batch(part, start..start + rows, &mut batch);
+            fill_batch(part, (start..start + rows).into_par_iter(), Seed(0), 1, &mut batch);
             let gradient = model.gradient(&point, &batch, BatchNormMode::Batch)?;
             sgd_step(optim.step(), &point.params, &gradient.grad, &mut velocity, &mut next.params);
         }
@@ -102,7 +107,13 @@ pub fn throughput<B: Backend>(
         let multiplied_samples = samples.1.min(HVP_SAMPLES);
         let started = Instant::now();
         for start in (0..multiplied_samples).step_by(config.chunk) {
-            fill_batch(part, start..multiplied_samples.min(start + config.chunk), &mut batch);
+            fill_batch(
+                part,
+                (start..multiplied_samples.min(start + config.chunk)).into_par_iter(),
+                Seed(0),
+                1,
+                &mut batch,
+            );
             model.hessian_vector(&point, &batch, &next.params, BatchNormMode::Batch)?;
         }
         let multiplied = started.elapsed().as_secs_f64() / multiplied_samples as f64;
@@ -110,6 +121,7 @@ pub fn throughput<B: Backend>(
             hvp.push(multiplied);
             eval.push(evaluated);
             train.push(trained);
+            prepare.push(prepared);
             segment.push(segment_time);
         }
     }
@@ -117,11 +129,24 @@ pub fn throughput<B: Backend>(
         samples: samples.1,
         eval_images_per_s: samples.1 as f64 / median(eval),
         train_images_per_s: rows as f64 / median(train),
+        prepare_images_per_s: median(prepare),
         hvp_images_per_s: 1.0 / median(hvp),
         segment_s: median(segment),
         eval_peak_memory,
         peak_memory: peak_memory(),
     })
+}
+
+/// Samples per second that batches of `rows` are made at.
+fn prepared_per_s(part: &Subset, rows: usize) -> f64 {
+    const BATCHES: usize = 50;
+    let mut batch = Batch::default();
+    let started = Instant::now();
+    for index in 0..BATCHES {
+        let start = index * rows % (part.len() - rows + 1);
+        fill_batch(part, (start..start + rows).into_par_iter(), Seed(0), 1, &mut batch);
+    }
+    (BATCHES * rows) as f64 / started.elapsed().as_secs_f64()
 }
 
 /// Most memory the process has held so far, in bytes, as Linux counts it.

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
 use walk_core::{
     Backend, Batch, BatchNormMode, CoreError, DropoutDraw, Model, Point, Seed, Step, dot, sgd_step,
 };
 use walk_data::{Split, Subset};
-use walk_record::{EpochRow, RecordError, Row, TrainRow};
+use walk_record::{EpochRow, OrderRow, RecordError, Row, TrainRow};
 
 use crate::order::epoch_order;
-use crate::samples::{Part, fill_batch};
+use crate::samples::{Fixed, fill_batch};
 use crate::{Accumulate, Method, OptimConfig, Probe, TrainError};
 
 /// Samples per chunk where the validation loss is evaluated: batch norm uses running statistics there.
@@ -54,6 +55,8 @@ pub struct TrainConfig {
     pub seed: Seed,
     /// How θ moves.
     pub optim: OptimConfig,
+    /// Whether the order of each epoch's samples goes into the record.
+    pub record_order: bool,
 }
 
 /// Where rows go.
@@ -99,7 +102,11 @@ pub fn train<B: Backend>(
     let mut probe_time = Duration::ZERO;
     let mut step = Step(0);
     for epoch in 1..=config.epochs {
-        let order = epoch_order(config.seed, epoch, split.train.len());
+        let order = epoch_order(config.seed, epoch, optim, split.train.len());
+        if config.record_order {
+            let samples = order.clone();
+            sink.row(&Row::Order(OrderRow { epoch, iteration: 0, step: step.0, samples }))?;
+        }
         let mut loss_sum = 0.0;
         for iteration in 1..=updates as u32 {
             let at = Position { epoch, iteration, step: step.next() };
@@ -124,7 +131,7 @@ pub fn train<B: Backend>(
             std::mem::swap(&mut before, &mut after);
         }
         let valid =
-            evaluator.evaluate(&before, &Part(&split.valid), VALIDATION_CHUNK, BatchNormMode::Running)?;
+            evaluator.evaluate(&before, &Fixed(&split.valid), VALIDATION_CHUNK, BatchNormMode::Running)?;
         sink.row(&Row::Epoch(EpochRow {
             epoch,
             iteration: updates as u32,
@@ -144,13 +151,22 @@ struct Gradients<'a, B> {
     optim: &'a OptimConfig,
     seed: Seed,
     batch: Batch,
+    /// The batch that comes next, made while the one before is worked on.
+    ahead: Ahead,
     grad: Vec<f32>,
+}
+
+/// A batch made ahead, and which one it is: epoch and place of its first sample in the epoch's order.
+#[derive(Default)]
+struct Ahead {
+    batch: Batch,
+    of: Option<(u32, usize)>,
 }
 
 impl<'a, B: Backend> Gradients<'a, B> {
     fn new(model: &'a Model<B>, train: &'a Subset, config: &'a TrainConfig) -> Self {
-        let (optim, seed) = (&config.optim, config.seed);
-        Self { model, train, optim, seed, batch: Batch::default(), grad: vec![] }
+        let (optim, seed, batch) = (&config.optim, config.seed, Batch::default());
+        Self { model, train, optim, seed, batch, ahead: Ahead::default(), grad: vec![] }
     }
 
     /// Computes the gradient at `point` and moves the buffers; returns the mean loss and the samples seen.
@@ -161,23 +177,23 @@ impl<'a, B: Backend> Gradients<'a, B> {
         order: &[usize],
         at: Position,
     ) -> Result<(f64, usize), CoreError> {
-        let (size, n) = (self.optim.batch_size, order.len());
         match self.optim.method {
             Method::Sgd => {
-                let start = (at.iteration as usize - 1) * size;
-                let indices = &order[start..n.min(start + size)];
-                let (loss, grad) = self.one(point, buffers, indices.iter().copied(), (at.step, 0))?;
+                let start = (at.iteration as usize - 1) * self.optim.batch_size;
+                let (loss, grad) = self.one(point, buffers, order, start, (at, 0))?;
                 self.grad = grad;
-                Ok((loss, indices.len()))
+                Ok((loss, self.batch.labels.len()))
             }
             Method::Gd => {
+                let n = self.train.len();
+                // an epoch of GD visits the samples in their own order
+                let order: Vec<usize> = (0..n).collect();
                 self.grad.clear();
                 self.grad.resize(point.params.len(), 0.0);
                 let mut loss_sum = 0.0;
-                for (part, start) in (0..n).step_by(size).enumerate() {
-                    let range = start..n.min(start + size);
-                    let rows = range.len();
-                    let (loss, grad) = self.one(point, buffers, range, (at.step, part as u32))?;
+                for (part, start) in (0..n).step_by(self.optim.batch_size).enumerate() {
+                    let (loss, grad) = self.one(point, buffers, &order, start, (at, part as u32))?;
+                    let rows = self.batch.labels.len();
                     loss_sum += loss * rows as f64;
                     let weight = match self.optim.accumulate {
                         Accumulate::Mean => rows as f32 / n as f32,
@@ -190,16 +206,35 @@ impl<'a, B: Backend> Gradients<'a, B> {
         }
     }
 
+    /// Loss and gradient of the samples of `order` from `start` on, `batch_size` of them or what is left.
     fn one(
         &mut self,
         point: &Point,
         buffers: &mut [f32],
-        indices: impl ExactSizeIterator<Item = usize>,
-        (step, part): (Step, u32),
+        order: &[usize],
+        start: usize,
+        (at, part): (Position, u32),
     ) -> Result<(f64, Vec<f32>), CoreError> {
-        self.batch.dropout = Some(DropoutDraw { seed: self.seed, step: step.0, part });
-        fill_batch(self.train, indices, &mut self.batch);
-        let gradient = self.model.gradient(point, &self.batch, BatchNormMode::Batch)?;
+        let (train, seed, size, epoch) = (self.train, self.seed, self.optim.batch_size, at.epoch);
+        let fill = |start: usize, batch: &mut Batch| {
+            let indices = &order[start..order.len().min(start + size)];
+            fill_batch(train, indices.par_iter().copied(), seed, epoch, batch);
+        };
+        if self.ahead.of == Some((epoch, start)) {
+            std::mem::swap(&mut self.batch, &mut self.ahead.batch);
+        } else {
+            fill(start, &mut self.batch);
+        }
+        self.batch.dropout = Some(DropoutDraw { seed, step: at.step.0, part });
+        let next = start + size;
+        self.ahead.of = (next < order.len()).then_some((epoch, next));
+        let Self { model, batch, ahead, .. } = self;
+        let gradient = std::thread::scope(|scope| {
+            if ahead.of.is_some() {
+                scope.spawn(|| fill(next, &mut ahead.batch));
+            }
+            model.gradient(point, batch, BatchNormMode::Batch)
+        })?;
         self.model.update_buffers(buffers, &gradient);
         Ok((gradient.mean_loss(), gradient.grad))
     }

@@ -86,6 +86,9 @@ impl Segment {
     }
 }
 
+/// What the loss at each α is evaluated on, by the α's number.
+pub type SamplesOf<'a> = dyn Fn(usize) -> Box<dyn Samples + 'a> + 'a;
+
 /// Measures segment after segment and evaluates a point that two of them share only once.
 pub struct Interpolation {
     config: InterpolationConfig,
@@ -103,7 +106,8 @@ impl Interpolation {
         Self { config, evaluator, between, last_end: None }
     }
 
-    /// The losses on `samples` between `from`, where `step` updates have been made, and `to`, one update later.
+    /// The losses between `from`, where `step` updates have been made, and `to`, one update later, each on what `samples`
+    /// gives for the number of its α: the same every time, or drawn anew.
     ///
     /// At α = 0 and 1 the points are `from` and `to` themselves, so their losses equal a direct evaluation bit for
     /// bit. Batch-norm buffers, which only [`BatchNormMode::Running`] reads, are interpolated as the parameters are.
@@ -118,22 +122,22 @@ impl Interpolation {
         step: Step,
         from: &Point,
         to: &Point,
-        samples: &dyn Samples,
+        samples: &SamplesOf<'_>,
     ) -> Result<Segment, CoreError> {
         let InterpolationConfig { points, chunk, batch_norm } = self.config;
         let mut losses = Vec::with_capacity(points);
         for index in 0..points {
             let loss = match (index, self.last_end) {
                 (0, Some((end, loss))) if end == step => loss,
-                (0, _) => self.evaluator.evaluate(from, samples, chunk, batch_norm)?.mean_loss(),
+                (0, _) => self.evaluator.evaluate(from, &*samples(index), chunk, batch_norm)?.mean_loss(),
                 (i, _) if i == points - 1 => {
-                    self.evaluator.evaluate(to, samples, chunk, batch_norm)?.mean_loss()
+                    self.evaluator.evaluate(to, &*samples(index), chunk, batch_norm)?.mean_loss()
                 }
                 (i, _) => {
                     let alpha = i as f64 / (points - 1) as f64;
                     blend(&from.params, &to.params, alpha, &mut self.between.params);
                     blend(&from.buffers, &to.buffers, alpha, &mut self.between.buffers);
-                    self.evaluator.evaluate(&self.between, samples, chunk, batch_norm)?.mean_loss()
+                    self.evaluator.evaluate(&self.between, &*samples(index), chunk, batch_norm)?.mean_loss()
                 }
             };
             losses.push(loss);

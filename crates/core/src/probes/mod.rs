@@ -2,4 +2,4 @@
 
 mod interpolation;
 
-pub use interpolation::{Interpolation, InterpolationConfig, Segment};
+pub use interpolation::{Interpolation, InterpolationConfig, SamplesOf, Segment};

@@ -1,9 +1,9 @@
 use walk_arch::{Activation, Net, Problem, batch_norm, flatten, linear};
 use walk_core::{Fused, Loss};
-use walk_data::{DataConfig, DataSet};
+use walk_data::{DataConfig, DataSet, Part};
 
 use super::*;
-use crate::{InterpolationSection, ProbeConfig, Schedule};
+use crate::{EvaluationData, InterpolationSection, ProbeConfig, Schedule};
 
 #[derive(Default)]
 struct Rows(Vec<Row>);
@@ -17,7 +17,8 @@ impl Sink for Rows {
 }
 
 fn split() -> Split {
-    DataConfig { set: DataSet::Digits, dir: None, train: Some(300), valid: Some(100) }.load().unwrap()
+    let (train, valid) = (Some(Part::Count(300)), Some(Part::Count(100)));
+    DataConfig { train, valid, ..DataConfig::new(DataSet::Digits) }.load().unwrap()
 }
 
 fn model(norm: bool) -> Model<Fused> {
@@ -41,8 +42,10 @@ fn config(method: Method, batch_size: usize, epochs: u32) -> TrainConfig {
         momentum: 0.0,
         weight_decay: 0.0,
         accumulate: Accumulate::Mean,
+        replacement: false,
+        drop_last: false,
     };
-    TrainConfig { epochs, seed: Seed(4), optim }
+    TrainConfig { epochs, seed: Seed(4), optim, record_order: false }
 }
 
 fn run(
@@ -52,7 +55,7 @@ fn run(
 ) -> (Vec<Row>, Result<Outcome, TrainError>) {
     let split = split();
     let mut rows = Rows::default();
-    let mut probes = probes.probes(model, &split.train);
+    let mut probes = probes.probes(model, &split.train, config.seed);
     let outcome = train(model, &split, config, &mut probes, &mut rows);
     (rows.0, outcome)
 }
@@ -88,7 +91,8 @@ fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
 #[test]
 fn a_probe_sees_its_updates_and_changes_nothing() {
     let when = Schedule { epochs: Some(vec![2]), iterations: Some([2, 3]) };
-    let section = InterpolationSection { when, points: 5, chunk: 100, batch_norm: BatchNormMode::Batch };
+    let (batch_norm, evaluation) = (BatchNormMode::Batch, EvaluationData::Fixed);
+    let section = InterpolationSection { when, points: 5, chunk: 100, batch_norm, evaluation };
     let probes = ProbeConfig { interpolation: Some(section) };
     let config = config(Method::Sgd, 100, 2);
     let (with, _) = run(&model(true), &config, &probes);
@@ -115,4 +119,51 @@ fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
     let TrainError::NotFinite { at, .. } = outcome.unwrap_err() else { panic!("another error") };
     assert_eq!(rows.len() as u64, at.step.0 - 1);
     assert!(at.step.0 >= 2 && at.epoch == 1);
+}
+
+#[test]
+fn the_order_of_the_samples_is_recorded_on_request_and_drop_last_leaves_the_rest_out() {
+    let mut config = config(Method::Sgd, 70, 2);
+    config.record_order = true;
+    config.optim.drop_last = true;
+    let (rows, outcome) = run(&model(true), &config, &ProbeConfig::default());
+    outcome.unwrap();
+    let orders: Vec<_> = rows
+        .iter()
+        .filter_map(|row| match row {
+            Row::Order(row) => Some(row.samples.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((orders.len(), orders[0].len()), (2, 300));
+    assert_ne!(orders[0], orders[1]);
+    assert_eq!(rows.iter().filter(|row| matches!(row, Row::Train(_))).count(), 2 * (300 / 70));
+}
+
+#[test]
+fn a_paper_evaluation_is_drawn_anew_for_every_alpha_and_repeats_with_the_seed() {
+    let config = config(Method::Sgd, 100, 1);
+    let section = |evaluation| InterpolationSection {
+        when: Schedule::default(),
+        points: 5,
+        chunk: 100,
+        batch_norm: BatchNormMode::Batch,
+        evaluation,
+    };
+    let losses = |evaluation| {
+        let probes = ProbeConfig { interpolation: Some(section(evaluation)) };
+        let (rows, outcome) = run(&model(true), &config, &probes);
+        outcome.unwrap();
+        let losses = rows.iter().filter_map(|row| match row {
+            Row::Interpolation(row) => Some(row.losses.clone()),
+            _ => None,
+        });
+        losses.collect::<Vec<_>>()
+    };
+    let (fixed, paper) = (losses(EvaluationData::Fixed), losses(EvaluationData::Paper));
+    assert_eq!(paper, losses(EvaluationData::Paper));
+    // other chunks give batch norm other statistics: close, but not the same
+    for (fixed, paper) in fixed.iter().flatten().zip(paper.iter().flatten()) {
+        assert!(fixed != paper && (fixed / paper - 1.0).abs() < 0.1, "{fixed} {paper}");
+    }
 }

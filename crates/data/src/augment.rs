@@ -1,0 +1,110 @@
+//! Random crops and flips, as the paper's authors trained with.
+
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+/// What is done to a training image at random.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Black pixels added on each side before an image's size is cut out at a random place; 0 for none.
+    #[serde(default)]
+    pub crop_padding: usize,
+    /// Whether every other image is mirrored left to right.
+    #[serde(default)]
+    pub flip: bool,
+}
+
+/// How one image is changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Where the crop begins, down and across, in the padded image less the padding.
+    pub(crate) shift: [isize; 2],
+    pub(crate) flip: bool,
+}
+
+impl Augment {
+    /// Whether nothing is done.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Draws the change of one image.
+    pub(crate) fn draw(&self, rng: &mut impl Rng) -> Change {
+        let most = 2 * self.crop_padding;
+        let mut place = || rng.gen_range(0..=most) as isize - self.crop_padding as isize;
+        let shift = if most == 0 { [0, 0] } else { [place(), place()] };
+        Change { shift, flip: self.flip && rng.r#gen() }
+    }
+}
+
+impl Change {
+    /// Writes `from(byte)` of every pixel of a plane of `width` columns; `outside` where the image has none.
+    pub(crate) fn plane(
+        self,
+        bytes: &[u8],
+        width: usize,
+        out: &mut [f32],
+        outside: f32,
+        from: impl Fn(&[u8], &mut [f32]),
+    ) {
+        let height = bytes.len() / width;
+        let [down, across] = self.shift;
+        // the columns of the image that are seen, and where they go
+        let first = across.clamp(0, width as isize) as usize;
+        let to = (-across).clamp(0, width as isize) as usize;
+        let seen = (width - first).min(width - to);
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            let row = row as isize + down;
+            if row < 0 || row >= height as isize {
+                out.fill(outside);
+                continue;
+            }
+            let bytes = &bytes[row as usize * width..][..width];
+            out[..to].fill(outside);
+            out[to + seen..].fill(outside);
+            from(&bytes[first..first + seen], &mut out[to..to + seen]);
+            if self.flip {
+                out.reverse();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn changed(shift: [isize; 2], flip: bool) -> Vec<f32> {
+        let mut out = vec![f32::NAN; 6];
+        let copy = |from: &[u8], to: &mut [f32]| to.iter_mut().zip(from).for_each(|(to, &x)| *to = x.into());
+        Change { shift, flip }.plane(&[1, 2, 3, 4, 5, 6], 3, &mut out, 0.0, copy);
+        out
+    }
+
+    #[test]
+    fn crops_move_and_flips_mirror() {
+        assert_eq!(changed([0, 0], false), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(changed([0, 0], true), [3.0, 2.0, 1.0, 6.0, 5.0, 4.0]);
+        assert_eq!(changed([1, 0], false), [4.0, 5.0, 6.0, 0.0, 0.0, 0.0]);
+        assert_eq!(changed([-1, 1], false), [0.0, 0.0, 0.0, 2.0, 3.0, 0.0]);
+        assert_eq!(changed([0, -2], true), [1.0, 0.0, 0.0, 4.0, 0.0, 0.0]);
+        assert_eq!(changed([9, 9], false), [0.0; 6]);
+    }
+
+    #[test]
+    fn every_place_and_both_sides_come_up_equally_often() {
+        let augment = Augment { crop_padding: 1, flip: true };
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let draws: Vec<Change> = (0..18_000).map(|_| augment.draw(&mut rng)).collect();
+        for shift in [-1, 0, 1].into_iter().flat_map(|down| [-1, 0, 1].map(|across| [down, across])) {
+            let count = draws.iter().filter(|change| change.shift == shift).count();
+            // 2,000 +- 42
+            assert!(count.abs_diff(2000) < 200, "{shift:?}: {count}");
+        }
+        assert!(draws.iter().filter(|change| change.flip).count().abs_diff(9000) < 300);
+        assert_eq!(Augment::default().draw(&mut rng), Change::default());
+    }
+}

@@ -1,0 +1,176 @@
+//! Fetches a set's files from where its authors publish them.
+
+mod sources;
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+use ureq::Agent;
+use ureq::http::StatusCode;
+
+pub use self::sources::{RemoteFile, Source, source};
+
+/// How often a broken connection is taken up again, as long as each time brought some bytes.
+const ATTEMPTS: usize = 5;
+/// Longest silence of a server.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Why a file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum FetchError {
+    #[error("{url}: {message}; if the file has moved, name a mirror with --from URL")]
+    Server { url: String, message: String },
+    #[error(
+        "{url}: the connection broke after {received} bytes: {message}; run the same command again to go on from there"
+    )]
+    Broken { url: String, received: u64, message: String },
+    #[error(
+        "{url}: its MD5 is {found}, expected {expected}; nothing was kept. The file differs from the one its authors published"
+    )]
+    Hash { url: String, found: String, expected: String },
+    #[error("{}: {source}", .file.display())]
+    Io { file: PathBuf, source: std::io::Error },
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// It was there already, as published.
+    There,
+    /// It was fetched, so many bytes anew.
+    New(u64),
+}
+
+/// Hears how many bytes of a file are there, and how many there will be if the server says so.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, Option<u64>);
+
+/// Fetches `file` from `url` into `dir`: into a file aside, from where it left off if it is there, then checked and renamed.
+/// Proxies are taken from the usual environment variables.
+///
+/// # Errors
+/// [`FetchError`]; after [`FetchError::Broken`] what was received stays for the next call.
+pub fn fetch(
+    file: &RemoteFile,
+    url: &str,
+    dir: &Path,
+    progress: Progress<'_>,
+) -> Result<Fetched, FetchError> {
+    let to = dir.join(file.name);
+    let io = |path: &Path| {
+        let file = path.to_path_buf();
+        move |source| FetchError::Io { file, source }
+    };
+    std::fs::create_dir_all(dir).map_err(io(dir))?;
+    if to.is_file() && hash(&to).map_err(io(&to))? == file.md5 {
+        return Ok(Fetched::There);
+    }
+    let aside = dir.join(format!("{}.part", file.name));
+    let part = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&aside);
+    let mut part = part.map_err(io(&aside))?;
+    let before = part.seek(SeekFrom::End(0)).map_err(io(&aside))?;
+    let agent = agent();
+    let mut attempts = 0;
+    loop {
+        let start = part.stream_position().map_err(io(&aside))?;
+        match receive(&agent, url, &mut part, progress) {
+            Ok(()) => break,
+            Err(Stop::Server(message)) => return Err(FetchError::Server { url: url.into(), message }),
+            Err(Stop::Disk(source)) => return Err(FetchError::Io { file: aside, source }),
+            Err(Stop::Broken(message)) => {
+                let received = part.stream_position().map_err(io(&aside))?;
+                attempts = if received > start { 0 } else { attempts + 1 };
+                if attempts >= ATTEMPTS || received == start {
+                    return Err(FetchError::Broken { url: url.into(), received, message });
+                }
+            }
+        }
+    }
+    part.sync_all().map_err(io(&aside))?;
+    let received = part.metadata().map_err(io(&aside))?.len();
+    let found = hash(&aside).map_err(io(&aside))?;
+    if found != file.md5 {
+        std::fs::remove_file(&aside).map_err(io(&aside))?;
+        return Err(FetchError::Hash { url: url.into(), found, expected: file.md5.into() });
+    }
+    std::fs::rename(&aside, &to).map_err(io(&to))?;
+    Ok(Fetched::New(received.saturating_sub(before)))
+}
+
+fn agent() -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(SILENCE))
+        .timeout_recv_response(Some(SILENCE))
+        .timeout_per_read(Some(SILENCE))
+        .user_agent(concat!("sgdwalk/", env!("CARGO_PKG_VERSION")));
+    config.build().new_agent()
+}
+
+/// Why receiving ended early.
+enum Stop {
+    Server(String),
+    Broken(String),
+    Disk(std::io::Error),
+}
+
+/// Asks for what follows the bytes in `part` and appends it; starts anew if the server only sends the whole.
+fn receive(agent: &Agent, url: &str, part: &mut File, progress: Progress<'_>) -> Result<(), Stop> {
+    let mut at = part.seek(SeekFrom::End(0)).map_err(Stop::Disk)?;
+    let mut request = agent.get(url);
+    if at > 0 {
+        request = request.header("Range", format!("bytes={at}-"));
+    }
+    let mut response = request.call().map_err(|error| match error {
+        ureq::Error::Io(error) => Stop::Broken(error.to_string()),
+        error => Stop::Server(error.to_string()),
+    })?;
+    match response.status() {
+        StatusCode::PARTIAL_CONTENT => {}
+        // the part is the whole, or more than it: its hash will tell
+        StatusCode::RANGE_NOT_SATISFIABLE if at > 0 => return Ok(()),
+        status if status.is_success() => {
+            part.set_len(0).and_then(|()| part.rewind()).map_err(Stop::Disk)?;
+            at = 0;
+        }
+        status => return Err(Stop::Server(format!("the server answers {status}"))),
+    }
+    let length =
+        response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let total = length.map(|length| at + length);
+    let mut reader = response.body_mut().with_config().limit(u64::MAX).reader();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        progress(at, total);
+        let n = reader.read(&mut buffer).map_err(|error| Stop::Broken(error.to_string()))?;
+        if n == 0 {
+            break;
+        }
+        part.write_all(&buffer[..n]).map_err(Stop::Disk)?;
+        at += n as u64;
+    }
+    match total {
+        Some(total) if at < total => Err(Stop::Broken(format!("{total} bytes were announced"))),
+        _ => Ok(()),
+    }
+}
+
+/// The MD5 of a file, in hexadecimal.
+fn hash(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Md5::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(format!("{:x}", hash.finalize())),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

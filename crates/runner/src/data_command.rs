@@ -1,0 +1,87 @@
+//! `runner data`.
+#![expect(clippy::print_stdout, reason = "a command's output")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tabled::builder::Builder;
+use tabled::settings::Style;
+use walk_arch::nearest;
+use walk_data::fetch::{Fetched, fetch, source};
+use walk_data::{DataConfig, DataSet};
+
+use crate::cli::DataCommand;
+use crate::failure::Failure;
+
+pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
+    match command {
+        DataCommand::Fetch { name, dir, from } => fetch_set(name, dir.as_deref(), from.as_deref()),
+        DataCommand::List { dir } => {
+            list(dir);
+            Ok(())
+        }
+    }
+}
+
+fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), Failure> {
+    let names = || DataSet::ALL.into_iter().filter(|set| source(*set).is_some()).map(DataSet::name);
+    let set = DataSet::ALL.into_iter().find(|set| set.name() == name);
+    let Some((set, origin)) = set.and_then(|set| Some((set, source(set)?))) else {
+        let suggestion = nearest(name, names()).map(|known| format!(", did you mean `{known}`?"));
+        let (known, suggestion) = (names().collect::<Vec<_>>().join(", "), suggestion.unwrap_or_default());
+        return Err(
+            anyhow!("`{name}` is no set that can be fetched, expected one of {known}{suggestion}").into()
+        );
+    };
+    let dir = dir.map_or_else(|| set.usual_dir(), PathBuf::from);
+    for file in origin.files {
+        let url = origin.address(file, from);
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+        bar.set_style(ProgressStyle::with_template(style).context("the bar's template is fixed")?);
+        bar.set_message(file.name);
+        let result = fetch(file, &url, &dir, &mut |at, total| {
+            total.into_iter().for_each(|total| bar.set_length(total));
+            bar.set_position(at);
+        });
+        bar.finish_and_clear();
+        let path = dir.join(file.name);
+        match result.map_err(|error| Failure::Run(error.into()))? {
+            Fetched::There => println!("{} was there, as published", path.display()),
+            Fetched::New(bytes) => {
+                println!("{}: {:.1} MB from {url}, checked", path.display(), bytes as f64 / 1e6)
+            }
+        }
+    }
+    println!("use it with set = \"{}\" and dir = \"{}\" under [data]", set.name(), dir.display());
+    Ok(())
+}
+
+fn list(dir: &Path) {
+    let mut table = Builder::default();
+    table.push_record(["set", "size to fetch", "where", "there"]);
+    for set in DataSet::ALL {
+        let origin = source(set).map_or("-".into(), |origin| format!("{} MB", origin.megabytes));
+        let place = dir.join(set.name());
+        let (place, there) = match set {
+            DataSet::Digits => ("built in".into(), "yes".into()),
+            DataSet::Folder => ("a folder of your own".into(), String::new()),
+            _ => (place.display().to_string(), state(set, place)),
+        };
+        table.push_record([set.name().to_owned(), origin, place, there]);
+    }
+    println!("{}", table.build().with(Style::sharp()));
+    println!("fetch one with `cargo run -p runner -- data fetch NAME`");
+}
+
+/// Whether a set can be read, and how many images it has.
+fn state(set: DataSet, dir: PathBuf) -> String {
+    if !dir.exists() {
+        return "no".into();
+    }
+    match (DataConfig { dir: Some(dir), ..DataConfig::new(set) }).read() {
+        Ok(images) => format!("yes, {} images", images.len()),
+        Err(error) => format!("no: {error}"),
+    }
+}
