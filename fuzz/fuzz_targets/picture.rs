@@ -1,0 +1,8 @@
+#![no_main]
+//! A PNG or JPEG in a folder of one's own, beside itself in another class.
+
+use walk_data::DataSet;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    walk_fuzz::read(DataSet::Folder, &[("a/1.png", bytes), ("b/1.jpg", bytes)]);
+});
