@@ -23,6 +23,8 @@ pub enum Stream {
     EvaluationOrder = 5,
     /// Crops and flips in such an evaluation.
     EvaluationAugment = 6,
+    /// What probes draw.
+    Probe = 7,
 }
 
 impl Seed {

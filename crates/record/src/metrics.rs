@@ -82,6 +82,13 @@ mod tests {
             samples: 100,
             batch_norm: "batch".into(),
             evaluation: "fixed".into(),
+            landing: None,
+            evaluations: 0,
+            mode: "exact".into(),
+            ended: None,
+            depth_error: None,
+            min_loss_error: None,
+            min_alpha_interval: None,
         });
         vec![train(1), segment, train(3)]
     }

@@ -12,6 +12,12 @@ pub enum Row {
     Train(TrainRow),
     /// The loss along one update.
     Interpolation(InterpolationRow),
+    /// The angle between consecutive gradients.
+    Cosine(CosineRow),
+    /// The distance from the start.
+    Distance(DistanceRow),
+    /// How gradients lie to the Hessian.
+    Alignment(AlignmentRow),
     /// The order of an epoch's samples.
     Order(OrderRow),
     /// The end of an epoch.
@@ -58,12 +64,92 @@ pub struct InterpolationRow {
     pub min_alpha: f64,
     /// The lowest loss.
     pub min_loss: f64,
-    /// Samples behind each loss.
+    /// Where the step lands on its fitted parabola: -1 at the start, 0 at the floor, 1 on the opposite wall; none if the
+    /// curve is no valley.
+    pub landing: Option<f64>,
+    /// Samples behind each loss; in adaptive mode behind those at the ends.
     pub samples: usize,
+    /// Samples evaluated at all positions together.
+    pub evaluations: usize,
     /// Statistics of batch norm: `batch` or `running`.
     pub batch_norm: String,
     /// What each loss was evaluated on: `fixed`, or `paper` for samples drawn, cropped and flipped anew.
     pub evaluation: String,
+    /// `exact`, or `adaptive` for a verdict on a part of the samples.
+    pub mode: String,
+    /// In adaptive mode how the verdict came about: `no_barrier`, `barrier`, or `exact` if all samples were needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// In adaptive mode the standard error of `depth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth_error: Option<f64>,
+    /// In adaptive mode the standard error of `min_loss`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_loss_error: Option<f64>,
+    /// In adaptive mode the least and largest position that may be the lowest, at two standard errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_alpha_interval: Option<[f64; 2]>,
+}
+
+/// The angle between the gradients of an update and the one before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CosineRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: u64,
+    /// g_t·g_{t-1} / (‖g_t‖ ‖g_{t-1}‖); none where a gradient is 0.
+    pub cosine: Option<f64>,
+    /// The same with λθ added to each gradient.
+    pub cosine_with_decay: Option<f64>,
+}
+
+/// How far θ is from where it started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DistanceRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: u64,
+    /// ‖θ - θ_0‖₂ after the update.
+    pub distance: f64,
+}
+
+/// How gradients of one batch size lie to the Hessian, after an update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlignmentRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: u64,
+    /// B
+    pub batch_size: usize,
+    /// Batches drawn.
+    pub batches: usize,
+    /// Mean of gᵀHg / gᵀg.
+    pub mean: f64,
+    /// Its standard deviation over batches.
+    pub deviation: f64,
+    /// The mean's standard error.
+    pub standard_error: f64,
+    /// Mean of gᵀHg over mean of gᵀg.
+    pub ratio_of_means: f64,
+    /// Mean of gᵀg.
+    pub grad_norm_sq: f64,
+    /// 2 / η
+    pub two_over_lr: f64,
+    /// Whose Hessian: `full` for the training loss, `batch` for the batch's own.
+    pub hessian: String,
+    /// Samples behind it.
+    pub hessian_samples: usize,
+    /// gᵀHg / gᵀg of each batch.
+    pub ratios: Vec<f64>,
 }
 
 /// The order in which an epoch visits the training samples, by their place in the training part.

@@ -87,6 +87,13 @@ pub(crate) mod tests {
             samples: 10,
             batch_norm: "batch".into(),
             evaluation: "fixed".into(),
+            landing: None,
+            evaluations: 0,
+            mode: "exact".into(),
+            ended: None,
+            depth_error: None,
+            min_loss_error: None,
+            min_alpha_interval: None,
         })
     }
 

@@ -62,7 +62,7 @@ impl Sink for Recorder {
                 self.segments += 1;
                 self.barriers += usize::from(row.barrier);
             }
-            Row::Order(_) | Row::Epoch(_) => {}
+            _ => {}
         }
         self.metrics.write(row)
     }

@@ -64,7 +64,13 @@ fn run_on<B: Backend>(backend: B, prepared: Prepared, arguments: &RunArguments) 
         optim: experiment.optim.clone(),
         record_order: experiment.record.order,
     };
-    let mut probes = experiment.probe.probes(&model, &split.train, train_config.seed);
+    let optim = &train_config.optim;
+    let mut probes = experiment.probe.probes(walk_train::Context {
+        model: &model,
+        train: &split.train,
+        optim,
+        seed: train_config.seed,
+    });
     let metrics = folder.metrics().map_err(anyhow::Error::from)?;
     let mut recorder = Recorder::new(metrics, &train_config, &probes, split.train.len(), arguments.quiet);
     let started = Instant::now();

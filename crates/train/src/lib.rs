@@ -15,7 +15,10 @@ mod trainer;
 
 pub use error::TrainError;
 pub use optim::{Accumulate, Method, OptimConfig};
-pub use probe::{EvaluationData, InterpolationSection, Probe, ProbeConfig};
+pub use probe::{
+    AlignmentSection, Context, CosineSection, DistanceSection, EvaluationData, HessianOf,
+    InterpolationSection, Mode, Probe, ProbeConfig,
+};
 pub use schedule::Schedule;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
 pub use trainer::{Outcome, Position, Sink, TrainConfig, Update, train};

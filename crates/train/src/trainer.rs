@@ -44,6 +44,8 @@ pub struct Update<'a> {
     pub before: &'a Point,
     /// θ_{t+1} and the buffers after.
     pub after: &'a Point,
+    /// g_t, the gradient of the update's loss at θ_t, without weight decay.
+    pub grad: &'a [f32],
 }
 
 /// How long and how to train.
@@ -119,12 +121,17 @@ pub fn train<B: Backend>(
             let (iteration, lr) = (at.iteration, optim.lr);
             sink.row(&Row::Train(TrainRow { epoch, iteration, step: at.step.0, loss, grad_norm, lr }))?;
             sink.progress(at, seen);
-            for probe in probes.iter_mut().filter(|probe| probe.is_due(at)) {
+            let update = Update { at, start: step, before: &before, after: &after, grad: &gradients.grad };
+            for probe in probes.iter_mut() {
                 let started = Instant::now();
-                let row = probe.measure(&Update { at, start: step, before: &before, after: &after })?;
+                probe.observe(&update)?;
+                let due = probe.is_due(at);
+                let rows = if due { probe.measure(&update)? } else { vec![] };
                 probe_time += started.elapsed();
-                sink.row(&row)?;
-                sink.progress(at, probe.cost());
+                rows.iter().try_for_each(|row| sink.row(row))?;
+                if due {
+                    sink.progress(at, probe.cost());
+                }
             }
             loss_sum += loss;
             step = at.step;

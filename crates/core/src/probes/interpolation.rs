@@ -75,6 +75,26 @@ impl Segment {
         self.losses[self.min_index()]
     }
 
+    /// Where the step lands on the parabola through its losses (Cockpit, Schneider et al., 2021): -1 at the start, 0 at
+    /// the floor, 1 at the same height on the opposite wall; `None` if the curve is no valley. The parabola is the least
+    /// squares fit over all α.
+    pub fn landing(&self) -> Option<f64> {
+        // normal equations for the basis x - mean, x² - c x - d made orthogonal over the grid
+        let n = self.alphas.len() as f64;
+        let mean = |f: &dyn Fn(f64) -> f64| self.alphas.iter().map(|&x| f(x)).sum::<f64>() / n;
+        let linear = |x: f64| x - 0.5;
+        let offset = mean(&|x| linear(x) * linear(x));
+        let square = |x: f64| linear(x) * linear(x) - offset;
+        let project = |basis: &dyn Fn(f64) -> f64| {
+            let product: f64 = self.alphas.iter().zip(&self.losses).map(|(&x, loss)| basis(x) * loss).sum();
+            product / (n * mean(&|x| basis(x) * basis(x)))
+        };
+        let (slope, curve) = (project(&linear), project(&square));
+        // the floor of slope (x - ½) + curve (x - ½)²
+        let floor = 0.5 - slope / (2.0 * curve);
+        (curve > 0.0 && floor > 0.0).then(|| (1.0 - floor) / floor)
+    }
+
     fn min_index(&self) -> usize {
         let better = |best: usize, i: usize| if self.losses[i] < self.losses[best] { i } else { best };
         (1..self.losses.len()).fold(0, better)
@@ -148,7 +168,7 @@ impl Interpolation {
     }
 }
 
-fn blend(from: &[f32], to: &[f32], alpha: f64, out: &mut Vec<f32>) {
+pub(super) fn blend(from: &[f32], to: &[f32], alpha: f64, out: &mut Vec<f32>) {
     out.resize(from.len(), 0.0);
     interpolate(from, to, alpha, out);
 }

@@ -3,7 +3,7 @@ use walk_core::{Fused, Loss};
 use walk_data::{DataConfig, DataSet, Part};
 
 use super::*;
-use crate::{EvaluationData, InterpolationSection, ProbeConfig, Schedule};
+use crate::{Context, EvaluationData, InterpolationSection, Mode, ProbeConfig, Schedule};
 
 #[derive(Default)]
 struct Rows(Vec<Row>);
@@ -55,7 +55,8 @@ fn run(
 ) -> (Vec<Row>, Result<Outcome, TrainError>) {
     let split = split();
     let mut rows = Rows::default();
-    let mut probes = probes.probes(model, &split.train, config.seed);
+    let context = Context { model, train: &split.train, optim: &config.optim, seed: config.seed };
+    let mut probes = probes.probes(context);
     let outcome = train(model, &split, config, &mut probes, &mut rows);
     (rows.0, outcome)
 }
@@ -92,8 +93,16 @@ fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
 fn a_probe_sees_its_updates_and_changes_nothing() {
     let when = Schedule { epochs: Some(vec![2]), iterations: Some([2, 3]) };
     let (batch_norm, evaluation) = (BatchNormMode::Batch, EvaluationData::Fixed);
-    let section = InterpolationSection { when, points: 5, chunk: 100, batch_norm, evaluation };
-    let probes = ProbeConfig { interpolation: Some(section) };
+    let section = InterpolationSection {
+        when,
+        points: 5,
+        chunk: 100,
+        batch_norm,
+        evaluation,
+        mode: Mode::Exact,
+        error_rate: 1e-3,
+    };
+    let probes = ProbeConfig { interpolation: Some(section), ..ProbeConfig::default() };
     let config = config(Method::Sgd, 100, 2);
     let (with, _) = run(&model(true), &config, &probes);
     let (without, _) = run(&model(true), &config, &ProbeConfig::default());
@@ -149,9 +158,11 @@ fn a_paper_evaluation_is_drawn_anew_for_every_alpha_and_repeats_with_the_seed() 
         chunk: 100,
         batch_norm: BatchNormMode::Batch,
         evaluation,
+        mode: Mode::Exact,
+        error_rate: 1e-3,
     };
     let losses = |evaluation| {
-        let probes = ProbeConfig { interpolation: Some(section(evaluation)) };
+        let probes = ProbeConfig { interpolation: Some(section(evaluation)), ..ProbeConfig::default() };
         let (rows, outcome) = run(&model(true), &config, &probes);
         outcome.unwrap();
         let losses = rows.iter().filter_map(|row| match row {

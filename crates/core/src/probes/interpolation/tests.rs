@@ -31,6 +31,17 @@ fn a_hill_is_a_barrier_and_a_valley_is_none() {
     assert!(!segment(&[1.0, f64::NAN, 1.0]).is_finite());
 }
 
+#[test]
+fn a_step_lands_on_its_parabola() {
+    let parabola =
+        |floor: f64| segment(&(0..11).map(|i| (f64::from(i) / 10.0 - floor).powi(2)).collect::<Vec<_>>());
+    for (floor, landing) in [(0.5, 1.0), (1.0, 0.0), (2.0, -0.5), (0.25, 3.0)] {
+        assert!((parabola(floor).landing().unwrap() - landing).abs() < 1e-9, "{floor}");
+    }
+    assert_eq!(segment(&[0.0, 1.0, 0.0]).landing(), None);
+    assert_eq!(parabola(-0.5).landing(), None);
+}
+
 proptest! {
     #[test]
     fn what_a_segment_says_holds_for_its_losses(losses in prop::collection::vec(-5.0f64..5.0, 3..20)) {

@@ -1,0 +1,170 @@
+use rand::Rng;
+use rand_distr::{Distribution, Normal};
+use walk_arch::Activation;
+
+use super::*;
+use crate::evaluate::{ChunkResult, Evaluation};
+use crate::probes::{Interpolation, InterpolationConfig};
+use crate::test_support::{Noise, residual_network};
+use crate::{Fused, Loss, Model};
+
+const POINTS: usize = 11;
+const CHUNKS: usize = 450;
+
+/// Losses of every chunk along one segment: a parabola per chunk, whose terms spread from chunk to chunk.
+#[derive(Clone)]
+struct Synthetic {
+    /// Level, slope and curvature of each chunk.
+    chunks: Vec<[f64; 3]>,
+}
+
+impl Synthetic {
+    fn draw(seed: u64, [slope, curvature]: [f64; 2], spread: [f64; 3]) -> Self {
+        let mut rng = Seed(seed).rng(Stream::Order, 0, 0);
+        let normal = Normal::new(0.0, 1.0).unwrap();
+        let mut chunk = || {
+            [2.0, slope, curvature]
+                .into_iter()
+                .zip(spread)
+                .map(|(x, s)| x + s * normal.sample(&mut rng))
+                .collect()
+        };
+        let chunks =
+            (0..CHUNKS).map(|_: usize| -> Vec<f64> { chunk() }).map(|c| [c[0], c[1], c[2]]).collect();
+        Self { chunks }
+    }
+
+    fn loss(&self, chunk: usize, alpha: f64) -> f64 {
+        let [level, slope, curvature] = self.chunks[chunk];
+        level + slope * alpha + curvature * alpha * alpha
+    }
+
+    /// The exact verdict.
+    fn barrier(&self) -> bool {
+        let mean = |point: usize| -> f64 {
+            (0..CHUNKS).map(|chunk| self.loss(chunk, point as f64 / (POINTS - 1) as f64)).sum::<f64>()
+        };
+        let top = mean(0).max(mean(POINTS - 1));
+        (1..POINTS - 1).any(|point| mean(point) > top)
+    }
+}
+
+/// The chunk's number is its sample, α the only parameter.
+impl Evaluator for Synthetic {
+    fn evaluate(
+        &mut self,
+        point: &Point,
+        samples: &dyn Samples,
+        chunk: usize,
+        _: BatchNormMode,
+    ) -> Result<Evaluation, CoreError> {
+        let chunks = (0..samples.len() / chunk).map(|index| {
+            let (mut input, mut label) = ([0.0], [0]);
+            samples.fill(index * chunk..index * chunk + chunk, &mut input, &mut label);
+            let loss_sum = self.loss(input[0] as usize, f64::from(point.params[0]));
+            ChunkResult { loss_sum, correct: 0 }
+        });
+        Ok(Evaluation { chunks: chunks.collect(), samples: samples.len() })
+    }
+}
+
+/// Samples that are their own numbers.
+struct Numbers;
+
+impl Samples for Numbers {
+    fn len(&self) -> usize {
+        CHUNKS
+    }
+
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        inputs.iter_mut().zip(range).for_each(|(input, index)| *input = index as f32);
+        labels.fill(0);
+    }
+}
+
+fn decide(synthetic: &Synthetic, order: u64, error_rate: f64) -> Decision {
+    let config = AdaptiveConfig { points: POINTS, chunk: 1, batch_norm: BatchNormMode::Batch, error_rate };
+    let mut probe = Adaptive::new(config, Seed(1), Box::new(synthetic.clone()));
+    let at = |alpha: f32| Point { params: vec![alpha], buffers: vec![] };
+    probe.measure(Step(0), order, (&at(0.0), &at(1.0)), &|_| Box::new(Numbers)).unwrap()
+}
+
+#[test]
+fn a_clear_valley_takes_few_chunks_and_a_clear_hill_is_a_barrier() {
+    // the ends nearly level, each chunk's slope far noisier than the curve: only the chord tells
+    let valley = Synthetic::draw(1, [-0.11, 0.1], [0.1, 0.1, 0.03]);
+    let decision = decide(&valley, 0, 1e-3 / 450.0);
+    assert_eq!((decision.barrier, decision.ended), (false, Ended::NoBarrier));
+    assert!(decision.chunks < CHUNKS / 10, "{}", decision.chunks);
+    assert!(decision.evaluations <= POINTS * decision.chunks);
+    // the floor of -0.11 α + 0.1 α² lies at 0.55, 0.03 below the start and 0.025 below the mean of the ends
+    let [low, high] = decision.min_alpha_interval;
+    assert!(low <= 0.55 && high >= 0.5, "{low} {high}");
+    assert!(
+        (decision.depth.value - 0.025).abs() < 5.0 * decision.depth.error + 0.002,
+        "{:?}",
+        decision.depth
+    );
+    let hill = Synthetic::draw(2, [0.2, -0.2], [0.1, 0.02, 0.02]);
+    let decision = decide(&hill, 0, 1e-3 / 450.0);
+    assert_eq!((decision.barrier, decision.ended), (true, Ended::Barrier));
+    assert!(decision.chunks < CHUNKS / 2);
+}
+
+#[test]
+fn thousands_of_segments_keep_the_promised_error_rate() {
+    // half of them right at the noise: the mean curve is a line, or a bow a standard error high or low
+    const SEGMENTS: u64 = 3000;
+    const ERROR_RATE: f64 = 0.02;
+    let (mut wrong, mut early) = (0, 0);
+    for index in 0..SEGMENTS {
+        let mut rng = Seed(index).rng(Stream::Order, 7, 7);
+        let size = 10f64.powf(rng.gen_range(-4.0..-1.0));
+        let slope = if rng.r#gen() { 0.0 } else { rng.gen_range(-1.0..1.0) * size };
+        let curvature = [0.0, 0.03 / 450f64.sqrt(), -0.03 / 450f64.sqrt(), size, -size][index as usize % 5];
+        let segment = Synthetic::draw(index + 10, [slope - curvature, curvature], [0.2, 0.05, 0.03]);
+        let decision = decide(&segment, index, ERROR_RATE);
+        wrong += u64::from(decision.barrier != segment.barrier());
+        early += u64::from(decision.ended != Ended::Exact);
+    }
+    // 60 would be all that is allowed; the bounds over points and looks are not tight
+    assert!(wrong as f64 <= ERROR_RATE * SEGMENTS as f64, "{wrong} wrong");
+    assert!(early > SEGMENTS / 4, "{early} early");
+}
+
+#[test]
+fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
+    let network = residual_network(Activation::Tanh);
+    let samples = Noise::new(&network, 60);
+    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let batch_norm = BatchNormMode::Batch;
+    let from = model.initial(Seed(1));
+    let gradient = model.gradient(&from, &samples.0, batch_norm).unwrap();
+    let step = |eta: f32| {
+        let mut to = from.clone();
+        to.params.iter_mut().zip(&gradient.grad).for_each(|(p, g)| *p -= eta * g);
+        to
+    };
+    let (middle, end) = (step(0.4), step(-0.4));
+    // six chunks are fewer than a first look
+    let config = AdaptiveConfig { points: 5, chunk: 10, batch_norm, error_rate: 0.01 };
+    let mut adaptive = Adaptive::new(config, Seed(2), model.evaluator());
+    let config = InterpolationConfig { points: 5, chunk: 10, batch_norm };
+    let mut exact = Interpolation::new(config, model.evaluator());
+    for (index, (a, b)) in [(&from, &middle), (&middle, &end)].into_iter().enumerate() {
+        let at = Step(index as u64);
+        let decision = adaptive.measure(at, 1, (a, b), &|_| Box::new(&samples)).unwrap();
+        let segment = exact.measure(at, a, b, &|_| Box::new(&samples)).unwrap();
+        assert_eq!((decision.barrier, decision.ended), (segment.has_barrier(), Ended::Exact));
+        assert_eq!(decision.evaluations, if index == 0 { 30 } else { 24 });
+        for (found, expected) in decision.losses.iter().zip(segment.losses()) {
+            assert!((found - expected).abs() < 1e-14 * expected);
+        }
+        assert!((decision.depth.value - segment.valley_depth()).abs() < 1e-14);
+        assert!(decision.depth.error < 1e-12 && decision.min_loss.error < 1e-12);
+    }
+    let config = AdaptiveConfig { points: 5, chunk: 7, batch_norm, error_rate: 0.01 };
+    let mut uneven = Adaptive::new(config, Seed(2), model.evaluator());
+    let refused = uneven.measure(Step(0), 1, (&from, &end), &|_| Box::new(&samples));
+    assert!(matches!(refused, Err(CoreError::Length { found: 60, expected: 56, .. })));
+}
