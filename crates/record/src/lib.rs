@@ -15,4 +15,6 @@ pub use error::RecordError;
 pub use folder::RunFolder;
 pub use info::{DataInfo, MachineInfo, NetworkInfo, PluginRecord, RunInfo, Status};
 pub use metrics::{MetricsWriter, read_metrics};
-pub use row::{AlignmentRow, CosineRow, DistanceRow, EpochRow, InterpolationRow, OrderRow, Row, TrainRow};
+pub use row::{
+    AlignmentRow, CosineRow, DistanceRow, EpochRow, InterpolationRow, NoiseRow, OrderRow, Row, TrainRow,
+};

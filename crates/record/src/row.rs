@@ -12,6 +12,8 @@ pub enum Row {
     Train(TrainRow),
     /// The loss along one update.
     Interpolation(InterpolationRow),
+    /// The spread of the loss at one point.
+    Noise(NoiseRow),
     /// The angle between consecutive gradients.
     Cosine(CosineRow),
     /// The distance from the start.
@@ -89,6 +91,25 @@ pub struct InterpolationRow {
     /// In adaptive mode the least and largest position that may be the lowest, at two standard errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_alpha_interval: Option<[f64; 2]>,
+}
+
+/// The spread of the loss at one point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoiseRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: u64,
+    /// Mean of the evaluations.
+    pub mean_loss: f64,
+    /// Their standard deviation.
+    pub sigma: f64,
+    /// How many there were.
+    pub evaluations: usize,
+    /// `fixed`: rounding alone; `paper`: samples drawn, cropped and flipped anew.
+    pub evaluation: String,
 }
 
 /// The angle between the gradients of an update and the one before.

@@ -7,7 +7,8 @@ use tabled::settings::{Alignment, Style, object::Columns, object::Object, object
 
 use crate::Summary;
 
-/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured.
+/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Where the noise of
+/// the loss is known, how many barriers are higher than one and three standard errors follows.
 ///
 /// `None` if no run has a segment.
 pub fn barrier_table(runs: &[Summary]) -> Option<String> {
@@ -20,8 +21,12 @@ pub fn barrier_table(runs: &[Summary]) -> Option<String> {
     builder.push_record(std::iter::once("barriers / updates".to_owned()).chain(header));
     for run in runs {
         let cell = |epoch| match run.epochs.get(epoch) {
-            Some(segments) => format!("{} / {}", segments.barriers, segments.measured),
-            None => "-".into(),
+            Some(segments) if segments.measured > 0 => {
+                let above = segments.barriers_above(1.0).zip(segments.barriers_above(3.0));
+                let above = above.map(|(one, three)| format!(" ({one} > 1 se, {three} > 3 se)"));
+                format!("{} / {}{}", segments.barriers, segments.measured, above.unwrap_or_default())
+            }
+            _ => "-".into(),
         };
         builder.push_record(std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)));
     }
@@ -49,5 +54,16 @@ mod tests {
 ╰────────────────────┴─────────┴──────────╯";
         assert_eq!(barrier_table(&[a, b]).unwrap(), expected);
         assert_eq!(barrier_table(&[Summary::new("mlp", &[])]), None);
+        let noise = walk_record::Row::Noise(walk_record::NoiseRow {
+            epoch: 1,
+            iteration: 1,
+            step: 1,
+            mean_loss: 1.0,
+            sigma: 0.1,
+            evaluations: 3,
+            evaluation: "fixed".into(),
+        });
+        let noisy = Summary::new("mlp", &[row(1, true, 0.05), row(1, true, 0.25), row(1, true, 0.5), noise]);
+        assert!(barrier_table(&[noisy]).unwrap().contains("3 / 3 (2 > 1 se, 1 > 3 se)"));
     }
 }

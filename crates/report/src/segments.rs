@@ -7,7 +7,8 @@ use crate::Summary;
 use crate::summary::median;
 
 /// One row per run and epoch: the loss before the first and after the last measured update, the highest barrier,
-/// the median valley depth, and the median position of the minimum.
+/// the median valley depth, the median position of the minimum, how often the floor rose and fell from one update to the
+/// next, and how many steps landed beyond it.
 ///
 /// `None` if no run has a segment.
 pub fn segment_table(runs: &[Summary]) -> Option<String> {
@@ -19,9 +20,11 @@ pub fn segment_table(runs: &[Summary]) -> Option<String> {
         "highest barrier",
         "median depth",
         "median min. alpha",
+        "floor up / down",
+        "beyond the floor",
     ]);
     for run in runs {
-        for (epoch, segments) in &run.epochs {
+        for (epoch, segments) in run.epochs.iter().filter(|(_, segments)| segments.measured > 0) {
             let highest = segments.heights.iter().copied().reduce(f64::max);
             builder.push_record([
                 run.label.clone(),
@@ -30,6 +33,8 @@ pub fn segment_table(runs: &[Summary]) -> Option<String> {
                 number(highest),
                 number(median(&segments.depths)),
                 median(&segments.min_alphas).map_or("-".into(), |alpha| format!("{alpha:.2}")),
+                format!("{} / {}", segments.floor_moves[0], segments.floor_moves[1]),
+                format!("{} / {}", segments.beyond[0], segments.beyond[1]),
             ]);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use walk_record::{InterpolationRow, Row};
+use walk_record::{AlignmentRow, InterpolationRow, Row};
 
 /// The measured segments of one epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +21,14 @@ pub struct EpochSegments {
     pub first_loss: f64,
     /// Loss after the last measured update.
     pub last_loss: f64,
+    /// How often the valley floor of an update lay above, and below, that of the update before.
+    pub floor_moves: [usize; 2],
+    /// Updates that landed beyond the floor, on the opposite wall, of those whose curve is a valley.
+    pub beyond: [usize; 2],
+    /// Standard deviations of the loss at one point, where the noise was measured.
+    pub sigmas: Vec<f64>,
+    /// Step and floor of the last segment.
+    last_floor: Option<(u64, f64)>,
 }
 
 /// A run's segments under a label.
@@ -30,18 +38,38 @@ pub struct Summary {
     pub label: String,
     /// Segments by epoch.
     pub epochs: BTreeMap<u32, EpochSegments>,
+    /// How gradients lay to the Hessian, in the order measured.
+    pub alignments: Vec<AlignmentRow>,
+    /// Cosines of consecutive gradients, by epoch.
+    pub cosines: BTreeMap<u32, Vec<f64>>,
+    /// Steps and distances from the start, by epoch.
+    pub distances: BTreeMap<u32, Vec<(u64, f64)>>,
 }
 
 impl Summary {
-    /// Gathers the interpolation rows of a run.
+    /// Gathers what the probes of a run measured.
     pub fn new(label: impl Into<String>, rows: &[Row]) -> Self {
-        let mut epochs: BTreeMap<u32, EpochSegments> = BTreeMap::new();
+        let mut summary = Self {
+            label: label.into(),
+            epochs: BTreeMap::new(),
+            alignments: vec![],
+            cosines: BTreeMap::new(),
+            distances: BTreeMap::new(),
+        };
+        let epochs = &mut summary.epochs;
         for row in rows {
-            if let Row::Interpolation(row) = row {
-                epochs.entry(row.epoch).or_default().add(row);
+            match row {
+                Row::Interpolation(row) => epochs.entry(row.epoch).or_default().add(row),
+                Row::Noise(row) => epochs.entry(row.epoch).or_default().sigmas.push(row.sigma),
+                Row::Alignment(row) => summary.alignments.push(row.clone()),
+                Row::Cosine(row) => summary.cosines.entry(row.epoch).or_default().extend(row.cosine),
+                Row::Distance(row) => {
+                    summary.distances.entry(row.epoch).or_default().push((row.step, row.distance));
+                }
+                Row::Train(_) | Row::Order(_) | Row::Epoch(_) => {}
             }
         }
-        Self { label: label.into(), epochs }
+        summary
     }
 }
 
@@ -58,6 +86,23 @@ impl EpochSegments {
         }
         self.depths.push(row.depth);
         self.min_alphas.push(row.min_alpha);
+        if let Some((step, floor)) = self.last_floor
+            && step + 1 == row.step
+        {
+            self.floor_moves[0] += usize::from(row.min_loss > floor);
+            self.floor_moves[1] += usize::from(row.min_loss < floor);
+        }
+        self.last_floor = Some((row.step, row.min_loss));
+        if let Some(landing) = row.landing {
+            self.beyond[0] += usize::from(landing > 0.0);
+            self.beyond[1] += 1;
+        }
+    }
+
+    /// Barriers higher than so many standard errors of a difference of two losses; `None` where the noise is not known.
+    pub fn barriers_above(&self, errors: f64) -> Option<usize> {
+        let sigma = median(&self.sigmas)?;
+        Some(self.heights.iter().filter(|&&height| height > errors * sigma * 2f64.sqrt()).count())
     }
 }
 

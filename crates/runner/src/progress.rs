@@ -29,7 +29,12 @@ impl Recorder {
         let updates = config.optim.updates_per_epoch(samples);
         let positions = (1..=config.epochs).flat_map(|epoch| (1..=updates as u32).map(move |i| (epoch, i)));
         let measured: usize = positions
-            .map(|(epoch, iteration)| Position { epoch, iteration, step: walk_core::Step::default() })
+            .map(|(epoch, iteration)| Position {
+                epoch,
+                iteration,
+                updates: updates as u32,
+                step: walk_core::Step(u64::from(epoch - 1) * updates as u64 + u64::from(iteration)),
+            })
             .map(|at| probes.iter().filter(|probe| probe.is_due(at)).map(|probe| probe.cost()).sum::<usize>())
             .sum();
         let work = config.epochs as usize * samples + measured;

@@ -13,7 +13,7 @@ use walk_data::Split;
 use walk_record::{
     CheckpointTensor, DataInfo, MachineInfo, NetworkInfo, PluginRecord, RunFolder, RunInfo, Status,
 };
-use walk_report::{Summary, barrier_table, segment_table};
+use walk_report::{Summary, alignment_table, barrier_table, segment_table, walk_table};
 use walk_train::{TrainConfig, train};
 
 use crate::cli::RunArguments;
@@ -189,7 +189,13 @@ fn print_tables(folder: &RunFolder, info: &RunInfo) -> Result<()> {
         );
     }
     let summaries = [Summary::new(info.plugin.name.clone(), &rows)];
-    for table in [barrier_table(&summaries), segment_table(&summaries)].into_iter().flatten() {
+    let tables = [
+        barrier_table(&summaries),
+        segment_table(&summaries),
+        walk_table(&summaries),
+        alignment_table(&summaries),
+    ];
+    for table in tables.into_iter().flatten() {
         println!("\n{table}");
     }
     Ok(())

@@ -17,7 +17,7 @@ pub use error::TrainError;
 pub use optim::{Accumulate, Method, OptimConfig};
 pub use probe::{
     AlignmentSection, Context, CosineSection, DistanceSection, EvaluationData, HessianOf,
-    InterpolationSection, Mode, Probe, ProbeConfig,
+    InterpolationSection, Mode, NoiseSection, Probe, ProbeConfig,
 };
 pub use schedule::Schedule;
 pub use throughput::{Throughput, ThroughputConfig, throughput};

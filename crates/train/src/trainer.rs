@@ -23,6 +23,8 @@ pub struct Position {
     pub epoch: u32,
     /// Update within the epoch, from 1.
     pub iteration: u32,
+    /// Updates in the epoch.
+    pub updates: u32,
     /// Updates made, this one included.
     pub step: Step,
 }
@@ -111,7 +113,7 @@ pub fn train<B: Backend>(
         }
         let mut loss_sum = 0.0;
         for iteration in 1..=updates as u32 {
-            let at = Position { epoch, iteration, step: step.next() };
+            let at = Position { epoch, iteration, updates: updates as u32, step: step.next() };
             after.buffers.copy_from_slice(&before.buffers);
             let (loss, seen) = gradients.next(&before, &mut after.buffers, &order, at)?;
             TrainError::check_finite("the batch's loss", loss, at)?;

@@ -1,17 +1,24 @@
 //! The verdict of [`Interpolation`](super::Interpolation) on as few chunks as it takes.
 //!
 //! Chunks are drawn without replacement in growing rounds. With l_i(α) the loss of chunk i, an interior point is
-//! surely no barrier as soon as the mean of l_i(α) - (1-α) l_i(0) - α l_i(1) is surely below 0: then L(α) lies below the
-//! chord and so below the higher end, and the noise that is linear along the step cancels. It is none either if it lies
-//! surely below one end, and it is a barrier if it lies surely above both. "Surely" is but for the error rate
-//! ([`sequential`](super::sequential)), shared evenly by the interior points and the looks.
+//! surely no barrier as soon as the mean of d_i(α) = l_i(α) - (1-α) l_i(0) - α l_i(1) is surely below 0: then L(α) lies
+//! below the chord and so below the higher end, and the noise that is linear along the step cancels. It is none either if
+//! it lies surely below one end, and it is a barrier if it lies surely above both.
+//!
+//! The curve is nearly a parabola, so the middle point serves as a control variate: d(α) = 4α(1-α) d(½) + r(α), where the
+//! remainder r spreads so little from chunk to chunk that a few chunks bound it. Only the ends and the middle see many.
+//!
+//! "Surely" is but for the error rate, by bounds of [`sequential`](super::sequential). If a point is a barrier, the verdict
+//! "none" takes that one of its own bounds fails, whatever the other points do: the bounds on d(½), r, d, and the distances
+//! from both ends share the error rate, each evenly over the looks. If no point is one, the verdict "barrier" takes that
+//! some point's lower bound against the higher end fails: interior points and looks share the error rate evenly.
 
 use std::ops::Range;
 
 use rand::seq::SliceRandom;
 
 use super::interpolation::{SamplesOf, blend};
-use super::sequential::{Sample, looks};
+use super::sequential::{Sample, Tail, looks};
 use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Seed, Step, Stream};
 
 /// How a segment is decided.
@@ -79,6 +86,7 @@ pub struct Adaptive {
     between: Point,
     /// The update after which the last segment ended, and each chunk's mean loss there as far as it is known.
     last_end: Option<(Step, Vec<Option<f64>>)>,
+    bounds: Bounds,
 }
 
 /// Some chunks of a set of samples, one after the other.
@@ -123,13 +131,78 @@ impl Curve {
         let (alpha, last) = (self.alphas[point], self.alphas.len() - 1);
         self.known(point, chunk) - (1.0 - alpha) * self.known(0, chunk) - alpha * self.known(last, chunk)
     }
+
+    /// The share of the middle's distance from the chord that a parabola has at `point`.
+    fn share(&self, point: usize, middle: usize) -> f64 {
+        let bow = |alpha: f64| alpha * (1.0 - alpha);
+        bow(self.alphas[point]) / bow(self.alphas[middle])
+    }
+
+    /// What is left of the distance from the chord.
+    fn remainder(&self, point: usize, middle: usize, chunk: usize) -> f64 {
+        self.from_chord(point, chunk) - self.share(point, middle) * self.from_chord(middle, chunk)
+    }
+
+    /// Whether `point` is a barrier, if the chunks of `part` and the middle's distance `bow` on more of them tell.
+    fn verdict(
+        &self,
+        point: usize,
+        middle: usize,
+        bow: &Sample,
+        part: &[usize],
+        bounds: &Bounds,
+    ) -> Option<bool> {
+        let (last, total) = (self.alphas.len() - 1, self.losses[0].len());
+        let against =
+            |end: usize| self.sample(part, |chunk| self.known(point, chunk) - self.known(end, chunk));
+        let ends = [against(0), against(last)];
+        if ends.iter().all(|end| end.lower_bound(total, &bounds.above) > 0.0) {
+            return Some(true);
+        }
+        let chord = self.sample(part, |chunk| self.from_chord(point, chunk));
+        let below_end = ends.iter().any(|end| end.upper_bound(total, &bounds.end) < 0.0);
+        let below_chord = chord.upper_bound(total, &bounds.bow) < 0.0;
+        let by_middle = point != middle && {
+            let remainder = self.sample(part, |chunk| self.remainder(point, middle, chunk));
+            let bound = self.share(point, middle) * bow.upper_bound(total, &bounds.bow);
+            bound + remainder.upper_bound(total, &bounds.bow) < 0.0
+        };
+        if below_end || below_chord || by_middle {
+            return Some(false);
+        }
+        // all chunks seen: neither above both ends nor below one means level with the higher, which is no barrier
+        (part.len() == total).then_some(false)
+    }
+}
+
+/// The bounds of a segment with a number of chunks: the chances that they may fail, per look.
+#[derive(Default)]
+struct Bounds {
+    total: usize,
+    looks: Vec<usize>,
+    /// Of the middle's distance from the chord, and of each other distance and remainder.
+    bow: Tail,
+    /// Of a distance from an end, upwards.
+    end: Tail,
+    /// Of a distance from an end, downwards.
+    above: Tail,
+}
+
+impl Bounds {
+    fn new(error_rate: f64, interior: usize, total: usize) -> Self {
+        let looks = looks(total);
+        let look = error_rate / looks.len() as f64;
+        let tail = |level: f64| Tail::new(level, &looks);
+        let (bow, end, above) = (tail(0.3 * look), tail(0.05 * look), tail(look / interior as f64));
+        Self { total, looks, bow, end, above }
+    }
 }
 
 impl Adaptive {
     /// A probe that evaluates with `evaluator` and draws chunks by `seed`.
     pub fn new(config: AdaptiveConfig, seed: Seed, evaluator: Box<dyn Evaluator>) -> Self {
         let between = Point { params: vec![], buffers: vec![] };
-        Self { config, seed, evaluator, between, last_end: None }
+        Self { config, seed, evaluator, between, last_end: None, bounds: Bounds::default() }
     }
 
     /// Decides the segment between `from`, where `step` updates have been made, and `to`, one update later. `order` names the
@@ -172,30 +245,42 @@ impl Adaptive {
         {
             curve.losses[0] = known;
         }
-        let looks = looks(total);
-        let level = error_rate / (points - 2) as f64 / looks.len() as f64;
+        if self.bounds.total != total {
+            self.bounds = Bounds::new(error_rate, points - 2, total);
+        }
+        let bounds = std::mem::take(&mut self.bounds);
+        let middle = last / 2;
         let mut open: Vec<usize> = (1..last).collect();
         // chunks seen by each point
         let mut seen = vec![0; points];
         let (mut evaluations, mut barrier, mut chunks) = (0, false, 0);
-        for &look in &looks {
+        for &look in &bounds.looks {
             chunks = look;
-            for point in [0, last].into_iter().chain(open.iter().copied()) {
+            for point in [0, last, middle] {
                 seen[point] = look;
                 evaluations += self.fill(point, (from, to), &mut curve, &*samples, &drawn[..look])?;
             }
-            let part = &drawn[..look];
+            let bow = curve.sample(&drawn[..look], |chunk| curve.from_chord(middle, chunk));
+            let bow_is_below = bow.upper_bound(total, &bounds.bow) < 0.0;
             let mut still = vec![];
             for &point in &open {
-                let against = |end: usize| {
-                    curve.sample(part, |chunk| curve.known(point, chunk) - curve.known(end, chunk))
-                };
-                let (start, end) = (against(0), against(last));
-                let chord = curve.sample(part, |chunk| curve.from_chord(point, chunk));
-                if start.is_above_zero(total, level) && end.is_above_zero(total, level) {
-                    barrier = true;
-                } else if ![chord, start, end].iter().any(|sample| sample.is_below_zero(total, level)) {
-                    still.push(point);
+                // the others see few chunks, and more only as the verdict takes it; all of them where there is no valley
+                let closely = point == middle || bow.mean >= 0.0;
+                let first = if closely { look } else { seen[point].max(bounds.looks[0]) };
+                let mut verdict = None;
+                for &part in bounds.looks.iter().filter(|&part| (first..=look).contains(part)) {
+                    seen[point] = part;
+                    evaluations += self.fill(point, (from, to), &mut curve, &*samples, &drawn[..part])?;
+                    verdict = curve.verdict(point, middle, &bow, &drawn[..part], &bounds);
+                    // while the middle's own bound does not hold, more chunks of this point would not help
+                    if verdict.is_some() || !(bow_is_below || look == total) {
+                        break;
+                    }
+                }
+                match verdict {
+                    Some(true) => barrier = true,
+                    Some(false) => {}
+                    None => still.push(point),
                 }
             }
             open = still;
@@ -208,6 +293,7 @@ impl Adaptive {
             (false, true) => Ended::Barrier,
             (false, false) => Ended::NoBarrier,
         };
+        self.bounds = bounds;
         self.last_end = Some((step.next(), curve.losses[last].clone()));
         Ok(describe(
             &curve,
@@ -269,28 +355,51 @@ impl Default for Decision {
 
 /// Adds what the chunks seen say about the curve.
 fn describe(curve: &Curve, drawn: &[usize], seen: &[usize], decision: Decision) -> Decision {
-    let (last, total) = (curve.alphas.len() - 1, drawn.len());
-    let ends = [0, last].map(|end| curve.sample(&drawn[..seen[end]], |chunk| curve.known(end, chunk)).mean);
-    let loss = |point: usize| match point {
-        0 => ends[0],
-        point if point == last => ends[1],
-        // a point that saw all chunks has its own mean, as an exact evaluation gives it
-        point if seen[point] == total => curve.sample(drawn, |chunk| curve.known(point, chunk)).mean,
-        point => {
-            let alpha = curve.alphas[point];
-            let apart = curve.sample(&drawn[..seen[point]], |chunk| curve.from_chord(point, chunk));
-            (1.0 - alpha) * ends[0] + alpha * ends[1] + apart.mean
-        }
+    let (last, total, middle) = (curve.alphas.len() - 1, drawn.len(), (curve.alphas.len() - 1) / 2);
+    let wide = &drawn[..seen[middle]];
+    // a value at `point`, of which `apart` knows what the ends and the middle say of a chunk: on many chunks that, on the
+    // point's own what is left
+    let estimate = |point: usize, apart: &dyn Fn(usize) -> f64| {
+        let of_ends = curve.sample(wide, apart);
+        let own = point != 0 && point != last && point != middle;
+        let part = &drawn[..seen[point]];
+        let rest = curve.sample(part, |chunk| curve.remainder(point, middle, chunk));
+        let (value, error) = if own { (rest.mean, rest.standard_error(total)) } else { (0.0, 0.0) };
+        // errors add, since chunks are shared
+        Estimate { value: of_ends.mean + value, error: of_ends.standard_error(total) + error }
     };
-    let losses: Vec<f64> = (0..=last).map(loss).collect();
+    let loss = |point: usize| {
+        estimate(point, &|chunk| match point {
+            0 => curve.known(0, chunk),
+            point if point == last => curve.known(last, chunk),
+            point => {
+                let alpha = curve.alphas[point];
+                (1.0 - alpha) * curve.known(0, chunk)
+                    + alpha * curve.known(last, chunk)
+                    + curve.share(point, middle) * curve.from_chord(middle, chunk)
+            }
+        })
+    };
+    let losses: Vec<f64> = (0..=last).map(|point| loss(point).value).collect();
     let lowest = (1..=last).fold(0, |best, point| if losses[point] < losses[best] { point } else { best });
-    let part = &drawn[..seen[lowest]];
-    let estimate = |value: f64, of: &dyn Fn(usize) -> f64| Estimate {
-        value,
-        error: curve.sample(part, of).standard_error(total),
+    let depth = estimate(lowest, &|chunk| {
+        let (start, end) = (curve.known(0, chunk), curve.known(last, chunk));
+        let along = match lowest {
+            0 => start,
+            point if point == last => end,
+            point => {
+                let alpha = curve.alphas[point];
+                let bow = curve.share(point, middle) * curve.from_chord(middle, chunk);
+                (1.0 - alpha) * start + alpha * end + bow
+            }
+        };
+        0.5 * (start + end) - along
+    });
+    let own = if lowest == 0 || lowest == last || lowest == middle {
+        0.0
+    } else {
+        curve.sample(&drawn[..seen[lowest]], |chunk| curve.remainder(lowest, middle, chunk)).mean
     };
-    let mean_of_ends = |chunk: usize| 0.5 * (curve.known(0, chunk) + curve.known(last, chunk));
-    let depth = 0.5 * (losses[0] + losses[last]) - losses[lowest];
     let not_above = |&point: &usize| {
         let common = &drawn[..seen[point].min(seen[lowest])];
         let apart = curve.sample(common, |chunk| curve.known(point, chunk) - curve.known(lowest, chunk));
@@ -299,8 +408,9 @@ fn describe(curve: &Curve, drawn: &[usize], seen: &[usize], decision: Decision) 
     let candidates: Vec<usize> = (0..=last).filter(not_above).collect();
     let alpha = |point: Option<&usize>| point.map_or(curve.alphas[lowest], |&point| curve.alphas[point]);
     Decision {
-        min_loss: estimate(losses[lowest], &|chunk| curve.known(lowest, chunk)),
-        depth: estimate(depth, &|chunk| mean_of_ends(chunk) - curve.known(lowest, chunk)),
+        min_loss: loss(lowest),
+        // the remainder lowers the floor and so adds to the depth
+        depth: Estimate { value: depth.value - 2.0 * own, ..depth },
         min_alpha_interval: [alpha(candidates.first()), alpha(candidates.last())],
         alphas: curve.alphas.clone(),
         losses,

@@ -6,6 +6,8 @@
 //! looks depend on each other). At n = N the mean is known. Student's t is exact for normal values; chunk means are close
 //! to normal, and how close it must be is what `tests` simulates.
 
+use std::collections::BTreeMap;
+
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Fewest values a look has.
@@ -48,32 +50,56 @@ impl Sample {
         (self.var / self.count as f64 * (1.0 - self.count as f64 / total as f64)).sqrt()
     }
 
-    /// Whether the population's mean is below 0, but for a chance of `level`.
-    pub(crate) fn is_below_zero(&self, total: usize, level: f64) -> bool {
-        self.chance_of_zero(total, self.mean) < level
+    /// A bound that the population's mean is below, but for the chance of `tail`.
+    pub(crate) fn upper_bound(&self, total: usize, tail: &Tail) -> f64 {
+        self.mean + self.margin(total, tail)
     }
 
-    /// Whether the population's mean is above 0, but for a chance of `level`.
-    pub(crate) fn is_above_zero(&self, total: usize, level: f64) -> bool {
-        self.chance_of_zero(total, -self.mean) < level
+    /// A bound that the population's mean is above, but for the chance of `tail`.
+    pub(crate) fn lower_bound(&self, total: usize, tail: &Tail) -> f64 {
+        self.mean - self.margin(total, tail)
     }
 
-    /// The chance of a mean as far below 0 as `mean` if the population's were 0.
-    fn chance_of_zero(&self, total: usize, mean: f64) -> f64 {
-        // a NaN is below nothing
-        if !(mean < 0.0) {
-            return 1.0;
-        }
+    fn margin(&self, total: usize, tail: &Tail) -> f64 {
         if self.count == total {
             return 0.0;
         }
         let error = self.standard_error(total);
-        if self.count < 2 || !(error > 0.0) {
-            // equal values say nothing about their spread
-            return 1.0;
-        }
-        StudentsT::new(0.0, 1.0, (self.count - 1) as f64).map_or(1.0, |student| student.cdf(mean / error))
+        // few values, or equal ones, say nothing about their spread
+        if error > 0.0 { tail.quantile(self.count) * error } else { f64::INFINITY }
     }
+}
+
+/// Student's quantiles at one level, for the sizes of the looks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tail(BTreeMap<usize, f64>);
+
+impl Tail {
+    pub(crate) fn new(level: f64, looks: &[usize]) -> Self {
+        Self(looks.iter().map(|&count| (count, quantile(count.saturating_sub(1), level))).collect())
+    }
+
+    /// Of a sample of `count` values; infinite for a size that is no look's.
+    fn quantile(&self, count: usize) -> f64 {
+        self.0.get(&count).copied().unwrap_or(f64::INFINITY)
+    }
+}
+
+/// The t with a chance of `level` above it, by bisection on the lower tail, which is exact to its last digits.
+fn quantile(freedom: usize, level: f64) -> f64 {
+    let Ok(student) = StudentsT::new(0.0, 1.0, freedom as f64) else { return f64::INFINITY };
+    let (mut low, mut high) = (0.0, 1.0);
+    while student.cdf(-high) > level {
+        high *= 2.0;
+        if high > 1e12 {
+            return f64::INFINITY;
+        }
+    }
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if student.cdf(-middle) > level { low = middle } else { high = middle }
+    }
+    high
 }
 
 #[cfg(test)]
@@ -95,23 +121,24 @@ mod tests {
 
     #[test]
     fn students_quantiles_are_met() {
-        // t of 9 degrees of freedom: 2.8214 at 1% (tables); 16 values in all of a huge population
-        let sample = Sample { count: 10, mean: -2.8214 / 10f64.sqrt(), var: 1.0 };
-        let chance = sample.chance_of_zero(usize::MAX, sample.mean);
-        assert!((chance - 0.01).abs() < 1e-5, "{chance}");
-        assert!(sample.is_below_zero(usize::MAX, 0.0101) && !sample.is_below_zero(usize::MAX, 0.0099));
-        assert!(!sample.is_above_zero(usize::MAX, 0.5));
-        let known = Sample { count: 10, ..sample };
-        assert!(known.is_below_zero(10, 1e-300));
-        let equal = Sample { var: 0.0, ..sample };
-        assert!(!equal.is_below_zero(20, 0.5));
+        // tables: t of 9 degrees of freedom is 2.8214 at 1%, of 29 3.6594 at 0.05%
+        assert!((quantile(9, 0.01) - 2.8214).abs() < 1e-4);
+        assert!((quantile(29, 0.0005) - 3.6594).abs() < 1e-4);
+        let sample = Sample { count: 10, mean: 1.0, var: 4.0 };
+        let margin = 2.8214 * (4.0f64 / 10.0 * 0.5).sqrt();
+        let tail = Tail::new(0.01, &[10]);
+        assert!((sample.upper_bound(20, &tail) - 1.0 - margin).abs() < 1e-4);
+        assert!((sample.lower_bound(20, &tail) - 1.0 + margin).abs() < 1e-4);
+        // all values seen: the mean is known; equal values say nothing
+        assert!((sample.upper_bound(10, &tail) - 1.0).abs() < 1e-15);
+        assert_eq!(Sample { var: 0.0, ..sample }.upper_bound(20, &tail), f64::INFINITY);
     }
 
     /// The share of populations with mean exactly 0 (the hardest) that some look calls below 0, at `level` in all.
     fn error_rate(draw: impl Fn(&mut rand_chacha::ChaCha8Rng) -> f64, level: f64, populations: usize) -> f64 {
         const TOTAL: usize = 450;
         let looks = looks(TOTAL);
-        let each = level / looks.len() as f64;
+        let each = Tail::new(level / looks.len() as f64, &looks);
         let mut rng = Seed(3).rng(Stream::Order, 0, 0);
         let mut errors = 0;
         for _ in 0..populations {
@@ -119,7 +146,7 @@ mod tests {
             let mean = values.iter().sum::<f64>() / TOTAL as f64;
             values.iter_mut().for_each(|x| *x -= mean - 1e-12);
             values.shuffle(&mut rng);
-            let called = |&n: &usize| Sample::of(values[..n].iter().copied()).is_below_zero(TOTAL, each);
+            let called = |&n: &usize| Sample::of(values[..n].iter().copied()).upper_bound(TOTAL, &each) < 0.0;
             errors += usize::from(looks[..looks.len() - 1].iter().any(called));
         }
         errors as f64 / populations as f64

@@ -54,7 +54,7 @@ impl Probe for DistanceProbe {
         let start = self.start.as_deref().unwrap_or(&update.before.params);
         let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
         let distance = update.after.params.iter().zip(start).map(square).sum::<f64>().sqrt();
-        let Position { epoch, iteration, step } = update.at;
+        let Position { epoch, iteration, step, .. } = update.at;
         Ok(vec![Row::Distance(DistanceRow { epoch, iteration, step: step.0, distance })])
     }
 }

@@ -4,6 +4,7 @@ mod alignment;
 mod cosine;
 mod distance;
 mod interpolation;
+mod noise;
 
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, Model, Seed};
@@ -14,6 +15,7 @@ pub use self::alignment::{AlignmentSection, HessianOf};
 pub use self::cosine::CosineSection;
 pub use self::distance::DistanceSection;
 pub use self::interpolation::{EvaluationData, InterpolationSection, Mode};
+pub use self::noise::NoiseSection;
 use crate::{OptimConfig, Position, Schedule, TrainError, Update};
 
 /// Something that looks at updates.
@@ -118,6 +120,8 @@ macro_rules! probes {
 probes! {
     /// The loss along each update.
     interpolation: InterpolationSection,
+    /// The spread of the loss at one point.
+    noise: NoiseSection,
     /// The angle between consecutive gradients.
     cosine: CosineSection,
     /// How far θ is from where it started.

@@ -91,7 +91,7 @@ fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
 
 #[test]
 fn a_probe_sees_its_updates_and_changes_nothing() {
-    let when = Schedule { epochs: Some(vec![2]), iterations: Some([2, 3]) };
+    let when = Schedule { epochs: Some(vec![2]), iterations: Some([2, 3]), ..Schedule::default() };
     let (batch_norm, evaluation) = (BatchNormMode::Batch, EvaluationData::Fixed);
     let section = InterpolationSection {
         when,
