@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{Gradients, NoneTape, Tape, Tensor};
-use dfdx::tensor_ops::Device;
+use dfdx::prelude::*;
 use rand::Rng;
 use walk_arch::Network;
+use walk_kernels::elementwise::dot;
 
-use crate::evaluate::{Evaluator, PlainEvaluator};
-use crate::{BatchNormMode, CoreError, Loss, Seed, Stream};
+use crate::{BatchNormMode, CoreError, Evaluator, Loss, Seed, Stream};
 
 /// A batch of values on a device: one row per sample, `[rows, features]`.
-pub type Rows<D, T = NoneTape> = Tensor<(usize, usize), f32, D, T>;
+pub type Rows<D, T = NoneTape, E = f32> = Tensor<(usize, usize), E, D, T>;
 /// A flat vector on a device: θ, or one value per sample.
-pub type Flat<D, T = NoneTape> = Tensor<(usize,), f32, D, T>;
+pub type Flat<D, T = NoneTape, E = f32> = Tensor<(usize,), E, D, T>;
 
 /// Mean and biased variance per feature or channel that a batch-norm layer measured on its batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,9 +27,9 @@ pub struct BatchStatistics {
 
 /// What a forward pass leaves.
 #[derive(Debug)]
-pub struct Forward<D: Device<f32>, T> {
+pub struct Forward<D: Device<E>, T, E: Dtype = f32> {
     /// The network's outputs, `[rows, classes]`.
-    pub outputs: Rows<D, T>,
+    pub outputs: Rows<D, T, E>,
     /// By layer index, for batch-norm layers that used the batch's statistics.
     pub statistics: Vec<(usize, BatchStatistics)>,
 }
@@ -57,12 +55,12 @@ impl DropoutDraw {
 }
 
 /// A network at a point, as a forward pass needs it.
-#[derive(Clone, Copy, Debug)]
-pub struct At<'a, D: Device<f32>> {
+#[derive(Debug)]
+pub struct At<'a, D: Device<E>, E: Dtype = f32> {
     /// The network.
     pub network: &'a Network,
     /// θ
-    pub theta: &'a Flat<D>,
+    pub theta: &'a Flat<D, NoneTape, E>,
     /// Running statistics.
     pub buffers: &'a [f32],
     /// Which statistics batch norm uses.
@@ -70,6 +68,15 @@ pub struct At<'a, D: Device<f32>> {
     /// What dropout leaves out; nothing if there is none.
     pub dropout: Option<DropoutDraw>,
 }
+
+// by hand: derived, they would want D to be Copy
+impl<D: Device<E>, E: Dtype> Clone for At<'_, D, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D: Device<E>, E: Dtype> Copy for At<'_, D, E> {}
 
 /// A place that runs networks: a dfdx device and a version of every layer on it.
 ///
@@ -119,6 +126,33 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
         loss: Loss,
     ) -> Result<Flat<Self::Device, T>, CoreError>;
 
+    /// ‖∇ℓ_i‖² of every sample's own loss. Batch norm must not use the batch's statistics: with them no sample has a
+    /// gradient of its own.
+    ///
+    /// # Errors
+    /// [`CoreError::Device`] if the device fails.
+    fn sample_norms_sq(
+        &self,
+        at: At<'_, Self::Device>,
+        inputs: Rows<Self::Device>,
+        labels: &[usize],
+        loss: Loss,
+    ) -> Result<Vec<f64>, CoreError> {
+        let features = inputs.shape().1;
+        let values = inputs.as_vec();
+        let samples = values.chunks_exact(features).zip(labels);
+        let one = |(values, &label): (&[f32], &usize)| {
+            let row = self.device().try_tensor_from_vec(values.to_vec(), (1, features));
+            let forward =
+                self.forward::<OwnedTape<f32, Self::Device>>(at, row.map_err(CoreError::device)?)?;
+            let losses = self.losses(forward.outputs, &[label], loss)?;
+            let sum = losses.try_sum::<Rank0, Axis<0>>().map_err(CoreError::device)?;
+            let grad = self.take_gradient(sum.try_backward().map_err(CoreError::device)?, at.theta)?;
+            Ok(dot(&grad, &grad))
+        };
+        samples.map(one).collect()
+    }
+
     /// ∂/∂θ out of the gradients of a backward pass.
     ///
     /// # Errors
@@ -134,7 +168,5 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
     }
 
     /// What evaluates losses without a gradient.
-    fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
-        Box::new(PlainEvaluator::new(self.clone(), network.clone(), loss))
-    }
+    fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator>;
 }

@@ -11,6 +11,10 @@ pub enum CoreError {
     Length { what: &'static str, found: usize, expected: usize },
     #[error("sample {sample} has the label {label}, expected one below {classes}")]
     Label { sample: usize, label: usize, classes: usize },
+    #[error(
+        "with batch statistics no sample has a gradient of its own; use running statistics, or whole chunks"
+    )]
+    BatchStatistics,
     #[error("the batch is empty")]
     EmptyBatch,
 }

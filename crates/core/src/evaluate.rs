@@ -1,14 +1,11 @@
 //! Losses without gradients: where nearly all of a run's time goes.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use dfdx::prelude::*;
 use serde::{Deserialize, Serialize};
 use walk_arch::Network;
 
-use crate::backend::At;
-use crate::{Backend, CoreError, Loss, Point};
+use crate::{CoreError, Point};
 
 /// Which statistics batch norm uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +62,13 @@ pub struct ChunkResult {
 
 impl ChunkResult {
     /// Takes one more sample in.
-    pub(crate) fn add(&mut self, outputs: &[f32], label: usize, loss: f64) {
+    pub(crate) fn add<E: PartialOrd + Copy>(&mut self, outputs: &[E], label: usize, loss: f64) {
         self.loss_sum += loss;
         let own = outputs[label];
         let beaten = outputs.iter().enumerate().any(|(class, &z)| z > own || (z >= own && class < label));
-        self.correct += usize::from(!beaten && !own.is_nan());
+        // a NaN is like nothing, itself included
+        let number = own.partial_cmp(&own).is_some();
+        self.correct += usize::from(!beaten && number);
     }
 }
 
@@ -125,55 +124,4 @@ pub(crate) fn check_evaluation(
     CoreError::check_length("the parameter vector", point.params.len(), network.n_params())?;
     CoreError::check_length("the buffer vector", point.buffers.len(), network.n_buffers())?;
     if samples.is_empty() || chunk == 0 { Err(CoreError::EmptyBatch) } else { Ok(()) }
-}
-
-/// Evaluates chunk after chunk with the backend's own operations.
-pub(crate) struct PlainEvaluator<B> {
-    backend: B,
-    network: Arc<Network>,
-    loss: Loss,
-}
-
-impl<B: Backend> PlainEvaluator<B> {
-    pub(crate) fn new(backend: B, network: Arc<Network>, loss: Loss) -> Self {
-        Self { backend, network, loss }
-    }
-}
-
-impl<B: Backend> Evaluator for PlainEvaluator<B> {
-    fn evaluate(
-        &mut self,
-        point: &Point,
-        samples: &dyn Samples,
-        chunk: usize,
-        mode: BatchNormMode,
-    ) -> Result<Evaluation, CoreError> {
-        check_evaluation(&self.network, point, samples, chunk)?;
-        let device = self.backend.device();
-        let problem = self.network.problem();
-        let features: usize = problem.input.iter().product();
-        let theta = device
-            .try_tensor_from_vec(point.params.clone(), (self.network.n_params(),))
-            .map_err(CoreError::device)?;
-        let mut chunks = Vec::new();
-        for index in 0..samples.len().div_ceil(chunk) {
-            let range = chunk_range(index, chunk, samples.len());
-            let rows = range.len();
-            let (mut inputs, mut labels) = (vec![0.0; rows * features], vec![0; rows]);
-            samples.fill(range.clone(), &mut inputs, &mut labels);
-            check_labels(&labels, problem.classes, range.start)?;
-            let inputs = device.try_tensor_from_vec(inputs, (rows, features)).map_err(CoreError::device)?;
-            let at =
-                At { network: &self.network, theta: &theta, buffers: &point.buffers, mode, dropout: None };
-            let forward = self.backend.forward::<NoneTape>(at, inputs)?;
-            let outputs = forward.outputs.as_vec();
-            let losses = self.backend.losses(forward.outputs, &labels, self.loss)?.as_vec();
-            let mut result = ChunkResult::default();
-            for ((outputs, &label), loss) in outputs.chunks_exact(problem.classes).zip(&labels).zip(losses) {
-                result.add(outputs, label, f64::from(loss));
-            }
-            chunks.push(result);
-        }
-        Ok(Evaluation { chunks, samples: samples.len() })
-    }
 }

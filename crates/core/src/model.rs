@@ -7,6 +7,7 @@ use walk_arch::{Network, Op};
 use walk_kernels::memory::copied;
 
 use crate::backend::{At, DropoutDraw, Flat, Rows};
+use crate::composite::CompositeEvaluator;
 use crate::evaluate::check_labels;
 use crate::init::initial_params;
 use crate::{Backend, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Seed};
@@ -75,6 +76,12 @@ impl<B: Backend> Model<B> {
         self.backend.evaluator(&self.network, self.loss)
     }
 
+    /// What evaluates it in f64 throughout, by dfdx's operations on the processor: slow, and what the rounding of the
+    /// other is measured against.
+    pub fn reference(&self) -> Box<dyn Evaluator> {
+        Box::new(CompositeEvaluator::<f64, _>::new(Cpu::default(), self.network.clone(), self.loss))
+    }
+
     /// θ_0 and fresh buffers.
     pub fn initial(&self, seed: Seed) -> Point {
         Point { params: initial_params(&self.network, seed), buffers: self.network.initial_buffers() }
@@ -137,6 +144,31 @@ impl<B: Backend> Model<B> {
             self.loss,
         )?;
         self.reverse(losses, &theta)
+    }
+
+    /// ‖∇ℓ_i‖² of every sample of `batch`, the squared norms of the gradients of their own losses, of length B.
+    ///
+    /// # Errors
+    /// [`CoreError::BatchStatistics`] if the network has batch norms and `mode` is [`BatchNormMode::Batch`], [`CoreError`] if
+    /// a length does not fit the network, a label is out of range or the device fails.
+    pub fn sample_norms_sq(
+        &self,
+        point: &Point,
+        batch: &Batch,
+        mode: BatchNormMode,
+    ) -> Result<Vec<f64>, CoreError> {
+        if mode == BatchNormMode::Batch && self.network.n_buffers() > 0 {
+            return Err(CoreError::BatchStatistics);
+        }
+        let (theta, inputs) = self.upload(point, batch)?;
+        let at = At {
+            network: &self.network,
+            theta: &theta,
+            buffers: &point.buffers,
+            mode,
+            dropout: batch.dropout,
+        };
+        self.backend.sample_norms_sq(at, inputs, &batch.labels, self.loss)
     }
 
     /// θ and a batch's inputs on the device, after a look at every length and label.

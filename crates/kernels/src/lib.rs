@@ -17,6 +17,7 @@ pub mod linear;
 pub mod loss;
 pub mod matmul;
 pub mod memory;
+mod outer;
 pub mod pool;
 pub mod rearrange;
 pub mod rows;

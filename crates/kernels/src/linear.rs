@@ -1,7 +1,10 @@
 //! Fully connected layer, y = x Wᵀ + b.
 
+use rayon::prelude::*;
+
 use crate::elementwise::add_row;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul, matmul_parallel};
+use crate::outer::{OuterScratch, outer_norm_sq, sum_norm_sq};
 use crate::rows::add_column_sums;
 
 /// Row strides of packed outputs are multiples of this, so that no vector is cut at a row's end.
@@ -128,6 +131,26 @@ pub fn backward_params(shape: LinearShape, x: &[f32], dy: &[f32], dweight: &mut 
     if !dbias.is_empty() {
         add_column_sums(dy, dbias);
     }
+}
+
+/// Adds to `norms` ‖∂L_i/∂W‖² of every sample and, with `bias`, ‖∂L_i/∂b‖²; `dy` is the gradient of the sum of the losses.
+/// A sample may have several rows.
+///
+/// # Panics
+/// If a length does not fit.
+pub fn add_sample_norms_sq(shape: LinearShape, x: &[f32], dy: &[f32], bias: bool, norms: &mut [f64]) {
+    let LinearShape { in_features, out_features } = shape;
+    let places = dy.len() / out_features / norms.len();
+    assert!(x.len() == norms.len() * places * in_features && dy.len() == norms.len() * places * out_features);
+    let samples = x.par_chunks(places * in_features).zip(dy.par_chunks(places * out_features)).zip(norms);
+    samples.for_each_init(OuterScratch::default, |scratch, ((x, dy), norm)| {
+        let a = Matrix::new(x, places, in_features, in_features);
+        let b = Matrix::new(dy, places, out_features, out_features);
+        *norm += outer_norm_sq(a, b, scratch);
+        if bias {
+            *norm += sum_norm_sq(dy, out_features);
+        }
+    });
 }
 
 #[cfg(test)]

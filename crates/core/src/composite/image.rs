@@ -3,6 +3,7 @@
 use dfdx::prelude::*;
 use walk_arch::{Conv2d, LayerParams, Pool2d};
 
+use super::Number;
 use super::layers::part;
 use crate::backend::{Flat, Rows};
 
@@ -51,13 +52,13 @@ impl Window {
 }
 
 /// `[index.len(), n]` out of `[n, len]`, by index along a row; an index of `len` gives a zero.
-pub(super) fn gather<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn gather<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
+    x: Rows<D, T, E>,
     index: Vec<usize>,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let (rows, _) = *x.shape();
-    let zero = device.try_tensor_from_vec(vec![0.0; rows], (1, rows))?;
+    let zero = device.try_tensor_from_vec(vec![E::default(); rows], (1, rows))?;
     let columns = x.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()?;
     let padded = (columns, zero).try_concat_along(Axis::<0>)?;
     let len = index.len();
@@ -65,14 +66,14 @@ pub(super) fn gather<D: Device<f32>, T: Tape<f32, D>>(
 }
 
 /// Cross-correlation with K filters.
-pub(super) fn conv2d<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn conv2d<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
-    theta: &Flat<D>,
+    x: Rows<D, T, E>,
+    theta: &Flat<D, NoneTape, E>,
     params: &LayerParams,
     conv: &Conv2d,
     shape: &[usize],
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let Conv2d { kernel, stride, padding, dilation, groups, .. } = *conv;
     let window = Window { kernel, stride, padding, dilation, input: [shape[1], shape[2]] };
     let (rows, len) = *x.shape();
@@ -80,7 +81,7 @@ pub(super) fn conv2d<D: Device<f32>, T: Tape<f32, D>>(
     let (group_in, group_out) = (shape[0] / groups, conv.out_channels / groups);
     let depth = group_in * taps;
     let (x, mut tape) = x.split_tape();
-    let mut outputs: Option<Rows<D, T>> = None;
+    let mut outputs: Option<Rows<D, T, E>> = None;
     for group in 0..groups {
         let element = |i: usize| {
             let (channel, tap, place) = (i / (taps * places), i / places % taps, i % places);
@@ -90,7 +91,7 @@ pub(super) fn conv2d<D: Device<f32>, T: Tape<f32, D>>(
         let columns = gather(device, x.clone().put_tape(std::mem::take(&mut tape)), index)?;
         let columns = columns.try_reshape_like(&(depth, places * rows))?;
         let start = params.weight.start + group * group_out * depth;
-        let weight = part::<D, T>(theta, &(start..start + group_out * depth))?;
+        let weight = part::<E, D, T>(theta, &(start..start + group_out * depth))?;
         let y = weight.try_reshape_like(&(group_out, depth))?.try_matmul(columns)?;
         outputs = Some(match outputs {
             None => y,
@@ -99,7 +100,7 @@ pub(super) fn conv2d<D: Device<f32>, T: Tape<f32, D>>(
     }
     let mut y = outputs.expect("there is at least one group");
     if !params.bias.is_empty() {
-        let bias = part::<D, T>(theta, &params.bias)?;
+        let bias = part::<E, D, T>(theta, &params.bias)?;
         y = y.try_add(bias.try_broadcast_like::<_, Axis<1>>(&(conv.out_channels, places * rows))?)?;
     }
     let y = y.try_reshape_like(&(conv.out_channels * places, rows))?;
@@ -108,10 +109,14 @@ pub(super) fn conv2d<D: Device<f32>, T: Tape<f32, D>>(
 
 /// The place of the largest value of each window, `[rows, outputs]`. They are found on the host, so that equal values give
 /// their gradient to the first of them, as in PyTorch; dfdx's own maximum gives it to each.
-pub(super) fn max_places<D: Device<f32>>(x: &Rows<D>, pool: &Pool2d, shape: &[usize]) -> Vec<usize> {
+pub(super) fn max_places<E: Number, D: Device<E>>(
+    x: &Rows<D, NoneTape, E>,
+    pool: &Pool2d,
+    shape: &[usize],
+) -> Vec<usize> {
     let window = Window::pool(pool, shape);
     let (rows, len) = *x.shape();
-    let values = x.as_vec();
+    let values: Vec<f64> = x.as_vec().into_iter().map(E::precise).collect();
     let (places, taps, pixels) = (window.places(), window.taps(), shape[1] * shape[2]);
     let mut index = Vec::with_capacity(rows * shape[0] * places);
     for row in values.chunks_exact(len) {
@@ -126,23 +131,23 @@ pub(super) fn max_places<D: Device<f32>>(x: &Rows<D>, pool: &Pool2d, shape: &[us
 }
 
 /// The largest value of each window, once their places are known.
-pub(super) fn max_pool2d<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn max_pool2d<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
+    x: Rows<D, T, E>,
     places: Vec<usize>,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let rows = x.shape().0;
     let outputs = places.len() / rows;
     x.try_gather(device.try_tensor_from_vec(places, (rows, outputs))?)
 }
 
 /// The mean of each window, padding counted as zeros.
-pub(super) fn avg_pool2d<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn avg_pool2d<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
+    x: Rows<D, T, E>,
     pool: &Pool2d,
     shape: &[usize],
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let window = Window::pool(pool, shape);
     let (rows, len) = *x.shape();
     let (places, taps, pixels) = (window.places(), window.taps(), shape[1] * shape[2]);
@@ -153,15 +158,15 @@ pub(super) fn avg_pool2d<D: Device<f32>, T: Tape<f32, D>>(
     };
     let columns = gather(device, x, (0..taps * outputs).map(element).collect())?;
     let sums = columns.try_reshape_like(&(taps, outputs * rows))?.try_sum::<(usize,), Axis<0>>()?;
-    let means = sums.try_mul(1.0 / taps as f32)?.try_reshape_like(&(outputs, rows))?;
+    let means = sums.try_mul(E::of(1.0 / taps as f64))?.try_reshape_like(&(outputs, rows))?;
     means.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()
 }
 
 /// The mean of each channel.
-pub(super) fn global_avg_pool<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
+pub(super) fn global_avg_pool<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
     shape: &[usize],
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let rows = x.shape().0;
     x.try_reshape_like(&(rows, shape[0], shape[1] * shape[2]))?.try_mean::<(usize, usize), Axis<2>>()
 }

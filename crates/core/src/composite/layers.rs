@@ -5,51 +5,52 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use walk_arch::{Activation, LayerParams};
 
+use super::Number;
 use crate::Loss;
 use crate::backend::{BatchStatistics, Flat, Rows};
 
 /// A part of θ as a vector on the same tape. Not by dfdx 0.13.0's `slice`, whose backward pass on the CPU overwrites: the
 /// gradient of a part that is read twice, as Hv reads it, would be lost.
-pub(super) fn part<D: Device<f32>, T: Tape<f32, D>>(
-    theta: &Flat<D>,
+pub(super) fn part<E: Number, D: Device<E>, T: Tape<E, D>>(
+    theta: &Flat<D, NoneTape, E>,
     range: &Range<usize>,
-) -> Result<Flat<D, T>, D::Err> {
+) -> Result<Flat<D, T, E>, D::Err> {
     let index = theta.device().try_tensor_from_vec(range.clone().collect::<Vec<usize>>(), (range.len(),))?;
     theta.retaped::<T>().try_gather(index)
 }
 
 /// x Wᵀ + b along the last dimension; without b if its range is empty.
-pub(super) fn linear<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
-    theta: &Flat<D>,
+pub(super) fn linear<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
+    theta: &Flat<D, NoneTape, E>,
     params: &LayerParams,
     shape: &[usize],
     out_features: usize,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let (rows, len) = *x.shape();
     let in_features = *shape.last().expect("shapes have a dimension");
     let pieces = len / in_features;
     let x = x.try_reshape_like(&(rows * pieces, in_features))?;
-    let weight = part::<D, T>(theta, &params.weight)?.try_reshape_like(&(out_features, in_features))?;
+    let weight = part::<E, D, T>(theta, &params.weight)?.try_reshape_like(&(out_features, in_features))?;
     let mut y = x.try_matmul(weight.try_permute::<(usize, usize), Axes2<1, 0>>()?)?;
     if !params.bias.is_empty() {
-        let bias = part::<D, T>(theta, &params.bias)?;
+        let bias = part::<E, D, T>(theta, &params.bias)?;
         y = y.try_add(bias.try_broadcast_like::<_, Axis<0>>(&(rows * pieces, out_features))?)?;
     }
     y.try_reshape_like(&(rows, pieces * out_features))
 }
 
 /// Standardised values, and the statistics if they are the batch's.
-type Normed<D, T> = (Rows<D, T>, Option<BatchStatistics>);
+type Normed<E, D, T> = (Rows<D, T, E>, Option<BatchStatistics>);
 
 /// (x - μ) / √(σ² + ε) per channel, the first dimension of `shape`.
-pub(super) fn standardize<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
+    x: Rows<D, T, E>,
     eps: f32,
     shape: &[usize],
-    running: Option<(Vec<f32>, Vec<f32>)>,
-) -> Result<Normed<D, T>, D::Err> {
+    running: Option<(Vec<E>, Vec<E>)>,
+) -> Result<Normed<E, D, T>, D::Err> {
     let flat = *x.shape();
     let (channels, pixels) = (shape[0], shape[1..].iter().product::<usize>());
     let full = (flat.0, channels, pixels);
@@ -68,20 +69,21 @@ pub(super) fn standardize<D: Device<f32>, T: Tape<f32, D>>(
         }
     };
     let count = flat.0 * pixels;
-    let statistics = of_batch.then(|| BatchStatistics { mean: mean.as_vec(), var: var.as_vec(), count });
+    let in_f32 = |x: &Flat<D, T, E>| x.as_vec().into_iter().map(E::rounded).collect();
+    let statistics = of_batch.then(|| BatchStatistics { mean: in_f32(&mean), var: in_f32(&var), count });
     let centred = x.put_tape(tape).try_sub(mean.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
-    let std = var.try_add(eps)?.try_sqrt()?;
+    let std = var.try_add(E::of(eps.into()))?.try_sqrt()?;
     let hat = centred.try_div(std.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
     Ok((hat.try_reshape_like(&flat)?, statistics))
 }
 
-pub(super) fn activation<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
+pub(super) fn activation<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
     activation: Activation,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     match activation {
         Activation::Relu => x.try_relu(),
-        Activation::LeakyRelu => x.try_prelu(Activation::LEAKY_SLOPE),
+        Activation::LeakyRelu => x.try_prelu(E::of(Activation::LEAKY_SLOPE.into())),
         Activation::Gelu => gelu(x),
         Activation::Silu => {
             let (x, tape) = x.split_tape();
@@ -95,27 +97,31 @@ pub(super) fn activation<D: Device<f32>, T: Tape<f32, D>>(
 /// x Φ(x). dfdx 0.13.0's `accurate_gelu` has the right value, but the derivative Φ(x) + √2 x φ(x) in place of
 /// Φ(x) + x φ(x); so a term is added whose value is 0 and whose derivative is (1 - √2) x φ(x): (√2 - 1) (φ(x) - φ),
 /// with the second φ a constant.
-fn gelu<D: Device<f32>, T: Tape<f32, D>>(x: Rows<D, T>) -> Result<Rows<D, T>, D::Err> {
-    const NORM: f32 = 0.398_942_3; // 1/√(2π)
+fn gelu<E: Number, D: Device<E>, T: Tape<E, D>>(x: Rows<D, T, E>) -> Result<Rows<D, T, E>, D::Err> {
+    let norm = E::of(std::f64::consts::TAU.sqrt().recip());
     let (x, tape) = x.split_tape();
-    let density = x.retaped::<T>().try_square()?.try_mul(-0.5)?.try_exp()?.try_mul(NORM)?;
+    let density = x.retaped::<T>().try_square()?.try_mul(E::of(-0.5))?.try_exp()?.try_mul(norm)?;
     let (density, density_tape) = density.split_tape();
-    let constant = density.clone().try_mul(1.0)?;
-    let zero = density.put_tape(density_tape).try_sub(constant)?.try_mul(std::f32::consts::SQRT_2 - 1.0)?;
+    let constant = density.clone().try_mul(E::of(1.0))?;
+    let factor = E::of(std::f64::consts::SQRT_2 - 1.0);
+    let zero = density.put_tape(density_tape).try_sub(constant)?.try_mul(factor)?;
     x.put_tape(tape).try_accurate_gelu()?.try_add(zero)
 }
 
-pub(super) fn add<D: Device<f32>, T: Tape<f32, D>>(a: Rows<D, T>, b: Rows<D>) -> Result<Rows<D, T>, D::Err> {
+pub(super) fn add<E: Number, D: Device<E>, T: Tape<E, D>>(
+    a: Rows<D, T, E>,
+    b: Rows<D, NoneTape, E>,
+) -> Result<Rows<D, T, E>, D::Err> {
     // a may be b, and dfdx's binary operations refuse one tensor twice; times 1 it is another
-    b.retaped::<T>().try_mul(1.0).and_then(|b| a.try_add(b))
+    b.retaped::<T>().try_mul(E::of(1.0)).and_then(|b| a.try_add(b))
 }
 
-pub(super) fn losses<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn losses<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    outputs: Rows<D, T>,
+    outputs: Rows<D, T, E>,
     labels: &[usize],
     loss: Loss,
-) -> Result<Flat<D, T>, D::Err> {
+) -> Result<Flat<D, T, E>, D::Err> {
     let (rows, classes) = *outputs.shape();
     match loss {
         Loss::CrossEntropy => {
@@ -123,10 +129,19 @@ pub(super) fn losses<D: Device<f32>, T: Tape<f32, D>>(
             outputs.try_log_softmax::<Axis<1>>()?.try_select(labels)?.try_negate()
         }
         Loss::SquaredError => {
-            let mut targets = vec![0.0; rows * classes];
-            labels.iter().enumerate().for_each(|(row, label)| targets[row * classes + label] = 1.0);
-            let residual = outputs.try_sub(device.try_tensor_from_vec(targets, (rows, classes))?)?;
-            residual.try_square()?.try_sum::<(usize,), Axis<1>>()?.try_mul(0.5)
+            let residual = outputs.try_sub(one_hot(device, labels, classes)?)?;
+            residual.try_square()?.try_sum::<(usize,), Axis<1>>()?.try_mul(E::of(0.5))
         }
     }
+}
+
+/// 1 at every sample's label, 0 elsewhere, `[rows, classes]`.
+pub(super) fn one_hot<E: Number, D: Device<E>>(
+    device: &D,
+    labels: &[usize],
+    classes: usize,
+) -> Result<Rows<D, NoneTape, E>, D::Err> {
+    let mut targets = vec![E::default(); labels.len() * classes];
+    labels.iter().enumerate().for_each(|(row, label)| targets[row * classes + label] = E::of(1.0));
+    device.try_tensor_from_vec(targets, (labels.len(), classes))
 }

@@ -1,16 +1,56 @@
 //! Every layer as a composition of stable dfdx operations: right on any dfdx device, and the oracle for the fused
 //! kernels. Images have channels first, as PyTorch's.
 
+mod evaluator;
 mod image;
 mod layers;
 mod pass;
 mod tangents;
 mod tensor_layers;
 
+use std::sync::Arc;
+
 use dfdx::prelude::*;
+use walk_arch::Network;
+
+pub(crate) use self::evaluator::CompositeEvaluator;
 
 use crate::backend::{At, Backend, Flat, Forward, Rows};
-use crate::{CoreError, Loss};
+use crate::{CoreError, Evaluator, Loss};
+
+/// What dfdx's operations compute in: f32, or f64 where a reference is wanted.
+pub(crate) trait Number: Dtype {
+    /// The nearest.
+    fn of(x: f64) -> Self;
+
+    /// As f64, exactly.
+    fn precise(self) -> f64;
+
+    /// The nearest f32.
+    fn rounded(self) -> f32 {
+        self.precise() as f32
+    }
+}
+
+impl Number for f32 {
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+
+    fn precise(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Number for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+
+    fn precise(self) -> f64 {
+        self
+    }
+}
 
 /// Runs networks on any dfdx device, by compositions of its operations.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +92,8 @@ macro_rules! composite_backend {
                 labels: &[usize],
                 loss: Loss,
             ) -> Result<Flat<$device, T>, CoreError> {
-                let (forward, tangent) = pass::forward::<_, T>(&self.device, at, inputs, Some(direction))?;
+                let (forward, tangent) =
+                    pass::forward::<f32, _, T>(&self.device, at, inputs, Some(direction))?;
                 let tangent = tangent.expect("some layer has parameters, so the outputs move");
                 tangents::losses(&self.device, forward.outputs, tangent, labels, loss)
                     .map_err(CoreError::device)
@@ -65,6 +106,11 @@ macro_rules! composite_backend {
                 loss: Loss,
             ) -> Result<Flat<$device, T>, CoreError> {
                 layers::losses(&self.device, outputs, labels, loss).map_err(CoreError::device)
+            }
+
+            fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
+                let device = self.device.clone();
+                Box::new(CompositeEvaluator::<f32, _>::new(device, network.clone(), loss))
             }
         }
     };

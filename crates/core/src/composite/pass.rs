@@ -4,37 +4,37 @@ use dfdx::prelude::*;
 use walk_arch::{Layer, LayerParams, Op};
 
 use super::tensor_layers::concat;
-use super::{image, layers, tangents, tensor_layers};
+use super::{Number, image, layers, tangents, tensor_layers};
 use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
 use crate::executor::{layer_by_layer, walk};
 use crate::{BatchNormMode, CoreError};
 
 /// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
 #[derive(Clone)]
-struct Value<D: Device<f32>> {
-    rows: Rows<D>,
-    tangent: Option<Rows<D>>,
+struct Value<E: Number, D: Device<E>> {
+    rows: Rows<D, NoneTape, E>,
+    tangent: Option<Rows<D, NoneTape, E>>,
 }
 
 /// A forward pass in progress.
-struct Pass<'a, D: Device<f32>, T> {
+struct Pass<'a, E: Number, D: Device<E>, T> {
     device: &'a D,
-    at: At<'a, D>,
-    direction: Option<&'a Flat<D>>,
+    at: At<'a, D, E>,
+    direction: Option<&'a Flat<D, NoneTape, E>>,
     tape: T,
     statistics: Vec<(usize, BatchStatistics)>,
 }
 
 /// A forward pass, and the tangent of its outputs if a direction was given.
-type WithTangent<D, T> = (Forward<D, T>, Option<Rows<D>>);
+type WithTangent<E, D, T> = (Forward<D, T, E>, Option<Rows<D, NoneTape, E>>);
 
 /// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one.
-pub(super) fn forward<'a, D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn forward<'a, E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &'a D,
-    at: At<'a, D>,
-    inputs: Rows<D>,
-    direction: Option<&'a Flat<D>>,
-) -> Result<WithTangent<D, T>, CoreError> {
+    at: At<'a, D, E>,
+    inputs: Rows<D, NoneTape, E>,
+    direction: Option<&'a Flat<D, NoneTape, E>>,
+) -> Result<WithTangent<E, D, T>, CoreError> {
     let (wires, output) = (layer_by_layer(at.network), at.network.output());
     let layers = at.network.layers();
     let mut pass = Pass { device, at, direction, tape: T::default(), statistics: vec![] };
@@ -46,13 +46,13 @@ pub(super) fn forward<'a, D: Device<f32>, T: Tape<f32, D>>(
     Ok((Forward { outputs: outputs.rows.put_tape(pass.tape), statistics }, outputs.tangent))
 }
 
-impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
+impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
     /// Runs an operation on the tape and keeps the tape of its result.
     fn run(
         &mut self,
-        x: &Rows<D>,
-        operation: impl FnOnce(Rows<D, T>) -> Result<Rows<D, T>, D::Err>,
-    ) -> Result<Rows<D>, CoreError> {
+        x: &Rows<D, NoneTape, E>,
+        operation: impl FnOnce(Rows<D, T, E>) -> Result<Rows<D, T, E>, D::Err>,
+    ) -> Result<Rows<D, NoneTape, E>, CoreError> {
         let x = x.clone().put_tape(std::mem::take(&mut self.tape));
         let (y, tape) = operation(x).map_err(CoreError::device)?.split_tape();
         self.tape = tape;
@@ -62,15 +62,19 @@ impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
     /// A layer that is linear in its one input.
     fn linear(
         &mut self,
-        x: Value<D>,
-        operation: impl Fn(Rows<D, T>) -> Result<Rows<D, T>, D::Err>,
-    ) -> Result<Value<D>, CoreError> {
+        x: Value<E, D>,
+        operation: impl Fn(Rows<D, T, E>) -> Result<Rows<D, T, E>, D::Err>,
+    ) -> Result<Value<E, D>, CoreError> {
         let rows = self.run(&x.rows, &operation)?;
         let tangent = x.tangent.map(|dot| self.run(&dot, &operation)).transpose()?;
         Ok(Value { rows, tangent })
     }
 
-    fn sum(&mut self, a: Option<Rows<D>>, b: Option<Rows<D>>) -> Result<Option<Rows<D>>, CoreError> {
+    fn sum(
+        &mut self,
+        a: Option<Rows<D, NoneTape, E>>,
+        b: Option<Rows<D, NoneTape, E>>,
+    ) -> Result<Option<Rows<D, NoneTape, E>>, CoreError> {
         match (a, b) {
             (Some(a), Some(b)) => self.run(&a, |a| layers::add(a, b)).map(Some),
             (one, other) => Ok(one.or(other)),
@@ -80,10 +84,10 @@ impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
     /// A product of any kind: ẏ = ȧ b + a ḃ.
     fn bilinear(
         &mut self,
-        a: Value<D>,
-        b: Value<D>,
-        product: impl Fn(Rows<D, T>, Rows<D>) -> Result<Rows<D, T>, D::Err>,
-    ) -> Result<Value<D>, CoreError> {
+        a: Value<E, D>,
+        b: Value<E, D>,
+        product: impl Fn(Rows<D, T, E>, Rows<D, NoneTape, E>) -> Result<Rows<D, T, E>, D::Err>,
+    ) -> Result<Value<E, D>, CoreError> {
         let rows = self.run(&a.rows, |x| product(x, b.rows.clone()))?;
         let left = a.tangent.map(|dot| self.run(&dot, |dot| product(dot, b.rows.clone()))).transpose()?;
         let right = b.tangent.map(|dot| self.run(&a.rows, |x| product(x, dot))).transpose()?;
@@ -94,10 +98,10 @@ impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
     /// A layer that is linear in its input and affine in its parameters: ẏ = f(ẋ; W) + f(x; V) + v_b.
     fn affine(
         &mut self,
-        x: Value<D>,
+        x: Value<E, D>,
         params: &LayerParams,
-        layer: impl Fn(Rows<D, T>, &Flat<D>, &LayerParams) -> Result<Rows<D, T>, D::Err>,
-    ) -> Result<Value<D>, CoreError> {
+        layer: impl Fn(Rows<D, T, E>, &Flat<D, NoneTape, E>, &LayerParams) -> Result<Rows<D, T, E>, D::Err>,
+    ) -> Result<Value<E, D>, CoreError> {
         let rows = self.run(&x.rows, |x| layer(x, self.at.theta, params))?;
         let Some(v) = self.direction else { return Ok(Value { rows, tangent: None }) };
         let own = self.run(&x.rows, |x| layer(x, v, params))?;
@@ -109,7 +113,12 @@ impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
         Ok(Value { rows, tangent })
     }
 
-    fn step(&mut self, index: usize, layer: &Layer, operands: Vec<Value<D>>) -> Result<Value<D>, CoreError> {
+    fn step(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        operands: Vec<Value<E, D>>,
+    ) -> Result<Value<E, D>, CoreError> {
         let mut operands = operands.into_iter();
         let mut next = || operands.next().expect("the graph check holds layers to their arity");
         let x = next();
@@ -127,7 +136,9 @@ impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
             Op::BatchNorm(norm) => {
                 let running = layer.buffers.as_ref().filter(|_| self.at.mode == BatchNormMode::Running);
                 let running = running.map(|place| {
-                    let buffer = |range: &std::ops::Range<usize>| self.at.buffers[range.clone()].to_vec();
+                    let buffer = |range: &std::ops::Range<usize>| -> Vec<E> {
+                        self.at.buffers[range.clone()].iter().map(|&x| E::of(x.into())).collect()
+                    };
                     (buffer(&place.mean), buffer(&place.var))
                 });
                 let given = running.clone();
@@ -174,9 +185,9 @@ impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
                 let tangent = if x.tangent.is_none() && b.tangent.is_none() {
                     None
                 } else {
-                    let zeros = |like: &Rows<D>| {
+                    let zeros = |like: &Rows<D, NoneTape, E>| {
                         let shape = *like.shape();
-                        let zeros = device.try_tensor_from_vec(vec![0.0; shape.0 * shape.1], shape);
+                        let zeros = device.try_tensor_from_vec(vec![E::default(); shape.0 * shape.1], shape);
                         zeros.map_err(CoreError::device)
                     };
                     let dot_a = x.tangent.map_or_else(|| zeros(&x.rows), Ok)?;
@@ -206,7 +217,7 @@ impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
             Op::Bias(_) => {
                 let rows = self.run(&x.rows, |x| tensor_layers::shift(x, self.at.theta, params()))?;
                 let own = self.direction.map(|v| {
-                    let zeros = self.run(&x.rows, |x| x.try_mul(0.0))?;
+                    let zeros = self.run(&x.rows, |x| x.try_mul(E::default()))?;
                     self.run(&zeros, |zeros| tensor_layers::shift(zeros, v, params()))
                 });
                 let own = own.transpose()?;
@@ -224,11 +235,11 @@ impl<D: Device<f32>, T: Tape<f32, D>> Pass<'_, D, T> {
     /// Layer or group norm: segments are standardised, then scaled and shifted by column.
     fn segment_norm(
         &mut self,
-        x: Value<D>,
+        x: Value<E, D>,
         params: &LayerParams,
         (len, eps): (usize, f32),
         [columns, inner]: [usize; 2],
-    ) -> Result<Value<D>, CoreError> {
+    ) -> Result<Value<E, D>, CoreError> {
         let rows = self.run(&x.rows, |x| tensor_layers::standardize(x, len, eps))?;
         let tangent =
             x.tangent.map(|dot| self.run(&x.rows, |x| tangents::standardize_segments(x, dot, len, eps)));

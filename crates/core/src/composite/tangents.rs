@@ -4,51 +4,58 @@ use dfdx::prelude::*;
 use walk_arch::Activation;
 use walk_kernels::activation::Activation as Kernel;
 
+use super::Number;
+use super::layers::one_hot;
 use crate::Loss;
 use crate::backend::{Flat, Rows};
 
 /// f'(x) ẋ. dfdx lacks some second derivatives (of gelu even the first is wrong), so f'(x) is f'(c) + f''(c) (x - c) with
-/// c = x as a constant: the value and the first derivative, all that one reverse pass wants, are those of f'.
-pub(super) fn activation<D: Device<f32>, T: Tape<f32, D>>(
+/// c = x as a constant: the value and the first derivative, all that one reverse pass wants, are those of f'. Both
+/// are computed in f32.
+pub(super) fn activation<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
-    dot_x: Rows<D>,
+    x: Rows<D, T, E>,
+    dot_x: Rows<D, NoneTape, E>,
     activation: Activation,
-) -> Result<Rows<D, T>, D::Err> {
-    let (shape, values) = (*x.shape(), x.as_vec());
+) -> Result<Rows<D, T, E>, D::Err> {
+    let shape = *x.shape();
+    let values: Vec<f32> = x.as_vec().into_iter().map(E::rounded).collect();
     let kernel: Kernel = crate::fused::kernel_activation(activation);
     let ones = vec![1.0; values.len()];
     let (mut slope, mut curve) = (vec![0.0; values.len()], vec![0.0; values.len()]);
     kernel.backward(&values, &ones, &mut slope);
     kernel.tangent_backward(&values, &ones, &ones, &mut curve);
-    let constant = |values| device.try_tensor_from_vec(values, shape);
+    let constant = |values: Vec<f32>| {
+        device.try_tensor_from_vec(values.into_iter().map(|x| E::of(x.into())).collect(), shape)
+    };
     let apart = x.try_sub(constant(values)?)?.try_mul(constant(curve)?)?;
     apart.try_add(constant(slope)?)?.try_mul(dot_x.retaped::<T>())
 }
 
 /// Batch norm's ẋ̂ = (ċ - x̂ ṡ) / s with c = x - μ, s = √(σ² + ε), ċ = ẋ - mean(ẋ), ṡ = mean(x̂ ċ), means per channel over
 /// rows and pixels; ẋ / s with given statistics.
-pub(super) fn standardize<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
-    dot_x: Rows<D>,
+    x: Rows<D, T, E>,
+    dot_x: Rows<D, NoneTape, E>,
     eps: f32,
     shape: &[usize],
-    running: Option<(Vec<f32>, Vec<f32>)>,
-) -> Result<Rows<D, T>, D::Err> {
+    running: Option<(Vec<E>, Vec<E>)>,
+) -> Result<Rows<D, T, E>, D::Err> {
     let flat = *x.shape();
     let (channels, pixels) = (shape[0], shape[1..].iter().product::<usize>());
     let full = (flat.0, channels, pixels);
     let dot_x = dot_x.retaped::<T>().try_reshape_like(&full)?;
     if let Some((_, var)) = running {
-        let std: Vec<f32> = var.iter().map(|var| (var + eps).sqrt()).collect();
+        let std = |var: &E| E::of((var.precise() + f64::from(eps)).sqrt());
+        let std: Vec<E> = var.iter().map(std).collect();
         let std = device.try_tensor_from_vec(std, (channels,))?;
         let (_, tape) = x.split_tape();
         let std = std.put_tape(tape).try_broadcast_like::<_, Axes2<0, 2>>(&full)?;
         return dot_x.try_div(std)?.try_reshape_like(&flat);
     }
     // rows and pixels of a channel, side by side
-    let turned = |x: Tensor<(usize, usize, usize), f32, D, T>| {
+    let turned = |x: Tensor<(usize, usize, usize), E, D, T>| {
         let x = x.try_permute::<(usize, usize, usize), Axes3<1, 0, 2>>()?.try_contiguous()?;
         x.try_reshape_like(&(channels, flat.0 * pixels))
     };
@@ -59,26 +66,26 @@ pub(super) fn standardize<D: Device<f32>, T: Tape<f32, D>>(
 }
 
 /// The same of segments of `len` elements of each row.
-pub(super) fn standardize_segments<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
-    dot_x: Rows<D>,
+pub(super) fn standardize_segments<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
+    dot_x: Rows<D, NoneTape, E>,
     len: usize,
     eps: f32,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let flat = *x.shape();
     let shape = (flat.0 * flat.1 / len, len);
     let dot_x = dot_x.retaped::<T>().try_reshape_like(&shape)?;
     segment_tangent(x.try_reshape_like(&shape)?, dot_x, eps)?.try_reshape_like(&flat)
 }
 
-fn segment_tangent<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
-    dot_x: Rows<D, T>,
+fn segment_tangent<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
+    dot_x: Rows<D, T, E>,
     eps: f32,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let shape = *x.shape();
-    let spread = |x: Flat<D, T>| x.try_broadcast_like::<(usize, usize), Axis<1>>(&shape);
-    let centre = |x: Rows<D, T>| {
+    let spread = |x: Flat<D, T, E>| x.try_broadcast_like::<(usize, usize), Axis<1>>(&shape);
+    let centre = |x: Rows<D, T, E>| {
         let (x, tape) = x.split_tape();
         let mean = x.retaped::<T>().try_mean::<(usize,), Axis<1>>()?;
         x.put_tape(tape).try_sub(spread(mean)?)
@@ -86,7 +93,7 @@ fn segment_tangent<D: Device<f32>, T: Tape<f32, D>>(
     let (c, c_tape) = centre(x)?.split_tape();
     let (dot_c, dot_tape) = centre(dot_x)?.split_tape();
     let var = c.retaped::<T>().try_square()?.try_mean::<(usize,), Axis<1>>()?;
-    let (s, s_tape) = spread(var.try_add(eps)?.try_sqrt()?)?.split_tape();
+    let (s, s_tape) = spread(var.try_add(E::of(eps.into()))?.try_sqrt()?)?.split_tape();
     let (hat, hat_tape) = c.put_tape(c_tape).try_div(s.clone().put_tape(s_tape))?.split_tape();
     let dot_s = hat.retaped::<T>().try_mul(dot_c.retaped::<T>())?.try_mean::<(usize,), Axis<1>>()?;
     let through = hat.put_tape(hat_tape).try_mul(spread(dot_s)?)?;
@@ -94,11 +101,11 @@ fn segment_tangent<D: Device<f32>, T: Tape<f32, D>>(
 }
 
 /// y (ẋ - Σ y ẋ) for y the softmax of segments of `len` elements.
-pub(super) fn softmax<D: Device<f32>, T: Tape<f32, D>>(
-    y: Rows<D, T>,
-    dot_x: Rows<D>,
+pub(super) fn softmax<E: Number, D: Device<E>, T: Tape<E, D>>(
+    y: Rows<D, T, E>,
+    dot_x: Rows<D, NoneTape, E>,
     len: usize,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let flat = *y.shape();
     let shape = (flat.0 * flat.1 / len, len);
     let (y, tape) = y.try_reshape_like(&shape)?.split_tape();
@@ -110,17 +117,15 @@ pub(super) fn softmax<D: Device<f32>, T: Tape<f32, D>>(
 }
 
 /// ∇ℓ(z)·ż of every sample.
-pub(super) fn losses<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn losses<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    outputs: Rows<D, T>,
-    dot_outputs: Rows<D>,
+    outputs: Rows<D, T, E>,
+    dot_outputs: Rows<D, NoneTape, E>,
     labels: &[usize],
     loss: Loss,
-) -> Result<Flat<D, T>, D::Err> {
-    let (rows, classes) = *outputs.shape();
-    let mut targets = vec![0.0; rows * classes];
-    labels.iter().enumerate().for_each(|(row, label)| targets[row * classes + label] = 1.0);
-    let targets = device.try_tensor_from_vec(targets, (rows, classes))?;
+) -> Result<Flat<D, T, E>, D::Err> {
+    let classes = outputs.shape().1;
+    let targets = one_hot(device, labels, classes)?;
     let predicted = match loss {
         Loss::CrossEntropy => outputs.try_softmax::<Axis<1>>()?,
         Loss::SquaredError => outputs,

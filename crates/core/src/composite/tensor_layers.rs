@@ -3,56 +3,61 @@
 use dfdx::prelude::*;
 use walk_arch::{LayerParams, Matmul, Op};
 
+use super::Number;
 use super::image::gather;
 use super::layers::part;
 use crate::backend::{Flat, Rows};
 
 /// x times another value.
-pub(super) fn mul<D: Device<f32>, T: Tape<f32, D>>(a: Rows<D, T>, b: Rows<D>) -> Result<Rows<D, T>, D::Err> {
+pub(super) fn mul<E: Number, D: Device<E>, T: Tape<E, D>>(
+    a: Rows<D, T, E>,
+    b: Rows<D, NoneTape, E>,
+) -> Result<Rows<D, T, E>, D::Err> {
     // a may be b, and dfdx's binary operations refuse one tensor twice; times 1 it is another
-    b.retaped::<T>().try_mul(1.0).and_then(|b| a.try_mul(b))
+    b.retaped::<T>().try_mul(E::of(1.0)).and_then(|b| a.try_mul(b))
 }
 
 /// x times constants.
-pub(super) fn times<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn times<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
+    x: Rows<D, T, E>,
     constants: Vec<f32>,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let shape = *x.shape();
-    x.try_mul(device.try_tensor_from_vec(constants, shape)?)
+    let constants = constants.into_iter().map(|x| E::of(x.into())).collect();
+    x.try_mul(device.try_tensor_from_vec::<(usize, usize)>(constants, shape)?)
 }
 
 /// Both values as they lie in memory, `[rows · dimensions before the axis, the rest]`, side by side.
-pub(super) fn concat<D: Device<f32>, T: Tape<f32, D>>(
-    a: Rows<D, T>,
-    b: Rows<D>,
+pub(super) fn concat<E: Number, D: Device<E>, T: Tape<E, D>>(
+    a: Rows<D, T, E>,
+    b: Rows<D, NoneTape, E>,
     [a_shape, b_shape]: [&[usize]; 2],
     axis: usize,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let rows = a.shape().0;
     let outer: usize = rows * a_shape[..axis].iter().product::<usize>();
     let inner = |shape: &[usize]| shape[axis..].iter().product::<usize>();
     // dfdx joins along the first dimension without copying element by element: columns become rows and back
-    let turned = |x: Rows<D, T>, inner: usize| {
+    let turned = |x: Rows<D, T, E>, inner: usize| {
         x.try_reshape_like(&(outer, inner))?.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()
     };
     let (a, tape) = a.split_tape();
     let a = turned(a.put_tape(tape), inner(a_shape))?;
-    let b = turned(b.retaped::<T>().try_mul(1.0)?, inner(b_shape))?;
+    let b = turned(b.retaped::<T>().try_mul(E::of(1.0))?, inner(b_shape))?;
     let y =
         (a, b).try_concat_along(Axis::<0>)?.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()?;
     y.try_reshape_like(&(rows, outer / rows * (inner(a_shape) + inner(b_shape))))
 }
 
 /// The elements of every row in another order, from places given by `from`; one outside gives a zero.
-pub(super) fn rearrange<D: Device<f32>, T: Tape<f32, D>>(
+pub(super) fn rearrange<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
-    x: Rows<D, T>,
+    x: Rows<D, T, E>,
     op: &Op,
     shape: &[usize],
     out: &[usize],
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let (rows, len) = *x.shape();
     let digits = |mut place: usize| {
         let mut digits = vec![0; out.len()];
@@ -80,25 +85,25 @@ pub(super) fn rearrange<D: Device<f32>, T: Tape<f32, D>>(
         }
     };
     let index = (0..out.iter().product()).map(from).collect();
-    let y: Rows<D, T> = gather(device, x, index)?;
+    let y: Rows<D, T, E> = gather(device, x, index)?;
     let y = y.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()?;
     debug_assert_eq!(y.shape().0, rows);
     Ok(y)
 }
 
 /// Matrix products, one per sample and leading dimension.
-pub(super) fn matmul<D: Device<f32>, T: Tape<f32, D>>(
-    a: Rows<D, T>,
-    b: Rows<D>,
+pub(super) fn matmul<E: Number, D: Device<E>, T: Tape<E, D>>(
+    a: Rows<D, T, E>,
+    b: Rows<D, NoneTape, E>,
     [a_shape, b_shape]: [&[usize]; 2],
     matmul: &Matmul,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let rows = a.shape().0;
     let matrix = |shape: &[usize]| (shape[shape.len() - 2], shape[shape.len() - 1]);
     let ((m, k), (p, q)) = (matrix(a_shape), matrix(b_shape));
     let pairs = rows * a_shape[..a_shape.len() - 2].iter().product::<usize>();
     let a = a.try_reshape_like(&(pairs, m, k))?;
-    let b = b.retaped::<T>().try_mul(matmul.scale)?.try_reshape_like(&(pairs, p, q))?;
+    let b = b.retaped::<T>().try_mul(E::of(matmul.scale.into()))?.try_reshape_like(&(pairs, p, q))?;
     let (b, n) = if matmul.transposed {
         (b.try_permute::<(usize, usize, usize), Axes3<0, 2, 1>>()?.try_contiguous()?, p)
     } else {
@@ -108,21 +113,21 @@ pub(super) fn matmul<D: Device<f32>, T: Tape<f32, D>>(
 }
 
 /// Softmax along the last dimension, of `len` elements.
-pub(super) fn softmax<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
+pub(super) fn softmax<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
     len: usize,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let (rows, columns) = *x.shape();
     let x = x.try_reshape_like(&(rows * columns / len, len))?;
     x.try_softmax::<Axis<1>>()?.try_reshape_like(&(rows, columns))
 }
 
 /// (x - μ) / √(σ² + ε) of segments of `len` elements.
-pub(super) fn standardize<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
+pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
     len: usize,
     eps: f32,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let flat = *x.shape();
     let shape = (flat.0 * flat.1 / len, len);
     let (x, tape) = x.try_reshape_like(&shape)?.split_tape();
@@ -130,34 +135,34 @@ pub(super) fn standardize<D: Device<f32>, T: Tape<f32, D>>(
     let centred = x.put_tape(tape).try_sub(mean)?;
     let (centred, tape) = centred.split_tape();
     let var = centred.retaped::<T>().try_square()?.try_mean::<(usize,), Axis<1>>()?;
-    let std = var.try_add(eps)?.try_sqrt()?.try_broadcast_like::<_, Axis<1>>(&shape)?;
+    let std = var.try_add(E::of(eps.into()))?.try_sqrt()?.try_broadcast_like::<_, Axis<1>>(&shape)?;
     centred.put_tape(tape).try_div(std)?.try_reshape_like(&flat)
 }
 
 /// x γ + β, a sample being `[outer, columns, inner]`; without β if its range is empty.
-pub(super) fn scale_shift<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
-    theta: &Flat<D>,
+pub(super) fn scale_shift<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
+    theta: &Flat<D, NoneTape, E>,
     params: &LayerParams,
     columns: usize,
     inner: usize,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let flat = *x.shape();
     let shape = (flat.0 * flat.1 / (columns * inner), columns, inner);
-    let scale = part::<D, T>(theta, &params.weight)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?;
+    let scale = part::<E, D, T>(theta, &params.weight)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?;
     let mut y = x.try_reshape_like(&shape)?.try_mul(scale)?;
     if !params.bias.is_empty() {
-        y = y.try_add(part::<D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?)?;
+        y = y.try_add(part::<E, D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?)?;
     }
     y.try_reshape_like(&flat)
 }
 
 /// x + b, one b per element of a sample.
-pub(super) fn shift<D: Device<f32>, T: Tape<f32, D>>(
-    x: Rows<D, T>,
-    theta: &Flat<D>,
+pub(super) fn shift<E: Number, D: Device<E>, T: Tape<E, D>>(
+    x: Rows<D, T, E>,
+    theta: &Flat<D, NoneTape, E>,
     params: &LayerParams,
-) -> Result<Rows<D, T>, D::Err> {
+) -> Result<Rows<D, T, E>, D::Err> {
     let shape = *x.shape();
-    x.try_add(part::<D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axis<0>>(&shape)?)
+    x.try_add(part::<E, D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axis<0>>(&shape)?)
 }

@@ -48,7 +48,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     let normalizer = norm.as_ref().map(|norm| norm.normalizer(theta));
     let around = Around { norm: normalizer.as_ref(), write };
     let moments = packed.forward_parallel(view::rows(&x.rows), &mut y, around, moments);
-    let (theta, params) = (theta.clone(), params.clone());
+    let (theta, params, norms) = (theta.clone(), params.clone(), m.norms.clone());
     let residual = residual.and_then(|residual| residual.grad);
     let y = m.record(y, rows, move |dy, spent, grads| {
         let weight = &view::flat(&theta)[params.weight.clone()];
@@ -74,10 +74,15 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
             gradient.write(&dy, &mut dx, write);
             slot.replace(dx);
         }
-        let normalizer = norm.as_ref().map(|(_, backward)| backward.normalizer());
-        let dtheta = grads.get_or_alloc_mut(&theta)?;
-        let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
-        conv::backward_params(&shape, algorithm, (values, &dy), normalizer, dweight, dbias);
+        if let Some(norms) = norms {
+            let bias = !params.bias.is_empty();
+            norms.update(|norms| conv::add_sample_norms_sq(&shape, values, &dy, bias, norms));
+        } else {
+            let normalizer = norm.as_ref().map(|(_, backward)| backward.normalizer());
+            let dtheta = grads.get_or_alloc_mut(&theta)?;
+            let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
+            conv::backward_params(&shape, algorithm, (values, &dy), normalizer, dweight, dbias);
+        }
         match residual {
             Some(slot) => slot.add(dy, spent),
             None => spent.give(dy),

@@ -84,16 +84,39 @@ impl Operand {
     }
 }
 
+/// ‖∂L_i/∂θ‖² of every sample, gathered in a reverse pass in place of the gradient of θ.
+#[derive(Clone, Debug)]
+pub(super) struct SampleNorms(Rc<RefCell<Vec<f64>>>);
+
+impl SampleNorms {
+    /// Zeros for so many samples.
+    pub(super) fn new(samples: usize) -> Self {
+        Self(Rc::new(RefCell::new(vec![0.0; samples])))
+    }
+
+    /// Lets `write` add a layer's part.
+    pub(super) fn update(&self, write: impl FnOnce(&mut [f64])) {
+        write(&mut self.0.borrow_mut());
+    }
+
+    /// What was gathered.
+    pub(super) fn take(&self) -> Vec<f64> {
+        self.0.take()
+    }
+}
+
 /// The device operations run on, and their tape.
 pub(super) struct Machine<'a, T> {
     pub(super) device: &'a Cpu,
     pub(super) tape: T,
     pub(super) buffers: Buffers,
+    /// Where each sample's gradient norm is wanted, and not the gradient.
+    pub(super) norms: Option<SampleNorms>,
 }
 
 impl<'a, T: Tape<f32, Cpu>> Machine<'a, T> {
-    pub(super) fn new(device: &'a Cpu) -> Self {
-        Self { device, tape: T::default(), buffers: Buffers::default() }
+    pub(super) fn new(device: &'a Cpu, norms: Option<SampleNorms>) -> Self {
+        Self { device, tape: T::default(), buffers: Buffers::default(), norms }
     }
 
     fn tensor(&self, values: Vec<f32>, rows: usize) -> Result<Rows<Cpu>, CoreError> {

@@ -14,12 +14,14 @@ mod view;
 
 use std::sync::Arc;
 
-use dfdx::tensor::{Cpu, Gradients, SplitTape, Tape};
+use dfdx::prelude::*;
+use dfdx::tensor::{Cpu, Gradients};
 use serde::{Deserialize, Serialize};
 use walk_arch::{Activation, Network};
 use walk_kernels::activation as kernel;
 use walk_kernels::conv::{Algorithm, ConvShape};
 
+use self::machine::SampleNorms;
 use crate::backend::{At, Backend, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
 
@@ -70,7 +72,7 @@ impl Backend for Fused {
         at: At<'_, Cpu>,
         inputs: Rows<Cpu>,
     ) -> Result<Forward<Cpu, T>, CoreError> {
-        Ok(executor::forward(self, at, inputs, None)?.0)
+        Ok(executor::forward(self, at, inputs, None, None)?.0)
     }
 
     fn directional_losses<T: Tape<f32, Cpu>>(
@@ -81,7 +83,7 @@ impl Backend for Fused {
         labels: &[usize],
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
-        let (forward, tangent) = executor::forward::<T>(self, at, inputs, Some(direction))?;
+        let (forward, tangent) = executor::forward::<T>(self, at, inputs, Some(direction), None)?;
         let (outputs, tape) = forward.outputs.split_tape();
         let tangent = tangent.expect("some layer has parameters, so the outputs move");
         tangents::losses(&self.device, outputs, tangent, tape, labels, loss)
@@ -94,6 +96,21 @@ impl Backend for Fused {
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
         ops::losses(&self.device, outputs, labels, loss)
+    }
+
+    fn sample_norms_sq(
+        &self,
+        at: At<'_, Cpu>,
+        inputs: Rows<Cpu>,
+        labels: &[usize],
+        loss: Loss,
+    ) -> Result<Vec<f64>, CoreError> {
+        let norms = SampleNorms::new(labels.len());
+        let outputs = executor::forward::<OwnedTape<f32, Cpu>>(self, at, inputs, None, Some(norms.clone()))?;
+        let losses = ops::losses(&self.device, outputs.0.outputs, labels, loss)?;
+        let sum = losses.try_sum::<Rank0, Axis<0>>().map_err(CoreError::device)?;
+        sum.try_backward().map_err(CoreError::device)?;
+        Ok(norms.take())
     }
 
     fn take_gradient(

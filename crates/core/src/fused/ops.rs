@@ -9,6 +9,7 @@ use walk_kernels::elementwise::add_parallel;
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
 use walk_kernels::memory::{copied, zeros};
 use walk_kernels::rows::Threads;
+use walk_kernels::scale_shift::Columns;
 
 use super::machine::{Machine, Operand};
 use super::{kernel_activation, view};
@@ -26,15 +27,21 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
     let all = view::flat(theta);
     let (weight, bias) = (&all[params.weight.clone()], &all[params.bias.clone()]);
     linear_kernel::forward(shape, weight, bias, view::rows(&x.rows), &mut y);
-    let (theta, params) = (theta.clone(), params.clone());
+    let (theta, params, norms) = (theta.clone(), params.clone(), m.norms.clone());
     m.record(y, x.rows.shape().0, move |dy, spent, grads| {
         if let Some(slot) = &x.grad {
             let weight = &view::flat(&theta)[params.weight.clone()];
             slot.update(x.len(), |dx| linear_kernel::backward_input(shape, weight, &dy, dx));
         }
-        let dtheta = grads.get_or_alloc_mut(&theta)?;
-        let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
-        linear_kernel::backward_params(shape, view::rows(&x.rows), &dy, dweight, dbias);
+        let values = view::rows(&x.rows);
+        if let Some(norms) = norms {
+            let bias = !params.bias.is_empty();
+            norms.update(|norms| linear_kernel::add_sample_norms_sq(shape, values, &dy, bias, norms));
+        } else {
+            let dtheta = grads.get_or_alloc_mut(&theta)?;
+            let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
+            linear_kernel::backward_params(shape, values, &dy, dweight, dbias);
+        }
         spent.give(dy);
         Ok(())
     })
@@ -84,6 +91,16 @@ impl NormUse {
         Normalizer::new(self.normalization(view::flat(theta)), self.relu)
     }
 
+    /// (x - μ) / √(σ² + ε)
+    fn standardized(&self, x: &[f32]) -> Vec<f32> {
+        let BatchStatistics { mean, var, .. } = &self.statistics;
+        let (ones, none) = (vec![1.0; mean.len()], vec![0.0; mean.len()]);
+        let plain = Normalization { mean, var, scale: &ones, shift: &none, eps: self.eps };
+        let mut hat = zeros(x.len());
+        Normalizer::new(plain, false).apply_parallel(x, &mut hat);
+        hat
+    }
+
     pub(super) fn backward(&self, theta: &Flat<Cpu>) -> NormBackward {
         NormBackward::new(self.normalization(view::flat(theta)), self.relu, self.of_batch)
     }
@@ -98,13 +115,20 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.len());
     norm.normalizer(theta).apply_parallel(view::rows(&x.rows), &mut y);
-    let theta = theta.clone();
+    let (theta, norms) = (theta.clone(), m.norms.clone());
     m.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
+        if let Some(norms) = &norms {
+            let hat = norm.standardized(view::rows(&x.rows));
+            let columns = Columns { columns: norm.params.weight.len(), inner: 1 };
+            norms.update(|norms| columns.add_sample_norms_sq(&hat, &dy, [true, true], norms));
+        }
         let before = x.grad.as_ref().map(|slot| slot.take()).unwrap_or_default();
         let sums = norm_kernel::backward(&norm.backward(&theta), view::rows(&x.rows), &mut dy, &before);
-        let dtheta = grads.get_or_alloc_mut(&theta)?;
-        let (scale, shift) = disjoint(dtheta, norm.params.weight.clone(), norm.params.bias.clone());
-        sums.add_to(scale, shift);
+        if norms.is_none() {
+            let dtheta = grads.get_or_alloc_mut(&theta)?;
+            let (scale, shift) = disjoint(dtheta, norm.params.weight.clone(), norm.params.bias.clone());
+            sums.add_to(scale, shift);
+        }
         match &x.grad {
             Some(slot) => slot.replace(dy),
             None => spent.give(dy),

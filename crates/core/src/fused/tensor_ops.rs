@@ -177,9 +177,12 @@ pub(super) fn scale_shift<T: Tape<f32, Cpu>>(
     let mut y = copied(view::rows(&x.rows));
     let all = view::flat(source);
     columns.apply_parallel(&mut y, &all[params.weight.clone()], &all[params.bias.clone()]);
-    let (x, source, params) = (x.clone(), source.clone(), params.clone());
+    let (x, source, params, norms) = (x.clone(), source.clone(), params.clone(), m.norms.clone());
     m.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
-        if trained {
+        if let (true, Some(norms)) = (trained, &norms) {
+            let which = [!params.weight.is_empty(), !params.bias.is_empty()];
+            norms.update(|norms| columns.add_sample_norms_sq(view::rows(&x.rows), &dy, which, norms));
+        } else if trained {
             let dsource = grads.get_or_alloc_mut(&source)?;
             let (scale, shift) = super::ops::disjoint(dsource, params.weight.clone(), params.bias.clone());
             columns.backward_params(view::rows(&x.rows), &dy, scale, shift);

@@ -213,3 +213,47 @@ fn dropout_leaves_out_the_stated_share_in_training_only() {
     // 25,000 +- 137
     assert!(zeros.abs_diff(25_000) < 700 && mask.iter().all(|&x| x == 0.0 || x == 1.0 / 0.75));
 }
+
+#[test]
+fn norms_of_the_samples_gradients_are_those_of_one_sample_batches() {
+    for (network, activation) in
+        NETWORKS.into_iter().flat_map(|network| [Activation::Relu, Activation::Gelu].map(|a| (network(a), a)))
+    {
+        let batch = Noise::new(&network, 7).0;
+        let fused = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
+        let composite = Model::new(Composite::<Cpu>::default(), network.clone(), Loss::CrossEntropy);
+        let (at, mode) = (point(&fused), BatchNormMode::Running);
+        let found = fused.sample_norms_sq(&at, &batch, mode).unwrap();
+        let other = composite.sample_norms_sq(&at, &batch, mode).unwrap();
+        let features = batch.inputs.len() / 7;
+        for (row, (found, other)) in found.iter().zip(&other).enumerate() {
+            let inputs = batch.inputs[row * features..(row + 1) * features].to_vec();
+            let one = Batch { inputs, labels: vec![batch.labels[row]], dropout: None };
+            let grad = fused.gradient(&at, &one, mode).unwrap().grad;
+            let expected: f64 = grad.iter().map(|g| f64::from(*g).powi(2)).sum();
+            // squares double the gradient's own error
+            assert!((found / expected - 1.0).abs() < 6e-6, "{activation:?} {row}: {found} {expected}");
+            assert!((other / expected - 1.0).abs() < 6e-6, "{activation:?} {row}: {other} {expected}");
+        }
+        let refused = fused.sample_norms_sq(&at, &batch, BatchNormMode::Batch);
+        assert_eq!(matches!(refused, Err(CoreError::BatchStatistics)), !at.buffers.is_empty());
+    }
+}
+
+#[test]
+fn the_reference_in_f64_differs_by_rounding_alone() {
+    for network in NETWORKS.map(|network| network(Activation::Silu)) {
+        let samples = Noise::new(&network, 20);
+        for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
+            let model = Model::new(Fused::default(), network.clone(), loss);
+            let at = point(&model);
+            let of = |mut evaluator: Box<dyn crate::Evaluator>| {
+                evaluator.evaluate(&at, &samples, 10, mode).unwrap()
+            };
+            let (ours, reference) = (of(model.evaluator()), of(model.reference()));
+            let error = ours.mean_loss() / reference.mean_loss() - 1.0;
+            assert!(error.abs() < 1e-6 && error != 0.0, "{mode:?} {loss:?}: {error:e}");
+            assert_eq!(ours.accuracy(), reference.accuracy());
+        }
+    }
+}

@@ -267,8 +267,11 @@ impl Adaptive {
                 // the others see few chunks, and more only as the verdict takes it; all of them where there is no valley
                 let closely = point == middle || bow.mean >= 0.0;
                 let first = if closely { look } else { seen[point].max(bounds.looks[0]) };
+                // right after the middle's bound holds it leaves little room: a larger look at the middle costs less than
+                // many chunks of all the others
+                let most = if closely || look == total { look } else { first.max(look / 4) };
                 let mut verdict = None;
-                for &part in bounds.looks.iter().filter(|&part| (first..=look).contains(part)) {
+                for &part in bounds.looks.iter().filter(|&part| (first..=most).contains(part)) {
                     seen[point] = part;
                     evaluations += self.fill(point, (from, to), &mut curve, &*samples, &drawn[..part])?;
                     verdict = curve.verdict(point, middle, &bow, &drawn[..part], &bounds);

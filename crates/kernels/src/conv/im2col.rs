@@ -149,7 +149,12 @@ pub(super) fn block_images(shape: &ConvShape) -> usize {
 }
 
 /// The windows of one group's channels, `[pixels of all images, taps, group_in]`.
-fn gather<'a>(shape: &ConvShape, group: usize, x: &'a [f32], columns: &'a mut Vec<f32>) -> &'a [f32] {
+pub(super) fn gather<'a>(
+    shape: &ConvShape,
+    group: usize,
+    x: &'a [f32],
+    columns: &'a mut Vec<f32>,
+) -> &'a [f32] {
     if shape.taps() == 1 && shape.groups == 1 && shape.stride == [1, 1] && shape.padding == [0, 0] {
         return x;
     }

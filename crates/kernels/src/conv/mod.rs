@@ -10,10 +10,12 @@
 mod direct;
 mod im2col;
 mod packed;
+mod sample_norms;
 mod scratch;
 mod winograd;
 
 pub use packed::{Algorithm, Around, InputGradient, PackedConv, backward_params};
+pub use sample_norms::add_sample_norms_sq;
 pub use scratch::Scratch;
 use scratch::ScratchPool;
 

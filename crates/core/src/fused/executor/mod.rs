@@ -11,7 +11,7 @@ use walk_kernels::linear::LinearShape;
 
 use super::Fused;
 use super::image_ops::{self, ConvCall, Layout};
-use super::machine::{Machine, Operand};
+use super::machine::{Machine, Operand, SampleNorms};
 use super::ops::{self, NormUse};
 use super::schedule::{self, Job};
 use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
@@ -49,18 +49,22 @@ struct Pass<'a, T> {
 /// A forward pass, and the tangent of its outputs if a direction was given.
 type WithTangent<T> = (Forward<Cpu, T>, Option<Rows<Cpu>>);
 
-/// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one.
+/// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one. With `norms`
+/// the reverse pass gathers the norms of the samples' own gradients there, and no gradient of θ.
 pub(super) fn forward<T: Tape<f32, Cpu>>(
     backend: &Fused,
     at: At<'_, Cpu>,
     inputs: Rows<Cpu>,
     direction: Option<&Flat<Cpu>>,
+    norms: Option<SampleNorms>,
 ) -> Result<WithTangent<T>, CoreError> {
-    // a tangent needs the values between
-    let jobs = if direction.is_some() { schedule::apart(at.network) } else { schedule::fused(at.network) };
+    // a tangent needs the values between, and so do the samples' own gradients
+    let apart = direction.is_some() || norms.is_some();
+    let jobs = if apart { schedule::apart(at.network) } else { schedule::fused(at.network) };
     let output = at.network.output();
     let inputs = Value::new(Operand { rows: inputs, grad: None }, None, Layout::ChannelsFirst);
-    let mut pass = Pass { at, direction, backend, machine: Machine::new(&backend.device), measured: vec![] };
+    let mut pass =
+        Pass { at, direction, backend, machine: Machine::new(&backend.device, norms), measured: vec![] };
     let wires = jobs.iter().map(|job| &job.wire);
     let outputs = walk(wires, output, inputs, |place, operands| pass.step(&jobs[place], operands))?;
     let rows = pass.machine.leave(outputs.operand);
