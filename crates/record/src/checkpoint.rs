@@ -1,5 +1,8 @@
 //! Parameters and buffers in safetensors files, under PyTorch's names.
 
+use std::path::Path;
+
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::{RecordError, RunFolder};
@@ -43,10 +46,39 @@ impl RunFolder {
     }
 }
 
+/// One tensor of a checkpoint that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTensor {
+    /// PyTorch's name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its elements, the last dimension fastest; empty if they are not f32.
+    pub values: Vec<f32>,
+}
+
+/// The tensors of a safetensors file, made here or elsewhere, by name.
+///
+/// # Errors
+/// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is none.
+pub fn read_checkpoint(path: &Path) -> Result<Vec<StoredTensor>, RecordError> {
+    let io = |source| RecordError::Io { path: path.into(), action: "read", source };
+    let bytes = std::fs::read(path).map_err(io)?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|error| RecordError::Checkpoint { path: path.into(), message: error.to_string() })?;
+    let tensor = |(name, view): (&str, TensorView<'_>)| {
+        let of_f32 = view.dtype() == Dtype::F32;
+        let elements = if of_f32 { view.data().as_chunks::<4>().0 } else { &[] };
+        let values = elements.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        StoredTensor { name: name.into(), shape: view.shape().to_vec(), values }
+    };
+    let mut tensors: Vec<StoredTensor> = file.iter().map(tensor).collect();
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(tensors)
+}
+
 #[cfg(test)]
 mod tests {
-    use safetensors::SafeTensors;
-
     use super::*;
 
     #[test]
@@ -56,13 +88,15 @@ mod tests {
         let values = [1.5f32, -0.0, f32::MIN_POSITIVE, 3.0e38, 0.1, 7.0];
         let tensors = [CheckpointTensor { name: "1.weight", shape: vec![2, 3], values: &values }];
         folder.write_checkpoint("final", &tensors).unwrap();
-        let bytes = std::fs::read(folder.path().join("checkpoints/final.safetensors")).unwrap();
-        let read = SafeTensors::deserialize(&bytes).unwrap();
-        let tensor = read.tensor("1.weight").unwrap();
-        assert_eq!((tensor.shape(), tensor.dtype()), ([2, 3].as_slice(), Dtype::F32));
-        let back: Vec<f32> =
-            tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        assert!(back.iter().zip(&values).all(|(a, b)| a.to_bits() == b.to_bits()));
+        let path = folder.path().join("checkpoints/final.safetensors");
+        let read = read_checkpoint(&path).unwrap();
+        assert_eq!((read[0].name.as_str(), read[0].shape.as_slice()), ("1.weight", [2, 3].as_slice()));
+        assert!(read[0].values.iter().zip(&values).all(|(a, b)| a.to_bits() == b.to_bits()));
+        let bytes = std::fs::read(&path).unwrap();
+        for cut in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            assert!(matches!(read_checkpoint(&path), Err(RecordError::Checkpoint { .. })), "{cut}");
+        }
         let wrong = [CheckpointTensor { name: "x", shape: vec![7], values: &values }];
         assert!(matches!(folder.write_checkpoint("bad", &wrong), Err(RecordError::Unwritable { .. })));
     }

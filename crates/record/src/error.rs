@@ -17,6 +17,8 @@ pub enum RecordError {
     Info { path: PathBuf, message: String },
     #[error("{}: not a run folder: it has no {missing}", .path.display())]
     NotARun { path: PathBuf, missing: &'static str },
+    #[error("{}: not a safetensors file: {message}", .path.display())]
+    Checkpoint { path: PathBuf, message: String },
     #[error("a record cannot be written: {message}")]
     Unwritable { message: String },
 }

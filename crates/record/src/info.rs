@@ -27,9 +27,9 @@ pub struct RunInfo {
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed_s: Option<f64>,
-    /// How much of that the probes took.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probes_s: Option<f64>,
+    /// What each probe took of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeInfo>,
     /// The architecture's plugin.
     pub plugin: PluginRecord,
     /// The network it described.
@@ -38,6 +38,17 @@ pub struct RunInfo {
     pub data: DataInfo,
     /// The machine.
     pub machine: MachineInfo,
+}
+
+/// What a probe cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeInfo {
+    /// Its section's name.
+    pub name: String,
+    /// Updates it measured.
+    pub measurements: usize,
+    /// Time it took, what it keeps of other updates included.
+    pub elapsed_s: f64,
 }
 
 /// How a run stands.

@@ -10,11 +10,12 @@ mod info;
 mod metrics;
 mod row;
 
-pub use checkpoint::CheckpointTensor;
+pub use checkpoint::{CheckpointTensor, StoredTensor, read_checkpoint};
 pub use error::RecordError;
 pub use folder::RunFolder;
-pub use info::{DataInfo, MachineInfo, NetworkInfo, PluginRecord, RunInfo, Status};
+pub use info::{DataInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status};
 pub use metrics::{MetricsWriter, read_metrics};
 pub use row::{
-    AlignmentRow, CosineRow, DistanceRow, EpochRow, InterpolationRow, NoiseRow, OrderRow, Row, TrainRow,
+    AlignmentRow, CosineRow, CovarianceRow, Density, DistanceRow, EpochRow, InterpolationRow, LineRow,
+    NoiseRow, OrderRow, PlaneRow, Rounding, Row, SpectrumRow, TrainRow, VarianceCheck,
 };

@@ -20,6 +20,14 @@ pub enum Row {
     Distance(DistanceRow),
     /// How gradients lie to the Hessian.
     Alignment(AlignmentRow),
+    /// How gradients spread over samples.
+    Covariance(CovarianceRow),
+    /// Eigenvalues of the Hessian.
+    Spectrum(SpectrumRow),
+    /// The loss along a line.
+    Line(LineRow),
+    /// The loss on a plane.
+    Plane(PlaneRow),
     /// The order of an epoch's samples.
     Order(OrderRow),
     /// The end of an epoch.
@@ -110,6 +118,20 @@ pub struct NoiseRow {
     pub evaluations: usize,
     /// `fixed`: rounding alone; `paper`: samples drawn, cropped and flipped anew.
     pub evaluation: String,
+    /// The evaluations against ones in f64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<Rounding>,
+}
+
+/// How far losses computed in f32 lie from the same losses computed in f64.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rounding {
+    /// Samples behind each loss.
+    pub samples: usize,
+    /// Mean of the differences, f32 less f64.
+    pub mean: f64,
+    /// Their standard deviation.
+    pub sigma: f64,
 }
 
 /// The angle between the gradients of an update and the one before.
@@ -161,6 +183,12 @@ pub struct AlignmentRow {
     pub standard_error: f64,
     /// Mean of gᵀHg over mean of gᵀg.
     pub ratio_of_means: f64,
+    /// Its standard error (delta method).
+    pub ratio_of_means_error: f64,
+    /// What Eq. 3 predicts for the ratio of means from the whole set's gradient and the other batch sizes, and its standard
+    /// error from theirs; none where there is no other size, or the Hessian is the batch's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<[f64; 2]>,
     /// Mean of gᵀg.
     pub grad_norm_sq: f64,
     /// 2 / η
@@ -171,6 +199,156 @@ pub struct AlignmentRow {
     pub hessian_samples: usize,
     /// gᵀHg / gᵀg of each batch.
     pub ratios: Vec<f64>,
+}
+
+/// How the gradients of single samples spread, after an update: C is their covariance, so that for batches drawn without
+/// replacement cov(g_B) = (1/B - 1/N) C (paper, Eq. 3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CovarianceRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: u64,
+    /// tr C, with N - 1 in the denominator.
+    pub trace: f64,
+    /// Its standard error as an estimate from `count` units; 0 where they are all samples.
+    pub trace_error: f64,
+    /// ‖ḡ‖², of the mean loss of all N samples.
+    pub full_grad_norm_sq: f64,
+    /// N
+    pub samples: usize,
+    /// What gradients were taken of: `sample`, or `chunk` where batch norm leaves no sample a gradient of its own.
+    pub unit: String,
+    /// Samples in a unit.
+    pub unit_size: usize,
+    /// Units.
+    pub count: usize,
+    /// Statistics of batch norm: `batch` or `running`.
+    pub batch_norm: String,
+    /// E‖g_B - ḡ‖² by batch size, against Eq. 3.
+    pub checks: Vec<VarianceCheck>,
+}
+
+/// How far gradients of batches lay from ḡ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VarianceCheck {
+    /// B
+    pub batch_size: usize,
+    /// Batches drawn.
+    pub batches: usize,
+    /// Mean of ‖g_B - ḡ‖².
+    pub measured: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+    /// (1/B - 1/N) tr C
+    pub predicted: f64,
+}
+
+/// Eigenvalues of the Hessian of the training loss, after an update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpectrumRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: u64,
+    /// The largest eigenvalues, largest first; of one that comes several times some copies may be missing.
+    pub values: Vec<f64>,
+    /// ‖Hv - λv‖ of each: an eigenvalue lies within that.
+    pub residuals: Vec<f64>,
+    /// The smallest Ritz value and its residual.
+    pub smallest: [f64; 2],
+    /// Products with the Hessian that took.
+    pub products: usize,
+    /// ‖ḡ‖², of the mean loss of the same samples.
+    pub grad_norm_sq: f64,
+    /// The share of ‖ḡ‖² in the span of the values' eigenvectors.
+    pub gradient_share: f64,
+    /// tr H by Hutchinson's estimate, and its standard error; none without random vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<[f64; 2]>,
+    /// The spectral density by stochastic Lanczos quadrature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub density: Option<Density>,
+    /// 2 / η
+    pub two_over_lr: f64,
+    /// Samples behind the Hessian.
+    pub samples: usize,
+    /// Statistics of batch norm: `batch` or `running`.
+    pub batch_norm: String,
+}
+
+/// A spectral density as weighted points: for each random vector nodes and weights that sum to 1. Their mean over the
+/// vectors is the estimate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Density {
+    /// Ritz values, by random vector.
+    pub nodes: Vec<Vec<f64>>,
+    /// Their weights.
+    pub weights: Vec<Vec<f64>>,
+}
+
+/// The loss along the line from some point to that after an update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LineRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: u64,
+    /// Where it begins: `start` for θ_0, or the checkpoint's file.
+    pub from: String,
+    /// ‖θ - θ_from‖₂
+    pub length: f64,
+    /// Positions, from 0 (there) to 1 (here).
+    pub alphas: Vec<f64>,
+    /// Mean loss at each.
+    pub losses: Vec<f64>,
+    /// Share of the samples classified wrong at each.
+    pub errors: Vec<f64>,
+    /// Largest loss less the mean of the ends' (linear mode connectivity).
+    pub loss_barrier: f64,
+    /// The same of the errors.
+    pub error_barrier: f64,
+    /// Whether the loss never rises from one position to the next.
+    pub monotone: bool,
+    /// Samples behind each.
+    pub samples: usize,
+    /// Statistics of batch norm: `batch` or `running`.
+    pub batch_norm: String,
+}
+
+/// The loss on a plane through the point after an update.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlaneRow {
+    /// Epoch, from 1.
+    pub epoch: u32,
+    /// Update within the epoch, from 1.
+    pub iteration: u32,
+    /// Updates made, this one included.
+    pub step: u64,
+    /// `random`: filter-normalised; `principal`: the trajectory's principal components.
+    pub directions: String,
+    /// Positions along the first direction.
+    pub x: Vec<f64>,
+    /// Positions along the second.
+    pub y: Vec<f64>,
+    /// Mean loss, a list of x for each y.
+    pub losses: Vec<Vec<f64>>,
+    /// The shares of the trajectory's variation along principal directions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<[f64; 2]>,
+    /// The trajectory seen in the plane of principal directions, first point first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trajectory: Vec<[f64; 2]>,
+    /// Samples behind each loss.
+    pub samples: usize,
+    /// Statistics of batch norm: `batch` or `running`.
+    pub batch_norm: String,
 }
 
 /// The order in which an epoch visits the training samples, by their place in the training part.

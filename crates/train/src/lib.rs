@@ -4,6 +4,7 @@
 //! before and after. Rows go to a [`Sink`]; nothing flows back.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
+mod checkpoint;
 mod error;
 mod optim;
 mod order;
@@ -13,12 +14,14 @@ mod schedule;
 mod throughput;
 mod trainer;
 
+pub use checkpoint::{point_tensors, read_point};
 pub use error::TrainError;
 pub use optim::{Accumulate, Method, OptimConfig};
 pub use probe::{
-    AlignmentSection, Context, CosineSection, DistanceSection, EvaluationData, HessianOf,
-    InterpolationSection, Mode, NoiseSection, Probe, ProbeConfig,
+    ActiveProbe, AlignmentSection, Context, CosineSection, CovarianceSection, Directions, DistanceSection,
+    EvaluationData, HessianOf, InterpolationSection, LineSection, Mode, NoiseSection, PlaneSection,
+    ProbeConfig, SpectrumSection,
 };
 pub use schedule::Schedule;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
-pub use trainer::{Outcome, Position, Sink, TrainConfig, Update, train};
+pub use trainer::{Position, Sink, TrainConfig, Update, train};

@@ -23,6 +23,19 @@ impl Samples for Fixed<'_> {
     }
 }
 
+/// The first `len` samples of a part.
+pub(crate) struct First<'a>(pub(crate) Fixed<'a>, pub(crate) usize);
+
+impl Samples for First<'_> {
+    fn len(&self) -> usize {
+        self.1
+    }
+
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        self.0.fill(range, inputs, labels);
+    }
+}
+
 /// A part of a data set in an order drawn anew, cropped and flipped anew: what the authors' loader gave for every loss.
 pub(crate) struct Redrawn<'a> {
     part: &'a Subset,
@@ -54,12 +67,12 @@ impl Samples for Redrawn<'_> {
     }
 }
 
-/// Writes the samples `indices` as `epoch` sees them into `batch`, over all threads of the pool the caller is in.
+/// Writes the samples `indices` into `batch`, over all threads of the pool the caller is in: augmented as the epoch of
+/// `augment` sees them, or as they are.
 pub(crate) fn fill_batch(
     part: &Subset,
     indices: impl IndexedParallelIterator<Item = usize>,
-    seed: Seed,
-    epoch: u32,
+    augment: Option<(Seed, u32)>,
     batch: &mut Batch,
 ) {
     let len = part.sample_len();
@@ -67,11 +80,12 @@ pub(crate) fn fill_batch(
     batch.labels.resize(indices.len(), 0);
     let rows = batch.inputs.par_chunks_exact_mut(len).zip(&mut batch.labels);
     indices.zip(rows).with_min_len(16).for_each(|(index, (row, label))| {
-        *label = if part.is_augmented() {
-            let mut rng = seed.rng(Stream::Augment, epoch.into(), index as u64);
-            part.augmented(index, &mut rng, row)
-        } else {
-            part.sample(index, row)
+        *label = match augment.filter(|_| part.is_augmented()) {
+            Some((seed, epoch)) => {
+                let mut rng = seed.rng(Stream::Augment, epoch.into(), index as u64);
+                part.augmented(index, &mut rng, row)
+            }
+            None => part.sample(index, row),
         };
     });
 }
@@ -88,7 +102,7 @@ mod tests {
         let split = DataConfig { augment, ..DataConfig::new(DataSet::Digits) }.load().unwrap();
         let fill = |seed, epoch, indices: Vec<usize>| {
             let mut batch = Batch::default();
-            fill_batch(&split.train, indices.into_par_iter(), Seed(seed), epoch, &mut batch);
+            fill_batch(&split.train, indices.into_par_iter(), Some((Seed(seed), epoch)), &mut batch);
             batch
         };
         let first = fill(1, 1, (0..40).collect());

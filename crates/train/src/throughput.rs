@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
-use walk_core::{Backend, Batch, BatchNormMode, Model, Samples, Seed, interpolate, sgd_step};
+use walk_core::{Backend, Batch, BatchNormMode, Model, Seed, interpolate, sgd_step};
 use walk_data::Subset;
 
-use crate::samples::{Fixed, fill_batch};
+use crate::samples::{First, Fixed, fill_batch};
 use crate::{OptimConfig, TrainError};
 
 /// What to time.
@@ -47,19 +47,6 @@ pub struct Throughput {
 /// Most samples of a timed Hessian-vector product.
 const HVP_SAMPLES: usize = 500;
 
-/// The first `len` samples of a part.
-struct First<'a>(Fixed<'a>, usize);
-
-impl Samples for First<'_> {
-    fn len(&self) -> usize {
-        self.1
-    }
-
-    fn fill(&self, range: std::ops::Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
-        self.0.fill(range, inputs, labels);
-    }
-}
-
 /// Times evaluation, training and interpolation in turn, after one round that warms up.
 ///
 /// # Errors
@@ -92,7 +79,7 @@ pub fn throughput<B: Backend>(
         let started = Instant::now();
         for step in 0..steps {
             let start = step * rows % (part.len() - rows + 1);
-            fill_batch(part, (start..start + rows).into_par_iter(), Seed(0), 1, &mut batch);
+            fill_batch(part, (start..start + rows).into_par_iter(), Some((Seed(0), 1)), &mut batch);
             let gradient = model.gradient(&point, &batch, BatchNormMode::Batch)?;
             sgd_step(optim.step(), &point.params, &gradient.grad, &mut velocity, &mut next.params);
         }
@@ -110,8 +97,7 @@ pub fn throughput<B: Backend>(
             fill_batch(
                 part,
                 (start..multiplied_samples.min(start + config.chunk)).into_par_iter(),
-                Seed(0),
-                1,
+                Some((Seed(0), 1)),
                 &mut batch,
             );
             model.hessian_vector(&point, &batch, &next.params, BatchNormMode::Batch)?;
@@ -144,7 +130,7 @@ fn prepared_per_s(part: &Subset, rows: usize) -> f64 {
     let started = Instant::now();
     for index in 0..BATCHES {
         let start = index * rows % (part.len() - rows + 1);
-        fill_batch(part, (start..start + rows).into_par_iter(), Seed(0), 1, &mut batch);
+        fill_batch(part, (start..start + rows).into_par_iter(), Some((Seed(0), 1)), &mut batch);
     }
     (BATCHES * rows) as f64 / started.elapsed().as_secs_f64()
 }

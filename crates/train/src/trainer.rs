@@ -1,7 +1,5 @@
 //! The training loop.
 
-use std::time::{Duration, Instant};
-
 use rayon::prelude::*;
 use walk_core::{
     Backend, Batch, BatchNormMode, CoreError, DropoutDraw, Model, Point, Seed, Step, dot, sgd_step,
@@ -11,7 +9,7 @@ use walk_record::{EpochRow, OrderRow, RecordError, Row, TrainRow};
 
 use crate::order::epoch_order;
 use crate::samples::{Fixed, fill_batch};
-use crate::{Accumulate, Method, OptimConfig, Probe, TrainError};
+use crate::{Accumulate, ActiveProbe, Method, OptimConfig, TrainError};
 
 /// Samples per chunk where the validation loss is evaluated: batch norm uses running statistics there.
 const VALIDATION_CHUNK: usize = 100;
@@ -75,16 +73,7 @@ pub trait Sink {
     fn progress(&mut self, at: Position, samples: usize);
 }
 
-/// What a run came to.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The last point.
-    pub point: Point,
-    /// Time spent in probes.
-    pub probes: Duration,
-}
-
-/// Trains from θ_0, shows every update to the probes that are due, and sends rows to `sink`.
+/// Trains from θ_0, shows every update to the probes, and sends rows to `sink`; returns the last point.
 ///
 /// # Errors
 /// [`TrainError::NotFinite`] as soon as a loss or a gradient is not finite; [`TrainError::Core`] and
@@ -93,9 +82,9 @@ pub fn train<B: Backend>(
     model: &Model<B>,
     split: &Split,
     config: &TrainConfig,
-    probes: &mut [Box<dyn Probe + '_>],
+    probes: &mut [ActiveProbe<'_>],
     sink: &mut dyn Sink,
-) -> Result<Outcome, TrainError> {
+) -> Result<Point, TrainError> {
     let optim = &config.optim;
     let updates = optim.updates_per_epoch(split.train.len());
     let mut before = model.initial(config.seed);
@@ -103,7 +92,6 @@ pub fn train<B: Backend>(
     let mut velocity = vec![0.0; before.params.len()];
     let mut gradients = Gradients::new(model, &split.train, config);
     let mut evaluator = model.evaluator();
-    let mut probe_time = Duration::ZERO;
     let mut step = Step(0);
     for epoch in 1..=config.epochs {
         let order = epoch_order(config.seed, epoch, optim, split.train.len());
@@ -125,13 +113,8 @@ pub fn train<B: Backend>(
             sink.progress(at, seen);
             let update = Update { at, start: step, before: &before, after: &after, grad: &gradients.grad };
             for probe in probes.iter_mut() {
-                let started = Instant::now();
-                probe.observe(&update)?;
-                let due = probe.is_due(at);
-                let rows = if due { probe.measure(&update)? } else { vec![] };
-                probe_time += started.elapsed();
-                rows.iter().try_for_each(|row| sink.row(row))?;
-                if due {
+                probe.see(&update)?.iter().try_for_each(|row| sink.row(row))?;
+                if probe.is_due(at) {
                     sink.progress(at, probe.cost());
                 }
             }
@@ -150,7 +133,7 @@ pub fn train<B: Backend>(
             valid_accuracy: valid.accuracy(),
         }))?;
     }
-    Ok(Outcome { point: before, probes: probe_time })
+    Ok(before)
 }
 
 /// The gradient of each update, by mini-batch or accumulated over all samples.
@@ -227,7 +210,7 @@ impl<'a, B: Backend> Gradients<'a, B> {
         let (train, seed, size, epoch) = (self.train, self.seed, self.optim.batch_size, at.epoch);
         let fill = |start: usize, batch: &mut Batch| {
             let indices = &order[start..order.len().min(start + size)];
-            fill_batch(train, indices.par_iter().copied(), seed, epoch, batch);
+            fill_batch(train, indices.par_iter().copied(), Some((seed, epoch)), batch);
         };
         if self.ahead.of == Some((epoch, start)) {
             std::mem::swap(&mut self.batch, &mut self.ahead.batch);

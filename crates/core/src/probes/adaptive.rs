@@ -126,8 +126,8 @@ impl Curve {
         Sample::of(sorted.iter().map(|&chunk| value(chunk)))
     }
 
-    /// Distance from the chord at `point`, chunk by chunk.
-    fn from_chord(&self, point: usize, chunk: usize) -> f64 {
+    /// Distance from the chord at `point`.
+    fn bow(&self, point: usize, chunk: usize) -> f64 {
         let (alpha, last) = (self.alphas[point], self.alphas.len() - 1);
         self.known(point, chunk) - (1.0 - alpha) * self.known(0, chunk) - alpha * self.known(last, chunk)
     }
@@ -140,7 +140,7 @@ impl Curve {
 
     /// What is left of the distance from the chord.
     fn remainder(&self, point: usize, middle: usize, chunk: usize) -> f64 {
-        self.from_chord(point, chunk) - self.share(point, middle) * self.from_chord(middle, chunk)
+        self.bow(point, chunk) - self.share(point, middle) * self.bow(middle, chunk)
     }
 
     /// Whether `point` is a barrier, if the chunks of `part` and the middle's distance `bow` on more of them tell.
@@ -159,7 +159,7 @@ impl Curve {
         if ends.iter().all(|end| end.lower_bound(total, &bounds.above) > 0.0) {
             return Some(true);
         }
-        let chord = self.sample(part, |chunk| self.from_chord(point, chunk));
+        let chord = self.sample(part, |chunk| self.bow(point, chunk));
         let below_end = ends.iter().any(|end| end.upper_bound(total, &bounds.end) < 0.0);
         let below_chord = chord.upper_bound(total, &bounds.bow) < 0.0;
         let by_middle = point != middle && {
@@ -260,7 +260,7 @@ impl Adaptive {
                 seen[point] = look;
                 evaluations += self.fill(point, (from, to), &mut curve, &*samples, &drawn[..look])?;
             }
-            let bow = curve.sample(&drawn[..look], |chunk| curve.from_chord(middle, chunk));
+            let bow = curve.sample(&drawn[..look], |chunk| curve.bow(middle, chunk));
             let bow_is_below = bow.upper_bound(total, &bounds.bow) < 0.0;
             let mut still = vec![];
             for &point in &open {
@@ -379,7 +379,7 @@ fn describe(curve: &Curve, drawn: &[usize], seen: &[usize], decision: Decision) 
                 let alpha = curve.alphas[point];
                 (1.0 - alpha) * curve.known(0, chunk)
                     + alpha * curve.known(last, chunk)
-                    + curve.share(point, middle) * curve.from_chord(middle, chunk)
+                    + curve.share(point, middle) * curve.bow(middle, chunk)
             }
         })
     };
@@ -392,7 +392,7 @@ fn describe(curve: &Curve, drawn: &[usize], seen: &[usize], decision: Decision) 
             point if point == last => end,
             point => {
                 let alpha = curve.alphas[point];
-                let bow = curve.share(point, middle) * curve.from_chord(middle, chunk);
+                let bow = curve.share(point, middle) * curve.bow(middle, chunk);
                 (1.0 - alpha) * start + alpha * end + bow
             }
         };

@@ -2,7 +2,8 @@
 //!
 //! After m steps H Q = Q T + β_m q_{m+1} e_mᵀ with orthonormal Q `[P, m]` and tridiagonal T. An eigenpair (λ, s) of T gives the
 //! Ritz pair (λ, Q s) of H with residual ‖H y - λ y‖ = β_m |s_m| (Parlett, The Symmetric Eigenvalue Problem, 1980, 13.2), and
-//! some eigenvalue of H lies within that of λ. A value that comes several times is found once.
+//! some eigenvalue of H lies within that of λ. Of a
+//! value that comes several times some copies are found, by rounding: exact arithmetic would find one.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;

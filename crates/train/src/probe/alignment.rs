@@ -1,14 +1,13 @@
 //! `[probe.alignment]`: gᵀHg / gᵀg of mini-batch gradients (paper, Eq. 4), by batch size.
 
 use rand::seq::index::sample;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use walk_core::{Backend, Batch, BatchNormMode, CoreError, Model, Point, Seed, Stream, dot};
-use walk_data::Subset;
+use walk_core::{Backend, BatchNormMode, Seed, Stream, dot};
 use walk_record::{AlignmentRow, Row};
 
+use super::moments::Moments;
+use super::surface::{Surface, first_samples};
 use super::{Context, Probe, Section};
-use crate::samples::fill_batch;
 use crate::{Position, Schedule, TrainError, Update};
 
 /// How gradients of batches of several sizes lie to the Hessian: n batches of each size, drawn without replacement, at the
@@ -25,8 +24,11 @@ pub struct AlignmentSection {
     #[serde(default = "paper_batches")]
     pub batches: usize,
     /// Samples that batch norm and one pass see at a time; larger batches are cut.
-    #[serde(default = "paper_chunk")]
+    #[serde(default = "super::paper_chunk")]
     pub chunk: usize,
+    /// Statistics of batch norm.
+    #[serde(default)]
+    pub batch_norm: BatchNormMode,
     /// The loss whose Hessian it is.
     #[serde(default)]
     pub hessian: HessianOf,
@@ -57,10 +59,6 @@ const fn paper_batches() -> usize {
     50
 }
 
-const fn paper_chunk() -> usize {
-    100
-}
-
 impl Section for AlignmentSection {
     fn when(&self) -> &Schedule {
         &self.when
@@ -88,18 +86,33 @@ impl Section for AlignmentSection {
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Box<dyn Probe + 'a> {
+    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let Context { model, train, seed, optim } = context;
-        Box::new(AlignmentProbe { section: self.clone(), model, train, seed, lr: optim.lr })
+        let surface = Surface { model, train, chunk: self.chunk, batch_norm: self.batch_norm };
+        Ok(Box::new(AlignmentProbe { section: self.clone(), surface, seed, lr: optim.lr }))
     }
 }
 
 struct AlignmentProbe<'a, B> {
     section: AlignmentSection,
-    model: &'a Model<B>,
-    train: &'a Subset,
+    surface: Surface<'a, B>,
     seed: Seed,
     lr: f64,
+}
+
+/// gᵀHg and gᵀg of one gradient.
+#[derive(Clone, Copy, Debug)]
+struct Products {
+    product: f64,
+    square: f64,
+}
+
+/// What batches of one size gave.
+struct OfSize {
+    size: usize,
+    /// 1/B - 1/N
+    factor: f64,
+    batches: Vec<Products>,
 }
 
 impl<B: Backend> Probe for AlignmentProbe<'_, B> {
@@ -108,98 +121,128 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
     }
 
     fn cost(&self) -> usize {
-        let hessian = self.hessian_samples().len() * self.section.batch_sizes.len();
-        self.section.batches * (hessian + self.section.batch_sizes.iter().sum::<usize>())
+        let (n, batches) = (self.surface.train.len(), self.section.batches);
+        let hessian = first_samples(self.surface.train, self.section.hessian_samples).len();
+        let of_size = |&size: &usize| {
+            let hessian = if self.section.hessian == HessianOf::Full { hessian } else { size };
+            if size >= n { 0 } else { batches * (hessian + size) }
+        };
+        n + hessian + self.section.batch_sizes.iter().map(of_size).sum::<usize>()
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
-        let sizes = self.section.batch_sizes.clone().into_iter();
-        sizes.map(|size| self.of_size(update, size).map(Row::Alignment)).collect()
+        let all: Vec<usize> = (0..self.surface.train.len()).collect();
+        let full = self.products(update, &all)?;
+        let sizes = self.section.batch_sizes.iter();
+        let measured: Vec<OfSize> =
+            sizes.map(|&size| self.of_size(update, size, full)).collect::<Result<_, _>>()?;
+        let rows = measured.iter().enumerate().map(|(index, of)| {
+            let others: Vec<&OfSize> =
+                measured.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, of)| of).collect();
+            let predicted = match self.section.hessian {
+                HessianOf::Full => predict(full, of.factor, &others),
+                HessianOf::Batch => None,
+            };
+            Row::Alignment(self.row(update.at, of, predicted))
+        });
+        Ok(rows.collect())
     }
 }
 
 impl<B: Backend> AlignmentProbe<'_, B> {
-    fn hessian_samples(&self) -> std::ops::Range<usize> {
-        0..self.section.hessian_samples.unwrap_or(self.train.len()).min(self.train.len())
+    /// gᵀHg and gᵀg for the gradient g of the mean loss of `drawn`.
+    fn products(&self, update: &Update<'_>, drawn: &[usize]) -> Result<Products, TrainError> {
+        let (surface, point) = (&self.surface, update.after);
+        let grad = surface.gradient(point, drawn)?;
+        let product = match self.section.hessian {
+            HessianOf::Full => {
+                let of = first_samples(surface.train, self.section.hessian_samples);
+                surface.hessian_vector(point, &of, &grad)?
+            }
+            HessianOf::Batch => surface.hessian_vector(point, drawn, &grad)?,
+        };
+        let (product, square) = (dot(&grad, &product), dot(&grad, &grad));
+        TrainError::check_finite("the alignment of a gradient", product / square, update.at)?;
+        Ok(Products { product, square })
     }
 
-    fn of_size(&self, update: &Update<'_>, size: usize) -> Result<AlignmentRow, TrainError> {
-        let (at, point) = (update.at, update.after);
-        let size = size.min(self.train.len());
-        let (mut ratios, mut products, mut squares) = (vec![], vec![], vec![]);
+    fn of_size(&self, update: &Update<'_>, size: usize, full: Products) -> Result<OfSize, TrainError> {
+        let n = self.surface.train.len();
+        let (size, mut batches) = (size.min(n), vec![]);
+        let factor = 1.0 / size as f64 - 1.0 / n as f64;
+        if size == n {
+            // all batches are the one batch there is
+            return Ok(OfSize { size, factor, batches: vec![full] });
+        }
+        let mut ratios = vec![];
         for index in 0..self.section.batches as u64 {
-            let mut rng = self.seed.rng(Stream::Probe, at.step.0, ((size as u64) << 24) | index);
-            let drawn = sample(&mut rng, self.train.len(), size).into_vec();
-            let grad = self.mean_of(point, &drawn, at, |batch| {
-                Ok(self.model.gradient(point, batch, BatchNormMode::Batch)?.grad)
-            })?;
-            let of: Vec<usize> = match self.section.hessian {
-                HessianOf::Full => self.hessian_samples().collect(),
-                HessianOf::Batch => drawn,
-            };
-            let product = self.mean_of(point, &of, at, |batch| {
-                self.model.hessian_vector(point, batch, &grad, BatchNormMode::Batch)
-            })?;
-            let (product, square) = (dot(&grad, &product), dot(&grad, &grad));
-            TrainError::check_finite("the alignment of a gradient", product / square, at)?;
-            ratios.push(product / square);
-            products.push(product);
-            squares.push(square);
-            let [mean, _, error] = moments(&ratios);
-            if ratios.len() > 2 && error.abs() <= self.section.relative_error * mean.abs() {
+            let mut rng = self.seed.rng(Stream::Probe, update.at.step.0, ((size as u64) << 24) | index);
+            let drawn = sample(&mut rng, n, size).into_vec();
+            let products = self.products(update, &drawn)?;
+            batches.push(products);
+            ratios.push(products.product / products.square);
+            let Moments { mean, standard_error, .. } = Moments::of(&ratios);
+            if ratios.len() > 2 && standard_error <= self.section.relative_error * mean.abs() {
                 break;
             }
         }
-        let [mean, deviation, standard_error] = moments(&ratios);
-        Ok(AlignmentRow {
+        Ok(OfSize { size, factor, batches })
+    }
+
+    fn row(&self, at: Position, of: &OfSize, predicted: Option<[f64; 2]>) -> AlignmentRow {
+        let each = |value: fn(&Products) -> f64| of.batches.iter().map(value).collect::<Vec<f64>>();
+        let (products, squares) = (each(|p| p.product), each(|p| p.square));
+        let ratios = each(|p| p.product / p.square);
+        let Moments { mean, deviation, standard_error } = Moments::of(&ratios);
+        let square = Moments::of(&squares).mean;
+        let ratio_of_means = Moments::of(&products).mean / square;
+        // the delta method: a ratio of means moves as the mean of product - ratio * square does
+        let apart: Vec<f64> = of.batches.iter().map(|p| p.product - ratio_of_means * p.square).collect();
+        AlignmentRow {
             epoch: at.epoch,
             iteration: at.iteration,
             step: at.step.0,
-            batch_size: size,
+            batch_size: of.size,
             batches: ratios.len(),
             mean,
             deviation,
             standard_error,
-            ratio_of_means: moments(&products)[0] / moments(&squares)[0],
-            grad_norm_sq: moments(&squares)[0],
+            ratio_of_means,
+            ratio_of_means_error: Moments::of(&apart).standard_error / square,
+            predicted,
+            grad_norm_sq: square,
             two_over_lr: 2.0 / self.lr,
             hessian: match self.section.hessian {
                 HessianOf::Full => "full".into(),
                 HessianOf::Batch => "batch".into(),
             },
             hessian_samples: match self.section.hessian {
-                HessianOf::Full => self.hessian_samples().len(),
-                HessianOf::Batch => size,
+                HessianOf::Full => first_samples(self.surface.train, self.section.hessian_samples).len(),
+                HessianOf::Batch => of.size,
             },
             ratios,
-        })
-    }
-
-    /// The mean over samples of a vector that a model gives for each chunk of them.
-    fn mean_of(
-        &self,
-        point: &Point,
-        samples: &[usize],
-        at: Position,
-        of: impl Fn(&Batch) -> Result<Vec<f32>, CoreError>,
-    ) -> Result<Vec<f32>, TrainError> {
-        let mut mean = vec![0.0f32; point.params.len()];
-        let mut batch = Batch::default();
-        for part in samples.chunks(self.section.chunk) {
-            fill_batch(self.train, part.par_iter().copied(), self.seed, at.epoch, &mut batch);
-            let share = part.len() as f32 / samples.len() as f32;
-            let vector = of(&batch)?;
-            mean.par_iter_mut().zip(vector).for_each(|(mean, x)| *mean += share * x);
         }
-        Ok(mean)
     }
 }
 
-/// Mean, standard deviation (unbiased variance) and standard error.
-fn moments(values: &[f64]) -> [f64; 3] {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
-    let deviation = if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 };
-    [mean, deviation, deviation / n.sqrt()]
+/// What Eq. 3 makes of the ratio of means at 1/B - 1/N = `factor`, (ḡᵀHḡ + f tr(HC)) / (‖ḡ‖² + f tr C), with the two traces
+/// estimated from batches of other sizes: E[g_BᵀHg_B] - ḡᵀHḡ = f_B tr(HC) and E‖g_B‖² - ‖ḡ‖² = f_B tr C. With the standard
+/// error that the others' spread gives it (delta method); `None` if all the others are whole sets.
+fn predict(full: Products, factor: f64, others: &[&OfSize]) -> Option<[f64; 2]> {
+    let batches: Vec<(Products, f64)> = others
+        .iter()
+        .filter(|of| of.factor > 0.0)
+        .flat_map(|of| of.batches.iter().map(|&batch| (batch, of.factor)))
+        .collect();
+    if batches.is_empty() {
+        return None;
+    }
+    let traces = |value: fn(Products) -> f64| {
+        batches.iter().map(|&(batch, f)| (value(batch) - value(full)) / f).collect::<Vec<f64>>()
+    };
+    let (of_hc, of_c) = (traces(|p| p.product), traces(|p| p.square));
+    let denominator = full.square + factor * Moments::of(&of_c).mean;
+    let ratio = (full.product + factor * Moments::of(&of_hc).mean) / denominator;
+    let apart: Vec<f64> = of_hc.iter().zip(&of_c).map(|(hc, c)| hc - ratio * c).collect();
+    Some([ratio, factor * Moments::of(&apart).standard_error / denominator])
 }

@@ -26,9 +26,9 @@ impl Section for CosineSection {
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Box<dyn Probe + 'a> {
+    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (when, decay) = (self.when.clone(), context.optim.weight_decay as f32);
-        Box::new(CosineProbe { when, decay, last: None, row: None })
+        Ok(Box::new(CosineProbe { when, decay, last: None, row: None }))
     }
 }
 

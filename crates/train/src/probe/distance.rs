@@ -25,8 +25,8 @@ impl Section for DistanceSection {
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, _: Context<'a, B>) -> Box<dyn Probe + 'a> {
-        Box::new(DistanceProbe { when: self.when.clone(), start: None })
+    fn probe<'a, B: Backend>(&self, _: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        Ok(Box::new(DistanceProbe { when: self.when.clone(), start: None }))
     }
 }
 

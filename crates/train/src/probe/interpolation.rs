@@ -22,7 +22,7 @@ pub struct InterpolationSection {
     #[serde(default = "figure_points")]
     pub points: usize,
     /// Samples per evaluation chunk: the batch that batch norm sees.
-    #[serde(default = "paper_chunk")]
+    #[serde(default = "super::paper_chunk")]
     pub chunk: usize,
     /// Statistics of batch norm.
     #[serde(default)]
@@ -78,10 +78,6 @@ const fn figure_points() -> usize {
     11
 }
 
-const fn paper_chunk() -> usize {
-    100
-}
-
 impl Section for InterpolationSection {
     fn when(&self) -> &Schedule {
         &self.when
@@ -107,21 +103,21 @@ impl Section for InterpolationSection {
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Box<dyn Probe + 'a> {
+    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let Self { points, chunk, batch_norm, .. } = *self;
         let Context { model, train, seed, .. } = context;
         match self.mode {
             Mode::Exact => {
                 let config = InterpolationConfig { points, chunk, batch_norm };
                 let interpolation = Interpolation::new(config, model.evaluator());
-                Box::new(ExactProbe { section: self.clone(), interpolation, train, seed })
+                Ok(Box::new(ExactProbe { section: self.clone(), interpolation, train, seed }))
             }
             Mode::Adaptive => {
                 // an epoch has at most so many segments, and their errors add up
                 let error_rate = self.error_rate / context.updates_per_epoch() as f64;
                 let config = AdaptiveConfig { points, chunk, batch_norm, error_rate };
                 let adaptive = Adaptive::new(config, seed, model.evaluator());
-                Box::new(AdaptiveProbe { section: self.clone(), adaptive, train })
+                Ok(Box::new(AdaptiveProbe { section: self.clone(), adaptive, train }))
             }
         }
     }

@@ -2,9 +2,17 @@
 
 mod alignment;
 mod cosine;
+mod covariance;
 mod distance;
 mod interpolation;
+mod line;
+mod moments;
 mod noise;
+mod plane;
+mod spectrum;
+mod surface;
+
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, Model, Seed};
@@ -13,13 +21,17 @@ use walk_record::Row;
 
 pub use self::alignment::{AlignmentSection, HessianOf};
 pub use self::cosine::CosineSection;
+pub use self::covariance::CovarianceSection;
 pub use self::distance::DistanceSection;
 pub use self::interpolation::{EvaluationData, InterpolationSection, Mode};
+pub use self::line::LineSection;
 pub use self::noise::NoiseSection;
+pub use self::plane::{Directions, PlaneSection};
+pub use self::spectrum::SpectrumSection;
 use crate::{OptimConfig, Position, Schedule, TrainError, Update};
 
 /// Something that looks at updates.
-pub trait Probe {
+pub(crate) trait Probe {
     /// Whether it wants to measure at the update at `at`.
     fn is_due(&self, at: Position) -> bool;
 
@@ -39,6 +51,43 @@ pub trait Probe {
     /// # Errors
     /// [`TrainError`] if the device fails or a measured loss is not finite.
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError>;
+}
+
+/// A probe at work in a run.
+pub struct ActiveProbe<'a> {
+    /// Its section's name.
+    pub name: &'static str,
+    probe: Box<dyn Probe + 'a>,
+    /// Updates it has measured.
+    pub measurements: usize,
+    /// Time it has taken.
+    pub elapsed: Duration,
+}
+
+impl ActiveProbe<'_> {
+    /// Whether it wants to measure at the update at `at`.
+    pub fn is_due(&self, at: Position) -> bool {
+        self.probe.is_due(at)
+    }
+
+    /// Samples that one measurement evaluates.
+    pub fn cost(&self) -> usize {
+        self.probe.cost()
+    }
+
+    /// Shows it an update; the rows of its measurement if it is due.
+    pub(crate) fn see(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
+        let started = Instant::now();
+        let result = self.probe.observe(update).and_then(|()| {
+            if !self.probe.is_due(update.at) {
+                return Ok(vec![]);
+            }
+            self.measurements += 1;
+            self.probe.measure(update)
+        });
+        self.elapsed += started.elapsed();
+        result
+    }
 }
 
 /// What probes are made for.
@@ -78,7 +127,12 @@ trait Section {
     fn check(&self, key: &str) -> Result<(), TrainError>;
 
     /// The probe.
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Box<dyn Probe + 'a>;
+    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError>;
+}
+
+/// Samples per chunk.
+const fn paper_chunk() -> usize {
+    100
 }
 
 /// The one list of probes.
@@ -108,10 +162,19 @@ macro_rules! probes {
             }
 
             /// The probes that are on.
-            pub fn probes<'a, B: Backend>(&self, context: Context<'a, B>) -> Vec<Box<dyn Probe + 'a>> {
-                let mut probes: Vec<Box<dyn Probe + 'a>> = vec![];
-                $(probes.extend(self.$name.as_ref().map(|section| section.probe(context)));)*
-                probes
+            ///
+            /// # Errors
+            /// [`TrainError::Value`] if what one needs cannot be had.
+            pub fn probes<'a, B: Backend>(
+                &self,
+                context: Context<'a, B>,
+            ) -> Result<Vec<ActiveProbe<'a>>, TrainError> {
+                let mut probes = vec![];
+                $(if let Some(section) = &self.$name {
+                    let (name, probe) = (stringify!($name), section.probe(context)?);
+                    probes.push(ActiveProbe { name, probe, measurements: 0, elapsed: Duration::ZERO });
+                })*
+                Ok(probes)
             }
         }
     };
@@ -128,4 +191,15 @@ probes! {
     distance: DistanceSection,
     /// How gradients lie to the Hessian, by batch size.
     alignment: AlignmentSection,
+    /// How the gradients of single samples spread.
+    covariance: CovarianceSection,
+    /// Eigenvalues of the Hessian.
+    spectrum: SpectrumSection,
+    /// The loss along a line from the start, or from another run.
+    line: LineSection,
+    /// The loss on a plane.
+    plane: PlaneSection,
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,11 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, BatchNormMode, Evaluator, Point, Samples, Seed, Stream};
 use walk_data::Subset;
-use walk_record::{NoiseRow, Row};
+use walk_record::{NoiseRow, Rounding, Row};
 
+use super::moments::Moments;
 use super::{Context, EvaluationData, Probe, Section};
-use crate::samples::{Fixed, Redrawn};
+use crate::samples::{First, Fixed, Redrawn};
 use crate::{Position, Schedule, TrainError, Update};
 
 /// The spread of the loss at one point, after an update. With `fixed` data the only noise is rounding: each parameter is
@@ -22,7 +23,7 @@ pub struct NoiseSection {
     #[serde(default = "usual_evaluations")]
     pub evaluations: usize,
     /// Samples per evaluation chunk.
-    #[serde(default = "paper_chunk")]
+    #[serde(default = "super::paper_chunk")]
     pub chunk: usize,
     /// Statistics of batch norm.
     #[serde(default)]
@@ -30,14 +31,17 @@ pub struct NoiseSection {
     /// What each loss is evaluated on.
     #[serde(default)]
     pub evaluation: EvaluationData,
+    /// With `fixed` data: so many samples' losses are evaluated in f64 too; 0 for none.
+    #[serde(default = "usual_reference")]
+    pub reference_samples: usize,
+}
+
+const fn usual_reference() -> usize {
+    200
 }
 
 const fn usual_evaluations() -> usize {
     10
-}
-
-const fn paper_chunk() -> usize {
-    100
 }
 
 impl Section for NoiseSection {
@@ -55,15 +59,18 @@ impl Section for NoiseSection {
         if self.chunk == 0 { refuse("chunk", 0, "at least 1") } else { Ok(()) }
     }
 
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Box<dyn Probe + 'a> {
+    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let Context { model, train, seed, .. } = context;
-        Box::new(NoiseProbe { section: self.clone(), evaluator: model.evaluator(), train, seed })
+        let (section, evaluator, reference) = (self.clone(), model.evaluator(), model.reference());
+        Ok(Box::new(NoiseProbe { section, evaluator, reference, train, seed }))
     }
 }
 
 struct NoiseProbe<'a> {
     section: NoiseSection,
     evaluator: Box<dyn Evaluator>,
+    /// In f64.
+    reference: Box<dyn Evaluator>,
     train: &'a Subset,
     seed: Seed,
 }
@@ -74,13 +81,15 @@ impl Probe for NoiseProbe<'_> {
     }
 
     fn cost(&self) -> usize {
+        // the reference is slow, but of few samples
         self.section.evaluations * self.train.len()
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
         let NoiseSection { evaluations, chunk, batch_norm, evaluation, .. } = self.section;
         let at = update.at;
-        let mut losses = vec![];
+        let (mut losses, mut errors) = (vec![], vec![]);
+        let some = First(Fixed(self.train), self.section.reference_samples.min(self.train.len()));
         for index in 0..evaluations as u64 {
             let (samples, point): (Box<dyn Samples>, Point) = match evaluation {
                 EvaluationData::Fixed => {
@@ -95,10 +104,16 @@ impl Probe for NoiseProbe<'_> {
             let loss = self.evaluator.evaluate(&point, &*samples, chunk, batch_norm)?.mean_loss();
             TrainError::check_finite("an evaluated loss", loss, at)?;
             losses.push(loss);
+            if evaluation == EvaluationData::Fixed && !some.is_empty() {
+                let ours = self.evaluator.evaluate(&point, &some, chunk, batch_norm)?.mean_loss();
+                errors.push(ours - self.reference.evaluate(&point, &some, chunk, batch_norm)?.mean_loss());
+            }
         }
-        let n = losses.len() as f64;
-        let mean_loss = losses.iter().sum::<f64>() / n;
-        let sigma = (losses.iter().map(|loss| (loss - mean_loss).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        let Moments { mean: mean_loss, deviation: sigma, .. } = Moments::of(&losses);
+        let rounding = (!errors.is_empty()).then(|| {
+            let Moments { mean, deviation, .. } = Moments::of(&errors);
+            Rounding { samples: some.len(), mean, sigma: deviation }
+        });
         Ok(vec![Row::Noise(NoiseRow {
             epoch: at.epoch,
             iteration: at.iteration,
@@ -107,6 +122,7 @@ impl Probe for NoiseProbe<'_> {
             sigma,
             evaluations,
             evaluation: evaluation.name().into(),
+            rounding,
         })])
     }
 }

@@ -52,11 +52,11 @@ fn run(
     model: &Model<Fused>,
     config: &TrainConfig,
     probes: &ProbeConfig,
-) -> (Vec<Row>, Result<Outcome, TrainError>) {
+) -> (Vec<Row>, Result<Point, TrainError>) {
     let split = split();
     let mut rows = Rows::default();
     let context = Context { model, train: &split.train, optim: &config.optim, seed: config.seed };
-    let mut probes = probes.probes(context);
+    let mut probes = probes.probes(context).unwrap();
     let outcome = train(model, &split, config, &mut probes, &mut rows);
     (rows.0, outcome)
 }
@@ -76,7 +76,7 @@ fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
     let train = |size, accumulate| {
         let mut config = config(Method::Gd, size, 3);
         config.optim.accumulate = accumulate;
-        run(&model(false), &config, &ProbeConfig::default()).1.unwrap().point.params
+        run(&model(false), &config, &ProbeConfig::default()).1.unwrap().params
     };
     let (whole, chunks) = (train(300, Accumulate::Mean), train(70, Accumulate::Mean));
     let error: f32 = whole.iter().zip(&chunks).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -84,7 +84,7 @@ fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
     // three equal chunks: their sum is three times their mean
     let mut tripled = config(Method::Gd, 100, 3);
     tripled.optim.lr *= 3.0;
-    let tripled = run(&model(false), &tripled, &ProbeConfig::default()).1.unwrap().point.params;
+    let tripled = run(&model(false), &tripled, &ProbeConfig::default()).1.unwrap().params;
     let sum = train(100, Accumulate::Sum);
     assert!(tripled.iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-5));
 }

@@ -1,0 +1,216 @@
+//! `[probe.plane]`: the loss on a plane through the point after an update (Li et al., 2018).
+
+use serde::{Deserialize, Serialize};
+use walk_core::probes::{filter_normalized, principal};
+use walk_core::{Backend, BatchNormMode, Evaluator, Model, Point, Seed, Stream, dot};
+use walk_data::Subset;
+use walk_record::{PlaneRow, Row};
+
+use super::surface::mode_name;
+use super::{Context, Probe, Section};
+use crate::samples::Fixed;
+use crate::{Position, Schedule, TrainError, Update};
+
+/// Losses of all training samples on a grid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaneSection {
+    /// At which updates: the plane's origin.
+    pub when: Schedule,
+    /// What spans it.
+    #[serde(default)]
+    pub directions: Directions,
+    /// Positions along each direction.
+    #[serde(default = "usual_points")]
+    pub points: usize,
+    /// How far it reaches to each side along random directions, which are as long as θ filter by filter.
+    #[serde(default = "usual_radius")]
+    pub radius: f64,
+    /// The updates whose points make the trajectory of principal directions, besides θ_0; ends of epochs if not given.
+    #[serde(default = "ends_of_epochs")]
+    pub trajectory: Schedule,
+    /// Samples per evaluation chunk.
+    #[serde(default = "super::paper_chunk")]
+    pub chunk: usize,
+    /// Statistics of batch norm.
+    #[serde(default)]
+    pub batch_norm: BatchNormMode,
+}
+
+/// What spans a plane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Directions {
+    /// Two random directions, filter-normalised.
+    #[default]
+    Random,
+    /// The first two principal components of the trajectory so far, which the plane then holds with a margin.
+    Principal,
+}
+
+const fn usual_points() -> usize {
+    21
+}
+
+const fn usual_radius() -> f64 {
+    1.0
+}
+
+fn ends_of_epochs() -> Schedule {
+    Schedule { at_end_of_epochs: true, ..Schedule::default() }
+}
+
+/// Beyond the trajectory, in its extents.
+const MARGIN: f64 = 0.2;
+
+impl Section for PlaneSection {
+    fn when(&self) -> &Schedule {
+        &self.when
+    }
+
+    fn check(&self, key: &str) -> Result<(), TrainError> {
+        let refuse = |name: &str, found: String, expected: &str| {
+            Err(TrainError::value(&format!("{key}.{name}"), found, expected))
+        };
+        if !(2..=201).contains(&self.points) {
+            return refuse("points", self.points.to_string(), "2 to 201");
+        }
+        if !(self.radius > 0.0 && self.radius.is_finite()) {
+            return refuse("radius", self.radius.to_string(), "a finite number above 0");
+        }
+        if self.chunk == 0 { refuse("chunk", "0".into(), "at least 1") } else { Ok(()) }
+    }
+
+    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let Context { model, train, seed, .. } = context;
+        let (section, evaluator) = (self.clone(), model.evaluator());
+        Ok(Box::new(PlaneProbe { section, model, evaluator, train, seed, trajectory: vec![] }))
+    }
+}
+
+struct PlaneProbe<'a, B> {
+    section: PlaneSection,
+    model: &'a Model<B>,
+    evaluator: Box<dyn Evaluator>,
+    train: &'a Subset,
+    seed: Seed,
+    /// θ_0 and what came after it, for principal directions.
+    trajectory: Vec<Vec<f32>>,
+}
+
+/// A plane through θ.
+struct Plane {
+    directions: [Vec<f32>; 2],
+    x: Vec<f64>,
+    y: Vec<f64>,
+    explained: Option<[f64; 2]>,
+    trajectory: Vec<[f64; 2]>,
+}
+
+impl<B: Backend> Probe for PlaneProbe<'_, B> {
+    fn is_due(&self, at: Position) -> bool {
+        self.section.when.includes(at)
+    }
+
+    fn cost(&self) -> usize {
+        self.section.points.pow(2) * self.train.len()
+    }
+
+    fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
+        if self.section.directions == Directions::Principal {
+            if self.trajectory.is_empty() {
+                self.trajectory.push(update.before.params.clone());
+            }
+            if self.section.trajectory.includes(update.at) {
+                self.trajectory.push(update.after.params.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
+        let (at, origin) = (update.at, update.after);
+        let plane = match self.section.directions {
+            Directions::Random => self.random(update),
+            // a trajectory on a line has no plane
+            Directions::Principal => match self.principal(&origin.params) {
+                Some(plane) => plane,
+                None => return Ok(vec![]),
+            },
+        };
+        let PlaneSection { chunk, batch_norm, directions, .. } = self.section;
+        let mut point = origin.clone();
+        let mut losses = vec![];
+        for &y in &plane.y {
+            let mut row = vec![];
+            for &x in &plane.x {
+                move_along(origin, &plane.directions, [x, y], &mut point);
+                let evaluation = self.evaluator.evaluate(&point, &Fixed(self.train), chunk, batch_norm)?;
+                TrainError::check_finite("a loss on a plane", evaluation.mean_loss(), at)?;
+                row.push(evaluation.mean_loss());
+            }
+            losses.push(row);
+        }
+        let Plane { x, y, explained, trajectory, .. } = plane;
+        Ok(vec![Row::Plane(PlaneRow {
+            epoch: at.epoch,
+            iteration: at.iteration,
+            step: at.step.0,
+            directions: match directions {
+                Directions::Random => "random".into(),
+                Directions::Principal => "principal".into(),
+            },
+            x,
+            y,
+            losses,
+            explained,
+            trajectory,
+            samples: self.train.len(),
+            batch_norm: mode_name(batch_norm),
+        })])
+    }
+}
+
+impl<B: Backend> PlaneProbe<'_, B> {
+    fn random(&self, update: &Update<'_>) -> Plane {
+        // streams of other probes have other highest bits
+        let mut rng = self.seed.rng(Stream::Probe, update.at.step.0, 3 << 60);
+        let mut direction = || filter_normalized(self.model.network(), &update.after.params, &mut rng);
+        let directions = [direction(), direction()];
+        let radius = self.section.radius;
+        let axis = self.grid(-radius, radius);
+        Plane { directions, x: axis.clone(), y: axis, explained: None, trajectory: vec![] }
+    }
+
+    /// `None` if the trajectory spans less than a plane.
+    fn principal(&self, origin: &[f32]) -> Option<Plane> {
+        let found = principal(&self.trajectory, origin)?;
+        let seen = |theta: &Vec<f32>| {
+            let apart: Vec<f32> = theta.iter().zip(origin).map(|(a, b)| a - b).collect();
+            [0, 1].map(|axis: usize| dot(&apart, &found.directions[axis]))
+        };
+        let mut trajectory: Vec<[f64; 2]> = self.trajectory.iter().map(seen).collect();
+        trajectory.push([0.0, 0.0]);
+        let axis = |axis: usize| {
+            let along = trajectory.iter().map(|at| at[axis]);
+            let (low, high) = (along.clone().fold(0.0, f64::min), along.fold(0.0, f64::max));
+            let margin = MARGIN * (high - low);
+            self.grid(low - margin, high + margin)
+        };
+        let (x, y) = (axis(0), axis(1));
+        Some(Plane { directions: found.directions, x, y, explained: Some(found.explained), trajectory })
+    }
+
+    fn grid(&self, low: f64, high: f64) -> Vec<f64> {
+        let last = self.section.points - 1;
+        (0..=last).map(|i| low + (high - low) * i as f64 / last as f64).collect()
+    }
+}
+
+/// θ + x d_1 + y d_2; buffers stay.
+fn move_along(origin: &Point, [first, second]: &[Vec<f32>; 2], [x, y]: [f64; 2], to: &mut Point) {
+    let each = to.params.iter_mut().zip(&origin.params).zip(first.iter().zip(second));
+    each.for_each(|((to, &from), (&a, &b))| {
+        *to = (f64::from(from) + x * f64::from(a) + y * f64::from(b)) as f32;
+    });
+}
