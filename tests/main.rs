@@ -7,5 +7,6 @@ mod data;
 mod layout;
 mod networks;
 mod plugins;
+mod probes;
 mod pytorch;
 mod support;

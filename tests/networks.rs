@@ -40,7 +40,7 @@ struct Projection {
 }
 
 /// scripts/networks.py's `numbers`.
-fn numbers(stream: u64, n: usize) -> Vec<f32> {
+pub(crate) fn numbers(stream: u64, n: usize) -> Vec<f32> {
     let number = |index: u64| {
         let mut mixed = ((index + stream * 1_000_003) * 2_654_435_761) % (1 << 32);
         mixed ^= mixed >> 15;
@@ -71,7 +71,7 @@ fn load(path: &Path) -> PluginHandle {
 }
 
 /// scripts/networks.py's `set_numbers`; PyTorch may order its parameters otherwise than the plugin.
-fn point(network: &Network, names: &[String]) -> Point {
+pub(crate) fn point(network: &Network, names: &[String]) -> Point {
     let mut point = Point { params: vec![0.0; network.n_params()], buffers: network.initial_buffers() };
     for spec in network.params() {
         let stream = 100 + stream(names, &spec.name);

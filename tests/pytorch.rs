@@ -82,6 +82,10 @@ impl Samples for All {
     }
 }
 
+fn batch_of(fixture: &Fixture) -> Batch {
+    Batch { inputs: fixture.inputs.clone(), labels: fixture.labels.clone(), dropout: None }
+}
+
 fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case) {
     let loss = match case.loss.as_str() {
         "cross_entropy" => Loss::CrossEntropy,
@@ -90,7 +94,7 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case) {
     let name = format!("{} {} {:?} {}", B::NAME, case.activation, case.mode, case.loss);
     let model = Model::new(backend, network(fixture, case), loss);
     let at = point(model.network(), case);
-    let batch = Batch { inputs: fixture.inputs.clone(), labels: fixture.labels.clone(), dropout: None };
+    let batch = batch_of(fixture);
     let gradient = model.gradient(&at, &batch, case.mode).unwrap();
     // the tolerance, 1e-5; a few f32 roundings reach 1e-6
     assert!(error(gradient.losses.iter().map(|&x| x.into()), &case.losses) < 1e-5, "{name}");
@@ -103,6 +107,13 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case) {
     let mean = case.losses.iter().sum::<f64>() / case.losses.len() as f64;
     let evaluation = model.evaluator().evaluate(&at, &All(batch), 6, case.mode).unwrap();
     assert!((evaluation.mean_loss() / mean - 1.0).abs() < 1e-5, "{name}");
+    let reference = model.reference().evaluate(&at, &All(batch_of(fixture)), 6, case.mode).unwrap();
+    // both in f64; batch norm's eps is an f32 here
+    assert!(
+        (reference.mean_loss() / mean - 1.0).abs() < 1e-9,
+        "{name}: {}",
+        reference.mean_loss() / mean - 1.0
+    );
     let mut buffers = at.buffers.clone();
     model.update_buffers(&mut buffers, &gradient);
     for spec in model.network().buffers() {

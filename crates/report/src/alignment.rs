@@ -1,17 +1,14 @@
 //! How gradients lie to the Hessian, by batch size (paper, Figures 5 and 6).
 
-use tabled::builder::Builder;
-use tabled::settings::{Alignment, Style, object::Columns, object::Object, object::Rows};
-
 use crate::Summary;
+use crate::table::{or_dash, short, table};
 
 /// One row per run, measurement and batch size: mean and standard error of gᵀHg/gᵀg, its deviation over batches, the
-/// ratio of means that Eq. 3 speaks of, and 2/η.
+/// ratio of means, what Eq. 3 predicts for that, and 2/η.
 ///
 /// `None` if no run measured any.
 pub fn alignment_table(runs: &[Summary]) -> Option<String> {
-    let mut builder = Builder::default();
-    builder.push_record([
+    let header = [
         "",
         "epoch",
         "step",
@@ -19,27 +16,26 @@ pub fn alignment_table(runs: &[Summary]) -> Option<String> {
         "g'Hg / g'g",
         "deviation",
         "ratio of means",
+        "by Eq. 3",
         "2 / lr",
         "batches",
-    ]);
-    for (run, row) in runs.iter().flat_map(|run| run.alignments.iter().map(move |row| (run, row))) {
-        builder.push_record([
-            run.label.clone(),
-            row.epoch.to_string(),
-            row.step.to_string(),
-            row.batch_size.to_string(),
-            format!("{:.4} +- {:.4}", row.mean, row.standard_error),
-            format!("{:.4}", row.deviation),
-            format!("{:.4}", row.ratio_of_means),
-            format!("{:.4}", row.two_over_lr),
-            row.batches.to_string(),
-        ]);
-    }
-    if builder.count_records() == 1 {
-        return None;
-    }
-    let mut table = builder.build();
-    table.with(Style::rounded());
-    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
-    Some(table.to_string())
+    ];
+    let with_error = |[value, error]: [f64; 2]| format!("{} +- {}", short(value), short(error));
+    let rows = runs.iter().flat_map(|run| {
+        run.alignments.iter().map(move |row| {
+            vec![
+                run.label.clone(),
+                row.epoch.to_string(),
+                row.step.to_string(),
+                row.batch_size.to_string(),
+                with_error([row.mean, row.standard_error]),
+                short(row.deviation),
+                with_error([row.ratio_of_means, row.ratio_of_means_error]),
+                or_dash(row.predicted.map(with_error)),
+                short(row.two_over_lr),
+                row.batches.to_string(),
+            ]
+        })
+    });
+    table(header, rows)
 }

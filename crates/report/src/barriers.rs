@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tabled::builder::Builder;
-use tabled::settings::{Alignment, Style, object::Columns, object::Object, object::Rows};
-
 use crate::Summary;
+use crate::table::table;
 
 /// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Where the noise of
 /// the loss is known, how many barriers are higher than one and three standard errors follows.
@@ -13,13 +11,10 @@ use crate::Summary;
 /// `None` if no run has a segment.
 pub fn barrier_table(runs: &[Summary]) -> Option<String> {
     let epochs: BTreeSet<u32> = runs.iter().flat_map(|run| run.epochs.keys().copied()).collect();
-    if epochs.is_empty() {
-        return None;
-    }
-    let mut builder = Builder::default();
+    let measured = |run: &&Summary| run.epochs.values().any(|segments| segments.measured > 0);
     let header = epochs.iter().map(|epoch| format!("epoch {epoch}"));
-    builder.push_record(std::iter::once("barriers / updates".to_owned()).chain(header));
-    for run in runs {
+    let header = std::iter::once("barriers / updates".to_owned()).chain(header);
+    let rows = runs.iter().filter(measured).map(|run| {
         let cell = |epoch| match run.epochs.get(epoch) {
             Some(segments) if segments.measured > 0 => {
                 let above = segments.barriers_above(1.0).zip(segments.barriers_above(3.0));
@@ -28,12 +23,9 @@ pub fn barrier_table(runs: &[Summary]) -> Option<String> {
             }
             _ => "-".into(),
         };
-        builder.push_record(std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)));
-    }
-    let mut table = builder.build();
-    table.with(Style::rounded());
-    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
-    Some(table.to_string())
+        std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)).collect()
+    });
+    table(header, rows)
 }
 
 #[cfg(test)]
@@ -62,6 +54,7 @@ mod tests {
             sigma: 0.1,
             evaluations: 3,
             evaluation: "fixed".into(),
+            rounding: None,
         });
         let noisy = Summary::new("mlp", &[row(1, true, 0.05), row(1, true, 0.25), row(1, true, 0.5), noise]);
         assert!(barrier_table(&[noisy]).unwrap().contains("3 / 3 (2 > 1 se, 1 > 3 se)"));

@@ -4,10 +4,28 @@ mod alignment;
 mod barriers;
 mod segments;
 mod summary;
+mod surface;
+mod table;
 mod walk;
 
 pub use alignment::alignment_table;
 pub use barriers::barrier_table;
 pub use segments::segment_table;
-pub use summary::{EpochSegments, Summary};
+pub use summary::{EpochSegments, FloorMoves, Summary};
+pub use surface::{covariance_table, line_table, noise_table, spectrum_table};
 pub use walk::walk_table;
+
+/// Every table that some run has something for, the barriers first.
+pub fn tables(runs: &[Summary]) -> Vec<String> {
+    let tables = [
+        barrier_table(runs),
+        segment_table(runs),
+        noise_table(runs),
+        walk_table(runs),
+        alignment_table(runs),
+        covariance_table(runs),
+        spectrum_table(runs),
+        line_table(runs),
+    ];
+    tables.into_iter().flatten().collect()
+}

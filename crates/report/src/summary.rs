@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use walk_record::{AlignmentRow, InterpolationRow, Row};
+use walk_record::{AlignmentRow, CovarianceRow, InterpolationRow, LineRow, NoiseRow, Row, SpectrumRow};
 
 /// The measured segments of one epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,14 +21,40 @@ pub struct EpochSegments {
     pub first_loss: f64,
     /// Loss after the last measured update.
     pub last_loss: f64,
-    /// How often the valley floor of an update lay above, and below, that of the update before.
-    pub floor_moves: [usize; 2],
+    /// How the valley floor moved from one measured update to the next.
+    pub floor_moves: FloorMoves,
     /// Updates that landed beyond the floor, on the opposite wall, of those whose curve is a valley.
     pub beyond: [usize; 2],
     /// Standard deviations of the loss at one point, where the noise was measured.
     pub sigmas: Vec<f64>,
-    /// Step and floor of the last segment.
-    last_floor: Option<(u64, f64)>,
+    /// The last segment's.
+    last_floor: Option<Floor>,
+}
+
+/// How the valley floor, the minimum of each segment, moved between pairs of consecutive measured updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FloorMoves {
+    /// Pairs whose second floor lies higher.
+    pub up: usize,
+    /// Pairs whose second floor lies lower.
+    pub down: usize,
+    /// Pairs with equal floors.
+    pub level: usize,
+    /// Ups and downs of at most three standard errors of the floors.
+    pub unsure: usize,
+    /// Ups between two floors that both lie below the ends of their segments: SGD moved over a barrier (paper, Section 3:
+    /// every path from the first floor to the second rises).
+    pub over: usize,
+}
+
+/// The minimum of a segment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Floor {
+    step: u64,
+    loss: f64,
+    error: f64,
+    /// Whether it lies between the ends.
+    interior: bool,
 }
 
 /// A run's segments under a label.
@@ -44,6 +70,14 @@ pub struct Summary {
     pub cosines: BTreeMap<u32, Vec<f64>>,
     /// Steps and distances from the start, by epoch.
     pub distances: BTreeMap<u32, Vec<(u64, f64)>>,
+    /// Spreads of the loss at one point.
+    pub noises: Vec<NoiseRow>,
+    /// How gradients spread over samples.
+    pub covariances: Vec<CovarianceRow>,
+    /// Eigenvalues of the Hessian.
+    pub spectra: Vec<SpectrumRow>,
+    /// Losses along lines.
+    pub lines: Vec<LineRow>,
 }
 
 impl Summary {
@@ -55,18 +89,28 @@ impl Summary {
             alignments: vec![],
             cosines: BTreeMap::new(),
             distances: BTreeMap::new(),
+            noises: vec![],
+            covariances: vec![],
+            spectra: vec![],
+            lines: vec![],
         };
         let epochs = &mut summary.epochs;
         for row in rows {
             match row {
                 Row::Interpolation(row) => epochs.entry(row.epoch).or_default().add(row),
-                Row::Noise(row) => epochs.entry(row.epoch).or_default().sigmas.push(row.sigma),
+                Row::Noise(row) => {
+                    epochs.entry(row.epoch).or_default().sigmas.push(row.sigma);
+                    summary.noises.push(row.clone());
+                }
                 Row::Alignment(row) => summary.alignments.push(row.clone()),
                 Row::Cosine(row) => summary.cosines.entry(row.epoch).or_default().extend(row.cosine),
                 Row::Distance(row) => {
                     summary.distances.entry(row.epoch).or_default().push((row.step, row.distance));
                 }
-                Row::Train(_) | Row::Order(_) | Row::Epoch(_) => {}
+                Row::Covariance(row) => summary.covariances.push(row.clone()),
+                Row::Spectrum(row) => summary.spectra.push(row.clone()),
+                Row::Line(row) => summary.lines.push(row.clone()),
+                Row::Plane(_) | Row::Train(_) | Row::Order(_) | Row::Epoch(_) => {}
             }
         }
         summary
@@ -86,13 +130,17 @@ impl EpochSegments {
         }
         self.depths.push(row.depth);
         self.min_alphas.push(row.min_alpha);
-        if let Some((step, floor)) = self.last_floor
-            && step + 1 == row.step
+        let floor = Floor {
+            step: row.step,
+            loss: row.min_loss,
+            error: row.min_loss_error.unwrap_or(0.0),
+            interior: row.min_alpha > 0.0 && row.min_alpha < 1.0,
+        };
+        if let Some(last) = self.last_floor.replace(floor)
+            && last.step + 1 == floor.step
         {
-            self.floor_moves[0] += usize::from(row.min_loss > floor);
-            self.floor_moves[1] += usize::from(row.min_loss < floor);
+            self.floor_moves.add(last, floor);
         }
-        self.last_floor = Some((row.step, row.min_loss));
         if let Some(landing) = row.landing {
             self.beyond[0] += usize::from(landing > 0.0);
             self.beyond[1] += 1;
@@ -103,6 +151,17 @@ impl EpochSegments {
     pub fn barriers_above(&self, errors: f64) -> Option<usize> {
         let sigma = median(&self.sigmas)?;
         Some(self.heights.iter().filter(|&&height| height > errors * sigma * 2f64.sqrt()).count())
+    }
+}
+
+impl FloorMoves {
+    fn add(&mut self, from: Floor, to: Floor) {
+        let rise = to.loss - from.loss;
+        self.up += usize::from(rise > 0.0);
+        self.down += usize::from(rise < 0.0);
+        self.level += usize::from(rise == 0.0);
+        self.unsure += usize::from(rise != 0.0 && rise.abs() <= 3.0 * from.error.hypot(to.error));
+        self.over += usize::from(rise > 0.0 && from.interior && to.interior);
     }
 }
 
@@ -150,6 +209,28 @@ pub(crate) mod tests {
         assert_eq!((first.measured, first.barriers, first.heights.as_slice()), (2, 1, [0.25].as_slice()));
         assert_eq!((first.first_loss, first.last_loss), (2.0, 1.5));
         assert_eq!(summary.epochs[&10].measured, 1);
+    }
+
+    #[test]
+    fn moves_over_a_barrier_are_rises_between_floors_inside() {
+        let segment = |step: u64, min_alpha: f64, min_loss: f64, error: Option<f64>| match row(1, false, -0.5)
+        {
+            Row::Interpolation(row) => {
+                let min_loss_error = error;
+                Row::Interpolation(InterpolationRow { step, min_alpha, min_loss, min_loss_error, ..row })
+            }
+            other => other,
+        };
+        let rows = [
+            segment(1, 0.5, 1.0, None),
+            segment(2, 0.5, 1.5, None),       // up, inside
+            segment(3, 1.0, 1.75, None),      // up, to a floor at the end
+            segment(4, 0.5, 1.75, None),      // level
+            segment(5, 0.5, 1.5, Some(0.25)), // down, unsure
+            segment(9, 0.5, 2.0, None),       // not the next update
+        ];
+        let found = Summary::new("mlp", &rows).epochs[&1].floor_moves;
+        assert_eq!(found, FloorMoves { up: 2, down: 1, level: 1, unsure: 1, over: 1 });
     }
 
     #[test]

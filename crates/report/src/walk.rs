@@ -2,18 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use tabled::builder::Builder;
-use tabled::settings::{Alignment, Style, object::Columns, object::Object, object::Rows};
-
 use crate::Summary;
+use crate::table::{or_dash, table};
 
 /// One row per run and epoch: mean cosine of consecutive gradients, how many were negative, the distance from the start
 /// at the epoch's last measured update, and the slope b of the fit distance = a + b ln(step) up to there.
 ///
 /// `None` if no run measured either.
 pub fn walk_table(runs: &[Summary]) -> Option<String> {
-    let mut builder = Builder::default();
-    builder.push_record(["", "epoch", "mean cosine", "negative", "distance", "b of a + b ln t"]);
+    let mut rows = vec![];
     for run in runs {
         let epochs: BTreeSet<u32> = run.cosines.keys().chain(run.distances.keys()).copied().collect();
         let mut so_far = vec![];
@@ -23,24 +20,18 @@ pub fn walk_table(runs: &[Summary]) -> Option<String> {
             so_far.extend_from_slice(distances);
             let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
             let negative = cosines.iter().filter(|&&cosine| cosine < 0.0).count();
-            let or_dash = |known: bool, text: String| if known { text } else { "-".into() };
-            builder.push_record([
+            let any = !cosines.is_empty();
+            rows.push(vec![
                 run.label.clone(),
                 epoch.to_string(),
-                or_dash(!cosines.is_empty(), format!("{mean:.4}")),
-                or_dash(!cosines.is_empty(), format!("{negative} / {}", cosines.len())),
-                distances.last().map_or("-".into(), |(_, distance)| format!("{distance:.4}")),
-                log_fit(&so_far).map_or("-".into(), |(_, slope)| format!("{slope:.4}")),
+                or_dash(any.then(|| format!("{mean:.4}"))),
+                or_dash(any.then(|| format!("{negative} / {}", cosines.len()))),
+                or_dash(distances.last().map(|(_, distance)| format!("{distance:.4}"))),
+                or_dash(log_fit(&so_far).map(|(_, slope)| format!("{slope:.4}"))),
             ]);
         }
     }
-    if builder.count_records() == 1 {
-        return None;
-    }
-    let mut table = builder.build();
-    table.with(Style::rounded());
-    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
-    Some(table.to_string())
+    table(["", "epoch", "mean cosine", "negative", "distance", "b of a + b ln t"], rows)
 }
 
 /// a and b of the least squares fit a + b ln(step), `None` of fewer than two different steps.

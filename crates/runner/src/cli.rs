@@ -67,6 +67,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+    /// Print the tables of runs, made from their records
+    Report {
+        /// Run folders
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<PathBuf>,
+    },
     /// List the plugins found, or one plugin's options
     Plugins {
         /// A plugin's crate name, its folder or its library

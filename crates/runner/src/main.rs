@@ -11,6 +11,7 @@ mod plugin;
 mod plugins_command;
 mod prepare;
 mod progress;
+mod report_command;
 mod run;
 mod source;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Some(Command::Plugins { name }) => plugins_command::list(name.as_deref()),
         Some(Command::Bench(arguments)) => bench_command::bench(&arguments),
+        Some(Command::Report { runs }) => report_command::report(&runs),
         Some(Command::Data { command }) => data_command::data(&command),
         None => run::run(&arguments.run),
     };

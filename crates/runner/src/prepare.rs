@@ -7,7 +7,6 @@ use sha2::{Digest, Sha256};
 use walk_arch::{Network, Problem};
 use walk_data::{DataError, Split};
 use walk_record::PluginRecord;
-use walk_train::TrainError;
 
 use crate::experiment::Experiment;
 use crate::failure::Failure;
@@ -44,14 +43,10 @@ pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
         source.error_at(&key, error)
     })?;
     let load_time = started.elapsed();
-    let value_error = |error: TrainError| {
-        let key = if let TrainError::Value { key, .. } = &error { key.clone() } else { String::new() };
-        source.error_at(&key, error)
-    };
     let samples = split.train.len();
-    experiment.optim.check(samples).map_err(value_error)?;
+    experiment.optim.check(samples).map_err(|error| source.train_error(error))?;
     let updates = experiment.optim.updates_per_epoch(samples);
-    experiment.probe.check(experiment.epochs, updates).map_err(value_error)?;
+    experiment.probe.check(experiment.epochs, updates).map_err(|error| source.train_error(error))?;
     let model = &experiment.model;
     let plugin =
         plugin::open(&model.plugin).map_err(|error| source.error_at("model.plugin", format!("{error:#}")))?;

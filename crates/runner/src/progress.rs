@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use walk_record::{MetricsWriter, RecordError, Row};
-use walk_train::{Position, Probe, Sink, TrainConfig};
+use walk_train::{ActiveProbe, Position, Sink, TrainConfig};
 
 /// Writes rows to the run folder and keeps a bar up to date.
 pub(crate) struct Recorder {
@@ -22,7 +22,7 @@ impl Recorder {
     pub(crate) fn new(
         metrics: MetricsWriter,
         config: &TrainConfig,
-        probes: &[Box<dyn Probe + '_>],
+        probes: &[ActiveProbe<'_>],
         samples: usize,
         quiet: bool,
     ) -> Self {

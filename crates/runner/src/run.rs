@@ -1,26 +1,23 @@
 //! `runner EXPERIMENT.toml`.
-#![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use walk_arch::Network;
 #[cfg(feature = "cuda")]
 use walk_core::Cuda;
-use walk_core::{Backend, Composite, Cpu, Fused, Model, Point, Seed};
+use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
 use walk_data::Split;
-use walk_record::{
-    CheckpointTensor, DataInfo, MachineInfo, NetworkInfo, PluginRecord, RunFolder, RunInfo, Status,
-};
-use walk_report::{Summary, alignment_table, barrier_table, segment_table, walk_table};
-use walk_train::{TrainConfig, train};
+use walk_record::{DataInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunFolder, RunInfo, Status};
+use walk_train::{TrainConfig, TrainState, point_tensors, train};
 
 use crate::cli::RunArguments;
 use crate::experiment::{DeviceName, Experiment};
 use crate::failure::Failure;
 use crate::prepare::{Prepared, on_threads, prepare};
 use crate::progress::Recorder;
+use crate::report_command::print_run;
 use crate::source::Source;
 
 /// Runs an experiment and prints its tables.
@@ -35,11 +32,11 @@ fn run_here(source: &Source, arguments: &RunArguments) -> Result<(), Failure> {
     match prepared.experiment.device {
         DeviceName::Cpu => {
             let backend = Fused::new(prepared.experiment.numerics.convolution);
-            run_on(backend, prepared, arguments)
+            run_on(backend, source, prepared, arguments)
         }
-        DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), prepared, arguments),
+        DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), source, prepared, arguments),
         #[cfg(feature = "cuda")]
-        DeviceName::Cuda => run_on(Composite::<Cuda>::default(), prepared, arguments),
+        DeviceName::Cuda => run_on(Composite::<Cuda>::default(), source, prepared, arguments),
         #[cfg(not(feature = "cuda"))]
         DeviceName::Cuda => {
             let error = "`device` = \"cuda\", but this program was built without it; use \
@@ -49,14 +46,14 @@ fn run_here(source: &Source, arguments: &RunArguments) -> Result<(), Failure> {
     }
 }
 
-fn run_on<B: Backend>(backend: B, prepared: Prepared, arguments: &RunArguments) -> Result<(), Failure> {
+fn run_on<B: Backend>(
+    backend: B,
+    source: &Source,
+    prepared: Prepared,
+    arguments: &RunArguments,
+) -> Result<(), Failure> {
     let Prepared { experiment, network, split, plugin, .. } = prepared;
-    let folder = make_folder(arguments.out.as_deref(), experiment.name())?;
-    let config = toml::to_string(&experiment).context("the experiment cannot be written")?;
-    folder.write_config(&config).map_err(anyhow::Error::from)?;
     let mut info = describe::<B>(&experiment, &network, &split, plugin);
-    folder.write_info(&info).map_err(anyhow::Error::from)?;
-
     let model = Model::new(backend, network, experiment.loss.into());
     let train_config = TrainConfig {
         epochs: experiment.epochs,
@@ -64,56 +61,47 @@ fn run_on<B: Backend>(backend: B, prepared: Prepared, arguments: &RunArguments) 
         optim: experiment.optim.clone(),
         record_order: experiment.record.order,
     };
-    let optim = &train_config.optim;
-    let mut probes = experiment.probe.probes(walk_train::Context {
-        model: &model,
-        train: &split.train,
-        optim,
-        seed: train_config.seed,
-    });
+    let (optim, seed) = (&train_config.optim, train_config.seed);
+    let context = walk_train::Context { model: &model, train: &split.train, optim, seed };
+    let mut probes = experiment.probe.probes(context).map_err(|error| source.train_error(error))?;
+
+    let folder = make_folder(arguments.out.as_deref(), experiment.name())?;
+    let config = toml::to_string(&experiment).context("the experiment cannot be written")?;
+    folder.write_config(&config).map_err(anyhow::Error::from)?;
+    folder.write_info(&info).map_err(anyhow::Error::from)?;
     let metrics = folder.metrics().map_err(anyhow::Error::from)?;
     let mut recorder = Recorder::new(metrics, &train_config, &probes, split.train.len(), arguments.quiet);
     let started = Instant::now();
-    let outcome = train(&model, &split, &train_config, &mut probes, &mut recorder);
+    let start = TrainState::new(model.initial(seed));
+    let outcome = train(&model, &split, &train_config, start, &mut probes, &mut recorder);
     recorder.finish();
 
     info.elapsed_s = Some(started.elapsed().as_secs_f64());
+    info.probes = probes
+        .iter()
+        .map(|probe| ProbeInfo {
+            name: probe.name.into(),
+            measurements: probe.measurements,
+            elapsed_s: probe.elapsed.as_secs_f64(),
+        })
+        .collect();
     match &outcome {
-        Ok(outcome) => {
-            info.status = Status::Finished;
-            info.probes_s = Some(outcome.probes.as_secs_f64());
-        }
+        Ok(_) => info.status = Status::Finished,
         Err(error) => {
             info.status = Status::Failed;
             info.message = Some(error.to_string());
         }
     }
-    if let Ok(outcome) = &outcome {
-        let written = folder.write_checkpoint("final", &tensors(model.network(), &outcome.point));
+    if let Ok(state) = &outcome {
+        let written = folder.write_checkpoint("final", &point_tensors(model.network(), &state.point));
         written.map_err(|error| Failure::Run(error.into()))?;
     }
     folder.write_info(&info).map_err(|error| Failure::Run(error.into()))?;
-    print_tables(&folder, &info).map_err(Failure::Run)?;
+    print_run(&folder).map_err(Failure::Run)?;
     match outcome {
-        Ok(outcome) => {
-            print_times(&folder, started.elapsed(), outcome.probes);
-            Ok(())
-        }
+        Ok(_) => Ok(()),
         Err(error) => Err(Failure::Run(anyhow!("{error}; the run folder is {}", folder.path().display()))),
     }
-}
-
-/// Parameters and buffers under their names.
-fn tensors<'a>(network: &'a Network, point: &'a Point) -> Vec<CheckpointTensor<'a>> {
-    let params = network.params().iter().map(|spec| {
-        let (name, shape) = (spec.name.as_str(), spec.shape.clone());
-        CheckpointTensor { name, shape, values: &point.params[spec.range.clone()] }
-    });
-    let buffers = network.buffers().iter().map(|spec| {
-        let (name, shape) = (spec.name.as_str(), vec![spec.range.len()]);
-        CheckpointTensor { name, shape, values: &point.buffers[spec.range.clone()] }
-    });
-    params.chain(buffers).collect()
 }
 
 /// The folder named, which must not exist, or the first free one under `runs`.
@@ -150,7 +138,7 @@ fn describe<B: Backend>(
         threads: rayon::current_num_threads(),
         started_unix_s: started.as_secs(),
         elapsed_s: None,
-        probes_s: None,
+        probes: vec![],
         plugin,
         network: NetworkInfo {
             n_params: network.n_params(),
@@ -166,46 +154,4 @@ fn describe<B: Backend>(
         },
         machine: MachineInfo::here(),
     }
-}
-
-/// The tables, from the records as they are on disk.
-fn print_tables(folder: &RunFolder, info: &RunInfo) -> Result<()> {
-    let rows = folder.read_rows()?;
-    let last = rows.iter().rev().find_map(|row| match row {
-        walk_record::Row::Epoch(row) => Some(row),
-        _ => None,
-    });
-    println!(
-        "{}: {} with {} parameters on {}, {} training samples",
-        info.name, info.plugin.name, info.network.n_params, info.data.set, info.data.train
-    );
-    if let Some(row) = last {
-        println!(
-            "after epoch {}: training loss {:.4}, validation loss {:.4}, validation accuracy {:.2}%",
-            row.epoch,
-            row.train_loss,
-            row.valid_loss,
-            100.0 * row.valid_accuracy
-        );
-    }
-    let summaries = [Summary::new(info.plugin.name.clone(), &rows)];
-    let tables = [
-        barrier_table(&summaries),
-        segment_table(&summaries),
-        walk_table(&summaries),
-        alignment_table(&summaries),
-    ];
-    for table in tables.into_iter().flatten() {
-        println!("\n{table}");
-    }
-    Ok(())
-}
-
-fn print_times(folder: &RunFolder, all: Duration, probes: Duration) {
-    println!(
-        "\n{:.1} s, {:.1} s of it in probes; everything is in {}",
-        all.as_secs_f64(),
-        probes.as_secs_f64(),
-        folder.path().display()
-    );
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 use walk_arch::nearest;
+use walk_train::TrainError;
 
 /// Largest experiment file that is read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -74,6 +75,12 @@ impl Source {
     /// An error about the value of a dotted key.
     pub(crate) fn error_at(&self, key: &str, error: impl std::fmt::Display) -> anyhow::Error {
         anyhow!("{}: {error}", self.place(key))
+    }
+
+    /// An error of walk-train at the place of the key that it is about.
+    pub(crate) fn train_error(&self, error: TrainError) -> anyhow::Error {
+        let key = if let TrainError::Value { key, .. } = &error { key.clone() } else { String::new() };
+        self.error_at(&key, error)
     }
 
     fn line(&self, byte: usize) -> usize {

@@ -24,4 +24,4 @@ pub use probe::{
 };
 pub use schedule::Schedule;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
-pub use trainer::{Position, Sink, TrainConfig, Update, train};
+pub use trainer::{Position, Sink, TrainConfig, TrainState, Update, train};

@@ -73,7 +73,27 @@ pub trait Sink {
     fn progress(&mut self, at: Position, samples: usize);
 }
 
-/// Trains from θ_0, shows every update to the probes, and sends rows to `sink`; returns the last point.
+/// Where a run stands between two updates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainState {
+    /// θ and the buffers.
+    pub point: Point,
+    /// Momentum's velocity, of length P.
+    pub velocity: Vec<f32>,
+    /// Updates made.
+    pub step: Step,
+    /// Sum of the mean losses of the current epoch's batches so far.
+    pub loss_sum: f64,
+}
+
+impl TrainState {
+    /// Before the first update.
+    pub fn new(point: Point) -> Self {
+        Self { velocity: vec![0.0; point.params.len()], point, step: Step(0), loss_sum: 0.0 }
+    }
+}
+
+/// Trains on from `state`, shows every update to the probes, and sends rows to `sink`; returns where it ended.
 ///
 /// # Errors
 /// [`TrainError::NotFinite`] as soon as a loss or a gradient is not finite; [`TrainError::Core`] and
@@ -82,25 +102,25 @@ pub fn train<B: Backend>(
     model: &Model<B>,
     split: &Split,
     config: &TrainConfig,
+    state: TrainState,
     probes: &mut [ActiveProbe<'_>],
     sink: &mut dyn Sink,
-) -> Result<Point, TrainError> {
+) -> Result<TrainState, TrainError> {
     let optim = &config.optim;
     let updates = optim.updates_per_epoch(split.train.len());
-    let mut before = model.initial(config.seed);
+    let TrainState { point: mut before, mut velocity, mut step, mut loss_sum } = state;
     let mut after = before.clone();
-    let mut velocity = vec![0.0; before.params.len()];
     let mut gradients = Gradients::new(model, &split.train, config);
     let mut evaluator = model.evaluator();
-    let mut step = Step(0);
-    for epoch in 1..=config.epochs {
+    let (first_epoch, done) = (step.0 / updates as u64, step.0 % updates as u64);
+    for epoch in first_epoch as u32 + 1..=config.epochs {
         let order = epoch_order(config.seed, epoch, optim, split.train.len());
-        if config.record_order {
+        let first = if u64::from(epoch) == first_epoch + 1 { done as u32 + 1 } else { 1 };
+        if config.record_order && first == 1 {
             let samples = order.clone();
             sink.row(&Row::Order(OrderRow { epoch, iteration: 0, step: step.0, samples }))?;
         }
-        let mut loss_sum = 0.0;
-        for iteration in 1..=updates as u32 {
+        for iteration in first..=updates as u32 {
             let at = Position { epoch, iteration, updates: updates as u32, step: step.next() };
             after.buffers.copy_from_slice(&before.buffers);
             let (loss, seen) = gradients.next(&before, &mut after.buffers, &order, at)?;
@@ -132,8 +152,9 @@ pub fn train<B: Backend>(
             valid_loss: valid.mean_loss(),
             valid_accuracy: valid.accuracy(),
         }))?;
+        loss_sum = 0.0;
     }
-    Ok(before)
+    Ok(TrainState { point: before, velocity, step, loss_sum })
 }
 
 /// The gradient of each update, by mini-batch or accumulated over all samples.

@@ -8,7 +8,7 @@ use walk_record::{AlignmentRow, CosineRow, CovarianceRow, LineRow, NoiseRow, Pla
 
 use super::*;
 use crate::samples::Fixed;
-use crate::{Accumulate, Method, Sink, TrainConfig, point_tensors, train};
+use crate::{Accumulate, Method, Sink, TrainConfig, TrainState, point_tensors, train};
 
 const SAMPLES: usize = 200;
 const CLASSES: usize = 10;
@@ -92,8 +92,9 @@ impl Quadratic {
         let context = Context { model, train: train_part, optim: &config.optim, seed: config.seed };
         let mut active = probes.probes(context).unwrap();
         let mut rows = Rows::default();
-        let point = train(&self.model, &self.split, &config, &mut active, &mut rows).unwrap();
-        (rows.0, point)
+        let start = TrainState::new(self.model.initial(Seed(3)));
+        let end = train(&self.model, &self.split, &config, start, &mut active, &mut rows).unwrap();
+        (rows.0, end.point)
     }
 }
 

@@ -57,7 +57,8 @@ fn run(
     let mut rows = Rows::default();
     let context = Context { model, train: &split.train, optim: &config.optim, seed: config.seed };
     let mut probes = probes.probes(context).unwrap();
-    let outcome = train(model, &split, config, &mut probes, &mut rows);
+    let start = TrainState::new(model.initial(config.seed));
+    let outcome = train(model, &split, config, start, &mut probes, &mut rows).map(|state| state.point);
     (rows.0, outcome)
 }
 

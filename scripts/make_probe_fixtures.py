@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Makes tests/fixtures/probes.json: what the probes must find, by PyTorch in float64.
+
+usage: make_probe_fixtures.py [OUT]       Needs torch and numpy (python3 -m pip install torch numpy).
+
+Small networks take three steps of full-batch gradient descent, in chunks with batch norm per chunk, on images that both
+sides can make (scripts/networks.py's `numbers`). For every step: cosine of consecutive gradients, with and without weight
+decay, distance from the start, and at each point reached g'Hg/g'g on the full loss and with the Hessian of the first
+samples, the five largest eigenvalues of the whole Hessian matrix, and tr C of the per-sample gradients.
+"""
+import json, pathlib, sys
+import torch, torch.nn as nn, torch.nn.functional as F
+from networks import numbers, set_numbers
+
+SIDE, CLASSES, SAMPLES, CHUNK, PART = 4, 5, 60, 20, 40
+LR, DECAY, STEPS = 0.3, 1e-2, 3
+
+
+def mlp(batch_norm, activation):
+    layers, size = [nn.Flatten()], SIDE * SIDE
+    for width in (9, 6):
+        layers.append(nn.Linear(size, width))
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(width))
+        layers.append(activation())
+        size = width
+    return nn.Sequential(*layers, nn.Linear(size, CLASSES))
+
+
+def chunked_loss(net, params, x, y, train):
+    """Mean loss of all samples, batch norm on each chunk's statistics or on running ones."""
+    total = 0
+    for start in range(0, len(x), CHUNK):
+        buffers = {n: b.clone() for n, b in net.named_buffers()}
+        z = torch.func.functional_call(net.train(train), {**params, **buffers}, (x[start:start + CHUNK],))
+        total = total + F.cross_entropy(z, y[start:start + CHUNK], reduction="sum")
+    return total / len(x)
+
+
+def case(name, batch_norm, activation, pixels, y):
+    net = mlp(batch_norm, activation)
+    set_numbers(net)
+    net.double()
+    names = [n for n, _ in net.named_parameters()]
+    shapes = [p.shape for p in net.parameters()]
+    sizes = [p.numel() for p in net.parameters()]
+    theta = torch.cat([p.detach().flatten() for p in net.parameters()])
+
+    def unflat(flat):
+        return {n: part.view(s) for n, part, s in zip(names, flat.split(sizes), shapes)}
+
+    x = pixels.double()
+    train = batch_norm
+    full = lambda flat: chunked_loss(net, unflat(flat), x, y, train)
+    part = lambda flat: chunked_loss(net, unflat(flat), x[:PART], y[:PART], train)
+    grad = torch.func.grad(full)
+    start, before, steps = theta.clone(), None, []
+    for _ in range(STEPS):
+        g = grad(theta)
+        decayed = g + DECAY * theta
+        cos = lambda a, b: (a @ b / (a.norm() * b.norm())).item()
+        row = {"cosine": None, "cosine_with_decay": None}
+        if before is not None:
+            row = {"cosine": cos(before[0], g), "cosine_with_decay": cos(before[1], decayed)}
+        before = (g, decayed)
+        theta = theta - LR * decayed
+        row["distance"] = (theta - start).norm().item()
+        g = grad(theta)
+        hessian = torch.autograd.functional.hessian(full, theta)
+        of_part = torch.autograd.functional.hessian(part, theta)
+        row["alignment"] = (g @ hessian @ g / (g @ g)).item()
+        row["alignment_of_part"] = (g @ of_part @ g / (g @ g)).item()
+        values, vectors = torch.linalg.eigh(hessian)
+        row["eigenvalues"] = values.flip(0)[:5].tolist()
+        row["trace"] = hessian.trace().item()
+        row["gradient_share"] = ((vectors[:, -5:].T @ g) ** 2).sum().item() / (g @ g).item()
+        row["grad_norm_sq"] = (g @ g).item()
+        # per-sample gradients need a batch norm that does not look at its neighbours
+        one = lambda flat, i: chunked_loss(net, unflat(flat), x[i:i + 1], y[i:i + 1], False)
+        if batch_norm:
+            chunks = [torch.func.grad(lambda f: chunked_loss(net, unflat(f), x[i:i + CHUNK], y[i:i + CHUNK], True))(theta)
+                      for i in range(0, SAMPLES, CHUNK)]
+            apart = sum(((c - g) ** 2).sum().item() for c in chunks) / len(chunks)
+            row["tr_c"] = apart / (1 / CHUNK - 1 / SAMPLES)
+        else:
+            each = torch.stack([torch.func.grad(one)(theta, i) for i in range(SAMPLES)])
+            row["tr_c"] = each.var(0, unbiased=True).sum().item()
+        steps.append(row)
+    return {"name": name, "batch_norm": batch_norm, "activation": activation.__name__.lower(), "names": names,
+            "steps": steps}
+
+
+def main():
+    out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
+                       pathlib.Path(__file__).parent.parent / "tests/fixtures/probes.json")
+    # bytes of images, as they come out of a data set: byte / 255 - 0.5
+    bytes_ = ((numbers(1, SAMPLES * SIDE * SIDE) + 0.5) * 256).floor().clamp(0, 255)
+    pixels = (bytes_.float() / 255 - 0.5).view(SAMPLES, 1, SIDE, SIDE)
+    y = torch.arange(SAMPLES) * 7 % CLASSES
+    cases = [case("plain", False, nn.Tanh, pixels, y), case("batch norm", True, nn.Tanh, pixels, y)]
+    fixture = {"torch": torch.__version__, "side": SIDE, "classes": CLASSES, "samples": SAMPLES, "chunk": CHUNK,
+               "part": PART, "lr": LR, "weight_decay": DECAY, "cases": cases}
+    out.write_text(json.dumps(fixture, indent=0) + "\n")
+    print(f"{out}: {len(cases)} cases")
+
+
+if __name__ == "__main__":
+    main()

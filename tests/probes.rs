@@ -1,0 +1,181 @@
+//! The probes against PyTorch, for the same parameters and data: fixtures made by scripts/make_probe_fixtures.py.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use walk_arch::{OptionValues, Options, Problem};
+use walk_core::{Fused, Loss, Model, Seed};
+use walk_data::{Images, Part, Preprocess, Split, SplitConfig};
+use walk_record::{RecordError, Row};
+use walk_train::{
+    Accumulate, Context, Method, OptimConfig, Position, ProbeConfig, Sink, TrainConfig, TrainState, train,
+};
+
+use crate::networks::{numbers, point};
+use crate::support::root;
+
+#[derive(Deserialize)]
+struct Fixture {
+    side: usize,
+    classes: usize,
+    samples: usize,
+    chunk: usize,
+    part: usize,
+    lr: f64,
+    weight_decay: f64,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    batch_norm: bool,
+    activation: String,
+    names: Vec<String>,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    cosine: Option<f64>,
+    cosine_with_decay: Option<f64>,
+    distance: f64,
+    alignment: f64,
+    alignment_of_part: f64,
+    eigenvalues: Vec<f64>,
+    trace: f64,
+    gradient_share: f64,
+    grad_norm_sq: f64,
+    tr_c: f64,
+}
+
+/// The fixture's images, and a validation image more.
+fn split(fixture: &Fixture) -> Split {
+    let pixels = fixture.side * fixture.side;
+    let mut bytes: Vec<u8> = numbers(1, fixture.samples * pixels)
+        .iter()
+        .map(|u| ((u + 0.5) * 256.0).floor().clamp(0.0, 255.0) as u8)
+        .collect();
+    bytes.extend(vec![0; pixels]);
+    let images = Images {
+        pixels: bytes,
+        labels: (0..=fixture.samples).map(|i| (i * 7 % fixture.classes) as u16).collect(),
+        shape: [1, fixture.side, fixture.side],
+        classes: fixture.classes,
+        max: 255,
+        official_train: None,
+    };
+    let config = SplitConfig {
+        train: Some(Part::Count(fixture.samples)),
+        valid: Some(Part::Count(1)),
+        ..SplitConfig::default()
+    };
+    Split::new(images, Some(Preprocess { mean: vec![0.5], std: vec![1.0] }), &config).unwrap()
+}
+
+struct Rows(Vec<Row>);
+
+impl Sink for Rows {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.0.push(row.clone());
+        Ok(())
+    }
+    fn progress(&mut self, _: Position, _: usize) {}
+}
+
+/// Every row of a run of full-batch gradient descent with these probes.
+fn run(fixture: &Fixture, case: &Case, probes: serde_json::Value) -> Vec<Row> {
+    let split = split(fixture);
+    let problem = Problem { input: vec![1, fixture.side, fixture.side], classes: fixture.classes };
+    let options = serde_json::json!({
+        "widths": [9, 6], "activation": case.activation, "batch_norm": case.batch_norm,
+    });
+    let options: OptionValues = serde_json::from_value(options).unwrap();
+    let options = mlp::MlpOptions::from_values(&options).unwrap();
+    let network = mlp::build(&options, &problem).unwrap().check(&problem).unwrap();
+    let start = TrainState::new(point(&network, &case.names));
+    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let optim = OptimConfig {
+        method: Method::Gd,
+        lr: fixture.lr,
+        batch_size: fixture.chunk,
+        momentum: 0.0,
+        weight_decay: fixture.weight_decay,
+        accumulate: Accumulate::Mean,
+        replacement: false,
+        drop_last: false,
+    };
+    let config = TrainConfig { epochs: case.steps.len() as u32, seed: Seed(1), optim, record_order: false };
+    let probes: ProbeConfig = serde_json::from_value(probes).unwrap();
+    let context = Context { model: &model, train: &split.train, optim: &config.optim, seed: config.seed };
+    let mut probes = probes.probes(context).unwrap();
+    let mut rows = Rows(vec![]);
+    train(&model, &split, &config, start, &mut probes, &mut rows).unwrap();
+    rows.0
+}
+
+fn fixture() -> Fixture {
+    let path: &Path = &root().join("tests/fixtures/probes.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The tolerances wanted are 1e-5 for cosines and distances, 1e-3 for Eq. 4, eigenvalues and tr C; the test holds to a tenth.
+#[track_caller]
+fn close(found: f64, expected: f64, tolerance: f64) {
+    let error = (found - expected).abs() / expected.abs().max(1e-3);
+    assert!(error < 0.1 * tolerance, "{found} {expected}: off by {error:e}");
+}
+
+#[test]
+fn every_probe_agrees_with_pytorch() {
+    let fixture = fixture();
+    for case in &fixture.cases {
+        let (n, chunk) = (fixture.samples, fixture.chunk);
+        let alignment = |part: usize| serde_json::json!({ "when": {}, "batch_sizes": [n], "chunk": chunk, "hessian_samples": part });
+        let rows = run(
+            &fixture,
+            case,
+            serde_json::json!({
+                "cosine": {}, "distance": {}, "alignment": alignment(n),
+                "spectrum": { "when": {}, "chunk": chunk, "tolerance": 1e-4, "random_vectors": 100 },
+                "covariance": { "when": {}, "chunk": chunk },
+            }),
+        );
+        let step = |at: u64| &case.steps[at as usize - 1];
+        let mut seen = 0;
+        for row in &rows {
+            match row {
+                Row::Cosine(row) => {
+                    close(row.cosine.unwrap(), step(row.step).cosine.unwrap(), 1e-5);
+                    close(row.cosine_with_decay.unwrap(), step(row.step).cosine_with_decay.unwrap(), 1e-5);
+                }
+                Row::Distance(row) => close(row.distance, step(row.step).distance, 1e-5),
+                Row::Alignment(row) => close(row.mean, step(row.step).alignment, 1e-3),
+                Row::Spectrum(row) => {
+                    let expected = step(row.step);
+                    for (found, expected) in row.values.iter().zip(&expected.eigenvalues) {
+                        close(*found, *expected, 1e-3);
+                    }
+                    close(row.gradient_share, expected.gradient_share, 1e-3);
+                    close(row.grad_norm_sq, expected.grad_norm_sq, 1e-3);
+                    let [trace, error] = row.trace.unwrap();
+                    assert!((trace - expected.trace).abs() < 4.0 * error, "{trace} {error}");
+                    assert!(error < 0.2 * expected.trace.abs());
+                }
+                Row::Covariance(row) => {
+                    let unit = if case.batch_norm { ("chunk", chunk) } else { ("sample", 1) };
+                    assert_eq!((row.unit.as_str(), row.unit_size), unit);
+                    close(row.trace, step(row.step).tr_c, 1e-3);
+                }
+                _ => continue,
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 2 + 4 * case.steps.len(), "{}", case.name);
+        let rows = run(&fixture, case, serde_json::json!({ "alignment": alignment(fixture.part) }));
+        for row in &rows {
+            let Row::Alignment(row) = row else { continue };
+            close(row.mean, step(row.step).alignment_of_part, 1e-3);
+        }
+    }
+}
