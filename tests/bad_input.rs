@@ -94,6 +94,30 @@ fn experiments_that_cannot_be_used() {
             change("\"mlp\"", "\"./nowhere.so\""),
             &["exp.toml:4", "./nowhere.so: there is neither a library nor a crate"],
         ),
+        (
+            format!("{GOOD}mode = \"adaptive\"\nchunk = 70\n"),
+            &["exp.toml:19", "`probe.interpolation.chunk` = 70, expected a divisor of 300"],
+        ),
+        (
+            format!("{GOOD}mode = \"adaptive\"\nevaluation = \"paper\"\n"),
+            &["exp.toml:18", "`probe.interpolation.mode` = \"adaptive\", expected \"exact\""],
+        ),
+        (
+            format!("{GOOD}[probe.spectrum]\nwhen = {{}}\nvalues = 0\n"),
+            &["exp.toml:20", "`probe.spectrum.values` = 0, expected at least 1"],
+        ),
+        (
+            format!("{GOOD}[probe.spectra]\nwhen = {{}}\n"),
+            &["exp.toml:18", "unknown field `spectra`", "did you mean `spectrum`?"],
+        ),
+        (
+            format!("{GOOD}[probe.line]\nwhen = {{}}\nfrom = \"none.safetensors\"\n"),
+            &["exp.toml:20", "`probe.line.from` = \"none.safetensors\"", "a checkpoint that can be read"],
+        ),
+        (
+            format!("{GOOD}[probe.alignment]\nwhen = {{ every = 0 }}\n"),
+            &["exp.toml:19", "`probe.alignment.when.every` = 0, expected at least 1"],
+        ),
         (format!("name = \"../x\"\n{GOOD}"), &["exp.toml:1", "it names a folder"]),
         (format!("device = \"cuda\"\n{GOOD}"), &["exp.toml:1", "--features cuda"]),
     ];

@@ -47,6 +47,83 @@ fn metrics_have_the_documented_fields() {
     }
 }
 
+/// Every probe, at the end of the first epoch.
+const EVERY_PROBE: &str = r#"
+[probe.interpolation]
+when = { iterations = [1, 2] }
+mode = "adaptive"
+[probe.noise]
+when = { at_end_of_epochs = true }
+evaluations = 3
+reference_samples = 50
+[probe.cosine]
+[probe.distance]
+[probe.alignment]
+when = { at_end_of_epochs = true }
+batch_sizes = [50, 100]
+batches = 3
+chunk = 50
+[probe.covariance]
+when = { at_end_of_epochs = true }
+batch_sizes = [50]
+batches = 3
+chunk = 50
+[probe.spectrum]
+when = { at_end_of_epochs = true }
+values = 2
+steps = 10
+random_vectors = 2
+density_steps = 5
+[probe.line]
+when = { at_end_of_epochs = true }
+points = 4
+[probe.plane]
+when = { at_end_of_epochs = true }
+points = 3
+"#;
+
+#[test]
+fn every_probe_measures_every_kind_of_network() {
+    let plugins = [
+        ("mlp", "{ widths = [12] }"),
+        ("resnet56", "{ depth = 8, width = 4 }"),
+        ("wresnet", "{ depth = 10, widen = 1 }"),
+        ("vit", "{ patch = 4, width = 8, depth = 1, heads = 2, hidden = 8 }"),
+    ];
+    for (plugin, options) in plugins {
+        let good = GOOD.split("[probe").next().unwrap().replace("epochs = 2", "epochs = 1");
+        let good = good.replace("\"mlp\"", &format!("{plugin:?}")).replace("{ widths = [16] }", options);
+        let bench = Bench::new(&(good + EVERY_PROBE));
+        let ran = bench.run_into("run", &[]);
+        let kinds = |kind: &str| bench.rows("run").iter().filter(|row| row["kind"] == kind).count();
+        for (kind, count) in [
+            ("interpolation", 2),
+            ("noise", 1),
+            ("cosine", 5),
+            ("distance", 6),
+            ("alignment", 2),
+            ("covariance", 1),
+            ("spectrum", 1),
+            ("line", 1),
+            ("plane", 1),
+        ] {
+            assert_eq!(kinds(kind), count, "{plugin} {kind}");
+        }
+        let timed = bench.info("run")["probes"].as_array().unwrap().len();
+        assert_eq!(timed, 9);
+        assert!(
+            ran.stdout.contains("spectrum") && ran.stdout.contains("(0 > 1 se, 0 > 3 se)"),
+            "{}",
+            ran.stdout
+        );
+        // the same tables from the records alone
+        let report = bench.run(&["report", "run"]);
+        let tables =
+            |text: &str| text.lines().filter(|line| line.starts_with('│')).collect::<Vec<_>>().join("\n");
+        assert_eq!((report.code, tables(&report.stdout)), (0, tables(&ran.stdout)));
+    }
+}
+
 #[test]
 fn equal_seeds_give_equal_bytes_twice_and_for_any_number_of_threads() {
     let bench = Bench::new(GOOD);

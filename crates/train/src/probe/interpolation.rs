@@ -113,6 +113,12 @@ impl Section for InterpolationSection {
                 Ok(Box::new(ExactProbe { section: self.clone(), interpolation, train, seed }))
             }
             Mode::Adaptive => {
+                // chunks of equal size are what the test draws
+                if !train.len().is_multiple_of(chunk) {
+                    let expected =
+                        format!("a divisor of {} (the training samples) in adaptive mode", train.len());
+                    return Err(TrainError::value("probe.interpolation.chunk", chunk, expected));
+                }
                 // an epoch has at most so many segments, and their errors add up
                 let error_rate = self.error_rate / context.updates_per_epoch() as f64;
                 let config = AdaptiveConfig { points, chunk, batch_norm, error_rate };
