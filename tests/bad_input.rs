@@ -54,7 +54,7 @@ fn experiments_that_cannot_be_used() {
         (change("train = 300", "train = 1797"), &["exp.toml:9", "`data.train` = 1797, expected 1 to 1796"]),
         (
             change("train = 300", "train = \"many\""),
-            &["exp.toml:9", "`data.train`", "expected a number of images or a range [first, end]"],
+            &["exp.toml:9", "`data.train`", "expected a number of images, a range [first, end] or \"test\""],
         ),
         (change("train = 300", "train = [0, 1, 2]"), &["exp.toml:9", "`data.train", "[first, end]"]),
         (

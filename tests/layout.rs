@@ -6,9 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
+use crate::support::root;
 
 /// The workspace's crates and the crates of the workspace that each depends on, dev-dependencies included.
 fn arrows() -> BTreeMap<String, BTreeSet<String>> {

@@ -9,4 +9,5 @@ mod networks;
 mod plugins;
 mod probes;
 mod pytorch;
+mod resume;
 mod support;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::archive::{Found, Place};
+use crate::images::Published;
 use crate::{DataError, Images};
 
 const PIXELS: usize = 3 * 32 * 32;
@@ -11,29 +12,32 @@ const PIXELS: usize = 3 * 32 * 32;
 struct Layout {
     set: &'static str,
     archive: &'static str,
-    files: &'static [&'static str],
+    training: &'static [&'static str],
+    test: &'static str,
     /// Bytes before the pixels; the last is the class.
     label_bytes: usize,
     classes: usize,
 }
 
-/// CIFAR-10's 50,000 training images, in the order of its five files.
-pub(crate) fn load_10(path: &Path) -> Result<Images, DataError> {
-    let files =
+/// CIFAR-10's 50,000 training images, in the order of its five files, and its 10,000 test images if they are wanted.
+pub(crate) fn load_10(path: &Path, which: Published) -> Result<Images, DataError> {
+    let training =
         &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
-    let archive = "cifar-10-binary.tar.gz";
-    load(path, &Layout { set: "cifar10", archive, files, label_bytes: 1, classes: 10 })
+    let (archive, test) = ("cifar-10-binary.tar.gz", "test_batch.bin");
+    load(path, which, &Layout { set: "cifar10", archive, training, test, label_bytes: 1, classes: 10 })
 }
 
-/// CIFAR-100's 50,000 training images with their fine labels.
-pub(crate) fn load_100(path: &Path) -> Result<Images, DataError> {
-    let archive = "cifar-100-binary.tar.gz";
-    load(path, &Layout { set: "cifar100", archive, files: &["train.bin"], label_bytes: 2, classes: 100 })
+/// CIFAR-100's 50,000 training images with their fine labels, and its 10,000 test images if they are wanted.
+pub(crate) fn load_100(path: &Path, which: Published) -> Result<Images, DataError> {
+    let (archive, training, test) = ("cifar-100-binary.tar.gz", &["train.bin"], "test.bin");
+    load(path, which, &Layout { set: "cifar100", archive, training, test, label_bytes: 2, classes: 100 })
 }
 
-fn load(path: &Path, layout: &Layout) -> Result<Images, DataError> {
-    let names: Vec<Vec<String>> = layout.files.iter().map(|&name| vec![name.to_owned()]).collect();
-    let found = Place::new(path, layout.archive, layout.files[0]).read(layout.set, &names)?;
+fn load(path: &Path, which: Published, layout: &Layout) -> Result<Images, DataError> {
+    let test = (which == Published::TrainingAndTest).then_some(layout.test);
+    let names: Vec<Vec<String>> =
+        layout.training.iter().copied().chain(test).map(|name| vec![name.to_owned()]).collect();
+    let found = Place::new(path, layout.archive, layout.training[0]).read(layout.set, &names)?;
     let total = found.iter().map(|found| found.bytes.len()).sum();
     let mut images = Images {
         pixels: Vec::with_capacity(total),
@@ -43,7 +47,10 @@ fn load(path: &Path, layout: &Layout) -> Result<Images, DataError> {
         max: 255,
         official_train: None,
     };
-    for found in found {
+    for (index, found) in found.into_iter().enumerate() {
+        if index == layout.training.len() {
+            images.official_train = Some(images.len());
+        }
         add(found, layout, &mut images)?;
     }
     Ok(images)
@@ -74,6 +81,14 @@ mod tests {
 
     use super::*;
 
+    fn load_10(path: &Path) -> Result<Images, DataError> {
+        super::load_10(path, Published::Training)
+    }
+
+    fn load_100(path: &Path) -> Result<Images, DataError> {
+        super::load_100(path, Published::Training)
+    }
+
     fn record(labels: &[u8], pixel: u8) -> Vec<u8> {
         [labels, &[pixel; PIXELS]].concat()
     }
@@ -90,6 +105,12 @@ mod tests {
         assert_eq!((ten.pixels[0], ten.pixels[PIXELS], ten.len()), (1, 9, 10));
         std::fs::write(dir.path().join("train.bin"), record(&[19, 99], 3)).unwrap();
         assert_eq!(load_100(dir.path()).unwrap().labels, [99]);
+        std::fs::write(dir.path().join("test.bin"), [record(&[3, 5], 1), record(&[3, 6], 1)].concat())
+            .unwrap();
+        let all = super::load_100(dir.path(), Published::TrainingAndTest).unwrap();
+        assert_eq!((all.labels.as_slice(), all.official_train), ([99, 5, 6].as_slice(), Some(1)));
+        let missing = super::load_10(dir.path(), Published::TrainingAndTest).unwrap_err().to_string();
+        assert!(missing.contains("test_batch.bin"), "{missing}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::augment::Augment;
+use crate::images::Published;
 use crate::split::{Part, SplitConfig};
 use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist};
 
@@ -26,7 +27,7 @@ pub struct DataConfig {
     /// Training images: a number, from the start of the official order, or a range [first, end].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<Part>,
-    /// Validation images: a number, from the end, or a range.
+    /// Validation images: a number, from the end, a range, or "test" for the set's own test images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<Part>,
     /// So many of the training images, drawn at random and balanced over the classes.
@@ -233,17 +234,21 @@ impl DataConfig {
             only("channels", self.channels.map(|n| n.to_string()), "only a folder of one's own needs it")?;
         }
         let dir = self.dir.clone().unwrap_or_else(|| self.set.usual_dir());
+        let which = match self.valid {
+            Some(Part::Test) => Published::TrainingAndTest,
+            _ => Published::Training,
+        };
         match self.set {
             DataSet::Digits => {
                 let dir = self.dir.as_ref().map(|dir| dir.display().to_string());
                 only("dir", dir, "the digits are built in")?;
                 Ok(digits::load())
             }
-            DataSet::Mnist => mnist::load_mnist(&dir),
-            DataSet::FashionMnist => mnist::load_fashion(&dir),
-            DataSet::Emnist => mnist::load_emnist(&dir, self.variant.as_deref().unwrap_or("balanced")),
-            DataSet::Cifar10 => cifar::load_10(&dir),
-            DataSet::Cifar100 => cifar::load_100(&dir),
+            DataSet::Mnist => mnist::load_mnist(&dir, which),
+            DataSet::FashionMnist => mnist::load_fashion(&dir, which),
+            DataSet::Emnist => mnist::load_emnist(&dir, which, self.variant.as_deref().unwrap_or("balanced")),
+            DataSet::Cifar10 => cifar::load_10(&dir, which),
+            DataSet::Cifar100 => cifar::load_100(&dir, which),
             DataSet::TinyImagenet => folder::load_tiny(&dir),
             DataSet::Folder => {
                 let channels = self.channels.unwrap_or(3);
@@ -305,6 +310,9 @@ mod tests {
         assert!(message(|c| c.channels = Some(1)).contains("`data.channels` = 1"));
         assert!(message(|c| c.augment.crop_padding = 8).contains("`data.augment.crop_padding` = 8"));
         assert!(message(|c| c.subset = Some(1401)).contains("`data.subset` = 1401, expected 1 to 1400"));
+        assert!(
+            message(|c| c.valid = Some(Part::Test)).contains("`data.valid` = \"test\", expected a number")
+        );
         let missing = message(|c| c.set = DataSet::Cifar10);
         assert!(missing.contains("data/cifar10") && missing.contains("data fetch cifar10"), "{missing}");
     }

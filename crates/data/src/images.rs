@@ -19,6 +19,15 @@ pub struct Images {
     pub official_train: Option<usize>,
 }
 
+/// Which of a set's published images are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// The training images.
+    Training,
+    /// The training images, then the test images, with [`Images::official_train`] between them.
+    TrainingAndTest,
+}
+
 impl Images {
     /// Number of images.
     pub fn len(&self) -> usize {

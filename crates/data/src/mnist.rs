@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::archive::Place;
+use crate::images::Published;
 use crate::{DataError, Images, idx};
 
 /// A set in MNIST's layout.
@@ -29,14 +30,14 @@ pub(crate) const EMNIST: [(&str, usize, u8); 6] = [
     ("mnist", 10, 0),
 ];
 
-/// The 60,000 training images of MNIST.
-pub(crate) fn load_mnist(path: &Path) -> Result<Images, DataError> {
-    load(path, &plain("mnist"))
+/// The 60,000 training images of MNIST, and its 10,000 test images if they are wanted.
+pub(crate) fn load_mnist(path: &Path, which: Published) -> Result<Images, DataError> {
+    load(path, which, &plain("mnist"))
 }
 
-/// The 60,000 training images of Fashion-MNIST.
-pub(crate) fn load_fashion(path: &Path) -> Result<Images, DataError> {
-    load(path, &plain("fashion_mnist"))
+/// The images of Fashion-MNIST, as many as MNIST's.
+pub(crate) fn load_fashion(path: &Path, which: Published) -> Result<Images, DataError> {
+    load(path, which, &plain("fashion_mnist"))
 }
 
 fn plain(set: &'static str) -> Layout {
@@ -44,8 +45,8 @@ fn plain(set: &'static str) -> Layout {
     Layout { set, prefix, archive, classes: 10, first_label: 0, transposed: false }
 }
 
-/// The training images of one of EMNIST's parts, upright.
-pub(crate) fn load_emnist(path: &Path, part: &str) -> Result<Images, DataError> {
+/// The images of one of EMNIST's parts, upright.
+pub(crate) fn load_emnist(path: &Path, which: Published, part: &str) -> Result<Images, DataError> {
     let names = || EMNIST.map(|(name, ..)| format!("\"{name}\"")).join(", ");
     let known = EMNIST.iter().find(|(name, ..)| *name == part);
     let &(name, classes, first_label) = known.ok_or_else(|| DataError::Value {
@@ -54,12 +55,31 @@ pub(crate) fn load_emnist(path: &Path, part: &str) -> Result<Images, DataError> 
         expected: format!("one of {}", names()),
     })?;
     let prefix = format!("emnist-{name}-");
-    load(path, &Layout { set: "emnist", prefix, archive: "gzip.zip", classes, first_label, transposed: true })
+    let archive = "gzip.zip";
+    load(path, which, &Layout { set: "emnist", prefix, archive, classes, first_label, transposed: true })
 }
 
-fn load(path: &Path, layout: &Layout) -> Result<Images, DataError> {
-    let names =
-        [names(&layout.prefix, "train-images", "idx3"), names(&layout.prefix, "train-labels", "idx1")];
+fn load(path: &Path, which: Published, layout: &Layout) -> Result<Images, DataError> {
+    let mut images = load_files(path, ["train"].as_slice(), layout)?;
+    if which == Published::TrainingAndTest {
+        let test = load_files(path, ["t10k", "test"].as_slice(), layout)?;
+        if test.shape != images.shape {
+            let (found, expected) = (format!("{:?}", test.shape), format!("{:?}", images.shape));
+            return Err(DataError::Value { key: "valid", found, expected });
+        }
+        images.official_train = Some(images.len());
+        images.pixels.extend(test.pixels);
+        images.labels.extend(test.labels);
+    }
+    Ok(images)
+}
+
+/// The images of the files that begin with one of `stems`.
+fn load_files(path: &Path, stems: &[&str], layout: &Layout) -> Result<Images, DataError> {
+    let of = |what: &str, kind: &str| -> Vec<String> {
+        stems.iter().flat_map(|stem| names(&layout.prefix, &format!("{stem}-{what}"), kind)).collect()
+    };
+    let names = [of("images", "idx3"), of("labels", "idx1")];
     let place = Place::new(path, layout.archive, &names[0][0]);
     let mut found = place.read(layout.set, &names)?.into_iter();
     let (image_file, label_file) =
@@ -102,6 +122,14 @@ fn names(prefix: &str, stem: &str, kind: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn mnist(path: &Path) -> Result<Images, DataError> {
+        load_mnist(path, Published::Training)
+    }
+
+    fn emnist(path: &Path, part: &str) -> Result<Images, DataError> {
+        load_emnist(path, Published::Training, part)
+    }
+
     fn write(dir: &Path, name: &str, header: &[u8], values: &[u8]) {
         std::fs::write(dir.join(name), [header, values].concat()).unwrap();
     }
@@ -116,7 +144,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         images(dir.path(), "");
         write(dir.path(), "train-labels.idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2], &[5, 0]);
-        let set = load_mnist(dir.path()).unwrap();
+        let set = mnist(dir.path()).unwrap();
         assert_eq!((set.shape, set.labels, set.pixels), ([1, 2, 1], vec![5, 0], vec![9, 8, 7, 6]));
     }
 
@@ -126,19 +154,19 @@ mod tests {
         images(dir.path(), "emnist-letters-");
         let labels = "emnist-letters-train-labels-idx1-ubyte";
         write(dir.path(), labels, &[0, 0, 8, 1, 0, 0, 0, 2], &[26, 1]);
-        let set = load_emnist(dir.path(), "letters").unwrap();
+        let set = emnist(dir.path(), "letters").unwrap();
         assert_eq!((set.shape, set.labels, set.classes), ([1, 1, 2], vec![25, 0], 26));
         write(dir.path(), labels, &[0, 0, 8, 1, 0, 0, 0, 2], &[0, 1]);
-        let text = load_emnist(dir.path(), "letters").unwrap_err().to_string();
+        let text = emnist(dir.path(), "letters").unwrap_err().to_string();
         assert!(text.contains("record 0 has the label 0"), "{text}");
-        let text = load_emnist(dir.path(), "letter").unwrap_err().to_string();
+        let text = emnist(dir.path(), "letter").unwrap_err().to_string();
         assert!(text.contains("`data.variant` = \"letter\", expected one of \"balanced\""), "{text}");
     }
 
     #[test]
     fn a_wrong_label_or_count_or_a_missing_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let message = || load_mnist(dir.path()).unwrap_err().to_string();
+        let message = || mnist(dir.path()).unwrap_err().to_string();
         assert!(message().contains("train-images-idx3-ubyte.gz") && message().contains("data fetch mnist"));
         images(dir.path(), "");
         write(dir.path(), "train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2], &[5, 10]);
@@ -154,8 +182,10 @@ mod tests {
             eprintln!("SKIPPED: mnist_has_its_known_facts needs WALK_MNIST=folder with the MNIST files");
             return;
         };
-        let images = load_mnist(dir.as_ref()).unwrap();
+        let images = mnist(dir.as_ref()).unwrap();
         assert_eq!((images.len(), images.shape, images.labels[0]), (60_000, [1, 28, 28], 5));
+        let all = load_mnist(dir.as_ref(), Published::TrainingAndTest).unwrap();
+        assert_eq!((all.len(), all.official_train, all.labels[60_000]), (70_000, Some(60_000), 7));
         let counts = |class| images.labels.iter().filter(|&&label| label == class).count();
         let known = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
         assert_eq!([0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(counts), known);

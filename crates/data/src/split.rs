@@ -20,6 +20,8 @@ pub enum Part {
     Count(usize),
     /// From the first to before the second.
     Range([usize; 2]),
+    /// The set's own test images.
+    Test,
 }
 
 impl Serialize for Part {
@@ -27,6 +29,7 @@ impl Serialize for Part {
         match self {
             Self::Count(count) => count.serialize(serializer),
             Self::Range(range) => range.serialize(serializer),
+            Self::Test => serializer.serialize_str("test"),
         }
     }
 }
@@ -38,13 +41,19 @@ impl<'de> Deserialize<'de> for Part {
         impl<'de> Visitor<'de> for PartVisitor {
             type Value = Part;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of images or a range [first, end]")
+                f.write_str("a number of images, a range [first, end] or \"test\"")
             }
             fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<Part, E> {
                 usize::try_from(n).map(Part::Count).map_err(E::custom)
             }
             fn visit_i64<E: serde::de::Error>(self, n: i64) -> Result<Part, E> {
                 usize::try_from(n).map(Part::Count).map_err(|_| E::custom("expected at least 0"))
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Part, E> {
+                match text {
+                    "test" => Ok(Part::Test),
+                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+                }
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Part, A::Error> {
                 let mut next = |index| {
@@ -209,6 +218,11 @@ fn ranges(images: &Images, config: &SplitConfig) -> Result<(Range<usize>, Range<
             let expected = format!("[first, end] with first < end, at most {total} (the images in all)");
             Err(DataError::Value { key, found: format!("[{first}, {end}]"), expected })
         }
+        Some(Part::Test) if from_start || official == total => {
+            let expected = "a number of images or a range [first, end]".into();
+            Err(DataError::Value { key, found: "\"test\"".into(), expected })
+        }
+        Some(Part::Test) => Ok(official..total),
         // one image at least is left for the other part
         Some(Part::Count(count)) if count == 0 || count >= total => {
             let expected = format!("1 to {} ({total} images in all)", total.saturating_sub(1));

@@ -1,103 +1,184 @@
-//! Parameters and buffers in safetensors files, under PyTorch's names.
+//! Named tensors in safetensors files: checkpoints that PyTorch opens, and the state that a run goes on from.
+//!
+//! A file of ours carries the SHA-256 of its tensors' bytes and names, so that a flipped bit is found.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
+use sha2::{Digest, Sha256};
 
-use crate::{RecordError, RunFolder};
+use crate::RecordError;
 
-/// One named tensor of a checkpoint.
-#[derive(Clone, Debug)]
-pub struct CheckpointTensor<'a> {
-    /// PyTorch's name: `features.0.weight`.
-    pub name: &'a str,
-    /// Its shape, in PyTorch's order.
-    pub shape: Vec<usize>,
-    /// Its elements, the last dimension fastest.
-    pub values: &'a [f32],
+/// Numbers of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Parameters and what is made of them.
+    F32(Vec<f32>),
+    /// Losses.
+    F64(Vec<f64>),
+    /// Counters.
+    U64(Vec<u64>),
 }
 
-impl RunFolder {
-    /// Writes `checkpoints/NAME.safetensors`, aside and then renamed.
-    ///
-    /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it, [`RecordError::Unwritable`] if a shape does not fit its values.
-    pub fn write_checkpoint(&self, name: &str, tensors: &[CheckpointTensor<'_>]) -> Result<(), RecordError> {
-        let unwritable = |message: String| RecordError::Unwritable { message };
-        let bytes: Vec<Vec<u8>> = tensors
-            .iter()
-            .map(|tensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-            .collect();
-        let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
-            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-            view.map(|view| (tensor.name, view)).map_err(|error| unwritable(error.to_string()))
-        });
-        let views: Vec<(&str, TensorView<'_>)> = views.collect::<Result<_, _>>()?;
-        // no metadata: it would be a hash map, whose order changes the bytes
-        let file = serialize(views, None).map_err(|error| unwritable(error.to_string()))?;
-        let folder = self.path().join("checkpoints");
-        std::fs::create_dir_all(&folder).map_err(|source| RecordError::Io {
-            path: folder,
-            action: "created",
-            source,
-        })?;
-        self.replace(&format!("checkpoints/{name}.safetensors"), &file)
+impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+            Self::U64(values) => values.len(),
+        }
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::F32,
+            Self::F64(_) => Dtype::F64,
+            Self::U64(_) => Dtype::U64,
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::F32(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Self::F64(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Self::U64(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        }
+    }
+
+    /// `None` for a kind that is none of ours.
+    fn from_bytes(dtype: Dtype, bytes: &[u8]) -> Option<Self> {
+        let wide = || bytes.as_chunks::<8>().0.iter();
+        Some(match dtype {
+            Dtype::F32 => {
+                Self::F32(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            }
+            Dtype::F64 => Self::F64(wide().map(|bytes| f64::from_le_bytes(*bytes)).collect()),
+            Dtype::U64 => Self::U64(wide().map(|bytes| u64::from_le_bytes(*bytes)).collect()),
+            _ => return None,
+        })
     }
 }
 
-/// One tensor of a checkpoint that was read.
+/// One named tensor.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StoredTensor {
-    /// PyTorch's name.
+pub struct NamedTensor {
+    /// PyTorch's name for a parameter or buffer: `features.0.weight`.
     pub name: String,
-    /// Its shape.
+    /// Its shape, in PyTorch's order.
     pub shape: Vec<usize>,
-    /// Its elements, the last dimension fastest; empty if they are not f32.
-    pub values: Vec<f32>,
+    /// Its elements, the last dimension fastest.
+    pub values: Values,
 }
 
-/// The tensors of a safetensors file, made here or elsewhere, by name.
+impl NamedTensor {
+    /// A list of numbers.
+    pub fn list(name: impl Into<String>, values: Values) -> Self {
+        Self { name: name.into(), shape: vec![values.len()], values }
+    }
+}
+
+/// The bytes of a file with these tensors: equal tensors, equal bytes.
 ///
 /// # Errors
-/// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is none.
-pub fn read_checkpoint(path: &Path) -> Result<Vec<StoredTensor>, RecordError> {
+/// [`RecordError::Unwritable`] if a shape does not fit its values.
+pub fn checkpoint_bytes(tensors: &[NamedTensor]) -> Result<Vec<u8>, RecordError> {
+    let unwritable = |message: String| RecordError::Unwritable { message };
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|tensor| tensor.values.to_bytes()).collect();
+    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+        let view = TensorView::new(tensor.values.dtype(), tensor.shape.clone(), bytes);
+        view.map(|view| (tensor.name.as_str(), view)).map_err(|error| unwritable(error.to_string()))
+    });
+    let views: Vec<(&str, TensorView<'_>)> = views.collect::<Result<_, _>>()?;
+    let sum = checksum(views.iter().map(|(name, view)| (*name, view.data())));
+    // one key at most: the metadata is a hash map, whose order changes the bytes
+    let metadata = HashMap::from([(CHECKSUM.to_owned(), sum)]);
+    serialize(views, Some(metadata)).map_err(|error| unwritable(error.to_string()))
+}
+
+const CHECKSUM: &str = "sha256";
+
+fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut tensors: Vec<(&str, &[u8])> = tensors.collect();
+    tensors.sort_unstable_by_key(|(name, _)| *name);
+    let mut hash = Sha256::new();
+    for (name, bytes) in tensors {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name);
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    format!("{:x}", hash.finalize())
+}
+
+/// The tensors of a safetensors file, made here or elsewhere, by name; those of kinds that are not ours are left out.
+///
+/// # Errors
+/// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is none or is damaged.
+pub fn read_checkpoint(path: &Path) -> Result<Vec<NamedTensor>, RecordError> {
     let io = |source| RecordError::Io { path: path.into(), action: "read", source };
+    let broken = |message: String| RecordError::Checkpoint { path: path.into(), message };
     let bytes = std::fs::read(path).map_err(io)?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| RecordError::Checkpoint { path: path.into(), message: error.to_string() })?;
-    let tensor = |(name, view): (&str, TensorView<'_>)| {
-        let of_f32 = view.dtype() == Dtype::F32;
-        let elements = if of_f32 { view.data().as_chunks::<4>().0 } else { &[] };
-        let values = elements.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        StoredTensor { name: name.into(), shape: view.shape().to_vec(), values }
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(error.to_string()))?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+    let mut views: Vec<(&str, TensorView<'_>)> = file.iter().collect();
+    views.sort_unstable_by_key(|(name, _)| *name);
+    let expected = metadata.metadata().as_ref().and_then(|metadata| metadata.get(CHECKSUM));
+    if expected
+        .is_some_and(|expected| *expected != checksum(views.iter().map(|(name, view)| (*name, view.data()))))
+    {
+        return Err(broken("its contents are not those that were written (SHA-256)".into()));
+    }
+    let tensor = |(name, view): &(&str, TensorView<'_>)| {
+        let values = Values::from_bytes(view.dtype(), view.data())?;
+        Some(NamedTensor { name: (*name).to_owned(), shape: view.shape().to_vec(), values })
     };
-    let mut tensors: Vec<StoredTensor> = file.iter().map(tensor).collect();
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(tensors)
+    Ok(views.iter().filter_map(tensor).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn tensors() -> Vec<NamedTensor> {
+        let values = Values::F32(vec![1.5, -0.0, f32::MIN_POSITIVE, 3.0e38, 0.1, 7.0]);
+        vec![
+            NamedTensor { name: "1.weight".into(), shape: vec![2, 3], values },
+            NamedTensor::list("losses", Values::F64(vec![0.1, f64::MIN_POSITIVE])),
+            NamedTensor::list("position", Values::U64(vec![u64::MAX, 1])),
+        ]
+    }
+
     #[test]
-    fn what_is_written_reads_back_exactly() {
+    fn what_is_written_reads_back_exactly_and_has_the_same_bytes() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(&dir.path().join("run")).unwrap();
-        let values = [1.5f32, -0.0, f32::MIN_POSITIVE, 3.0e38, 0.1, 7.0];
-        let tensors = [CheckpointTensor { name: "1.weight", shape: vec![2, 3], values: &values }];
-        folder.write_checkpoint("final", &tensors).unwrap();
-        let path = folder.path().join("checkpoints/final.safetensors");
-        let read = read_checkpoint(&path).unwrap();
-        assert_eq!((read[0].name.as_str(), read[0].shape.as_slice()), ("1.weight", [2, 3].as_slice()));
-        assert!(read[0].values.iter().zip(&values).all(|(a, b)| a.to_bits() == b.to_bits()));
-        let bytes = std::fs::read(&path).unwrap();
+        let path = dir.path().join("a.safetensors");
+        std::fs::write(&path, checkpoint_bytes(&tensors()).unwrap()).unwrap();
+        assert_eq!(read_checkpoint(&path).unwrap(), tensors());
+        assert_eq!(checkpoint_bytes(&tensors()).unwrap(), std::fs::read(&path).unwrap());
+        let wrong = [NamedTensor { shape: vec![7], ..tensors().remove(0) }];
+        assert!(matches!(checkpoint_bytes(&wrong), Err(RecordError::Unwritable { .. })));
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_or_with_any_bit_flipped_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let bytes = checkpoint_bytes(&tensors()).unwrap();
         for cut in 0..bytes.len() {
             std::fs::write(&path, &bytes[..cut]).unwrap();
-            assert!(matches!(read_checkpoint(&path), Err(RecordError::Checkpoint { .. })), "{cut}");
+            assert!(matches!(read_checkpoint(&path), Err(RecordError::Checkpoint { .. })), "cut at {cut}");
         }
-        let wrong = [CheckpointTensor { name: "x", shape: vec![7], values: &values }];
-        assert!(matches!(folder.write_checkpoint("bad", &wrong), Err(RecordError::Unwritable { .. })));
+        for bit in 0..8 * bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, flipped).unwrap();
+            // a bit of the header's white space or letter case may say the same
+            match read_checkpoint(&path) {
+                Ok(read) => assert_eq!(read, tensors(), "bit {bit}"),
+                Err(error) => assert!(matches!(error, RecordError::Checkpoint { .. }), "{error}"),
+            }
+        }
     }
 }

@@ -7,10 +7,16 @@ use std::path::PathBuf;
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum RecordError {
-    #[error("{}: exists already, and nothing is overwritten; name another folder with --out or remove it", .path.display())]
+    #[error("{}: exists already, and nothing is overwritten; name another folder with --out, go on with --resume, or remove it", .path.display())]
     Exists { path: PathBuf },
     #[error("{}: cannot be {action}: {source}", .path.display())]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
+    #[error("{}: another process is running in this folder", .path.display())]
+    Locked { path: PathBuf },
+    #[error("{}: has {found} bytes, but the checkpoint was made after {expected}", .path.display())]
+    Short { path: PathBuf, found: u64, expected: u64 },
+    #[error("{}: the row at byte {byte} is not the one that comes now; another program, plugin or data made it. Nothing was changed", .path.display())]
+    Differs { path: PathBuf, byte: u64 },
     #[error("{}:{line}: not a record: {message}", .path.display())]
     Line { path: PathBuf, line: usize, message: String },
     #[error("{}: not a run's description: {message}", .path.display())]

@@ -1,13 +1,17 @@
 //! The folder itself.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::{MetricsWriter, RecordError, Row, RunInfo, read_metrics};
+use crate::{
+    FolderLock, MetricsWriter, NamedTensor, RecordError, Row, RunInfo, checkpoint_bytes, read_metrics,
+};
 
 const CONFIG: &str = "config.toml";
 const INFO: &str = "run.json";
 const METRICS: &str = "metrics.jsonl";
+const CHECKPOINTS: &str = "checkpoints";
 
 /// A run's folder.
 #[derive(Clone, Debug)]
@@ -16,22 +20,42 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new folder, and those above it.
+    /// Makes a new folder, and those above it: aside, then renamed, so that it is whole or not there.
     ///
     /// # Errors
     /// [`RecordError::Exists`] if there is anything at `path`, [`RecordError::Io`] if it cannot be made.
-    pub fn create(path: &Path) -> Result<Self, RecordError> {
+    pub fn create(path: &Path, config: &str, info: &RunInfo) -> Result<(Self, FolderLock), RecordError> {
         let io = |source| RecordError::Io { path: path.into(), action: "created", source };
+        let exists = || RecordError::Exists { path: path.into() };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(io)?;
         }
-        match fs::create_dir(path) {
-            Ok(()) => Ok(Self { path: path.into() }),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(RecordError::Exists { path: path.into() })
-            }
-            Err(error) => Err(io(error)),
+        if path.symlink_metadata().is_ok() {
+            return Err(exists());
         }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let aside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+        fs::create_dir(&aside).map_err(io)?;
+        let made = Self { path: aside.clone() };
+        let lock = made.fill(config, info).and_then(|lock| match fs::rename(&aside, path) {
+            Ok(()) => Ok(lock),
+            // somebody else was faster
+            Err(_) if path.exists() => Err(exists()),
+            Err(error) => Err(io(error)),
+        });
+        if lock.is_err() {
+            // what cannot be made must not be left half made; nothing was measured yet
+            let _ = fs::remove_dir_all(&aside);
+        }
+        Ok((Self { path: path.into() }, lock?))
+    }
+
+    fn fill(&self, config: &str, info: &RunInfo) -> Result<FolderLock, RecordError> {
+        let lock = FolderLock::take(&self.path)?;
+        self.replace(CONFIG, config.as_bytes())?;
+        self.write_info(info)?;
+        self.replace(METRICS, &[])?;
+        Ok(lock)
     }
 
     /// An existing run folder.
@@ -45,17 +69,22 @@ impl RunFolder {
         }
     }
 
+    /// Takes the folder for this process.
+    ///
+    /// # Errors
+    /// [`RecordError::Locked`] if another process works in it, [`RecordError::Io`] if it cannot be locked.
+    pub fn lock(&self) -> Result<FolderLock, RecordError> {
+        FolderLock::take(&self.path)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes the resolved experiment.
-    ///
-    /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it.
-    pub fn write_config(&self, text: &str) -> Result<(), RecordError> {
-        self.replace(CONFIG, text.as_bytes())
+    /// The resolved experiment's file.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join(CONFIG)
     }
 
     /// Writes the description, in place of an earlier one.
@@ -69,12 +98,12 @@ impl RunFolder {
         self.replace(INFO, text.as_bytes())
     }
 
-    /// Starts the metrics.
+    /// The metrics, to be written on: rows behind the first `kept` bytes are there already and must come again.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the file cannot be created.
-    pub fn metrics(&self) -> Result<MetricsWriter, RecordError> {
-        MetricsWriter::create(&self.path.join(METRICS))
+    /// See [`MetricsWriter::open`].
+    pub fn metrics(&self, kept: u64) -> Result<MetricsWriter, RecordError> {
+        MetricsWriter::open(&self.path.join(METRICS), kept)
     }
 
     /// The description.
@@ -99,28 +128,106 @@ impl RunFolder {
         read_metrics(&self.path.join(METRICS))
     }
 
-    /// Writes aside, then renames: a reader sees the old file or the new one.
-    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
+    /// The file of a checkpoint.
+    pub fn checkpoint_path(&self, name: &str) -> PathBuf {
+        self.path.join(CHECKPOINTS).join(format!("{name}.safetensors"))
+    }
+
+    /// The names of the checkpoints there are, sorted.
+    pub fn checkpoints(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path.join(CHECKPOINTS)).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.strip_suffix(".safetensors").map(str::to_owned)
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// Writes `checkpoints/NAME.safetensors`, aside, synced and then renamed.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`] if the disk refuses it, [`RecordError::Unwritable`] if a shape does not fit its values.
+    pub fn write_checkpoint(&self, name: &str, tensors: &[NamedTensor]) -> Result<(), RecordError> {
+        let bytes = checkpoint_bytes(tensors)?;
+        let folder = self.path.join(CHECKPOINTS);
+        fs::create_dir_all(&folder).map_err(|source| RecordError::Io {
+            path: folder,
+            action: "created",
+            source,
+        })?;
+        self.replace(&format!("{CHECKPOINTS}/{name}.safetensors"), &bytes)
+    }
+
+    /// Takes a checkpoint away, if it is there.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`] if the disk refuses it.
+    pub fn remove_checkpoint(&self, name: &str) -> Result<(), RecordError> {
+        let path = self.checkpoint_path(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(RecordError::Io { path, action: "removed", source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes aside, syncs, then renames: a reader sees the old file or the new one, after a power cut too.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
         let (path, aside) = (self.path.join(name), self.path.join(format!("{name}.new")));
         let io = |source| RecordError::Io { path: path.clone(), action: "written", source };
-        fs::write(&aside, bytes).map_err(io)?;
-        fs::rename(&aside, &path).map_err(io)
+        let write = || {
+            let mut file = File::create(&aside)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&aside, &path)?;
+            // the rename itself must reach the disk
+            File::open(path.parent().unwrap_or(&self.path))?.sync_all()
+        };
+        write().map_err(|error| {
+            let _ = fs::remove_file(&aside);
+            io(error)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Values;
+    use crate::info::tests::info;
 
     #[test]
     fn an_existing_folder_is_refused_and_a_strange_one_is_no_run() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
-        let folder = RunFolder::create(&path).unwrap();
-        assert!(matches!(RunFolder::create(&path), Err(RecordError::Exists { .. })));
-        assert!(matches!(RunFolder::open(&path), Err(RecordError::NotARun { missing: "run.json", .. })));
-        folder.write_config("seed = 1\n").unwrap();
-        folder.write_config("seed = 2\n").unwrap();
-        assert_eq!(fs::read_to_string(path.join("config.toml")).unwrap(), "seed = 2\n");
+        let (folder, lock) = RunFolder::create(&path, "seed = 1\n", &info()).unwrap();
+        assert!(matches!(RunFolder::create(&path, "", &info()), Err(RecordError::Exists { .. })));
+        assert!(matches!(RunFolder::open(dir.path()), Err(RecordError::NotARun { missing: "run.json", .. })));
+        assert_eq!(fs::read_to_string(folder.config_path()).unwrap(), "seed = 1\n");
+        assert_eq!(folder.read_info().unwrap(), info());
+        // nothing is left aside
+        assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+        assert!(matches!(folder.lock(), Err(RecordError::Locked { .. })));
+        drop(lock);
+        folder.lock().unwrap();
+    }
+
+    #[test]
+    fn checkpoints_are_listed_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, _lock) = RunFolder::create(&dir.path().join("run"), "", &info()).unwrap();
+        assert!(folder.checkpoints().is_empty());
+        let tensors = [NamedTensor::list("a", Values::F64(vec![1.0]))];
+        for name in ["b", "a"] {
+            folder.write_checkpoint(name, &tensors).unwrap();
+        }
+        assert_eq!(folder.checkpoints(), ["a", "b"]);
+        folder.remove_checkpoint("b").unwrap();
+        folder.remove_checkpoint("b").unwrap();
+        assert_eq!(folder.checkpoints(), ["a"]);
+        assert_eq!(crate::read_checkpoint(&folder.checkpoint_path("a")).unwrap(), tensors);
     }
 }

@@ -30,6 +30,9 @@ pub struct RunInfo {
     /// What each probe took of that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeInfo>,
+    /// The run it branched off from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<ForkInfo>,
     /// The architecture's plugin.
     pub plugin: PluginRecord,
     /// The network it described.
@@ -38,6 +41,17 @@ pub struct RunInfo {
     pub data: DataInfo,
     /// The machine.
     pub machine: MachineInfo,
+}
+
+/// Where a run branched off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForkInfo {
+    /// The other run's folder.
+    pub run: String,
+    /// Updates made there.
+    pub step: u64,
+    /// What was changed, as `key=value`.
+    pub changes: Vec<String>,
 }
 
 /// What a probe cost.
@@ -57,6 +71,8 @@ pub struct ProbeInfo {
 pub enum Status {
     /// Under way, or killed.
     Running,
+    /// Stopped by a signal; it goes on with --resume.
+    Stopped,
     /// Done.
     Finished,
     /// Ended by an error.
@@ -79,6 +95,8 @@ pub struct PluginRecord {
 pub struct NetworkInfo {
     /// P
     pub n_params: usize,
+    /// SHA-256 of its description: equal networks, equal sums, however the plugin was built.
+    pub sha256: String,
     /// Multiply-adds of a forward pass on one sample.
     pub multiply_adds: usize,
     /// Shape of an input.
@@ -122,5 +140,43 @@ impl MachineInfo {
             processor: model.unwrap_or_else(|| "unknown".into()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn info() -> RunInfo {
+        RunInfo {
+            format: 1,
+            name: "a".into(),
+            status: Status::Running,
+            message: None,
+            version: "0".into(),
+            seed: 1,
+            device: "cpu".into(),
+            threads: 1,
+            started_unix_s: 0,
+            elapsed_s: None,
+            probes: vec![],
+            fork: None,
+            plugin: PluginRecord { name: "mlp".into(), library: "x".into(), sha256: "0".into() },
+            network: NetworkInfo {
+                n_params: 1,
+                sha256: "0".into(),
+                multiply_adds: 1,
+                input: vec![1],
+                classes: 2,
+            },
+            data: DataInfo { set: "digits".into(), sha256: "0".into(), train: 1, valid: 1 },
+            machine: MachineInfo { platform: "x".into(), processor: "x".into(), cores: 1 },
+        }
+    }
+
+    #[test]
+    fn a_description_reads_back() {
+        let text = serde_json::to_string(&info()).unwrap();
+        assert_eq!(serde_json::from_str::<RunInfo>(&text).unwrap(), info());
     }
 }

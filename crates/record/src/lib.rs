@@ -7,13 +7,15 @@ mod checkpoint;
 mod error;
 mod folder;
 mod info;
+mod lock;
 mod metrics;
 mod row;
 
-pub use checkpoint::{CheckpointTensor, StoredTensor, read_checkpoint};
+pub use checkpoint::{NamedTensor, Values, checkpoint_bytes, read_checkpoint};
 pub use error::RecordError;
 pub use folder::RunFolder;
-pub use info::{DataInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status};
+pub use info::{DataInfo, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status};
+pub use lock::FolderLock;
 pub use metrics::{MetricsWriter, read_metrics};
 pub use row::{
     AlignmentRow, CosineRow, CovarianceRow, Density, DistanceRow, EpochRow, InterpolationRow, LineRow,

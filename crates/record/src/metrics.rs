@@ -7,33 +7,88 @@ use std::path::{Path, PathBuf};
 use crate::{RecordError, Row};
 
 /// Appends rows, each in one write, so that a kill cuts the last line at most.
+///
+/// A run that goes on from a checkpoint makes the rows anew that were written after it: they are compared with those on
+/// disk, byte for byte, and only what comes after them is appended. So nothing that was written is ever taken away.
 #[derive(Debug)]
 pub struct MetricsWriter {
     path: PathBuf,
     file: File,
+    /// Bytes of the rows up to here.
+    len: u64,
+    /// Rows that are on disk and must come again.
+    ahead: Vec<u8>,
 }
 
 impl MetricsWriter {
-    /// A new file.
+    /// The file, to be written on. Its first `kept` bytes are taken as they are; the whole rows behind them must come again.
+    /// What follows the last whole row, a line cut by a kill or garbage, is moved to a file of its own.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if it cannot be created or exists.
-    pub fn create(path: &Path) -> Result<Self, RecordError> {
-        let io = |source| RecordError::Io { path: path.into(), action: "created", source };
-        let file = OpenOptions::new().append(true).create_new(true).open(path).map_err(io)?;
-        Ok(Self { path: path.into(), file })
+    /// [`RecordError::Io`] if the file cannot be opened, [`RecordError::Short`] if it has fewer than `kept` bytes.
+    pub(crate) fn open(path: &Path, kept: u64) -> Result<Self, RecordError> {
+        let io = |action| move |source| RecordError::Io { path: path.into(), action, source };
+        let bytes = std::fs::read(path).map_err(io("read"))?;
+        let Some(tail) = bytes.get(kept as usize..) else {
+            return Err(RecordError::Short { path: path.into(), found: bytes.len() as u64, expected: kept });
+        };
+        let mut whole = 0;
+        for line in tail.split_inclusive(|&byte| byte == b'\n') {
+            let row = line.strip_suffix(b"\n").map(serde_json::from_slice::<Row>);
+            if !matches!(row, Some(Ok(_))) {
+                break;
+            }
+            whole += line.len();
+        }
+        let file = OpenOptions::new().append(true).open(path).map_err(io("opened"))?;
+        if whole < tail.len() {
+            let aside = path.with_extension("garbage");
+            std::fs::write(&aside, &tail[whole..]).map_err(io("cleaned"))?;
+            file.set_len(kept + whole as u64).map_err(io("cleaned"))?;
+        }
+        Ok(Self { path: path.into(), file, len: kept, ahead: tail[..whole].to_vec() })
     }
 
-    /// Appends a row.
+    /// Appends a row, or finds it on disk.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it.
+    /// [`RecordError::Io`] if the disk refuses it, [`RecordError::Differs`] if another row is there.
     pub fn write(&mut self, row: &Row) -> Result<(), RecordError> {
         let unwritable = |error: serde_json::Error| RecordError::Unwritable { message: error.to_string() };
         let mut line = serde_json::to_vec(row).map_err(unwritable)?;
         line.push(b'\n');
-        let io = |source| RecordError::Io { path: self.path.clone(), action: "written", source };
-        self.file.write_all(&line).map_err(io)
+        if self.ahead.is_empty() {
+            let io = |source| RecordError::Io { path: self.path.clone(), action: "written", source };
+            self.file.write_all(&line).map_err(io)?;
+        } else if self.ahead.starts_with(&line) {
+            self.ahead.drain(..line.len());
+        } else {
+            return Err(RecordError::Differs { path: self.path.clone(), byte: self.len });
+        }
+        self.len += line.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes of the rows up to here.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Waits until all rows are on the disk.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`] if the disk fails.
+    pub fn sync(&self) -> Result<(), RecordError> {
+        self.file.sync_data().map_err(|source| RecordError::Io {
+            path: self.path.clone(),
+            action: "written",
+            source,
+        })
     }
 }
 
@@ -96,7 +151,8 @@ mod tests {
     fn written() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        let mut writer = MetricsWriter::create(&path).unwrap();
+        std::fs::write(&path, []).unwrap();
+        let mut writer = MetricsWriter::open(&path, 0).unwrap();
         rows().iter().for_each(|row| writer.write(row).unwrap());
         let bytes = std::fs::read(&path).unwrap();
         (dir, path, bytes)
@@ -112,7 +168,6 @@ mod tests {
                 r#"{"kind":"train","epoch":1,"iteration":1,"step":1,"loss":0.30000000000000004"#
             )
         );
-        assert!(MetricsWriter::create(&path).is_err());
     }
 
     #[test]
@@ -123,6 +178,29 @@ mod tests {
             let whole = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count();
             assert_eq!(read_metrics(&path).unwrap(), rows()[..whole]);
         }
+    }
+
+    #[test]
+    fn rows_come_again_and_go_on_after_a_cut_at_any_byte_and_with_garbage_behind() {
+        let (_dir, path, bytes) = written();
+        let first = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        for (cut, garbage) in (first..=bytes.len()).flat_map(|cut| [(cut, &b""[..]), (cut, b"\0\0\n{}\nx")]) {
+            let damaged = [&bytes[..cut], garbage].concat();
+            std::fs::write(&path, &damaged).unwrap();
+            let mut writer = MetricsWriter::open(&path, first as u64).unwrap();
+            // what was taken away lies aside
+            let kept = std::fs::read(&path).unwrap();
+            assert!(bytes.starts_with(&kept));
+            if kept.len() < damaged.len() {
+                let aside = std::fs::read(path.with_extension("garbage")).unwrap();
+                assert_eq!([kept, aside].concat(), damaged);
+            }
+            rows()[1..].iter().for_each(|row| writer.write(row).unwrap());
+            assert_eq!((std::fs::read(&path).unwrap(), writer.len()), (bytes.clone(), bytes.len() as u64));
+        }
+        let mut writer = MetricsWriter::open(&path, first as u64).unwrap();
+        assert!(matches!(writer.write(&rows()[2]), Err(RecordError::Differs { .. })));
+        assert!(matches!(MetricsWriter::open(&path, 1 << 20), Err(RecordError::Short { .. })));
     }
 
     proptest! {

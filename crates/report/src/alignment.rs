@@ -1,13 +1,13 @@
 //! How gradients lie to the Hessian, by batch size (paper, Figures 5 and 6).
 
 use crate::Summary;
-use crate::table::{or_dash, short, table};
+use crate::table::{Table, or_dash, short};
 
 /// One row per run, measurement and batch size: mean and standard error of gᵀHg/gᵀg, its deviation over batches, the
 /// ratio of means, what Eq. 3 predicts for that, and 2/η.
 ///
 /// `None` if no run measured any.
-pub fn alignment_table(runs: &[Summary]) -> Option<String> {
+pub fn alignment_table(runs: &[Summary]) -> Option<Table> {
     let header = [
         "",
         "epoch",
@@ -37,5 +37,5 @@ pub fn alignment_table(runs: &[Summary]) -> Option<String> {
             ]
         })
     });
-    table(header, rows)
+    Table::new(header, rows)
 }

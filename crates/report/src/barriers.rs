@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::Summary;
-use crate::table::table;
+use crate::table::Table;
 
 /// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Where the noise of
 /// the loss is known, how many barriers are higher than one and three standard errors follows.
 ///
 /// `None` if no run has a segment.
-pub fn barrier_table(runs: &[Summary]) -> Option<String> {
+pub fn barrier_table(runs: &[Summary]) -> Option<Table> {
     let epochs: BTreeSet<u32> = runs.iter().flat_map(|run| run.epochs.keys().copied()).collect();
     let measured = |run: &&Summary| run.epochs.values().any(|segments| segments.measured > 0);
     let header = epochs.iter().map(|epoch| format!("epoch {epoch}"));
@@ -25,7 +25,7 @@ pub fn barrier_table(runs: &[Summary]) -> Option<String> {
         };
         std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)).collect()
     });
-    table(header, rows)
+    Table::new(header, rows)
 }
 
 #[cfg(test)]
@@ -44,7 +44,7 @@ mod tests {
 │ mlp                │   1 / 2 │        - │
 │ vgg11              │       - │    0 / 1 │
 ╰────────────────────┴─────────┴──────────╯";
-        assert_eq!(barrier_table(&[a, b]).unwrap(), expected);
+        assert_eq!(barrier_table(&[a, b]).unwrap().text(None), expected);
         assert_eq!(barrier_table(&[Summary::new("mlp", &[])]), None);
         let noise = walk_record::Row::Noise(walk_record::NoiseRow {
             epoch: 1,
@@ -57,6 +57,6 @@ mod tests {
             rounding: None,
         });
         let noisy = Summary::new("mlp", &[row(1, true, 0.05), row(1, true, 0.25), row(1, true, 0.5), noise]);
-        assert!(barrier_table(&[noisy]).unwrap().contains("3 / 3 (2 > 1 se, 1 > 3 se)"));
+        assert!(barrier_table(&[noisy]).unwrap().text(None).contains("3 / 3 (2 > 1 se, 1 > 3 se)"));
     }
 }

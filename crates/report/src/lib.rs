@@ -13,10 +13,11 @@ pub use barriers::barrier_table;
 pub use segments::segment_table;
 pub use summary::{EpochSegments, FloorMoves, Summary};
 pub use surface::{covariance_table, line_table, noise_table, spectrum_table};
+pub use table::Table;
 pub use walk::walk_table;
 
 /// Every table that some run has something for, the barriers first.
-pub fn tables(runs: &[Summary]) -> Vec<String> {
+pub fn tables(runs: &[Summary]) -> Vec<Table> {
     let tables = [
         barrier_table(runs),
         segment_table(runs),

@@ -2,7 +2,7 @@
 
 use crate::Summary;
 use crate::summary::median;
-use crate::table::{or_dash, table};
+use crate::table::{Table, or_dash};
 
 /// One row per run and epoch: the loss before the first and after the last measured update, the highest barrier, the
 /// deviation of the loss at one point (its noise), the median valley depth and position of the minimum, how often the floor
@@ -10,7 +10,7 @@ use crate::table::{or_dash, table};
 /// often SGD moved over a barrier, and how many steps landed beyond the floor.
 ///
 /// `None` if no run has a segment.
-pub fn segment_table(runs: &[Summary]) -> Option<String> {
+pub fn segment_table(runs: &[Summary]) -> Option<Table> {
     let header = [
         "",
         "epoch",
@@ -41,7 +41,7 @@ pub fn segment_table(runs: &[Summary]) -> Option<String> {
             ]
         })
     });
-    table(header, rows)
+    Table::new(header, rows)
 }
 
 fn number(value: Option<f64>) -> String {
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn shows_heights_and_depths() {
         let rows = [row(1, true, 0.125), row(1, true, 0.25), row(2, false, -0.5)];
-        let text = segment_table(&[Summary::new("mlp", &rows)]).unwrap();
+        let text = segment_table(&[Summary::new("mlp", &rows)]).unwrap().text(None);
         let cells = |line: usize| -> Vec<String> {
             let cells = text.lines().nth(line).unwrap().split('│').map(|cell| cell.trim().to_owned());
             cells.filter(|cell| !cell.is_empty()).collect()

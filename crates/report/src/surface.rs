@@ -1,13 +1,13 @@
 //! What single measurements found: the Hessian's spectrum, the gradients' covariance, lines, noise.
 
 use crate::Summary;
-use crate::table::{or_dash, short, table};
+use crate::table::{Table, or_dash, short};
 
 /// One row per run and measurement: the largest eigenvalues with their residuals, the smallest, the gradient's share in the
 /// span of the largest's eigenvectors, the trace, and 2/η.
 ///
 /// `None` if no run measured any.
-pub fn spectrum_table(runs: &[Summary]) -> Option<String> {
+pub fn spectrum_table(runs: &[Summary]) -> Option<Table> {
     let header = [
         "",
         "epoch",
@@ -37,14 +37,14 @@ pub fn spectrum_table(runs: &[Summary]) -> Option<String> {
             ]
         })
     });
-    table(header, rows)
+    Table::new(header, rows)
 }
 
 /// One row per run and measurement, and one below it for each batch size that Eq. 3 was checked with: tr C and ‖ḡ‖²;
 /// E‖g_B - ḡ‖² as measured and as (1/B - 1/N) tr C, and their ratio.
 ///
 /// `None` if no run measured any.
-pub fn covariance_table(runs: &[Summary]) -> Option<String> {
+pub fn covariance_table(runs: &[Summary]) -> Option<Table> {
     let header =
         ["", "epoch", "step", "tr C", "|g|^2", "from", "batch", "E|g_B - g|^2", "(1/B - 1/N) tr C", "ratio"];
     let mut rows = vec![];
@@ -78,14 +78,14 @@ pub fn covariance_table(runs: &[Summary]) -> Option<String> {
             rows.push(cells);
         }
     }
-    table(header, rows)
+    Table::new(header, rows)
 }
 
 /// One row per run and line: where it begins and how long it is, loss and error at its ends, how high the loss and the
 /// error rise above the mean of the ends, and whether the loss never rises along it.
 ///
 /// `None` if no run measured any.
-pub fn line_table(runs: &[Summary]) -> Option<String> {
+pub fn line_table(runs: &[Summary]) -> Option<Table> {
     let header = [
         "",
         "epoch",
@@ -116,14 +116,14 @@ pub fn line_table(runs: &[Summary]) -> Option<String> {
             ]
         })
     });
-    table(header, rows)
+    Table::new(header, rows)
 }
 
 /// One row per run and measurement of the noise of the loss at one point: its deviation over evaluations, and how far f32
 /// lies from f64 on some samples.
 ///
 /// `None` if no run measured any.
-pub fn noise_table(runs: &[Summary]) -> Option<String> {
+pub fn noise_table(runs: &[Summary]) -> Option<Table> {
     let header = [
         "",
         "epoch",
@@ -153,5 +153,5 @@ pub fn noise_table(runs: &[Summary]) -> Option<String> {
             ]
         })
     });
-    table(header, rows)
+    Table::new(header, rows)
 }

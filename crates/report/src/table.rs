@@ -1,23 +1,42 @@
-//! Tables for the terminal.
+//! A table as its cells, and as text for the terminal.
 
 use tabled::builder::Builder;
-use tabled::settings::{Alignment, Style, object::Columns, object::Object, object::Rows};
+use tabled::settings::{Alignment, Style, Width, object::Columns, object::Object, object::Rows};
 
-/// A table under `header`, its first column to the left and the others to the right; `None` without rows.
-pub(crate) fn table<H: Into<String>>(
-    header: impl IntoIterator<Item = H>,
-    rows: impl IntoIterator<Item = Vec<String>>,
-) -> Option<String> {
-    let mut builder = Builder::default();
-    builder.push_record(header.into_iter().map(Into::into));
-    rows.into_iter().for_each(|row| builder.push_record(row));
-    if builder.count_records() == 1 {
-        return None;
+/// A table's cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The columns' names.
+    pub header: Vec<String>,
+    /// The rows, each with a cell per column.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table under `header`; `None` without rows.
+    pub(crate) fn new<H: Into<String>>(
+        header: impl IntoIterator<Item = H>,
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Option<Self> {
+        let header = header.into_iter().map(Into::into).collect();
+        let rows: Vec<Vec<String>> = rows.into_iter().collect();
+        (!rows.is_empty()).then_some(Self { header, rows })
     }
-    let mut table = builder.build();
-    table.with(Style::rounded());
-    table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
-    Some(table.to_string())
+
+    /// Box-drawn text, the first column to the left and the others to the right; cells are wrapped where it would be wider
+    /// than `width`.
+    pub fn text(&self, width: Option<usize>) -> String {
+        let mut builder = Builder::default();
+        builder.push_record(&self.header);
+        self.rows.iter().for_each(|row| builder.push_record(row));
+        let mut table = builder.build();
+        table.with(Style::rounded());
+        table.modify(Columns::new(1..).not(Rows::first()), Alignment::right());
+        if let Some(width) = width.filter(|&width| table.total_width() > width) {
+            table.with(Width::wrap(width).keep_words(true));
+        }
+        table.to_string()
+    }
 }
 
 /// A cell of a value that may not be there.
@@ -39,5 +58,29 @@ pub(crate) fn short(value: f64) -> String {
             4
         };
         format!("{value:.digits$}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_table_is_wrapped_to_the_terminal() {
+        let row = vec!["mlp".to_owned(), "2.37462 to 0.15184".into(), "0.0446 +- 0.0001".into()];
+        let table = Table::new(["", "loss, first to last", "mean cosine"], [row]).unwrap();
+        let widest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest(&table.text(None)) > 40);
+        let narrow = table.text(Some(40));
+        assert!(widest(&narrow) <= 40 && narrow.contains("2.37462"), "{narrow}");
+        assert_eq!(Table::new(["a"], []), None);
+    }
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        assert_eq!(
+            [0.0, 0.25, 1.5, 123.4, 1e-5, 1e7].map(short),
+            ["0.0000", "0.2500", "1.500", "123.4", "1.00e-5", "1.00e7"]
+        );
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::Summary;
-use crate::table::{or_dash, table};
+use crate::table::{Table, or_dash};
 
 /// One row per run and epoch: mean cosine of consecutive gradients, how many were negative, the distance from the start
 /// at the epoch's last measured update, and the slope b of the fit distance = a + b ln(step) up to there.
 ///
 /// `None` if no run measured either.
-pub fn walk_table(runs: &[Summary]) -> Option<String> {
+pub fn walk_table(runs: &[Summary]) -> Option<Table> {
     let mut rows = vec![];
     for run in runs {
         let epochs: BTreeSet<u32> = run.cosines.keys().chain(run.distances.keys()).copied().collect();
@@ -31,7 +31,7 @@ pub fn walk_table(runs: &[Summary]) -> Option<String> {
             ]);
         }
     }
-    table(["", "epoch", "mean cosine", "negative", "distance", "b of a + b ln t"], rows)
+    Table::new(["", "epoch", "mean cosine", "negative", "distance", "b of a + b ln t"], rows)
 }
 
 /// a and b of the least squares fit a + b ln(step), `None` of fewer than two different steps.

@@ -35,12 +35,12 @@ struct BenchResult {
 
 /// Times an experiment's network on its data.
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
-    let source = Source::read(&arguments.experiment)?;
+    let source = Source::read(&arguments.experiment, &[])?;
     on_threads(arguments.threads, || bench_here(&source, arguments))
 }
 
 fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure> {
-    let Prepared { experiment, network, split, plugin, load_time } = prepare(source)?;
+    let Prepared { experiment, network, split, plugin, load_time, .. } = prepare(source)?;
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }

@@ -3,6 +3,24 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::source::Setting;
+
+const EXAMPLES: &str = "\
+Examples:
+  runner experiments/quick.toml                       run an experiment
+  runner exp.toml --set optim.lr=0.2 --out runs/fast  with a value of its own
+  runner exp.toml --sweep optim.lr=0.1,0.2 --seeds 3  six runs in one folder
+  runner --resume runs/quick                          go on with a run that was stopped
+  runner --fork runs/quick@700 --set optim.lr=0.01    branch off from a checkpoint
+
+Exit codes:
+  0  done
+  1  a run failed; what it measured is kept
+  2  bad input; nothing was run
+  3  stopped by Ctrl-C or SIGTERM after writing a checkpoint
+  130  stopped at once by a second Ctrl-C";
 
 /// Trains a network with SGD and measures the loss surface it walks on.
 #[derive(Debug, Parser)]
@@ -11,8 +29,7 @@ use clap::{Args, Parser, Subcommand};
     version,
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 a run failed, 2 bad input.\n\
-                  Example: cargo run -p runner -- experiments/quick.toml"
+    after_help = EXAMPLES
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -25,17 +42,48 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     /// The experiment, a TOML file
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["resume", "fork"])]
     pub(crate) experiment: Option<PathBuf>,
+    /// Set a value of the experiment, as in optim.lr=0.2; may come several times
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) sets: Vec<Setting>,
+    /// Run the experiment once for each value: a list 0.1,0.2, a range 1..=5, or first:last:step; several make a grid
+    #[arg(long = "sweep", value_name = "KEY=VALUES", conflicts_with_all = ["resume", "fork"])]
+    pub(crate) sweeps: Vec<String>,
+    /// Run it with so many seeds, the experiment's and those after it
+    #[arg(long, value_name = "N", conflicts_with_all = ["resume", "fork"], value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seeds: Option<u32>,
+    /// Runs of a sweep at a time; they share the threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
     /// Run folder to make; it must not exist [default: runs/NAME, or the first free runs/NAME-2, ...]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub(crate) out: Option<PathBuf>,
+    /// Go on with a run that was stopped or killed, in its folder
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["experiment", "sets"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// Branch off from another run's checkpoint after STEP updates; --set changes its experiment
+    #[arg(long, value_name = "RUN@STEP", conflicts_with_all = ["experiment", "resume"])]
+    pub(crate) fork: Option<String>,
+    /// Say what would be run and how long it would take, from a short measurement, and run nothing
+    #[arg(long, conflicts_with_all = ["resume", "fork"])]
+    pub(crate) dry_run: bool,
+    /// Print the experiment with every default filled in, and run nothing
+    #[arg(long, conflicts_with_all = ["resume", "fork"])]
+    pub(crate) print_config: bool,
     /// Threads to use; they change no number [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
     /// No progress bar
     #[arg(long)]
     pub(crate) quiet: bool,
+    /// One JSON line per run in place of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn setting(text: &str) -> Result<Setting, String> {
+    Setting::parse(text).map_err(|error| error.to_string())
 }
 
 /// What to time.
@@ -72,12 +120,30 @@ pub(crate) enum Command {
         /// Run folders
         #[arg(required = true, value_name = "RUN")]
         runs: Vec<PathBuf>,
+        /// One JSON line per run in place of tables
+        #[arg(long)]
+        json: bool,
     },
     /// List the plugins found, or one plugin's options
     Plugins {
         /// A plugin's crate name, its folder or its library
         name: Option<String>,
     },
+    /// Write a plugin crate to start from: it builds, has a test and an experiment
+    NewPlugin {
+        /// Its name, that of the folder too
+        name: String,
+        /// Folder to put it in [default: plugins where there is one, else here]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// What to do with data sets.

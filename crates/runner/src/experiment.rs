@@ -1,11 +1,13 @@
 //! The experiment file as a whole; each section belongs to the crate that it configures.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
 use walk_core::Convolution;
 use walk_data::DataConfig;
-use walk_train::{OptimConfig, ProbeConfig};
+use walk_train::{CheckpointConfig, OptimConfig, ProbeConfig};
 
 use crate::source::Source;
 
@@ -42,6 +44,21 @@ pub(crate) struct Experiment {
     /// What is written down besides.
     #[serde(default)]
     pub(crate) record: RecordSection,
+    /// What is kept to go on from.
+    #[serde(default)]
+    pub(crate) checkpoint: CheckpointConfig,
+    /// Where θ begins.
+    #[serde(default)]
+    pub(crate) init: InitSection,
+}
+
+/// Where θ begins.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InitSection {
+    /// A safetensors file with parameters and buffers under PyTorch's names; drawn from the seed if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 /// What is written down besides measurements.
@@ -124,6 +141,13 @@ impl Experiment {
         Ok(experiment)
     }
 
+    /// Whether each update draws the batch that it draws in `other`.
+    pub(crate) fn has_batches_of(&self, other: &Self) -> bool {
+        let batches =
+            |of: &OptimConfig| (of.method, of.batch_size, of.replacement, of.drop_last, of.accumulate);
+        self.seed == other.seed && self.data == other.data && batches(&self.optim) == batches(&other.optim)
+    }
+
     /// The name of its run folder.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or("experiment")
@@ -149,7 +173,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("exp.toml");
         std::fs::write(&path, text).unwrap();
-        Experiment::parse(&Source::read(&path)?)
+        Experiment::parse(&Source::read(&path, &[])?)
     }
 
     const GOOD: &str = "epochs = 2\n[model]\nplugin = \"mlp\"\n[data]\nset = \"digits\"\n[optim]\nlr = 0.1\n";

@@ -9,6 +9,8 @@ pub(crate) enum Failure {
     Input(anyhow::Error),
     /// A run began and failed. Exit code 1.
     Run(anyhow::Error),
+    /// A run was ended by a signal and can go on. Exit code 3.
+    Stopped(String),
 }
 
 impl Failure {
@@ -16,6 +18,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Run(_) => 1,
             Self::Input(_) => 2,
+            Self::Stopped(_) => 3,
         })
     }
 }
@@ -24,6 +27,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Input(error) | Self::Run(error) => write!(f, "{error:#}"),
+            Self::Stopped(message) => f.write_str(message),
         }
     }
 }

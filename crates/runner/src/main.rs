@@ -1,41 +1,89 @@
 //! The command line: reads an experiment, runs it, prints its tables.
 //!
-//! Exit codes: 0 done, 1 a run failed, 2 bad input.
+//! Exit codes: 0 done, 1 a run failed, 2 bad input, 3 stopped by a signal after a checkpoint.
 
 mod bench_command;
 mod cli;
 mod data_command;
+mod dry_run;
 mod experiment;
 mod failure;
+mod help_command;
+mod interrupt;
+mod new_plugin;
 mod plugin;
 mod plugins_command;
 mod prepare;
 mod progress;
+mod recorder;
 mod report_command;
+mod resume;
 mod run;
 mod source;
+mod sweep;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
-use crate::cli::{Arguments, Command};
+use crate::cli::{Arguments, Command, RunArguments};
+use crate::failure::Failure;
+use crate::report_command::Output;
+use crate::resume::Origin;
+use crate::run::RunRequest;
+use crate::source::Source;
 
 fn main() -> ExitCode {
     walk_core::keep_freed_memory();
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Some(Command::Plugins { name }) => plugins_command::list(name.as_deref()),
+        Some(Command::NewPlugin { name, dir }) => new_plugin::write(&name, dir.as_deref()),
         Some(Command::Bench(arguments)) => bench_command::bench(&arguments),
-        Some(Command::Report { runs }) => report_command::report(&runs),
+        Some(Command::Report { runs, json }) => report_command::report(&runs, output(json)),
         Some(Command::Data { command }) => data_command::data(&command),
-        None => run::run(&arguments.run),
+        Some(Command::Completions { shell }) => help_command::completions(shell),
+        Some(Command::Man) => help_command::manual(),
+        None => run_experiment(&arguments.run),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            let label = if matches!(failure, Failure::Stopped(_)) { "" } else { "error: " };
+            eprintln!("{label}{failure}");
             failure.exit_code()
         }
     }
+}
+
+fn output(json: bool) -> Output {
+    if json { Output::Json } else { Output::Text }
+}
+
+fn run_experiment(arguments: &RunArguments) -> Result<(), Failure> {
+    let (source, origin) = if let Some(run) = &arguments.resume {
+        (Source::read(&run.join("config.toml"), &[])?, Origin::Resume(run.clone()))
+    } else if let Some(fork) = &arguments.fork {
+        let origin = Origin::fork(fork, &arguments.sets)?;
+        let Origin::Fork { run, .. } = &origin else { unreachable!("that is what it makes") };
+        (Source::read(&run.join("config.toml"), &arguments.sets)?, origin)
+    } else {
+        let path = arguments.experiment.as_deref().context("no experiment was named")?;
+        if arguments.print_config || arguments.dry_run {
+            return dry_run::look(path, arguments);
+        }
+        if !arguments.sweeps.is_empty() || arguments.seeds.is_some() {
+            return sweep::sweep(path, arguments);
+        }
+        (Source::read(path, &arguments.sets)?, Origin::New)
+    };
+    run::run(&RunRequest {
+        source,
+        origin,
+        out: arguments.out.clone(),
+        threads: arguments.threads,
+        quiet: arguments.quiet,
+        output: output(arguments.json),
+    })
 }

@@ -17,6 +17,8 @@ use crate::source::Source;
 pub(crate) struct Prepared {
     pub(crate) experiment: Experiment,
     pub(crate) network: Network,
+    /// SHA-256 of its description.
+    pub(crate) network_sha256: String,
     pub(crate) split: Split,
     pub(crate) plugin: PluginRecord,
     /// What reading the data took.
@@ -46,6 +48,7 @@ pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
     let samples = split.train.len();
     experiment.optim.check(samples).map_err(|error| source.train_error(error))?;
     let updates = experiment.optim.updates_per_epoch(samples);
+    experiment.checkpoint.check(experiment.epochs).map_err(|error| source.train_error(error))?;
     experiment.probe.check(experiment.epochs, updates).map_err(|error| source.train_error(error))?;
     let model = &experiment.model;
     let plugin =
@@ -59,6 +62,8 @@ pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
     let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes };
     let graph = plugin.handle.build(&problem, &model.options);
     let graph = graph.map_err(|error| source.error_at("model", of_plugin(&error)))?;
+    let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
+    let network_sha256 = format!("{:x}", Sha256::digest(description));
     let network = graph.check(&problem).map_err(|error| source.error_at("model", of_plugin(&error)))?;
     let bytes = std::fs::read(&plugin.library).with_context(|| of_plugin(&"cannot be read"))?;
     let plugin = PluginRecord {
@@ -66,5 +71,5 @@ pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
         library: plugin.library.display().to_string(),
         sha256: format!("{:x}", Sha256::digest(bytes)),
     };
-    Ok(Prepared { experiment, network, split, plugin, load_time })
+    Ok(Prepared { experiment, network, network_sha256, split, plugin, load_time })
 }

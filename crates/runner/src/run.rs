@@ -1,4 +1,4 @@
-//! `runner EXPERIMENT.toml`.
+//! `runner EXPERIMENT.toml`, `--resume` and `--fork`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -8,52 +8,66 @@ use walk_arch::Network;
 #[cfg(feature = "cuda")]
 use walk_core::Cuda;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
-use walk_data::Split;
-use walk_record::{DataInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunFolder, RunInfo, Status};
-use walk_train::{TrainConfig, TrainState, point_tensors, train};
+use walk_record::{DataInfo, FolderLock, MachineInfo, NetworkInfo, ProbeInfo, RunFolder, RunInfo, Status};
+use walk_train::{ActiveProbe, TrainConfig, TrainState, point_tensors, read_point, train};
 
-use crate::cli::RunArguments;
 use crate::experiment::{DeviceName, Experiment};
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::prepare::{Prepared, on_threads, prepare};
-use crate::progress::Recorder;
-use crate::report_command::print_run;
+use crate::progress::Progress;
+use crate::recorder::Recorder;
+use crate::report_command::{Output, print_run};
+use crate::resume::{Forked, Origin, Resumed};
 use crate::source::Source;
 
+/// A run to be made.
+pub(crate) struct RunRequest {
+    pub(crate) source: Source,
+    /// What it goes on from.
+    pub(crate) origin: Origin,
+    pub(crate) out: Option<PathBuf>,
+    pub(crate) threads: Option<u16>,
+    pub(crate) quiet: bool,
+    pub(crate) output: Output,
+}
+
 /// Runs an experiment and prints its tables.
-pub(crate) fn run(arguments: &RunArguments) -> Result<(), Failure> {
-    let path = arguments.experiment.as_deref().context("no experiment was named")?;
-    let source = Source::read(path)?;
-    on_threads(arguments.threads, || run_here(&source, arguments))
+pub(crate) fn run(request: &RunRequest) -> Result<(), Failure> {
+    interrupt::listen()?;
+    on_threads(request.threads, || {
+        let prepared = prepare(&request.source)?;
+        match prepared.experiment.device {
+            DeviceName::Cpu => {
+                run_on(Fused::new(prepared.experiment.numerics.convolution), prepared, request)
+            }
+            DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), prepared, request),
+            #[cfg(feature = "cuda")]
+            DeviceName::Cuda => run_on(Composite::<Cuda>::default(), prepared, request),
+            #[cfg(not(feature = "cuda"))]
+            DeviceName::Cuda => {
+                let error = "`device` = \"cuda\", but this program was built without it; use \
+                             `cargo run -p runner --features cuda -- ...` where CUDA is installed";
+                Err(request.source.error_at("device", error).into())
+            }
+        }
+    })
 }
 
-fn run_here(source: &Source, arguments: &RunArguments) -> Result<(), Failure> {
-    let prepared = prepare(source)?;
-    match prepared.experiment.device {
-        DeviceName::Cpu => {
-            let backend = Fused::new(prepared.experiment.numerics.convolution);
-            run_on(backend, source, prepared, arguments)
-        }
-        DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), source, prepared, arguments),
-        #[cfg(feature = "cuda")]
-        DeviceName::Cuda => run_on(Composite::<Cuda>::default(), source, prepared, arguments),
-        #[cfg(not(feature = "cuda"))]
-        DeviceName::Cuda => {
-            let error = "`device` = \"cuda\", but this program was built without it; use \
-                         `cargo run -p runner --features cuda -- ...` where CUDA is installed";
-            Err(source.error_at("device", error).into())
-        }
-    }
+/// Where a run begins and what it writes to.
+struct Start {
+    folder: RunFolder,
+    /// Held until the run ends.
+    _lock: FolderLock,
+    info: RunInfo,
+    state: TrainState,
+    /// Bytes of the metrics that belong to the state.
+    metrics_len: u64,
 }
 
-fn run_on<B: Backend>(
-    backend: B,
-    source: &Source,
-    prepared: Prepared,
-    arguments: &RunArguments,
-) -> Result<(), Failure> {
-    let Prepared { experiment, network, split, plugin, .. } = prepared;
-    let mut info = describe::<B>(&experiment, &network, &split, plugin);
+fn run_on<B: Backend>(backend: B, prepared: Prepared, request: &RunRequest) -> Result<(), Failure> {
+    let info = describe::<B>(&prepared);
+    let Prepared { experiment, network, split, .. } = prepared;
     let model = Model::new(backend, network, experiment.loss.into());
     let train_config = TrainConfig {
         epochs: experiment.epochs,
@@ -63,55 +77,136 @@ fn run_on<B: Backend>(
     };
     let (optim, seed) = (&train_config.optim, train_config.seed);
     let context = walk_train::Context { model: &model, train: &split.train, optim, seed };
-    let mut probes = experiment.probe.probes(context).map_err(|error| source.train_error(error))?;
-
-    let folder = make_folder(arguments.out.as_deref(), experiment.name())?;
-    let config = toml::to_string(&experiment).context("the experiment cannot be written")?;
-    folder.write_config(&config).map_err(anyhow::Error::from)?;
-    folder.write_info(&info).map_err(anyhow::Error::from)?;
-    let metrics = folder.metrics().map_err(anyhow::Error::from)?;
-    let mut recorder = Recorder::new(metrics, &train_config, &probes, split.train.len(), arguments.quiet);
+    let mut probes = experiment.probe.probes(context).map_err(|error| request.source.train_error(error))?;
+    let begun = begin(request, &experiment, &model, info)?;
+    let Start { folder, mut info, state, metrics_len, _lock } = begun;
+    let metrics = folder.metrics(metrics_len).map_err(anyhow::Error::from)?;
+    let progress = Progress::new(&train_config, &probes, split.train.len(), state.step.0, request.quiet);
+    let checkpoint = experiment.checkpoint.clone();
+    let mut recorder =
+        Recorder::new((&folder, metrics), model.network(), checkpoint, experiment.epochs, progress);
     let started = Instant::now();
-    let start = TrainState::new(model.initial(seed));
-    let outcome = train(&model, &split, &train_config, start, &mut probes, &mut recorder);
-    recorder.finish();
+    let outcome = train(&model, &split, &train_config, state, &mut probes, &mut recorder);
 
-    info.elapsed_s = Some(started.elapsed().as_secs_f64());
-    info.probes = probes
-        .iter()
-        .map(|probe| ProbeInfo {
-            name: probe.name.into(),
-            measurements: probe.measurements,
-            elapsed_s: probe.elapsed.as_secs_f64(),
-        })
-        .collect();
-    match &outcome {
-        Ok(_) => info.status = Status::Finished,
+    let updates = train_config.optim.updates_per_epoch(split.train.len()) as u64;
+    let all = u64::from(experiment.epochs) * updates;
+    // a fork's steps need not be those of its own epochs; its epoch tells
+    let at_end = |state: &TrainState| state.epoch_done && state.epoch >= experiment.epochs;
+    info.elapsed_s = Some(info.elapsed_s.unwrap_or(0.0) + started.elapsed().as_secs_f64());
+    add_times(&mut info, &probes);
+    info.message = None;
+    info.status = match &outcome {
+        Ok(state) if at_end(state) => Status::Finished,
+        Ok(_) => Status::Stopped,
         Err(error) => {
-            info.status = Status::Failed;
             info.message = Some(error.to_string());
+            Status::Failed
+        }
+    };
+    let ended = info.status == Status::Finished;
+    let run_error = |error: walk_record::RecordError| Failure::Run(error.into());
+    if let (Ok(state), true) = (&outcome, ended) {
+        folder.write_checkpoint("final", &point_tensors(model.network(), &state.point)).map_err(run_error)?;
+    }
+    let described = folder.write_info(&info);
+    let outcome = outcome
+        .map_err(|error| Failure::Run(anyhow!("{error}; the run folder is {}", folder.path().display())));
+    // what ended the run says more than a description that could not be written
+    let finished = recorder.finish(ended);
+    if let Err(failure) = outcome.as_ref() {
+        print_run(&folder, request.output).map_err(|_| failure_again(failure))?;
+    } else {
+        described.and(finished).map_err(run_error)?;
+        print_run(&folder, request.output).map_err(Failure::Run)?;
+    }
+    let state = outcome?;
+    if ended {
+        return Ok(());
+    }
+    Err(Failure::Stopped(format!(
+        "stopped after update {} of {all}; go on with --resume {}",
+        state.step.0,
+        folder.path().display()
+    )))
+}
+
+/// The failure once more: its first copy has been seen.
+fn failure_again(failure: &Failure) -> Failure {
+    Failure::Run(anyhow!("{failure}"))
+}
+
+/// Makes the run's folder, or takes the one it goes on in.
+fn begin<B: Backend>(
+    request: &RunRequest,
+    experiment: &Experiment,
+    model: &Model<B>,
+    info: RunInfo,
+) -> Result<Start> {
+    let new_folder = |info: &RunInfo| {
+        let config = toml::to_string(experiment).context("the experiment cannot be written")?;
+        make_folder(request.out.as_deref(), experiment.name(), &config, info)
+    };
+    match &request.origin {
+        Origin::New => {
+            let mut point = model.initial(Seed(experiment.seed));
+            if let Some(from) = &experiment.init.from {
+                let read = read_point(from, model.network(), "init.from");
+                point = read.map_err(|error| request.source.train_error(error))?;
+            }
+            let (folder, lock) = new_folder(&info)?;
+            Ok(Start { folder, _lock: lock, info, state: TrainState::new(point), metrics_len: 0 })
+        }
+        Origin::Resume(path) => {
+            let Resumed { folder, lock, info, state, metrics_len } =
+                Resumed::open(path, model.network(), &info, || model.initial(Seed(experiment.seed)))?;
+            // a run that began at a file goes on from it where no checkpoint is
+            let state = match (&experiment.init.from, state.epoch) {
+                (Some(from), 0) => TrainState::new(read_point(from, model.network(), "init.from")?),
+                _ => state,
+            };
+            Ok(Start { folder, _lock: lock, info, state, metrics_len })
+        }
+        Origin::Fork { run, step, changes } => {
+            let Forked { state, fork } =
+                Forked::open(run, *step, changes, model.network(), (&info, experiment))?;
+            let info = RunInfo { fork: Some(fork), ..info };
+            let (folder, lock) = new_folder(&info)?;
+            Ok(Start { folder, _lock: lock, info, state, metrics_len: 0 })
         }
     }
-    if let Ok(state) = &outcome {
-        let written = folder.write_checkpoint("final", &point_tensors(model.network(), &state.point));
-        written.map_err(|error| Failure::Run(error.into()))?;
-    }
-    folder.write_info(&info).map_err(|error| Failure::Run(error.into()))?;
-    print_run(&folder).map_err(Failure::Run)?;
-    match outcome {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::Run(anyhow!("{error}; the run folder is {}", folder.path().display()))),
+}
+
+/// Adds what the probes took to what they took before.
+fn add_times(info: &mut RunInfo, probes: &[ActiveProbe<'_>]) {
+    for probe in probes {
+        let elapsed_s = probe.elapsed.as_secs_f64();
+        match info.probes.iter_mut().find(|known| known.name == probe.name) {
+            Some(known) => {
+                known.measurements += probe.measurements;
+                known.elapsed_s += elapsed_s;
+            }
+            None => info.probes.push(ProbeInfo {
+                name: probe.name.into(),
+                measurements: probe.measurements,
+                elapsed_s,
+            }),
+        }
     }
 }
 
 /// The folder named, which must not exist, or the first free one under `runs`.
-fn make_folder(out: Option<&Path>, name: &str) -> Result<RunFolder> {
+fn make_folder(
+    out: Option<&Path>,
+    name: &str,
+    config: &str,
+    info: &RunInfo,
+) -> Result<(RunFolder, FolderLock)> {
     if let Some(path) = out {
-        return Ok(RunFolder::create(path)?);
+        return Ok(RunFolder::create(path, config, info)?);
     }
     let numbered =
         |n: u32| PathBuf::from("runs").join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
-    let mut tries = (1..).map(numbered).map(|path| RunFolder::create(&path));
+    let mut tries = (1..).map(numbered).map(|path| RunFolder::create(&path, config, info));
     loop {
         match tries.next().context("no free run folder")? {
             Err(walk_record::RecordError::Exists { .. }) => {}
@@ -120,15 +215,11 @@ fn make_folder(out: Option<&Path>, name: &str) -> Result<RunFolder> {
     }
 }
 
-fn describe<B: Backend>(
-    experiment: &Experiment,
-    network: &Network,
-    split: &Split,
-    plugin: PluginRecord,
-) -> RunInfo {
+fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
+    let Prepared { experiment, network, network_sha256, split, plugin, .. } = prepared;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     RunInfo {
-        format: 1,
+        format: 2,
         name: experiment.name().to_owned(),
         status: Status::Running,
         message: None,
@@ -139,13 +230,9 @@ fn describe<B: Backend>(
         started_unix_s: started.as_secs(),
         elapsed_s: None,
         probes: vec![],
-        plugin,
-        network: NetworkInfo {
-            n_params: network.n_params(),
-            multiply_adds: network.multiply_adds(),
-            input: network.problem().input.clone(),
-            classes: network.problem().classes,
-        },
+        fork: None,
+        plugin: plugin.clone(),
+        network: network_info(network, network_sha256),
         data: DataInfo {
             set: experiment.data.set.name().into(),
             sha256: split.images.sha256(),
@@ -153,5 +240,15 @@ fn describe<B: Backend>(
             valid: split.valid.len(),
         },
         machine: MachineInfo::here(),
+    }
+}
+
+fn network_info(network: &Network, sha256: &str) -> NetworkInfo {
+    NetworkInfo {
+        n_params: network.n_params(),
+        sha256: sha256.to_owned(),
+        multiply_adds: network.multiply_adds(),
+        input: network.problem().input.clone(),
+        classes: network.problem().classes,
     }
 }

@@ -1,26 +1,179 @@
-//! The experiment's text, and the place in it that an error is about.
+//! An experiment's text: the file, those it extends, and what the command line sets; and the place in them that an error is
+//! about.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
 use walk_arch::nearest;
 use walk_train::TrainError;
 
 /// Largest experiment file that is read.
 const MAX_BYTES: u64 = 1 << 20;
+/// Most files that extend one another.
+const MAX_LAYERS: usize = 8;
 
-/// A TOML file.
-#[derive(Debug)]
+/// An experiment's text.
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
+    /// The file, then what it extends.
+    layers: Vec<Layer>,
+    sets: Vec<Setting>,
+}
+
+#[derive(Clone, Debug)]
+struct Layer {
     path: PathBuf,
+    text: String,
+    table: Table,
+}
+
+/// `key=value` of the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Setting {
+    key: Vec<String>,
+    value: Value,
     text: String,
 }
 
+impl Setting {
+    /// Takes `key=value` apart; a value that is no TOML is a string.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let wrong = || anyhow!("--set {text}: expected KEY=VALUE, as in optim.lr=0.2");
+        let (key, value) = text.split_once('=').ok_or_else(wrong)?;
+        let key: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
+        if key.iter().any(String::is_empty) || value.trim().is_empty() {
+            return Err(wrong());
+        }
+        let parsed = toml::from_str::<Table>(&format!("x = {value}")).ok().filter(|table| table.len() == 1);
+        let value = parsed.and_then(|mut table| table.remove("x"));
+        let value =
+            value.unwrap_or_else(|| Value::String(text.split_once('=').map_or("", |(_, v)| v).into()));
+        Ok(Self { key, value, text: text.to_owned() })
+    }
+
+    /// As it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn apply(&self, table: &mut Table) -> Result<()> {
+        let (last, sections) = self.key.split_last().context("a key has a part")?;
+        let mut at = table;
+        for part in sections {
+            let inner = at.entry(part.as_str()).or_insert_with(|| Value::Table(Table::new()));
+            let found = inner.type_str();
+            at = inner.as_table_mut().ok_or_else(|| anyhow!("--set {}: `{part}` is a {found}", self.text))?;
+        }
+        at.insert(last.clone(), self.value.clone());
+        Ok(())
+    }
+}
+
 impl Source {
-    /// Reads the file.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    /// Reads the file and those that it extends.
+    pub(crate) fn read(path: &Path, sets: &[Setting]) -> Result<Self> {
+        let mut layers = vec![Layer::read(path)?];
+        while let Some(base) = layers.last().and_then(|layer| layer.table.get("extends").cloned()) {
+            let layer = &layers[layers.len() - 1];
+            let at = |message: String| anyhow!("{}: {message}", layer.place("extends"));
+            let Value::String(base) = base else {
+                return Err(at(format!("`extends` is a {}, expected a file's name", base.type_str())));
+            };
+            if layers.len() == MAX_LAYERS {
+                return Err(at(format!("more than {MAX_LAYERS} files extend one another")));
+            }
+            let path = layer.path.parent().unwrap_or(Path::new("")).join(base);
+            let next = Layer::read(&path).map_err(|error| at(format!("`extends`: {error:#}")))?;
+            layers.push(next);
+        }
+        Ok(Self { layers, sets: sets.to_vec() })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.layers[0].path
+    }
+
+    /// All of it as one table.
+    fn merged(&self) -> Result<Table> {
+        let mut table = Table::new();
+        for layer in self.layers.iter().rev() {
+            merge(&mut table, &layer.table);
+        }
+        table.remove("extends");
+        self.sets.iter().try_for_each(|set| set.apply(&mut table))?;
+        Ok(table)
+    }
+
+    /// The whole as `T`.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        let merged = Value::Table(self.merged()?);
+        let error = match serde_path_to_error::deserialize::<_, T>(merged) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let path = error.path().to_string();
+        let message = error.inner().message();
+        // serde's messages quote what was found first, then what is known
+        let mut quoted = message.split('`').skip(1).step_by(2);
+        let found = quoted.next().unwrap_or_default();
+        let suggestion = nearest(found, quoted).map(|known| format!(", did you mean `{known}`?"));
+        let suggestion = suggestion.unwrap_or_default();
+        let (section, key) = if path == "." {
+            (String::new(), found.to_owned())
+        } else {
+            (format!("`{path}`: "), format!("{path}.{found}"))
+        };
+        let place = self.place(&key);
+        Err(anyhow!("{place}: {section}{message}{suggestion}"))
+    }
+
+    /// `file:line` of a dotted key, or of the nearest section around it that is written out; `--set ...` if it is from there.
+    pub(crate) fn place(&self, key: &str) -> String {
+        let parts: Vec<&str> = key.split('.').collect();
+        let is_prefix = |of: &[String]| of.len() <= parts.len() && of.iter().zip(&parts).all(|(a, b)| a == b);
+        if let Some(set) = self.sets.iter().rev().find(|set| is_prefix(&set.key)) {
+            return format!("--set {}", set.text);
+        }
+        // the file where most of the key is written out, the upper one among equals
+        let mut best = &self.layers[0];
+        for layer in &self.layers[1..] {
+            if layer.depth(key) > best.depth(key) {
+                best = layer;
+            }
+        }
+        best.place(key)
+    }
+
+    /// An error about the value of a dotted key.
+    pub(crate) fn error_at(&self, key: &str, error: impl std::fmt::Display) -> anyhow::Error {
+        anyhow!("{}: {error}", self.place(key))
+    }
+
+    /// An error of walk-train at the place of the key that it is about.
+    pub(crate) fn train_error(&self, error: TrainError) -> anyhow::Error {
+        let key = if let TrainError::Value { key, .. } = &error { key.clone() } else { String::new() };
+        self.error_at(&key, error)
+    }
+}
+
+/// Puts `over` on top of `table`, section by section; of a plugin's options and of schedules all are replaced together.
+fn merge(table: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (table.get_mut(key), value) {
+            (Some(Value::Table(inner)), Value::Table(over)) if key != "when" => merge(inner, over),
+            _ => {
+                table.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+impl Layer {
+    fn read(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path)
             .with_context(|| format!("{}: the experiment cannot be read", path.display()))?;
         if !metadata.is_file() || metadata.len() > MAX_BYTES {
@@ -34,73 +187,102 @@ impl Source {
             let byte = error.utf8_error().valid_up_to();
             anyhow!("{}: byte {byte}: not UTF-8 text, expected a TOML file", path.display())
         })?;
-        Ok(Self { path: path.into(), text })
+        let table = toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| line(&text, span.start));
+            anyhow!("{}:{line}: not valid TOML: {}", path.display(), error.message())
+        })?;
+        Ok(Self { path: path.into(), text, table })
     }
 
-    /// The file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// How many parts of a dotted key are written out.
+    fn depth(&self, key: &str) -> usize {
+        let mut table = Some(&self.table);
+        let found = key.split('.').take_while(|part| {
+            let value = table.and_then(|table| table.get(*part));
+            table = value.and_then(Value::as_table);
+            value.is_some()
+        });
+        found.count()
     }
 
-    /// The whole file as `T`.
-    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        let deserializer =
-            toml::Deserializer::parse(&self.text).map_err(|error| self.syntax_error(&error))?;
-        serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            self.value_error(&path, error.inner())
-        })
-    }
-
-    /// `file:line` of a dotted key, or of the nearest section around it that is written out.
-    pub(crate) fn place(&self, key: &str) -> String {
+    fn place(&self, key: &str) -> String {
         let span = DeTable::parse(&self.text).ok().and_then(|table| {
             let mut found = None;
             let mut table = table.get_ref().clone();
             for part in key.split('.') {
-                let (_, value) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part)?;
-                found = Some(value.span());
-                let value = value.get_ref().clone();
-                let DeValue::Table(inner) = value else { break };
+                let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part)
+                else {
+                    break;
+                };
+                // a section's place is its head, a value's its own
+                found = Some(if value.get_ref().is_table() { value.span() } else { name.span() });
+                let DeValue::Table(inner) = value.get_ref().clone() else { break };
                 table = inner;
             }
             found
         });
         match span {
-            Some(span) => format!("{}:{}", self.path.display(), self.line(span.start)),
+            Some(span) => format!("{}:{}", self.path.display(), line(&self.text, span.start)),
             None => self.path.display().to_string(),
         }
     }
+}
 
-    /// An error about the value of a dotted key.
-    pub(crate) fn error_at(&self, key: &str, error: impl std::fmt::Display) -> anyhow::Error {
-        anyhow!("{}: {error}", self.place(key))
+fn line(text: &str, byte: usize) -> usize {
+    text.as_bytes()[..byte.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(files: &[(&str, &str)], sets: &[&str]) -> Result<(tempfile::TempDir, Source)> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let sets: Vec<Setting> = sets.iter().map(|set| Setting::parse(set).unwrap()).collect();
+        let source = Source::read(&dir.path().join(files[0].0), &sets)?;
+        Ok((dir, source))
     }
 
-    /// An error of walk-train at the place of the key that it is about.
-    pub(crate) fn train_error(&self, error: TrainError) -> anyhow::Error {
-        let key = if let TrainError::Value { key, .. } = &error { key.clone() } else { String::new() };
-        self.error_at(&key, error)
+    #[test]
+    fn a_file_is_put_on_what_it_extends_and_settings_on_both() {
+        let base = "seed = 1\n[optim]\nlr = 0.1\nmomentum = 0.5\n[probe.x]\nwhen = { epochs = [1] }\n";
+        let top = "extends = \"base.toml\"\n[optim]\nlr = 0.2\n[probe.x]\nwhen = { every = 2 }\n";
+        let (_dir, source) =
+            source(&[("top.toml", top), ("base.toml", base)], &["optim.momentum=0.9", "name=a b"]).unwrap();
+        let expected =
+            "seed = 1\nname = \"a b\"\n[optim]\nlr = 0.2\nmomentum = 0.9\n[probe.x]\nwhen = { every = 2 }\n";
+        assert_eq!(source.merged().unwrap(), toml::from_str::<Table>(expected).unwrap());
+        let name = |key: &str| {
+            let place = source.place(key);
+            place.rsplit('/').next().unwrap().to_owned()
+        };
+        assert_eq!(name("optim.lr"), "top.toml:3");
+        assert_eq!(name("seed"), "base.toml:1");
+        assert_eq!(name("optim.momentum"), "--set optim.momentum=0.9");
     }
 
-    fn line(&self, byte: usize) -> usize {
-        self.text.as_bytes()[..byte.min(self.text.len())].iter().filter(|&&b| b == b'\n').count() + 1
-    }
-
-    fn syntax_error(&self, error: &toml::de::Error) -> anyhow::Error {
-        let line = error.span().map_or(1, |span| self.line(span.start));
-        anyhow!("{}:{line}: not valid TOML: {}", self.path.display(), error.message())
-    }
-
-    fn value_error(&self, path: &str, error: &toml::de::Error) -> anyhow::Error {
-        let line = error.span().map_or(1, |span| self.line(span.start));
-        let message = error.message();
-        // serde's messages quote what was found first, then what is known
-        let mut quoted = message.split('`').skip(1).step_by(2);
-        let found = quoted.next().unwrap_or_default();
-        let suggestion = nearest(found, quoted).map(|known| format!(", did you mean `{known}`?"));
-        let section = if path == "." { String::new() } else { format!("`{path}`: ") };
-        let suggestion = suggestion.unwrap_or_default();
-        anyhow!("{}:{line}: {section}{message}{suggestion}", self.path.display())
+    #[test]
+    fn what_cannot_be_extended_or_set_is_named() {
+        let message = |files: &[(&str, &str)], sets: &[&str]| {
+            source(files, sets).and_then(|(_dir, source)| source.merged()).unwrap_err().to_string()
+        };
+        assert!(
+            message(&[("a.toml", "extends = \"a.toml\"\n")], &[]).contains("a.toml:1: more than 8 files")
+        );
+        assert!(message(&[("a.toml", "\nextends = 3\n")], &[]).contains("a.toml:2: `extends` is a integer"));
+        let missing = message(&[("a.toml", "extends = \"b.toml\"\n")], &[]);
+        assert!(
+            missing.contains("a.toml:1: `extends`: ") && missing.contains("b.toml: the experiment cannot")
+        );
+        assert!(
+            message(&[("a.toml", "seed = 1\n")], &["seed.x=1"])
+                .contains("--set seed.x=1: `seed` is a integer")
+        );
+        assert!(Setting::parse("seed").unwrap_err().to_string().contains("expected KEY=VALUE"));
+        assert!(Setting::parse(".x=1").is_err() && Setting::parse("x=").is_err());
+        assert_eq!(Setting::parse("x=[1, 2]").unwrap().value, Value::Array(vec![1.into(), 2.into()]));
     }
 }

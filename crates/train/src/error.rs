@@ -12,6 +12,8 @@ use crate::Position;
 pub enum TrainError {
     #[error("`{key}` = {found}, expected {expected}")]
     Value { key: String, found: String, expected: String },
+    #[error("the checkpoint's `{what}` does not fit this experiment")]
+    State { what: String },
     #[error("{what} is {value} at {at}; what was measured before is kept. A smaller `optim.lr` may help")]
     NotFinite { what: &'static str, value: f64, at: Position },
     #[error(transparent)]

@@ -14,14 +14,14 @@ mod schedule;
 mod throughput;
 mod trainer;
 
-pub use checkpoint::{point_tensors, read_point};
+pub use checkpoint::{CheckpointConfig, SavedState, point_tensors, read_point, read_state, state_tensors};
 pub use error::TrainError;
 pub use optim::{Accumulate, Method, OptimConfig};
 pub use probe::{
     ActiveProbe, AlignmentSection, Context, CosineSection, CovarianceSection, Directions, DistanceSection,
-    EvaluationData, HessianOf, InterpolationSection, LineSection, Mode, NoiseSection, PlaneSection,
-    ProbeConfig, SpectrumSection,
+    EvaluationData, HessianOf, InterpolationSection, LineSection, Memory, Mode, NoiseSection, PlaneSection,
+    ProbeConfig, SpectrumSection, Work,
 };
 pub use schedule::Schedule;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
-pub use trainer::{Position, Sink, TrainConfig, TrainState, Update, train};
+pub use trainer::{After, Position, Sink, TrainConfig, TrainState, Update, train};

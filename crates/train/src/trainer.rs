@@ -1,5 +1,7 @@
 //! The training loop.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use walk_core::{
     Backend, Batch, BatchNormMode, CoreError, DropoutDraw, Model, Point, Seed, Step, dot, sgd_step,
@@ -9,7 +11,7 @@ use walk_record::{EpochRow, OrderRow, RecordError, Row, TrainRow};
 
 use crate::order::epoch_order;
 use crate::samples::{Fixed, fill_batch};
-use crate::{Accumulate, ActiveProbe, Method, OptimConfig, TrainError};
+use crate::{Accumulate, ActiveProbe, Memory, Method, OptimConfig, TrainError, Work};
 
 /// Samples per chunk where the validation loss is evaluated: batch norm uses running statistics there.
 const VALIDATION_CHUNK: usize = 100;
@@ -61,7 +63,18 @@ pub struct TrainConfig {
     pub record_order: bool,
 }
 
-/// Where rows go.
+/// What is to be done after an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Go on.
+    GoOn,
+    /// Save the state, then go on.
+    Save,
+    /// Save the state and end the run.
+    SaveAndStop,
+}
+
+/// Where rows go, and who decides when the state is saved.
 pub trait Sink {
     /// Takes a row.
     ///
@@ -69,8 +82,21 @@ pub trait Sink {
     /// [`RecordError`] if it cannot be kept.
     fn row(&mut self, row: &Row) -> Result<(), RecordError>;
 
-    /// Hears that `samples` more samples have been worked on, in training or by a probe, up to `at`.
-    fn progress(&mut self, at: Position, samples: usize);
+    /// Hears that work of so much weight (see [`Work::weight`]) has been done, in training or by a probe, up to `at`.
+    fn progress(&mut self, at: Position, weight: usize);
+
+    /// Says what is to be done after the update at `at` and all its rows.
+    fn after(&mut self, _at: Position) -> After {
+        After::GoOn
+    }
+
+    /// Saves the state after an update.
+    ///
+    /// # Errors
+    /// [`RecordError`] if it cannot be kept.
+    fn save(&mut self, _at: Position, _state: &TrainState) -> Result<(), RecordError> {
+        Ok(())
+    }
 }
 
 /// Where a run stands between two updates.
@@ -80,81 +106,117 @@ pub struct TrainState {
     pub point: Point,
     /// Momentum's velocity, of length P.
     pub velocity: Vec<f32>,
+    /// The epoch of the last update, 0 before the first.
+    pub epoch: u32,
+    /// Updates made in that epoch.
+    pub iteration: u32,
+    /// Whether these were all of the epoch's.
+    pub epoch_done: bool,
     /// Updates made.
     pub step: Step,
-    /// Sum of the mean losses of the current epoch's batches so far.
+    /// Sum of the mean losses of the epoch's batches so far.
     pub loss_sum: f64,
+    /// What the probes remember, by their names.
+    pub probes: BTreeMap<String, Memory>,
 }
 
 impl TrainState {
     /// Before the first update.
     pub fn new(point: Point) -> Self {
-        Self { velocity: vec![0.0; point.params.len()], point, step: Step(0), loss_sum: 0.0 }
+        Self {
+            velocity: vec![0.0; point.params.len()],
+            point,
+            epoch: 0,
+            iteration: 0,
+            epoch_done: true,
+            step: Step(0),
+            loss_sum: 0.0,
+            probes: BTreeMap::new(),
+        }
     }
 }
 
 /// Trains on from `state`, shows every update to the probes, and sends rows to `sink`; returns where it ended.
 ///
 /// # Errors
-/// [`TrainError::NotFinite`] as soon as a loss or a gradient is not finite; [`TrainError::Core`] and
-/// [`TrainError::Record`] if a device or the disk fails. Rows sent before stay as they are.
+/// [`TrainError::NotFinite`] as soon as a loss or a gradient is not finite; [`TrainError::State`] if the state does not fit;
+/// [`TrainError::Core`] and [`TrainError::Record`] if a device or the disk fails. Rows sent before stay as they are.
 pub fn train<B: Backend>(
     model: &Model<B>,
     split: &Split,
     config: &TrainConfig,
-    state: TrainState,
+    mut state: TrainState,
     probes: &mut [ActiveProbe<'_>],
     sink: &mut dyn Sink,
 ) -> Result<TrainState, TrainError> {
     let optim = &config.optim;
-    let updates = optim.updates_per_epoch(split.train.len());
-    let TrainState { point: mut before, mut velocity, mut step, mut loss_sum } = state;
-    let mut after = before.clone();
+    let updates = optim.updates_per_epoch(split.train.len()) as u32;
+    for probe in probes.iter_mut() {
+        if let Some(memory) = state.probes.get(probe.name) {
+            probe.restore(memory)?;
+        }
+    }
+    let mut after = state.point.clone();
     let mut gradients = Gradients::new(model, &split.train, config);
     let mut evaluator = model.evaluator();
-    let (first_epoch, done) = (step.0 / updates as u64, step.0 % updates as u64);
-    for epoch in first_epoch as u32 + 1..=config.epochs {
-        let order = epoch_order(config.seed, epoch, optim, split.train.len());
-        let first = if u64::from(epoch) == first_epoch + 1 { done as u32 + 1 } else { 1 };
-        if config.record_order && first == 1 {
-            let samples = order.clone();
-            sink.row(&Row::Order(OrderRow { epoch, iteration: 0, step: step.0, samples }))?;
+    let first_epoch = state.epoch + u32::from(state.epoch_done);
+    for epoch in first_epoch..=config.epochs {
+        if state.epoch_done {
+            state = TrainState { epoch, iteration: 0, epoch_done: false, loss_sum: 0.0, ..state };
         }
-        for iteration in first..=updates as u32 {
-            let at = Position { epoch, iteration, updates: updates as u32, step: step.next() };
+        let order = epoch_order(config.seed, epoch, optim, split.train.len());
+        if config.record_order && state.iteration == 0 {
+            let (samples, step) = (order.clone(), state.step.0);
+            sink.row(&Row::Order(OrderRow { epoch, iteration: 0, step, samples }))?;
+        }
+        for iteration in state.iteration + 1..=updates {
+            let at = Position { epoch, iteration, updates, step: state.step.next() };
+            let before = &state.point;
             after.buffers.copy_from_slice(&before.buffers);
-            let (loss, seen) = gradients.next(&before, &mut after.buffers, &order, at)?;
+            let (loss, seen) = gradients.next(before, &mut after.buffers, &order, at)?;
             TrainError::check_finite("the batch's loss", loss, at)?;
             let grad_norm = dot(&gradients.grad, &gradients.grad).sqrt();
             TrainError::check_finite("the gradient's norm", grad_norm, at)?;
-            sgd_step(optim.step(), &before.params, &gradients.grad, &mut velocity, &mut after.params);
-            let (iteration, lr) = (at.iteration, optim.lr);
+            let (grad, velocity) = (&gradients.grad, &mut state.velocity);
+            sgd_step(optim.step(), &before.params, grad, velocity, &mut after.params);
+            let lr = optim.lr;
             sink.row(&Row::Train(TrainRow { epoch, iteration, step: at.step.0, loss, grad_norm, lr }))?;
-            sink.progress(at, seen);
-            let update = Update { at, start: step, before: &before, after: &after, grad: &gradients.grad };
+            sink.progress(at, Work { differentiated: seen, ..Work::default() }.weight());
+            let update = Update { at, start: state.step, before, after: &after, grad };
             for probe in probes.iter_mut() {
                 probe.see(&update)?.iter().try_for_each(|row| sink.row(row))?;
                 if probe.is_due(at) {
-                    sink.progress(at, probe.cost());
+                    sink.progress(at, probe.work().weight());
                 }
             }
-            loss_sum += loss;
-            step = at.step;
-            std::mem::swap(&mut before, &mut after);
+            std::mem::swap(&mut state.point, &mut after);
+            state.loss_sum += loss;
+            (state.step, state.iteration) = (at.step, iteration);
+            if iteration == updates {
+                state.epoch_done = true;
+                let samples = Fixed(&split.valid);
+                let mode = BatchNormMode::Running;
+                let valid = evaluator.evaluate(&state.point, &samples, VALIDATION_CHUNK, mode)?;
+                sink.row(&Row::Epoch(EpochRow {
+                    epoch,
+                    iteration,
+                    step: at.step.0,
+                    train_loss: state.loss_sum / f64::from(updates),
+                    valid_loss: valid.mean_loss(),
+                    valid_accuracy: valid.accuracy(),
+                }))?;
+            }
+            let then = sink.after(at);
+            if then != After::GoOn {
+                state.probes = probes.iter().map(|probe| (probe.name.to_owned(), probe.memory())).collect();
+                sink.save(at, &state)?;
+            }
+            if then == After::SaveAndStop {
+                return Ok(state);
+            }
         }
-        let valid =
-            evaluator.evaluate(&before, &Fixed(&split.valid), VALIDATION_CHUNK, BatchNormMode::Running)?;
-        sink.row(&Row::Epoch(EpochRow {
-            epoch,
-            iteration: updates as u32,
-            step: step.0,
-            train_loss: loss_sum / updates as f64,
-            valid_loss: valid.mean_loss(),
-            valid_accuracy: valid.accuracy(),
-        }))?;
-        loss_sum = 0.0;
     }
-    Ok(TrainState { point: before, velocity, step, loss_sum })
+    Ok(state)
 }
 
 /// The gradient of each update, by mini-batch or accumulated over all samples.

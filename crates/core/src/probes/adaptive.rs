@@ -205,6 +205,16 @@ impl Adaptive {
         Self { config, seed, evaluator, between, last_end: None, bounds: Bounds::default() }
     }
 
+    /// The update after which the last segment ended, and each chunk's mean loss there as far as it is known.
+    pub fn last_end(&self) -> Option<(Step, &[Option<f64>])> {
+        self.last_end.as_ref().map(|(step, losses)| (*step, losses.as_slice()))
+    }
+
+    /// Takes back what [`Adaptive::last_end`] gave.
+    pub fn set_last_end(&mut self, end: Option<(Step, Vec<Option<f64>>)>) {
+        self.last_end = end;
+    }
+
     /// Decides the segment between `from`, where `step` updates have been made, and `to`, one update later. `order` names the
     /// order in which chunks are drawn: segments of one order share the chunks of their common ends.
     ///

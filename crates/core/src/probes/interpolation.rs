@@ -126,6 +126,16 @@ impl Interpolation {
         Self { config, evaluator, between, last_end: None }
     }
 
+    /// The update after which the last segment ended, and the loss there: the next segment's first loss.
+    pub fn last_end(&self) -> Option<(Step, f64)> {
+        self.last_end
+    }
+
+    /// Takes back what [`Interpolation::last_end`] gave.
+    pub fn set_last_end(&mut self, end: Option<(Step, f64)>) {
+        self.last_end = end;
+    }
+
     /// The losses between `from`, where `step` updates have been made, and `to`, one update later, each on what `samples`
     /// gives for the number of its α: the same every time, or drawn anew.
     ///

@@ -7,7 +7,7 @@ use walk_record::{AlignmentRow, Row};
 
 use super::moments::Moments;
 use super::surface::{Surface, first_samples};
-use super::{Context, Probe, Section};
+use super::{Context, Probe, Section, Work};
 use crate::{Position, Schedule, TrainError, Update};
 
 /// How gradients of batches of several sizes lie to the Hessian: n batches of each size, drawn without replacement, at the
@@ -120,14 +120,16 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
         self.section.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
+    fn work(&self) -> Work {
         let (n, batches) = (self.surface.train.len(), self.section.batches);
         let hessian = first_samples(self.surface.train, self.section.hessian_samples).len();
+        let sampled = self.section.batch_sizes.iter().filter(|&&size| size < n);
         let of_size = |&size: &usize| {
-            let hessian = if self.section.hessian == HessianOf::Full { hessian } else { size };
-            if size >= n { 0 } else { batches * (hessian + size) }
+            let multiplied = if self.section.hessian == HessianOf::Full { hessian } else { size };
+            Work { differentiated: size, multiplied, ..Work::default() }.times(batches)
         };
-        n + hessian + self.section.batch_sizes.iter().map(of_size).sum::<usize>()
+        let full = Work { differentiated: n, multiplied: hessian, ..Work::default() };
+        sampled.map(of_size).fold(full, Work::plus)
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {

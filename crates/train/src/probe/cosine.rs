@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, dot};
-use walk_record::{CosineRow, Row};
+use walk_record::{CosineRow, Row, Values};
 
-use super::{Context, Probe, Section};
+use super::{Context, Memory, Probe, Section, Work};
 use crate::{Position, Schedule, TrainError, Update};
 
 /// The angle between the gradients of consecutive updates, without weight decay and, as the authors' code had it, with
@@ -28,13 +28,15 @@ impl Section for CosineSection {
 
     fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (when, decay) = (self.when.clone(), context.optim.weight_decay as f32);
-        Ok(Box::new(CosineProbe { when, decay, last: None, row: None }))
+        let n_params = context.model.network().n_params();
+        Ok(Box::new(CosineProbe { when, decay, n_params, last: None, row: None }))
     }
 }
 
 struct CosineProbe {
     when: Schedule,
     decay: f32,
+    n_params: usize,
     /// The gradient of the update before, without and with weight decay.
     last: Option<[Vec<f32>; 2]>,
     row: Option<CosineRow>,
@@ -45,8 +47,8 @@ impl Probe for CosineProbe {
         self.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
-        0
+    fn work(&self) -> Work {
+        Work::default()
     }
 
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
@@ -64,6 +66,17 @@ impl Probe for CosineProbe {
             }
         });
         self.last = Some(gradients);
+        Ok(())
+    }
+
+    fn memory(&self) -> Memory {
+        let Some([plain, decayed]) = self.last.clone() else { return Memory::default() };
+        Memory::default().with("last", Values::F32(plain)).with("last_with_decay", Values::F32(decayed))
+    }
+
+    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        let of = |name: &str| memory.f32s(name, self.n_params);
+        self.last = of("last")?.zip(of("last_with_decay")?).map(|(plain, decayed)| [plain, decayed]);
         Ok(())
     }
 

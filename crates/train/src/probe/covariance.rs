@@ -7,7 +7,7 @@ use walk_record::{CovarianceRow, Row, VarianceCheck};
 
 use super::moments::Moments;
 use super::surface::{Surface, first_samples, mode_name};
-use super::{Context, Probe, Section};
+use super::{Context, Probe, Section, Work};
 use crate::{Position, Schedule, TrainError, Update};
 
 /// tr C and ‖ḡ‖² at the point after an update, and whether E‖g_B - ḡ‖² = (1/B - 1/N) tr C. With batch statistics chunks take
@@ -86,10 +86,10 @@ impl<B: Backend> Probe for CovarianceProbe<'_, B> {
         self.section.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
+    fn work(&self) -> Work {
         let n = first_samples(self.surface.train, self.section.samples).len();
         let checked: usize = self.section.batch_sizes.iter().map(|&size| size.min(n)).sum();
-        2 * n + self.section.batches * checked
+        Work { differentiated: 2 * n + self.section.batches * checked, ..Work::default() }
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use walk_core::Backend;
-use walk_record::{DistanceRow, Row};
+use walk_record::{DistanceRow, Row, Values};
 
-use super::{Context, Probe, Section};
+use super::{Context, Memory, Probe, Section, Work};
 use crate::{Position, Schedule, TrainError, Update};
 
 /// How far θ is from where it started, after each update; trainable parameters only.
@@ -25,13 +25,15 @@ impl Section for DistanceSection {
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, _: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        Ok(Box::new(DistanceProbe { when: self.when.clone(), start: None }))
+    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let (when, n_params) = (self.when.clone(), context.model.network().n_params());
+        Ok(Box::new(DistanceProbe { when, n_params, start: None }))
     }
 }
 
 struct DistanceProbe {
     when: Schedule,
+    n_params: usize,
     /// θ_0
     start: Option<Vec<f32>>,
 }
@@ -41,12 +43,24 @@ impl Probe for DistanceProbe {
         self.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
-        0
+    fn work(&self) -> Work {
+        Work::default()
     }
 
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
         self.start.get_or_insert_with(|| update.before.params.clone());
+        Ok(())
+    }
+
+    fn memory(&self) -> Memory {
+        match self.start.clone() {
+            Some(start) => Memory::default().with("start", Values::F32(start)),
+            None => Memory::default(),
+        }
+    }
+
+    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        self.start = memory.f32s("start", self.n_params)?;
         Ok(())
     }
 

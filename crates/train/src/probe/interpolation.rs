@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use walk_core::probes::{Adaptive, AdaptiveConfig, Ended, Interpolation, InterpolationConfig, Segment};
-use walk_core::{Backend, BatchNormMode, Samples, Seed};
+use walk_core::{Backend, BatchNormMode, Samples, Seed, Step};
 use walk_data::Subset;
-use walk_record::{InterpolationRow, Row};
+use walk_record::{InterpolationRow, Row, Values};
 
-use super::{Context, Probe, Section};
+use super::{Context, Memory, Probe, Section, Work};
 use crate::samples::{Fixed, Redrawn};
 use crate::{Position, Schedule, TrainError, Update};
 
@@ -141,8 +141,21 @@ impl Probe for ExactProbe<'_> {
         self.section.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
-        (self.section.points - 1) * self.train.len()
+    fn work(&self) -> Work {
+        Work::losses((self.section.points - 1) * self.train.len())
+    }
+
+    fn memory(&self) -> Memory {
+        match self.interpolation.last_end() {
+            Some((step, loss)) => end_memory(step, vec![loss]),
+            None => Memory::default(),
+        }
+    }
+
+    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        let end = remembered_end(memory)?;
+        self.interpolation.set_last_end(end.and_then(|(step, losses)| Some((step, *losses.first()?))));
+        Ok(())
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
@@ -179,9 +192,25 @@ impl Probe for AdaptiveProbe<'_> {
         self.section.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
-        // a guess for the progress bar: what an early epoch takes
-        (self.section.points - 1) * self.train.len() / 20
+    fn work(&self) -> Work {
+        // a guess: what an early epoch takes
+        Work::losses((self.section.points - 1) * self.train.len() / 20)
+    }
+
+    fn memory(&self) -> Memory {
+        match self.adaptive.last_end() {
+            Some((step, losses)) => {
+                end_memory(step, losses.iter().map(|loss| loss.unwrap_or(f64::NAN)).collect())
+            }
+            None => Memory::default(),
+        }
+    }
+
+    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        let known = |loss: f64| if loss.is_nan() { None } else { Some(loss) };
+        let end = remembered_end(memory)?;
+        self.adaptive.set_last_end(end.map(|(step, losses)| (step, losses.into_iter().map(known).collect())));
+        Ok(())
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
@@ -211,6 +240,15 @@ impl Probe for AdaptiveProbe<'_> {
             ..self.section.row(at, &segment)
         })])
     }
+}
+
+/// The losses where the last segment ended: those of the next one's start.
+fn end_memory(step: Step, losses: Vec<f64>) -> Memory {
+    Memory::default().with("end_step", Values::U64(vec![step.0])).with("end_losses", Values::F64(losses))
+}
+
+fn remembered_end(memory: &Memory) -> Result<Option<(Step, Vec<f64>)>, TrainError> {
+    Ok(memory.counter("end_step")?.map(Step).zip(memory.f64s("end_losses")?))
 }
 
 impl InterpolationSection {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, BatchNormMode, Evaluator, Point, interpolate};
 use walk_data::Subset;
-use walk_record::{LineRow, Row};
+use walk_record::{LineRow, Row, Values};
 
 use super::surface::mode_name;
-use super::{Context, Probe, Section};
+use super::{Context, Memory, Probe, Section, Work};
 use crate::checkpoint::read_point;
 use crate::samples::Fixed;
 use crate::{Position, Schedule, TrainError, Update};
@@ -57,8 +57,9 @@ impl Section for LineSection {
     fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let Context { model, train, .. } = context;
         let from = self.from.as_ref().map(|path| read_point(path, model.network(), "probe.line.from"));
-        let evaluator = model.evaluator();
-        Ok(Box::new(LineProbe { section: self.clone(), evaluator, train, from: from.transpose()? }))
+        let (section, evaluator, from) = (self.clone(), model.evaluator(), from.transpose()?);
+        let lengths = [model.network().n_params(), model.network().n_buffers()];
+        Ok(Box::new(LineProbe { section, evaluator, train, lengths, from }))
     }
 }
 
@@ -66,6 +67,8 @@ struct LineProbe<'a> {
     section: LineSection,
     evaluator: Box<dyn Evaluator>,
     train: &'a Subset,
+    /// Of parameters and buffers.
+    lengths: [usize; 2],
     /// Where the line begins; none before the first update.
     from: Option<Point>,
 }
@@ -75,12 +78,28 @@ impl Probe for LineProbe<'_> {
         self.section.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
-        self.section.points * self.train.len()
+    fn work(&self) -> Work {
+        Work::losses(self.section.points * self.train.len())
     }
 
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
         self.from.get_or_insert_with(|| update.before.clone());
+        Ok(())
+    }
+
+    fn memory(&self) -> Memory {
+        match self.from.clone().filter(|_| self.section.from.is_none()) {
+            Some(Point { params, buffers }) => Memory::default()
+                .with("start", Values::F32(params))
+                .with("start_buffers", Values::F32(buffers)),
+            None => Memory::default(),
+        }
+    }
+
+    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        let [n_params, n_buffers] = self.lengths;
+        let start = memory.f32s("start", n_params)?.zip(memory.f32s("start_buffers", n_buffers)?);
+        self.from = self.from.take().or(start.map(|(params, buffers)| Point { params, buffers }));
         Ok(())
     }
 

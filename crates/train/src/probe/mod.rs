@@ -6,6 +6,7 @@ mod covariance;
 mod distance;
 mod interpolation;
 mod line;
+mod memory;
 mod moments;
 mod noise;
 mod plane;
@@ -25,6 +26,7 @@ pub use self::covariance::CovarianceSection;
 pub use self::distance::DistanceSection;
 pub use self::interpolation::{EvaluationData, InterpolationSection, Mode};
 pub use self::line::LineSection;
+pub use self::memory::Memory;
 pub use self::noise::NoiseSection;
 pub use self::plane::{Directions, PlaneSection};
 pub use self::spectrum::SpectrumSection;
@@ -35,8 +37,8 @@ pub(crate) trait Probe {
     /// Whether it wants to measure at the update at `at`.
     fn is_due(&self, at: Position) -> bool;
 
-    /// Samples that one measurement evaluates: its share of a progress bar.
-    fn cost(&self) -> usize;
+    /// What one measurement takes.
+    fn work(&self) -> Work;
 
     /// Sees every update, due or not, before it is asked to measure: what it needs of the past it keeps.
     ///
@@ -46,11 +48,65 @@ pub(crate) trait Probe {
         Ok(())
     }
 
+    /// What it keeps of the past.
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+
+    /// Takes back what [`Probe::memory`] gave.
+    ///
+    /// # Errors
+    /// [`TrainError::State`] if it is not this probe's.
+    fn restore(&mut self, _memory: &Memory) -> Result<(), TrainError> {
+        Ok(())
+    }
+
     /// Looks at an update and says what it found.
     ///
     /// # Errors
     /// [`TrainError`] if the device fails or a measured loss is not finite.
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError>;
+}
+
+/// How many samples something is computed of, each counted as often as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Losses.
+    pub evaluated: usize,
+    /// Gradients.
+    pub differentiated: usize,
+    /// Products with the Hessian.
+    pub multiplied: usize,
+}
+
+impl Work {
+    /// So many losses.
+    pub(crate) fn losses(evaluated: usize) -> Self {
+        Self { evaluated, ..Self::default() }
+    }
+
+    /// The same so many times.
+    #[must_use]
+    pub fn times(self, n: usize) -> Self {
+        let Self { evaluated, differentiated, multiplied } = self;
+        Self { evaluated: n * evaluated, differentiated: n * differentiated, multiplied: n * multiplied }
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            evaluated: self.evaluated + other.evaluated,
+            differentiated: self.differentiated + other.differentiated,
+            multiplied: self.multiplied + other.multiplied,
+        }
+    }
+
+    /// As so many samples' losses, for a progress bar: a gradient takes about four times a loss, a product with the Hessian
+    /// ten times.
+    pub fn weight(self) -> usize {
+        self.evaluated + 4 * self.differentiated + 10 * self.multiplied
+    }
 }
 
 /// A probe at work in a run.
@@ -70,9 +126,19 @@ impl ActiveProbe<'_> {
         self.probe.is_due(at)
     }
 
-    /// Samples that one measurement evaluates.
-    pub fn cost(&self) -> usize {
-        self.probe.cost()
+    /// What one measurement takes.
+    pub fn work(&self) -> Work {
+        self.probe.work()
+    }
+
+    /// What it keeps of the past.
+    pub(crate) fn memory(&self) -> Memory {
+        self.probe.memory()
+    }
+
+    /// Takes back what [`ActiveProbe::memory`] gave.
+    pub(crate) fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        self.probe.restore(memory)
     }
 
     /// Shows it an update; the rows of its measurement if it is due.

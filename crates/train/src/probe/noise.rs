@@ -7,7 +7,7 @@ use walk_data::Subset;
 use walk_record::{NoiseRow, Rounding, Row};
 
 use super::moments::Moments;
-use super::{Context, EvaluationData, Probe, Section};
+use super::{Context, EvaluationData, Probe, Section, Work};
 use crate::samples::{First, Fixed, Redrawn};
 use crate::{Position, Schedule, TrainError, Update};
 
@@ -80,9 +80,9 @@ impl Probe for NoiseProbe<'_> {
         self.section.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
+    fn work(&self) -> Work {
         // the reference is slow, but of few samples
-        self.section.evaluations * self.train.len()
+        Work::losses(self.section.evaluations * self.train.len())
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use walk_core::probes::{filter_normalized, principal};
 use walk_core::{Backend, BatchNormMode, Evaluator, Model, Point, Seed, Stream, dot};
 use walk_data::Subset;
-use walk_record::{PlaneRow, Row};
+use walk_record::{PlaneRow, Row, Values};
 
 use super::surface::mode_name;
-use super::{Context, Probe, Section};
+use super::{Context, Memory, Probe, Section, Work};
 use crate::samples::Fixed;
 use crate::{Position, Schedule, TrainError, Update};
 
@@ -112,8 +112,8 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
         self.section.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
-        self.section.points.pow(2) * self.train.len()
+    fn work(&self) -> Work {
+        Work::losses(self.section.points.pow(2) * self.train.len())
     }
 
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
@@ -125,6 +125,22 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
                 self.trajectory.push(update.after.params.clone());
             }
         }
+        Ok(())
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::default().with("trajectory", Values::F32(self.trajectory.concat()))
+    }
+
+    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        let n_params = self.model.network().n_params();
+        self.trajectory = match memory.0.get("trajectory") {
+            None => vec![],
+            Some(Values::F32(points)) if points.len().is_multiple_of(n_params) => {
+                points.chunks_exact(n_params).map(<[f32]>::to_vec).collect()
+            }
+            Some(_) => return Err(TrainError::State { what: "trajectory".into() }),
+        };
         Ok(())
     }
 

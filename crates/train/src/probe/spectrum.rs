@@ -4,11 +4,11 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use walk_core::probes::{Lanczos, LanczosConfig, lanczos};
 use walk_core::{Backend, BatchNormMode, CoreError, Seed, Stream, dot};
-use walk_record::{Density, Row, SpectrumRow};
+use walk_record::{Density, Row, SpectrumRow, Values};
 
 use super::moments::Moments;
 use super::surface::{Surface, first_samples, mode_name};
-use super::{Context, Probe, Section};
+use super::{Context, Memory, Probe, Section, Work};
 use crate::{Position, Schedule, TrainError, Update};
 
 /// The largest eigenvalues at the point after an update, the gradient's share in their eigenvectors, and with random vectors
@@ -107,9 +107,24 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
         self.section.when.includes(at)
     }
 
-    fn cost(&self) -> usize {
+    fn work(&self) -> Work {
         let SpectrumSection { steps, random_vectors, density_steps, samples, .. } = self.section;
-        (steps + random_vectors * density_steps) * first_samples(self.surface.train, samples).len()
+        let n = first_samples(self.surface.train, samples).len();
+        // converged values take about half the steps that are allowed
+        let products = steps / 2 + random_vectors * density_steps;
+        Work { differentiated: n, multiplied: products * n, ..Work::default() }
+    }
+
+    fn memory(&self) -> Memory {
+        match self.warm.clone() {
+            Some(warm) => Memory::default().with("warm", Values::F32(warm)),
+            None => Memory::default(),
+        }
+    }
+
+    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        self.warm = memory.f32s("warm", self.surface.model.network().n_params())?;
+        Ok(())
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {

@@ -334,9 +334,9 @@ fn a_line_between_two_runs_begins_at_the_checkpoint() {
     let quadratic = Quadratic::new();
     let (_, other) = quadratic.run(Method::Sgd, 0.02, 1, &ProbeConfig::default());
     let dir = tempfile::tempdir().unwrap();
-    let folder = walk_record::RunFolder::create(&dir.path().join("run")).unwrap();
-    folder.write_checkpoint("final", &point_tensors(quadratic.model.network(), &other)).unwrap();
-    let file = dir.path().join("run/checkpoints/final.safetensors");
+    let tensors = point_tensors(quadratic.model.network(), &other);
+    let file = dir.path().join("other.safetensors");
+    std::fs::write(&file, walk_record::checkpoint_bytes(&tensors).unwrap()).unwrap();
     let line = |from: &std::path::Path| {
         let when = serde_json::json!({ "at_end_of_epochs": true });
         probes(serde_json::json!({ "line": { "when": when, "points": 3, "from": from } }))
@@ -355,8 +355,8 @@ fn a_line_between_two_runs_begins_at_the_checkpoint() {
     };
     let missing = context(&line(&dir.path().join("none.safetensors")));
     assert!(missing.contains("`probe.line.from` = ") && missing.contains("can be read"), "{missing}");
-    folder.write_checkpoint("wrong", &point_tensors(quadratic.model.network(), &other)[..1]).unwrap();
-    let wrong = context(&line(&dir.path().join("run/checkpoints/wrong.safetensors")));
+    std::fs::write(&file, walk_record::checkpoint_bytes(&tensors[..1]).unwrap()).unwrap();
+    let wrong = context(&line(&file));
     assert!(wrong.contains("whose tensor 1.bias is f32 of shape [10]; there is none"), "{wrong}");
 }
 

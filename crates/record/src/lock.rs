@@ -1,0 +1,29 @@
+//! One run at a time in a folder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use crate::RecordError;
+
+/// Holds a folder until it is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// Takes the folder.
+    ///
+    /// # Errors
+    /// [`RecordError::Locked`] if another process has it, [`RecordError::Io`] if the lock file cannot be opened.
+    pub(crate) fn take(folder: &Path) -> Result<Self, RecordError> {
+        let path = folder.join("run.lock");
+        let io = |source| RecordError::Io { path: path.clone(), action: "locked", source };
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(RecordError::Locked { path: folder.into() }),
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Rows and checkpoints to disk, progress to the terminal.
+
+use std::time::{Duration, Instant};
+
+use walk_arch::Network;
+use walk_record::{MetricsWriter, RecordError, Row, RunFolder};
+use walk_train::{After, CheckpointConfig, Position, Sink, TrainState, state_tensors};
+
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// The checkpoint that comes by the clock or a signal, in place of the one before of this kind.
+const LATEST: &str = "latest";
+
+/// Writes a run into its folder.
+pub(crate) struct Recorder<'a> {
+    folder: &'a RunFolder,
+    network: &'a Network,
+    metrics: MetricsWriter,
+    config: CheckpointConfig,
+    /// The last epoch.
+    epochs: u32,
+    saved: Instant,
+    progress: Progress,
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(
+        (folder, metrics): (&'a RunFolder, MetricsWriter),
+        network: &'a Network,
+        config: CheckpointConfig,
+        epochs: u32,
+        progress: Progress,
+    ) -> Self {
+        Self { folder, network, metrics, config, epochs, saved: Instant::now(), progress }
+    }
+
+    /// Takes the bar away and, of a run that came to its end, the checkpoint that is no longer needed.
+    pub(crate) fn finish(&self, ended: bool) -> Result<(), RecordError> {
+        self.progress.finish();
+        if ended { self.folder.remove_checkpoint(LATEST) } else { Ok(()) }
+    }
+
+    /// Whether a checkpoint is made after an epoch.
+    fn is_regular(&self, epoch: u32) -> bool {
+        let CheckpointConfig { every, epochs, .. } = &self.config;
+        *every > 0 && (epoch.is_multiple_of(*every) || epoch == self.epochs) || epochs.contains(&epoch)
+    }
+
+    /// Keeps the last few of those that are not kept for good.
+    fn prune(&self) -> Result<(), RecordError> {
+        let for_good = |name: &String| self.config.epochs.iter().any(|&epoch| *name == epoch_name(epoch));
+        let mut others: Vec<String> = self.folder.checkpoints();
+        others.retain(|name| name.starts_with("epoch-") && !for_good(name));
+        let spare = others.len().saturating_sub(self.config.last);
+        others[..spare].iter().try_for_each(|name| self.folder.remove_checkpoint(name))
+    }
+}
+
+/// Names sort as their epochs do.
+fn epoch_name(epoch: u32) -> String {
+    format!("epoch-{epoch:07}")
+}
+
+impl Sink for Recorder<'_> {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.progress.row(row);
+        self.metrics.write(row)
+    }
+
+    fn progress(&mut self, at: Position, weight: usize) {
+        self.progress.advance(at, weight);
+    }
+
+    fn after(&mut self, at: Position) -> After {
+        if interrupt::asked() {
+            return After::SaveAndStop;
+        }
+        let end_of_epoch = at.iteration == at.updates && self.is_regular(at.epoch);
+        let by_clock =
+            self.config.seconds > 0 && self.saved.elapsed() >= Duration::from_secs(self.config.seconds);
+        if end_of_epoch || by_clock { After::Save } else { After::GoOn }
+    }
+
+    fn save(&mut self, at: Position, state: &TrainState) -> Result<(), RecordError> {
+        // what the state relies on is on the disk first
+        self.metrics.sync()?;
+        let tensors = state_tensors(self.network, state, self.metrics.len());
+        if state.epoch_done && self.is_regular(at.epoch) {
+            self.folder.write_checkpoint(&epoch_name(at.epoch), &tensors)?;
+            self.folder.remove_checkpoint(LATEST)?;
+            self.prune()?;
+        } else {
+            self.folder.write_checkpoint(LATEST, &tensors)?;
+        }
+        self.saved = Instant::now();
+        Ok(())
+    }
+}
