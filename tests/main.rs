@@ -5,6 +5,7 @@ mod bad_input;
 mod cli;
 mod data;
 mod layout;
+mod mpi;
 mod networks;
 mod plugins;
 mod probes;

@@ -1,6 +1,7 @@
 //! The probes against PyTorch, for the same parameters and data: fixtures made by scripts/make_probe_fixtures.py.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use walk_arch::{OptionValues, Options, Problem};
@@ -8,7 +9,8 @@ use walk_core::{Fused, Loss, Model, Seed};
 use walk_data::{Images, Part, Preprocess, Split, SplitConfig};
 use walk_record::{RecordError, Row};
 use walk_train::{
-    Accumulate, Context, Method, OptimConfig, Position, ProbeConfig, Sink, TrainConfig, TrainState, train,
+    Accumulate, Context, Method, OptimConfig, Position, ProbeConfig, Ranks, Sink, Solo, TrainConfig,
+    TrainState, train,
 };
 
 use crate::networks::{numbers, point};
@@ -107,10 +109,12 @@ fn run(fixture: &Fixture, case: &Case, probes: serde_json::Value) -> Vec<Row> {
     };
     let config = TrainConfig { epochs: case.steps.len() as u32, seed: Seed(1), optim, record_order: false };
     let probes: ProbeConfig = serde_json::from_value(probes).unwrap();
-    let context = Context { model: &model, train: &split.train, optim: &config.optim, seed: config.seed };
+    let ranks: Arc<dyn Ranks> = Arc::new(Solo);
+    let (optim, seed) = (&config.optim, config.seed);
+    let context = Context { model: &model, train: &split.train, optim, seed, ranks: &ranks };
     let mut probes = probes.probes(context).unwrap();
     let mut rows = Rows(vec![]);
-    train(&model, &split, &config, start, &mut probes, &mut rows).unwrap();
+    train(&model, &split, &config, start, &mut probes, (&mut rows, &ranks)).unwrap();
     rows.0
 }
 

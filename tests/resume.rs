@@ -72,7 +72,7 @@ fn library() -> PathBuf {
     [folder.join(&name), folder.join("deps").join(&name)].into_iter().find(|path| path.is_file()).unwrap()
 }
 
-fn experiment() -> String {
+pub(crate) fn experiment() -> String {
     EXPERIMENT.replace("PLUGIN", library().to_str().unwrap())
 }
 
@@ -94,7 +94,7 @@ fn results(bench: &Bench, run: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-fn assert_same(bench: &Bench, one: &str, other: &str) {
+pub(crate) fn assert_same(bench: &Bench, one: &str, other: &str) {
     let (a, b) = (results(bench, one), results(bench, other));
     let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&a), names(&b));
@@ -254,7 +254,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 #[cfg(unix)]
-fn wait_for_rows(bench: &Bench, run: &str) {
+pub(crate) fn wait_for_rows(bench: &Bench, run: &str) {
     for _ in 0..600 {
         let len = std::fs::metadata(bench.path(run).join("metrics.jsonl")).map_or(0, |file| file.len());
         if len > 10_000 {

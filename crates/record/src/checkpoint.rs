@@ -118,17 +118,23 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
 /// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is none or is damaged.
 pub fn read_checkpoint(path: &Path) -> Result<Vec<NamedTensor>, RecordError> {
     let io = |source| RecordError::Io { path: path.into(), action: "read", source };
-    let broken = |message: String| RecordError::Checkpoint { path: path.into(), message };
     let bytes = std::fs::read(path).map_err(io)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| broken(error.to_string()))?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+    parse_checkpoint(&bytes).map_err(|message| RecordError::Checkpoint { path: path.into(), message })
+}
+
+/// The same from the bytes of a file.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn parse_checkpoint(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let mut views: Vec<(&str, TensorView<'_>)> = file.iter().collect();
     views.sort_unstable_by_key(|(name, _)| *name);
     let expected = metadata.metadata().as_ref().and_then(|metadata| metadata.get(CHECKSUM));
-    if expected
-        .is_some_and(|expected| *expected != checksum(views.iter().map(|(name, view)| (*name, view.data()))))
-    {
-        return Err(broken("its contents are not those that were written (SHA-256)".into()));
+    let found = || checksum(views.iter().map(|(name, view)| (*name, view.data())));
+    if expected.is_some_and(|expected| *expected != found()) {
+        return Err("its contents are not those that were written (SHA-256)".into());
     }
     let tensor = |(name, view): &(&str, TensorView<'_>)| {
         let values = Values::from_bytes(view.dtype(), view.data())?;

@@ -11,7 +11,7 @@ mod lock;
 mod metrics;
 mod row;
 
-pub use checkpoint::{NamedTensor, Values, checkpoint_bytes, read_checkpoint};
+pub use checkpoint::{NamedTensor, Values, checkpoint_bytes, parse_checkpoint, read_checkpoint};
 pub use error::RecordError;
 pub use folder::RunFolder;
 pub use info::{DataInfo, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status};

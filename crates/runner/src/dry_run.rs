@@ -2,10 +2,11 @@
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
-use walk_train::{ThroughputConfig, TrainState, Work, state_tensors, throughput};
+use walk_train::{Ranks, Solo, ThroughputConfig, TrainState, Work, state_tensors, throughput};
 
 use crate::cli::RunArguments;
 use crate::experiment::{DeviceName, Experiment};
@@ -47,8 +48,9 @@ fn estimate<B: Backend>(backend: B, prepared: Prepared, source: &Source) -> Resu
     let (n_params, multiply_adds) = (network.n_params(), network.multiply_adds());
     let model = Model::new(backend, network, experiment.loss.into());
     let (optim, n) = (&experiment.optim, split.train.len());
-    let context =
-        walk_train::Context { model: &model, train: &split.train, optim, seed: Seed(experiment.seed) };
+    let ranks: Arc<dyn Ranks> = Arc::new(Solo);
+    let seed = Seed(experiment.seed);
+    let context = walk_train::Context { model: &model, train: &split.train, optim, seed, ranks: &ranks };
     let probes = experiment.probe.probes(context).map_err(|error| source.train_error(error))?;
     let updates = optim.updates_per_epoch(n);
     let mut work = Work { differentiated: experiment.epochs as usize * n, ..Work::default() };

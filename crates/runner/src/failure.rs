@@ -1,7 +1,5 @@
 //! How a command fails, and the exit code that says so.
 
-use std::process::ExitCode;
-
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -11,15 +9,17 @@ pub(crate) enum Failure {
     Run(anyhow::Error),
     /// A run was ended by a signal and can go on. Exit code 3.
     Stopped(String),
+    /// Another process of the job says why. Exit code 2.
+    Silent,
 }
 
 impl Failure {
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
             Self::Run(_) => 1,
-            Self::Input(_) => 2,
+            Self::Input(_) | Self::Silent => 2,
             Self::Stopped(_) => 3,
-        })
+        }
     }
 }
 
@@ -28,6 +28,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Input(error) | Self::Run(error) => write!(f, "{error:#}"),
             Self::Stopped(message) => f.write_str(message),
+            Self::Silent => Ok(()),
         }
     }
 }

@@ -9,9 +9,12 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// The exit code of a second signal, as shells have it for Ctrl-C.
 const AT_ONCE: i32 = 130;
 
-/// Takes the signals from here on.
-pub(crate) fn listen() -> Result<()> {
-    ctrlc::set_handler(|| {
+/// Takes the signals from here on. A process that does not lead its job leaves them to the one that does.
+pub(crate) fn listen(leads: bool) -> Result<()> {
+    ctrlc::set_handler(move || {
+        if !leads {
+            return;
+        }
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(AT_ONCE);
         }

@@ -10,6 +10,7 @@ mod experiment;
 mod failure;
 mod help_command;
 mod interrupt;
+mod job;
 mod new_plugin;
 mod plugin;
 mod plugins_command;
@@ -29,6 +30,7 @@ use clap::Parser;
 
 use crate::cli::{Arguments, Command, RunArguments};
 use crate::failure::Failure;
+use crate::job::Job;
 use crate::report_command::Output;
 use crate::resume::Origin;
 use crate::run::RunRequest;
@@ -50,10 +52,17 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let label = if matches!(failure, Failure::Stopped(_)) { "" } else { "error: " };
-            eprintln!("{label}{failure}");
-            failure.exit_code()
+            say(&failure);
+            ExitCode::from(failure.exit_code())
         }
+    }
+}
+
+fn say(failure: &Failure) {
+    match failure {
+        Failure::Silent => {}
+        Failure::Stopped(_) => eprintln!("{failure}"),
+        Failure::Input(_) | Failure::Run(_) => eprintln!("error: {failure}"),
     }
 }
 
@@ -78,12 +87,22 @@ fn run_experiment(arguments: &RunArguments) -> Result<(), Failure> {
         }
         (Source::read(path, &arguments.sets)?, Origin::New)
     };
-    run::run(&RunRequest {
+    let job = Job::join()?;
+    let request = RunRequest {
         source,
         origin,
         out: arguments.out.clone(),
         threads: arguments.threads,
-        quiet: arguments.quiet,
+        quiet: arguments.quiet || !job.leads(),
         output: output(arguments.json),
-    })
+    };
+    let result = run::run(&request, &job);
+    // all ranks end a stopped run alike; after any other failure of one the others would wait for it
+    if let Err(failure @ (Failure::Run(_) | Failure::Input(_))) = &result {
+        say(failure);
+        let code = failure.exit_code();
+        job.end(code);
+        std::process::exit(code.into());
+    }
+    result
 }

@@ -1,11 +1,13 @@
 //! Rows and checkpoints to disk, progress to the terminal.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use walk_arch::Network;
 use walk_record::{MetricsWriter, RecordError, Row, RunFolder};
-use walk_train::{After, CheckpointConfig, Position, Sink, TrainState, state_tensors};
+use walk_train::{After, CheckpointConfig, Position, Ranks, Sink, TrainState, state_tensors};
 
+use crate::experiment::Experiment;
 use crate::interrupt;
 use crate::progress::Progress;
 
@@ -22,17 +24,20 @@ pub(crate) struct Recorder<'a> {
     epochs: u32,
     saved: Instant,
     progress: Progress,
+    /// The others do as this process says.
+    ranks: &'a Arc<dyn Ranks>,
 }
 
 impl<'a> Recorder<'a> {
     pub(crate) fn new(
         (folder, metrics): (&'a RunFolder, MetricsWriter),
         network: &'a Network,
-        config: CheckpointConfig,
-        epochs: u32,
+        experiment: &Experiment,
         progress: Progress,
+        ranks: &'a Arc<dyn Ranks>,
     ) -> Self {
-        Self { folder, network, metrics, config, epochs, saved: Instant::now(), progress }
+        let (config, epochs, saved) = (experiment.checkpoint.clone(), experiment.epochs, Instant::now());
+        Self { folder, network, metrics, config, epochs, saved, progress, ranks }
     }
 
     /// Takes the bar away and, of a run that came to its end, the checkpoint that is no longer needed.
@@ -73,13 +78,16 @@ impl Sink for Recorder<'_> {
     }
 
     fn after(&mut self, at: Position) -> After {
-        if interrupt::asked() {
-            return After::SaveAndStop;
-        }
         let end_of_epoch = at.iteration == at.updates && self.is_regular(at.epoch);
         let by_clock =
             self.config.seconds > 0 && self.saved.elapsed() >= Duration::from_secs(self.config.seconds);
-        if end_of_epoch || by_clock { After::Save } else { After::GoOn }
+        let stop = interrupt::asked();
+        self.ranks.broadcast(0, &mut [f64::from(u8::from(stop))]);
+        match (stop, end_of_epoch || by_clock) {
+            (true, _) => After::SaveAndStop,
+            (false, true) => After::Save,
+            (false, false) => After::GoOn,
+        }
     }
 
     fn save(&mut self, at: Position, state: &TrainState) -> Result<(), RecordError> {
@@ -95,5 +103,24 @@ impl Sink for Recorder<'_> {
         }
         self.saved = Instant::now();
         Ok(())
+    }
+}
+
+/// The sink of a process that does not lead its job: keeps nothing, and ends when the first one does.
+pub(crate) struct Follower<'a> {
+    pub(crate) ranks: &'a Arc<dyn Ranks>,
+}
+
+impl Sink for Follower<'_> {
+    fn row(&mut self, _row: &Row) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn progress(&mut self, _at: Position, _weight: usize) {}
+
+    fn after(&mut self, _at: Position) -> After {
+        let mut stop = [0.0];
+        self.ranks.broadcast(0, &mut stop);
+        if stop[0] > 0.0 { After::SaveAndStop } else { After::GoOn }
     }
 }

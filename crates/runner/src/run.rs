@@ -8,15 +8,20 @@ use walk_arch::Network;
 #[cfg(feature = "cuda")]
 use walk_core::Cuda;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
-use walk_record::{DataInfo, FolderLock, MachineInfo, NetworkInfo, ProbeInfo, RunFolder, RunInfo, Status};
-use walk_train::{ActiveProbe, TrainConfig, TrainState, point_tensors, read_point, train};
+use walk_record::{
+    DataInfo, FolderLock, MachineInfo, NetworkInfo, ProbeInfo, RunFolder, RunInfo, Status, checkpoint_bytes,
+};
+use walk_train::{
+    ActiveProbe, TrainConfig, TrainState, point_tensors, read_point, state_from_bytes, state_tensors, train,
+};
 
 use crate::experiment::{DeviceName, Experiment};
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::job::Job;
 use crate::prepare::{Prepared, on_threads, prepare};
 use crate::progress::Progress;
-use crate::recorder::Recorder;
+use crate::recorder::{Follower, Recorder};
 use crate::report_command::{Output, print_run};
 use crate::resume::{Forked, Origin, Resumed};
 use crate::source::Source;
@@ -33,22 +38,22 @@ pub(crate) struct RunRequest {
 }
 
 /// Runs an experiment and prints its tables.
-pub(crate) fn run(request: &RunRequest) -> Result<(), Failure> {
-    interrupt::listen()?;
+pub(crate) fn run(request: &RunRequest, job: &Job) -> Result<(), Failure> {
+    interrupt::listen(job.leads())?;
     on_threads(request.threads, || {
-        let prepared = prepare(&request.source)?;
+        let prepared = job.agree(prepare(&request.source))?;
         match prepared.experiment.device {
             DeviceName::Cpu => {
-                run_on(Fused::new(prepared.experiment.numerics.convolution), prepared, request)
+                run_on(Fused::new(prepared.experiment.numerics.convolution), prepared, request, job)
             }
-            DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), prepared, request),
+            DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), prepared, request, job),
             #[cfg(feature = "cuda")]
-            DeviceName::Cuda => run_on(Composite::<Cuda>::default(), prepared, request),
+            DeviceName::Cuda => run_on(Composite::<Cuda>::default(), prepared, request, job),
             #[cfg(not(feature = "cuda"))]
             DeviceName::Cuda => {
                 let error = "`device` = \"cuda\", but this program was built without it; use \
                              `cargo run -p runner --features cuda -- ...` where CUDA is installed";
-                Err(request.source.error_at("device", error).into())
+                job.agree(Err(request.source.error_at("device", error)))
             }
         }
     })
@@ -65,7 +70,12 @@ struct Start {
     metrics_len: u64,
 }
 
-fn run_on<B: Backend>(backend: B, prepared: Prepared, request: &RunRequest) -> Result<(), Failure> {
+fn run_on<B: Backend>(
+    backend: B,
+    prepared: Prepared,
+    request: &RunRequest,
+    job: &Job,
+) -> Result<(), Failure> {
     let info = describe::<B>(&prepared);
     let Prepared { experiment, network, split, .. } = prepared;
     let model = Model::new(backend, network, experiment.loss.into());
@@ -75,54 +85,62 @@ fn run_on<B: Backend>(backend: B, prepared: Prepared, request: &RunRequest) -> R
         optim: experiment.optim.clone(),
         record_order: experiment.record.order,
     };
-    let (optim, seed) = (&train_config.optim, train_config.seed);
-    let context = walk_train::Context { model: &model, train: &split.train, optim, seed };
-    let mut probes = experiment.probe.probes(context).map_err(|error| request.source.train_error(error))?;
-    let begun = begin(request, &experiment, &model, info)?;
-    let Start { folder, mut info, state, metrics_len, _lock } = begun;
+    let (optim, seed, ranks) = (&train_config.optim, train_config.seed, &job.ranks);
+    let context = walk_train::Context { model: &model, train: &split.train, optim, seed, ranks };
+    let probes = experiment.probe.probes(context).map_err(|error| request.source.train_error(error));
+    let mut probes = job.agree(probes)?;
+    if !job.leads() {
+        // the others go on from what the first has, and write nothing
+        let bytes = ranks.broadcast_bytes(vec![]);
+        let start = state_from_bytes(&bytes, model.network()).map_err(|error| Failure::Run(error.into()))?;
+        let mut sink = Follower { ranks };
+        let ended = train(&model, &split, &train_config, start.state, &mut probes, (&mut sink, ranks));
+        let state = ended.map_err(|error| Failure::Run(error.into()))?;
+        return if is_at_end(&state, &experiment) { Ok(()) } else { Err(Failure::Silent) };
+    }
+    let Start { folder, mut info, state, metrics_len, _lock } = begin(request, &experiment, &model, info)?;
+    if ranks.size() > 1 {
+        let tensors = state_tensors(model.network(), &state, metrics_len);
+        ranks.broadcast_bytes(checkpoint_bytes(&tensors).map_err(anyhow::Error::from)?);
+    }
     let metrics = folder.metrics(metrics_len).map_err(anyhow::Error::from)?;
     let progress = Progress::new(&train_config, &probes, split.train.len(), state.step.0, request.quiet);
-    let checkpoint = experiment.checkpoint.clone();
-    let mut recorder =
-        Recorder::new((&folder, metrics), model.network(), checkpoint, experiment.epochs, progress);
+    let mut recorder = Recorder::new((&folder, metrics), model.network(), &experiment, progress, ranks);
     let started = Instant::now();
-    let outcome = train(&model, &split, &train_config, state, &mut probes, &mut recorder);
+    let outcome = train(&model, &split, &train_config, state, &mut probes, (&mut recorder, ranks));
 
-    let updates = train_config.optim.updates_per_epoch(split.train.len()) as u64;
-    let all = u64::from(experiment.epochs) * updates;
-    // a fork's steps need not be those of its own epochs; its epoch tells
-    let at_end = |state: &TrainState| state.epoch_done && state.epoch >= experiment.epochs;
     info.elapsed_s = Some(info.elapsed_s.unwrap_or(0.0) + started.elapsed().as_secs_f64());
     add_times(&mut info, &probes);
-    info.message = None;
+    info.message = outcome.as_ref().err().map(ToString::to_string);
     info.status = match &outcome {
-        Ok(state) if at_end(state) => Status::Finished,
+        Ok(state) if is_at_end(state, &experiment) => Status::Finished,
         Ok(_) => Status::Stopped,
-        Err(error) => {
-            info.message = Some(error.to_string());
-            Status::Failed
-        }
+        Err(_) => Status::Failed,
     };
     let ended = info.status == Status::Finished;
-    let run_error = |error: walk_record::RecordError| Failure::Run(error.into());
-    if let (Ok(state), true) = (&outcome, ended) {
-        folder.write_checkpoint("final", &point_tensors(model.network(), &state.point)).map_err(run_error)?;
-    }
-    let described = folder.write_info(&info);
-    let outcome = outcome
-        .map_err(|error| Failure::Run(anyhow!("{error}; the run folder is {}", folder.path().display())));
-    // what ended the run says more than a description that could not be written
-    let finished = recorder.finish(ended);
-    if let Err(failure) = outcome.as_ref() {
-        print_run(&folder, request.output).map_err(|_| failure_again(failure))?;
-    } else {
-        described.and(finished).map_err(run_error)?;
-        print_run(&folder, request.output).map_err(Failure::Run)?;
-    }
-    let state = outcome?;
+    let state = match outcome {
+        Ok(state) => state,
+        Err(error) => {
+            recorder.finish(false).and_then(|()| folder.write_info(&info)).ok();
+            // what ended the run says more than tables that could not be read, or a description not written
+            let _ = print_run(&folder, request.output);
+            let place = folder.path().display();
+            return Err(Failure::Run(anyhow!("{error}; the run folder is {place}")));
+        }
+    };
+    let write = || {
+        if ended {
+            folder.write_checkpoint("final", &point_tensors(model.network(), &state.point))?;
+        }
+        recorder.finish(ended)?;
+        folder.write_info(&info)
+    };
+    write().map_err(|error| Failure::Run(error.into()))?;
+    print_run(&folder, request.output).map_err(Failure::Run)?;
     if ended {
         return Ok(());
     }
+    let all = u64::from(experiment.epochs) * optim.updates_per_epoch(split.train.len()) as u64;
     Err(Failure::Stopped(format!(
         "stopped after update {} of {all}; go on with --resume {}",
         state.step.0,
@@ -130,9 +148,9 @@ fn run_on<B: Backend>(backend: B, prepared: Prepared, request: &RunRequest) -> R
     )))
 }
 
-/// The failure once more: its first copy has been seen.
-fn failure_again(failure: &Failure) -> Failure {
-    Failure::Run(anyhow!("{failure}"))
+/// Whether the experiment's last epoch is done. A fork's steps need not be those of its own epochs, so its epoch tells.
+fn is_at_end(state: &TrainState, experiment: &Experiment) -> bool {
+    state.epoch_done && state.epoch >= experiment.epochs
 }
 
 /// Makes the run's folder, or takes the one it goes on in.

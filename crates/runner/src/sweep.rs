@@ -58,7 +58,7 @@ pub(crate) fn sweep(path: &Path, arguments: &RunArguments) -> Result<(), Failure
         .clone()
         .unwrap_or_else(|| PathBuf::from("runs").join(format!("{}.sweep", experiment.name())));
     std::fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
-    interrupt::listen()?;
+    interrupt::listen(true)?;
 
     let threads = threads_each(arguments);
     let next = AtomicUsize::new(0);

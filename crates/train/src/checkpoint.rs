@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use walk_arch::Network;
 use walk_core::{Point, Step};
-use walk_record::{NamedTensor, RecordError, Values, read_checkpoint};
+use walk_record::{NamedTensor, RecordError, Values, parse_checkpoint, read_checkpoint};
 
 use crate::{Memory, TrainError, TrainState};
 
@@ -110,9 +110,21 @@ pub struct SavedState {
 /// # Errors
 /// [`TrainError::Record`] if the file cannot be read or is damaged, [`TrainError::State`] if it is no state of `network`.
 pub fn read_state(path: &Path, network: &Network) -> Result<SavedState, TrainError> {
-    let stored = read_checkpoint(path)?;
+    to_state(&read_checkpoint(path)?, network)
+}
+
+/// The same from the bytes of a file.
+///
+/// # Errors
+/// [`TrainError::State`] if they are no state of `network`.
+pub fn state_from_bytes(bytes: &[u8], network: &Network) -> Result<SavedState, TrainError> {
+    let stored = parse_checkpoint(bytes).map_err(|what| TrainError::State { what })?;
+    to_state(&stored, network)
+}
+
+fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, TrainError> {
     let wrong = |what: &str| TrainError::State { what: what.to_owned() };
-    let point = to_point(&stored, network).map_err(|mismatch| wrong(&mismatch.name))?;
+    let point = to_point(stored, network).map_err(|mismatch| wrong(&mismatch.name))?;
     let find = |name: &str| {
         stored.iter().find(|tensor| tensor.name.strip_prefix(OURS) == Some(name)).map(|tensor| &tensor.values)
     };
@@ -127,7 +139,7 @@ pub fn read_state(path: &Path, network: &Network) -> Result<SavedState, TrainErr
         Some(_) => return Err(wrong("sgdwalk.velocity")),
     };
     let mut probes: BTreeMap<String, Memory> = BTreeMap::new();
-    for tensor in &stored {
+    for tensor in stored {
         if let Some((probe, name)) = tensor.name.strip_prefix(PROBE).and_then(|name| name.split_once('.')) {
             probes.entry(probe.to_owned()).or_default().0.insert(name.to_owned(), tensor.values.clone());
         }

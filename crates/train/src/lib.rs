@@ -9,12 +9,15 @@ mod error;
 mod optim;
 mod order;
 mod probe;
+mod ranks;
 mod samples;
 mod schedule;
 mod throughput;
 mod trainer;
 
-pub use checkpoint::{CheckpointConfig, SavedState, point_tensors, read_point, read_state, state_tensors};
+pub use checkpoint::{
+    CheckpointConfig, SavedState, point_tensors, read_point, read_state, state_from_bytes, state_tensors,
+};
 pub use error::TrainError;
 pub use optim::{Accumulate, Method, OptimConfig};
 pub use probe::{
@@ -22,6 +25,7 @@ pub use probe::{
     EvaluationData, HessianOf, InterpolationSection, LineSection, Memory, Mode, NoiseSection, PlaneSection,
     ProbeConfig, SpectrumSection, Work,
 };
+pub use ranks::{Ranks, Solo};
 pub use schedule::Schedule;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
 pub use trainer::{After, Position, Sink, TrainConfig, TrainState, Update, train};

@@ -1,6 +1,7 @@
 //! The training loop.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use walk_core::{
@@ -10,8 +11,9 @@ use walk_data::{Split, Subset};
 use walk_record::{EpochRow, OrderRow, RecordError, Row, TrainRow};
 
 use crate::order::epoch_order;
+use crate::ranks::ShardedEvaluator;
 use crate::samples::{Fixed, fill_batch};
-use crate::{Accumulate, ActiveProbe, Memory, Method, OptimConfig, TrainError, Work};
+use crate::{Accumulate, ActiveProbe, Memory, Method, OptimConfig, Ranks, TrainError, Work};
 
 /// Samples per chunk where the validation loss is evaluated: batch norm uses running statistics there.
 const VALIDATION_CHUNK: usize = 100;
@@ -136,7 +138,8 @@ impl TrainState {
     }
 }
 
-/// Trains on from `state`, shows every update to the probes, and sends rows to `sink`; returns where it ended.
+/// Trains on from `state`, shows every update to the probes, and sends rows to `sink`; returns where it ended. All `ranks`
+/// must call it alike, with sinks that decide alike.
 ///
 /// # Errors
 /// [`TrainError::NotFinite`] as soon as a loss or a gradient is not finite; [`TrainError::State`] if the state does not fit;
@@ -147,7 +150,7 @@ pub fn train<B: Backend>(
     config: &TrainConfig,
     mut state: TrainState,
     probes: &mut [ActiveProbe<'_>],
-    sink: &mut dyn Sink,
+    (sink, ranks): (&mut dyn Sink, &Arc<dyn Ranks>),
 ) -> Result<TrainState, TrainError> {
     let optim = &config.optim;
     let updates = optim.updates_per_epoch(split.train.len()) as u32;
@@ -158,7 +161,7 @@ pub fn train<B: Backend>(
     }
     let mut after = state.point.clone();
     let mut gradients = Gradients::new(model, &split.train, config);
-    let mut evaluator = model.evaluator();
+    let mut evaluator = ShardedEvaluator::over(model.evaluator(), ranks);
     let first_epoch = state.epoch + u32::from(state.epoch_done);
     for epoch in first_epoch..=config.epochs {
         if state.epoch_done {

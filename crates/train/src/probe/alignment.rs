@@ -87,8 +87,8 @@ impl Section for AlignmentSection {
     }
 
     fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let Context { model, train, seed, optim } = context;
-        let surface = Surface { model, train, chunk: self.chunk, batch_norm: self.batch_norm };
+        let Context { model, train, seed, optim, ranks } = context;
+        let surface = Surface { model, train, chunk: self.chunk, batch_norm: self.batch_norm, ranks };
         Ok(Box::new(AlignmentProbe { section: self.clone(), surface, seed, lr: optim.lr }))
     }
 }

@@ -61,8 +61,8 @@ impl Section for CovarianceSection {
     }
 
     fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let Context { model, train, seed, .. } = context;
-        let surface = Surface { model, train, chunk: self.chunk, batch_norm: self.batch_norm };
+        let Context { model, train, seed, ranks, .. } = context;
+        let surface = Surface { model, train, chunk: self.chunk, batch_norm: self.batch_norm, ranks };
         Ok(Box::new(CovarianceProbe { section: self.clone(), surface, seed }))
     }
 }
@@ -199,10 +199,13 @@ fn distance_sq(a: &[f32], b: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use walk_core::{Fused, Loss, Model};
     use walk_data::{DataConfig, DataSet, Part};
 
     use super::*;
+    use crate::{Ranks, Solo};
 
     #[test]
     fn chunks_estimate_the_trace_that_samples_give() {
@@ -223,8 +226,14 @@ mod tests {
             batch_sizes: vec![],
             batches: 2,
         };
-        let surface =
-            Surface { model: &model, train: &split.train, chunk: 4, batch_norm: section.batch_norm };
+        let ranks: Arc<dyn Ranks> = Arc::new(Solo);
+        let surface = Surface {
+            model: &model,
+            train: &split.train,
+            chunk: 4,
+            batch_norm: section.batch_norm,
+            ranks: &ranks,
+        };
         let probe = CovarianceProbe { section, surface, seed: Seed(1) };
         let (point, all) = (model.initial(Seed(8)), first_samples(&split.train, None));
         let grad = probe.surface.gradient(&point, &all).unwrap();

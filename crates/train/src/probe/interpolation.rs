@@ -105,11 +105,11 @@ impl Section for InterpolationSection {
 
     fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let Self { points, chunk, batch_norm, .. } = *self;
-        let Context { model, train, seed, .. } = context;
+        let Context { train, seed, .. } = context;
         match self.mode {
             Mode::Exact => {
                 let config = InterpolationConfig { points, chunk, batch_norm };
-                let interpolation = Interpolation::new(config, model.evaluator());
+                let interpolation = Interpolation::new(config, context.evaluator());
                 Ok(Box::new(ExactProbe { section: self.clone(), interpolation, train, seed }))
             }
             Mode::Adaptive => {
@@ -122,7 +122,7 @@ impl Section for InterpolationSection {
                 // an epoch has at most so many segments, and their errors add up
                 let error_rate = self.error_rate / context.updates_per_epoch() as f64;
                 let config = AdaptiveConfig { points, chunk, batch_norm, error_rate };
-                let adaptive = Adaptive::new(config, seed, model.evaluator());
+                let adaptive = Adaptive::new(config, seed, context.evaluator());
                 Ok(Box::new(AdaptiveProbe { section: self.clone(), adaptive, train }))
             }
         }

@@ -57,7 +57,7 @@ impl Section for LineSection {
     fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let Context { model, train, .. } = context;
         let from = self.from.as_ref().map(|path| read_point(path, model.network(), "probe.line.from"));
-        let (section, evaluator, from) = (self.clone(), model.evaluator(), from.transpose()?);
+        let (section, evaluator, from) = (self.clone(), context.evaluator(), from.transpose()?);
         let lengths = [model.network().n_params(), model.network().n_buffers()];
         Ok(Box::new(LineProbe { section, evaluator, train, lengths, from }))
     }

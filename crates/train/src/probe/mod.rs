@@ -13,10 +13,11 @@ mod plane;
 mod spectrum;
 mod surface;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use walk_core::{Backend, Model, Seed};
+use walk_core::{Backend, Evaluator, Model, Seed};
 use walk_data::Subset;
 use walk_record::Row;
 
@@ -30,7 +31,8 @@ pub use self::memory::Memory;
 pub use self::noise::NoiseSection;
 pub use self::plane::{Directions, PlaneSection};
 pub use self::spectrum::SpectrumSection;
-use crate::{OptimConfig, Position, Schedule, TrainError, Update};
+use crate::ranks::ShardedEvaluator;
+use crate::{OptimConfig, Position, Ranks, Schedule, TrainError, Update};
 
 /// Something that looks at updates.
 pub(crate) trait Probe {
@@ -157,7 +159,6 @@ impl ActiveProbe<'_> {
 }
 
 /// What probes are made for.
-#[derive(Debug)]
 pub struct Context<'a, B> {
     /// The network.
     pub model: &'a Model<B>,
@@ -167,6 +168,8 @@ pub struct Context<'a, B> {
     pub optim: &'a OptimConfig,
     /// The experiment's seed.
     pub seed: Seed,
+    /// The processes that share the work.
+    pub ranks: &'a Arc<dyn Ranks>,
 }
 
 // by hand: derived, they would want B to be Copy
@@ -177,6 +180,13 @@ impl<B> Clone for Context<'_, B> {
 }
 
 impl<B> Copy for Context<'_, B> {}
+
+impl<B: Backend> Context<'_, B> {
+    /// What evaluates losses, all ranks together.
+    fn evaluator(&self) -> Box<dyn Evaluator> {
+        ShardedEvaluator::over(self.model.evaluator(), self.ranks)
+    }
+}
 
 impl<B> Context<'_, B> {
     fn updates_per_epoch(&self) -> usize {

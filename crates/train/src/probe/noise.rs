@@ -61,7 +61,7 @@ impl Section for NoiseSection {
 
     fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let Context { model, train, seed, .. } = context;
-        let (section, evaluator, reference) = (self.clone(), model.evaluator(), model.reference());
+        let (section, evaluator, reference) = (self.clone(), context.evaluator(), model.reference());
         Ok(Box::new(NoiseProbe { section, evaluator, reference, train, seed }))
     }
 }

@@ -83,7 +83,7 @@ impl Section for PlaneSection {
 
     fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let Context { model, train, seed, .. } = context;
-        let (section, evaluator) = (self.clone(), model.evaluator());
+        let (section, evaluator) = (self.clone(), context.evaluator());
         Ok(Box::new(PlaneProbe { section, model, evaluator, train, seed, trajectory: vec![] }))
     }
 }

@@ -1,9 +1,13 @@
 //! Gradients of the mean loss of many samples and products with its Hessian, chunk after chunk.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use walk_core::{Backend, Batch, BatchNormMode, CoreError, Model, Point};
 use walk_data::Subset;
 
+use crate::Ranks;
+use crate::ranks::share;
 use crate::samples::fill_batch;
 
 /// The loss surface of samples as they are, without augmentation.
@@ -13,7 +17,11 @@ pub(super) struct Surface<'a, B> {
     /// Samples that batch norm and one pass see at a time.
     pub(super) chunk: usize,
     pub(super) batch_norm: BatchNormMode,
+    pub(super) ranks: &'a Arc<dyn Ranks>,
 }
+
+/// Blocks of samples whose sums are joined in order: fixed, so that any number of ranks that share them gives the same bits.
+const BLOCKS: usize = 16;
 
 impl<B: Backend> Surface<'_, B> {
     /// The gradient of the mean loss of `samples`, of length P.
@@ -44,21 +52,49 @@ impl<B: Backend> Surface<'_, B> {
         })
     }
 
-    /// The mean over samples of a vector that each chunk gives, summed in f64.
+    /// The mean over samples of a vector that each chunk gives, summed in f64: over the chunks of each block, then over the
+    /// blocks.
     fn mean(
         &self,
         point: &Point,
         samples: &[usize],
         of: impl Fn(&Batch) -> Result<Vec<f32>, CoreError>,
     ) -> Result<Vec<f32>, CoreError> {
-        let mut sum = vec![0.0f64; point.params.len()];
-        self.chunks(samples, |batch| {
-            let share = batch.labels.len() as f64 / samples.len() as f64;
-            let vector = of(batch)?;
-            sum.par_iter_mut().zip(vector).for_each(|(sum, x)| *sum += share * f64::from(x));
-            Ok::<(), CoreError>(())
-        })?;
-        Ok(sum.into_iter().map(|x| x as f32).collect())
+        let chunks = samples.len().div_ceil(self.chunk);
+        let blocks = BLOCKS.min(chunks);
+        let (rank, size) = (self.ranks.rank(), self.ranks.size());
+        let owner = |block: usize| (0..size).find(|&rank| share(blocks, rank, size).contains(&block));
+        let block_sum = |block: usize| {
+            let mut sum = vec![0.0f64; point.params.len()];
+            let range = share(chunks, block, blocks);
+            let samples = &samples[range.start * self.chunk..samples.len().min(range.end * self.chunk)];
+            self.chunks(samples, |batch| {
+                let weight = batch.labels.len() as f64;
+                let vector = of(batch)?;
+                sum.par_iter_mut().zip(vector).for_each(|(sum, x)| *sum += weight * f64::from(x));
+                Ok::<(), CoreError>(())
+            })?;
+            Ok::<_, CoreError>(sum)
+        };
+        let mut total = vec![0.0f64; point.params.len()];
+        let mut add = |sum: &[f64]| total.par_iter_mut().zip(sum).for_each(|(total, &x)| *total += x);
+        if size == 1 {
+            (0..blocks).try_for_each(|block| block_sum(block).map(|sum| add(&sum)))?;
+        } else {
+            // all ranks work at the same time, then tell each other block after block
+            let mine = share(blocks, rank, size);
+            let own: Vec<Vec<f64>> = mine.clone().map(block_sum).collect::<Result<_, _>>()?;
+            let mut sum = vec![0.0f64; point.params.len()];
+            for block in 0..blocks {
+                if mine.contains(&block) {
+                    sum.copy_from_slice(&own[block - mine.start]);
+                }
+                self.ranks.broadcast(owner(block).expect("the ranks share all blocks"), &mut sum);
+                add(&sum);
+            }
+        }
+        let n = samples.len() as f64;
+        Ok(total.into_iter().map(|x| (x / n) as f32).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use walk_record::{AlignmentRow, CosineRow, CovarianceRow, LineRow, NoiseRow, Pla
 
 use super::*;
 use crate::samples::Fixed;
-use crate::{Accumulate, Method, Sink, TrainConfig, TrainState, point_tensors, train};
+use crate::{Accumulate, Method, Sink, Solo, TrainConfig, TrainState, point_tensors, train};
 
 const SAMPLES: usize = 200;
 const CLASSES: usize = 10;
@@ -76,6 +76,15 @@ impl Quadratic {
 
     /// Trains with `probes`; every row, and the last point.
     fn run(&self, method: Method, lr: f64, epochs: u32, probes: &ProbeConfig) -> (Vec<Row>, Point) {
+        self.run_on(Arc::new(Solo), (method, lr, epochs), probes)
+    }
+
+    fn run_on(
+        &self,
+        ranks: Arc<dyn Ranks>,
+        (method, lr, epochs): (Method, f64, u32),
+        probes: &ProbeConfig,
+    ) -> (Vec<Row>, Point) {
         let batch_size = if method == Method::Gd { SAMPLES } else { 50 };
         let optim = OptimConfig {
             method,
@@ -89,11 +98,12 @@ impl Quadratic {
         };
         let config = TrainConfig { epochs, seed: Seed(3), optim, record_order: false };
         let (model, train_part) = (&self.model, &self.split.train);
-        let context = Context { model, train: train_part, optim: &config.optim, seed: config.seed };
-        let mut active = probes.probes(context).unwrap();
+        let (optim, seed) = (&config.optim, config.seed);
+        let mut active =
+            probes.probes(Context { model, train: train_part, optim, seed, ranks: &ranks }).unwrap();
         let mut rows = Rows::default();
         let start = TrainState::new(self.model.initial(Seed(3)));
-        let end = train(&self.model, &self.split, &config, start, &mut active, &mut rows).unwrap();
+        let end = train(&self.model, &self.split, &config, start, &mut active, (&mut rows, &ranks)).unwrap();
         (rows.0, end.point)
     }
 }
@@ -344,11 +354,12 @@ fn a_line_between_two_runs_begins_at_the_checkpoint() {
     let (rows, _) = quadratic.run(Method::Sgd, 0.05, 1, &line(&file));
     let rows: Vec<&LineRow> = rows_of!(rows, Line);
     assert!(close(rows[0].losses[0], quadratic.loss(&other), 1e-6));
+    let ranks: Arc<dyn Ranks> = Arc::new(Solo);
     let context = |probes: &ProbeConfig| {
         let optim = crate::optim::tests::config();
         let (model, train) = (&quadratic.model, &quadratic.split.train);
         probes
-            .probes(Context { model, train, optim: &optim, seed: Seed(1) })
+            .probes(Context { model, train, optim: &optim, seed: Seed(1), ranks: &ranks })
             .map(|_| ())
             .unwrap_err()
             .to_string()
@@ -373,4 +384,26 @@ fn the_noise_of_a_fixed_evaluation_is_rounding() {
     let rounding = rows[0].rounding.as_ref().unwrap();
     assert_eq!(rounding.samples, SAMPLES);
     assert!(rounding.sigma > 0.0 && rounding.sigma < 1e-6 * loss && rounding.mean.abs() < 1e-6 * loss);
+}
+
+#[test]
+fn any_number_of_ranks_gives_the_same_bits() {
+    let when = serde_json::json!({ "at_end_of_epochs": true });
+    let config = probes(serde_json::json!({
+        "interpolation": { "chunk": 20 },
+        "noise": { "when": when, "evaluations": 2, "reference_samples": 20 },
+        "alignment": { "when": when, "batch_sizes": [20, 100], "batches": 3, "chunk": 10 },
+        "covariance": { "when": when, "batch_sizes": [50], "batches": 2, "chunk": 7 },
+        "spectrum": { "when": when, "values": 2, "steps": 6, "random_vectors": 1, "density_steps": 3, "chunk": 9 },
+        "line": { "when": when, "points": 3 },
+        "plane": { "when": when, "points": 3 },
+    }));
+    let run = |ranks| Quadratic::new().run_on(ranks, (Method::Sgd, 0.05, 2), &config);
+    let (rows, point) = run(Arc::new(Solo));
+    assert_eq!(rows.len(), 8 + 8 + 2 * (1 + 1 + 2 + 1 + 1 + 1 + 1));
+    for size in [2, 3, 20] {
+        for (rank, (found, end)) in crate::ranks::threads::on(size, run).into_iter().enumerate() {
+            assert!(found == rows && end == point, "rank {rank} of {size} differs");
+        }
+    }
 }

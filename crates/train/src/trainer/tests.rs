@@ -3,7 +3,7 @@ use walk_core::{Fused, Loss};
 use walk_data::{DataConfig, DataSet, Part};
 
 use super::*;
-use crate::{Context, EvaluationData, InterpolationSection, Mode, ProbeConfig, Schedule};
+use crate::{Context, EvaluationData, InterpolationSection, Mode, ProbeConfig, Ranks, Schedule, Solo};
 
 #[derive(Default)]
 struct Rows(Vec<Row>);
@@ -55,10 +55,13 @@ fn run(
 ) -> (Vec<Row>, Result<Point, TrainError>) {
     let split = split();
     let mut rows = Rows::default();
-    let context = Context { model, train: &split.train, optim: &config.optim, seed: config.seed };
+    let ranks: Arc<dyn Ranks> = Arc::new(Solo);
+    let (optim, seed) = (&config.optim, config.seed);
+    let context = Context { model, train: &split.train, optim, seed, ranks: &ranks };
     let mut probes = probes.probes(context).unwrap();
     let start = TrainState::new(model.initial(config.seed));
-    let outcome = train(model, &split, config, start, &mut probes, &mut rows).map(|state| state.point);
+    let outcome =
+        train(model, &split, config, start, &mut probes, (&mut rows, &ranks)).map(|state| state.point);
     (rows.0, outcome)
 }
 
