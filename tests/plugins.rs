@@ -161,3 +161,41 @@ fn plugins_are_listed_with_their_options() {
     );
     assert_eq!(bench.run(&["plugins", "nothing"]).code, 2);
 }
+
+#[test]
+fn a_new_plugin_builds_passes_its_test_and_runs() {
+    let bench = Bench::new(&experiment("./my-net", "widths = [16]"));
+    let ran = bench.run(&["new-plugin", "my-net", "--dir", "."]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("--set model.plugin=./my-net"), "{}", ran.stdout);
+    let again = bench.run(&["new-plugin", "my-net", "--dir", "."]);
+    assert_eq!((again.code, again.stderr.contains("exists already")), (2, true));
+    let manifest = bench.path("my-net/Cargo.toml");
+    let tested = Command::new(env!("CARGO"))
+        .args(["test", "--offline", "--manifest-path"])
+        .arg(&manifest)
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&tested.stdout);
+    assert!(
+        tested.status.success() && stdout.contains("1 passed"),
+        "{}",
+        String::from_utf8_lossy(&tested.stderr)
+    );
+    bench.run_into("run", &["--quiet"]);
+    assert_eq!(bench.info("run")["plugin"]["name"], "my-net");
+    let quick = root().join("experiments/quick.toml");
+    let ran = bench.run(&[
+        quick.to_str().unwrap(),
+        "--set",
+        "model.plugin=./my-net",
+        "--set",
+        "epochs=1",
+        "--set",
+        "probe.interpolation.when.epochs=[1]",
+        "--out",
+        "quick",
+        "--quiet",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}

@@ -129,7 +129,7 @@ pub(crate) enum Command {
         /// A plugin's crate name, its folder or its library
         name: Option<String>,
     },
-    /// Write a plugin crate to start from: it builds, has a test and an experiment
+    /// Write a plugin crate to start from, which builds and has a test
     NewPlugin {
         /// Its name, that of the folder too
         name: String,

@@ -79,6 +79,13 @@ fn run_experiment(arguments: &RunArguments) -> Result<(), Failure> {
         (Source::read(&run.join("config.toml"), &arguments.sets)?, origin)
     } else {
         let path = arguments.experiment.as_deref().context("no experiment was named")?;
+        if !path.exists()
+            && let Some(command) = help_command::nearest_command(path)
+        {
+            let error =
+                format!("{}: no such experiment; did you mean the command `{command}`?", path.display());
+            return Err(anyhow::Error::msg(error).into());
+        }
         if arguments.print_config || arguments.dry_run {
             return dry_run::look(path, arguments);
         }
