@@ -98,13 +98,7 @@ impl<B: Backend> Model<B> {
         mode: BatchNormMode,
     ) -> Result<BatchGradient, CoreError> {
         let (theta, inputs) = self.upload(point, batch)?;
-        let at = At {
-            network: &self.network,
-            theta: &theta,
-            buffers: &point.buffers,
-            mode,
-            dropout: batch.dropout,
-        };
+        let at = self.at(point, &theta, mode, batch);
         let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(at, inputs)?;
         let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
         let mut values = vec![0.0; batch.labels.len()];
@@ -129,13 +123,7 @@ impl<B: Backend> Model<B> {
         let (theta, inputs) = self.upload(point, batch)?;
         let direction = self.backend.device().try_tensor_from_vec(direction.to_vec(), (direction.len(),));
         let direction = direction.map_err(CoreError::device)?;
-        let at = At {
-            network: &self.network,
-            theta: &theta,
-            buffers: &point.buffers,
-            mode,
-            dropout: batch.dropout,
-        };
+        let at = self.at(point, &theta, mode, batch);
         let losses = self.backend.directional_losses::<OwnedTape<f32, B::Device>>(
             at,
             inputs,
@@ -161,14 +149,19 @@ impl<B: Backend> Model<B> {
             return Err(CoreError::BatchStatistics);
         }
         let (theta, inputs) = self.upload(point, batch)?;
-        let at = At {
-            network: &self.network,
-            theta: &theta,
-            buffers: &point.buffers,
-            mode,
-            dropout: batch.dropout,
-        };
+        let at = self.at(point, &theta, mode, batch);
         self.backend.sample_norms_sq(at, inputs, &batch.labels, self.loss)
+    }
+
+    /// The network at a point, as `batch` wants it.
+    fn at<'a>(
+        &'a self,
+        point: &'a Point,
+        theta: &'a Flat<B::Device>,
+        mode: BatchNormMode,
+        batch: &Batch,
+    ) -> At<'a, B::Device> {
+        At { network: &self.network, theta, buffers: &point.buffers, mode, dropout: batch.dropout }
     }
 
     /// θ and a batch's inputs on the device, after a look at every length and label.

@@ -116,6 +116,8 @@ pub struct NoiseRow {
     pub sigma: f64,
     /// How many there were.
     pub evaluations: usize,
+    /// Statistics of batch norm: `batch` or `running`.
+    pub batch_norm: String,
     /// `fixed`: rounding alone; `paper`: samples drawn, cropped and flipped anew.
     pub evaluation: String,
     /// The evaluations against ones in f64.

@@ -30,6 +30,8 @@ pub fn barrier_table(runs: &[Summary]) -> Option<Table> {
 
 #[cfg(test)]
 mod tests {
+    use walk_record::{NoiseRow, Row};
+
     use super::*;
     use crate::summary::tests::row;
 
@@ -46,17 +48,24 @@ mod tests {
 ╰────────────────────┴─────────┴──────────╯";
         assert_eq!(barrier_table(&[a, b]).unwrap().text(None), expected);
         assert_eq!(barrier_table(&[Summary::new("mlp", &[])]), None);
-        let noise = walk_record::Row::Noise(walk_record::NoiseRow {
+        let noise = Row::Noise(NoiseRow {
             epoch: 1,
             iteration: 1,
             step: 1,
             mean_loss: 1.0,
             sigma: 0.1,
             evaluations: 3,
+            batch_norm: "batch".into(),
             evaluation: "fixed".into(),
             rounding: None,
         });
-        let noisy = Summary::new("mlp", &[row(1, true, 0.05), row(1, true, 0.25), row(1, true, 0.5), noise]);
+        let noisy =
+            Summary::new("mlp", &[row(1, true, 0.05), row(1, true, 0.25), row(1, true, 0.5), noise.clone()]);
+        // the noise of another kind of evaluation says nothing about these
+        let Row::Noise(noise) = noise else { unreachable!() };
+        let other = Row::Noise(NoiseRow { evaluation: "paper".into(), ..noise });
+        let apart = Summary::new("mlp", &[row(1, true, 0.05), other]);
+        assert!(barrier_table(&[apart]).unwrap().text(None).contains("│   1 / 1 │"));
         assert!(barrier_table(&[noisy]).unwrap().text(None).contains("3 / 3 (2 > 1 se, 1 > 3 se)"));
     }
 }

@@ -32,7 +32,7 @@ pub fn segment_table(runs: &[Summary]) -> Option<Table> {
                 epoch.to_string(),
                 format!("{:.5} to {:.5}", segments.first_loss, segments.last_loss),
                 number(segments.heights.iter().copied().reduce(f64::max)),
-                number(median(&segments.sigmas)),
+                number(segments.sigma()),
                 number(median(&segments.depths)),
                 or_dash(median(&segments.min_alphas).map(|alpha| format!("{alpha:.2}"))),
                 format!("{} / {} ({})", moves.up, moves.down, moves.unsure),

@@ -25,8 +25,10 @@ pub struct EpochSegments {
     pub floor_moves: FloorMoves,
     /// Updates that landed beyond the floor, on the opposite wall, of those whose curve is a valley.
     pub beyond: [usize; 2],
-    /// Standard deviations of the loss at one point, where the noise was measured.
-    pub sigmas: Vec<f64>,
+    /// How the loss was evaluated: on what data, with what statistics of batch norm.
+    evaluation: Option<[String; 2]>,
+    /// Standard deviations of the loss at one point, and how it was evaluated.
+    sigmas: Vec<([String; 2], f64)>,
     /// The last segment's.
     last_floor: Option<Floor>,
 }
@@ -99,7 +101,8 @@ impl Summary {
             match row {
                 Row::Interpolation(row) => epochs.entry(row.epoch).or_default().add(row),
                 Row::Noise(row) => {
-                    epochs.entry(row.epoch).or_default().sigmas.push(row.sigma);
+                    let evaluation = [row.evaluation.clone(), row.batch_norm.clone()];
+                    epochs.entry(row.epoch).or_default().sigmas.push((evaluation, row.sigma));
                     summary.noises.push(row.clone());
                 }
                 Row::Alignment(row) => summary.alignments.push(row.clone()),
@@ -122,6 +125,7 @@ impl EpochSegments {
         if self.measured == 0 {
             self.first_loss = row.losses.first().copied().unwrap_or(f64::NAN);
         }
+        self.evaluation = Some([row.evaluation.clone(), row.batch_norm.clone()]);
         self.last_loss = row.losses.last().copied().unwrap_or(f64::NAN);
         self.measured += 1;
         if row.barrier {
@@ -147,9 +151,15 @@ impl EpochSegments {
         }
     }
 
+    /// The median deviation of the loss at one point, evaluated as the segments were; `None` where that was not measured.
+    pub fn sigma(&self) -> Option<f64> {
+        let same = self.sigmas.iter().filter(|(of, _)| Some(of) == self.evaluation.as_ref());
+        median(&same.map(|(_, sigma)| *sigma).collect::<Vec<f64>>())
+    }
+
     /// Barriers higher than so many standard errors of a difference of two losses; `None` where the noise is not known.
     pub fn barriers_above(&self, errors: f64) -> Option<usize> {
-        let sigma = median(&self.sigmas)?;
+        let sigma = self.sigma()?;
         Some(self.heights.iter().filter(|&&height| height > errors * sigma * 2f64.sqrt()).count())
     }
 }

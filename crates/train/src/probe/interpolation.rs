@@ -6,6 +6,7 @@ use walk_core::{Backend, BatchNormMode, Samples, Seed, Step};
 use walk_data::Subset;
 use walk_record::{InterpolationRow, Row, Values};
 
+use super::surface::mode_name;
 use super::{Context, Memory, Probe, Section, Work};
 use crate::samples::{Fixed, Redrawn};
 use crate::{Position, Schedule, TrainError, Update};
@@ -268,10 +269,7 @@ impl InterpolationSection {
             landing: segment.landing(),
             samples: 0,
             evaluations: 0,
-            batch_norm: match self.batch_norm {
-                BatchNormMode::Batch => "batch".into(),
-                BatchNormMode::Running => "running".into(),
-            },
+            batch_norm: mode_name(self.batch_norm),
             evaluation: self.evaluation.name().into(),
             mode: "exact".into(),
             ended: None,

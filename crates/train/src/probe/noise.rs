@@ -7,6 +7,7 @@ use walk_data::Subset;
 use walk_record::{NoiseRow, Rounding, Row};
 
 use super::moments::Moments;
+use super::surface::mode_name;
 use super::{Context, EvaluationData, Probe, Section, Work};
 use crate::samples::{First, Fixed, Redrawn};
 use crate::{Position, Schedule, TrainError, Update};
@@ -121,6 +122,7 @@ impl Probe for NoiseProbe<'_> {
             mean_loss,
             sigma,
             evaluations,
+            batch_norm: mode_name(batch_norm),
             evaluation: evaluation.name().into(),
             rounding,
         })])
