@@ -117,8 +117,20 @@ fn every_probe_measures_every_kind_of_network() {
             "{}",
             ran.stdout
         );
-        // the same tables from the records alone
+        // the same tables and figures from the records alone, to the byte
+        let folders = ["tables", "figures"].map(|folder| bench.path("run").join(folder));
+        let files = || -> Vec<(std::path::PathBuf, Vec<u8>)> {
+            let paths = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+            let mut files: Vec<_> = paths.map(|entry| entry.unwrap().path()).collect();
+            files.sort();
+            files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+        };
+        let before = files();
+        let drawn = before.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "svg")).count();
+        assert!(drawn >= 6 && before.len() > 3 * drawn, "{plugin}: {drawn} figures, {} files", before.len());
+        folders.iter().for_each(|folder| std::fs::remove_dir_all(folder).unwrap());
         let report = bench.run(&["report", "run"]);
+        assert!(files() == before, "{plugin}: other tables or figures");
         let tables =
             |text: &str| text.lines().filter(|line| line.starts_with('│')).collect::<Vec<_>>().join("\n");
         assert_eq!((report.code, tables(&report.stdout)), (0, tables(&ran.stdout)));

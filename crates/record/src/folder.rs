@@ -151,12 +151,6 @@ impl RunFolder {
     /// [`RecordError::Io`] if the disk refuses it, [`RecordError::Unwritable`] if a shape does not fit its values.
     pub fn write_checkpoint(&self, name: &str, tensors: &[NamedTensor]) -> Result<(), RecordError> {
         let bytes = checkpoint_bytes(tensors)?;
-        let folder = self.path.join(CHECKPOINTS);
-        fs::create_dir_all(&folder).map_err(|source| RecordError::Io {
-            path: folder,
-            action: "created",
-            source,
-        })?;
         self.replace(&format!("{CHECKPOINTS}/{name}.safetensors"), &bytes)
     }
 
@@ -174,23 +168,34 @@ impl RunFolder {
         }
     }
 
-    /// Writes aside, syncs, then renames: a reader sees the old file or the new one, after a power cut too.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
-        let (path, aside) = (self.path.join(name), self.path.join(format!("{name}.new")));
-        let io = |source| RecordError::Io { path: path.clone(), action: "written", source };
-        let write = || {
-            let mut file = File::create(&aside)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&aside, &path)?;
-            // the rename itself must reach the disk
-            File::open(path.parent().unwrap_or(&self.path))?.sync_all()
-        };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&aside);
-            io(error)
-        })
+        write_file(&self.path.join(name), bytes)
     }
+}
+
+/// Writes a file and the folders above it: aside, synced, then renamed, so that a reader sees the old file or the new one,
+/// after a power cut too.
+///
+/// # Errors
+/// [`RecordError::Io`] if the disk refuses it.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+    let io = |source| RecordError::Io { path: path.into(), action: "written", source };
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (folder, aside) =
+        (path.parent().unwrap_or(Path::new("")), path.with_file_name(format!("{name}.new")));
+    let write = || {
+        fs::create_dir_all(folder)?;
+        let mut file = File::create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)?;
+        // the rename itself must reach the disk
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|error| {
+        let _ = fs::remove_file(&aside);
+        io(error)
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod row;
 
 pub use checkpoint::{NamedTensor, Values, checkpoint_bytes, parse_checkpoint, read_checkpoint};
 pub use error::RecordError;
-pub use folder::RunFolder;
+pub use folder::{RunFolder, write_file};
 pub use info::{DataInfo, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status};
 pub use lock::FolderLock;
 pub use metrics::{MetricsWriter, read_metrics};

@@ -37,5 +37,5 @@ pub fn alignment_table(runs: &[Summary]) -> Option<Table> {
             ]
         })
     });
-    Table::new(header, rows)
+    Table::new("alignment", header, rows)
 }

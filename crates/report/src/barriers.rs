@@ -25,7 +25,7 @@ pub fn barrier_table(runs: &[Summary]) -> Option<Table> {
         };
         std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)).collect()
     });
-    Table::new(header, rows)
+    Table::new("barriers", header, rows)
 }
 
 #[cfg(test)]

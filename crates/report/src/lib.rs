@@ -1,7 +1,10 @@
-//! Tables made from records alone.
+//! Tables and figures made from records alone: equal records, equal bytes.
 
 mod alignment;
 mod barriers;
+mod csv;
+mod error;
+mod figures;
 mod segments;
 mod summary;
 mod surface;
@@ -10,6 +13,8 @@ mod walk;
 
 pub use alignment::alignment_table;
 pub use barriers::barrier_table;
+pub use error::ReportError;
+pub use figures::{Drawing, Figure, Run, figures};
 pub use segments::segment_table;
 pub use summary::{EpochSegments, FloorMoves, Summary};
 pub use surface::{covariance_table, line_table, noise_table, spectrum_table};

@@ -41,7 +41,7 @@ pub fn segment_table(runs: &[Summary]) -> Option<Table> {
             ]
         })
     });
-    Table::new(header, rows)
+    Table::new("segments", header, rows)
 }
 
 fn number(value: Option<f64>) -> String {

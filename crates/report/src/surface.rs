@@ -37,7 +37,7 @@ pub fn spectrum_table(runs: &[Summary]) -> Option<Table> {
             ]
         })
     });
-    Table::new(header, rows)
+    Table::new("spectrum", header, rows)
 }
 
 /// One row per run and measurement, and one below it for each batch size that Eq. 3 was checked with: tr C and ‖ḡ‖²;
@@ -78,7 +78,7 @@ pub fn covariance_table(runs: &[Summary]) -> Option<Table> {
             rows.push(cells);
         }
     }
-    Table::new(header, rows)
+    Table::new("covariance", header, rows)
 }
 
 /// One row per run and line: where it begins and how long it is, loss and error at its ends, how high the loss and the
@@ -116,7 +116,7 @@ pub fn line_table(runs: &[Summary]) -> Option<Table> {
             ]
         })
     });
-    Table::new(header, rows)
+    Table::new("lines", header, rows)
 }
 
 /// One row per run and measurement of the noise of the loss at one point: its deviation over evaluations, and how far f32
@@ -153,5 +153,5 @@ pub fn noise_table(runs: &[Summary]) -> Option<Table> {
             ]
         })
     });
-    Table::new(header, rows)
+    Table::new("noise", header, rows)
 }

@@ -31,7 +31,7 @@ pub fn walk_table(runs: &[Summary]) -> Option<Table> {
             ]);
         }
     }
-    Table::new(["", "epoch", "mean cosine", "negative", "distance", "b of a + b ln t"], rows)
+    Table::new("walk", ["", "epoch", "mean cosine", "negative", "distance", "b of a + b ln t"], rows)
 }
 
 /// a and b of the least squares fit a + b ln(step), `None` of fewer than two different steps.

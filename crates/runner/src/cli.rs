@@ -115,11 +115,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
-    /// Print the tables of runs, made from their records
+    /// Print the tables of runs and write them and the figures, all made from the records
     Report {
         /// Run folders
         #[arg(required = true, value_name = "RUN")]
         runs: Vec<PathBuf>,
+        /// Folder for tables and figures [default: the run's, if there is one run]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
         /// One JSON line per run in place of tables
         #[arg(long)]
         json: bool,

@@ -43,7 +43,9 @@ fn main() -> ExitCode {
         Some(Command::Plugins { name }) => plugins_command::list(name.as_deref()),
         Some(Command::NewPlugin { name, dir }) => new_plugin::write(&name, dir.as_deref()),
         Some(Command::Bench(arguments)) => bench_command::bench(&arguments),
-        Some(Command::Report { runs, json }) => report_command::report(&runs, output(json)),
+        Some(Command::Report { runs, out, json }) => {
+            report_command::report(&runs, out.as_deref(), output(json))
+        }
         Some(Command::Data { command }) => data_command::data(&command),
         Some(Command::Completions { shell }) => help_command::completions(shell),
         Some(Command::Man) => help_command::manual(),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
-use walk_record::{Row, RunFolder, RunInfo};
-use walk_report::{Summary, tables};
+use walk_record::{Row, RunFolder, RunInfo, write_file};
+use walk_report::{Drawing, Summary, figures, tables};
 
 use crate::failure::Failure;
 
@@ -19,8 +19,9 @@ pub(crate) enum Output {
     Json,
 }
 
-/// Prints the runs' tables, all runs in each, under the names of their folders if there are several.
-pub(crate) fn report(runs: &[PathBuf], output: Output) -> Result<(), Failure> {
+/// Prints the runs' tables, all runs in each, under the names of their folders if there are several, and writes them and the
+/// figures: of one run into its folder, of all into `out` if that is given.
+pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Result<(), Failure> {
     let read = |path: &PathBuf| Ok((path.clone(), Record::read(&RunFolder::open(path)?)?));
     let records: Vec<(PathBuf, Record)> = runs.iter().map(read).collect::<Result<_>>()?;
     let label = |path: &Path, record: &Record| match records.len() {
@@ -29,6 +30,7 @@ pub(crate) fn report(runs: &[PathBuf], output: Output) -> Result<(), Failure> {
             path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
         }
     };
+    let labels: Vec<String> = records.iter().map(|(path, record)| label(path, record)).collect();
     for (path, record) in &records {
         match output {
             Output::Json => println!("{}", record.json(path)),
@@ -38,33 +40,76 @@ pub(crate) fn report(runs: &[PathBuf], output: Output) -> Result<(), Failure> {
             }
         }
     }
+    let labelled: Vec<Labelled<'_>> = labels
+        .iter()
+        .zip(&records)
+        .map(|(label, (_, record))| Labelled { label, rows: &record.rows })
+        .collect();
     if output == Output::Text {
-        let summaries: Vec<Summary> =
-            records.iter().map(|(path, record)| Summary::new(label(path, record), &record.rows)).collect();
-        print_tables(&summaries);
+        print_tables(&labelled);
+    }
+    let place = match (out, runs) {
+        (Some(out), _) => Some(out),
+        (None, [run]) => Some(run.as_path()),
+        (None, _) => None,
+    };
+    if let Some(place) = place {
+        write_report(place, &labelled).map_err(Failure::Run)?;
+        if output == Output::Text {
+            println!("\ntables and figures are in {}", place.display());
+        }
     }
     Ok(())
 }
 
-/// Prints a run's tables as it ends.
+/// Prints a run's tables as it ends, and writes them and its figures into its folder.
 pub(crate) fn print_run(folder: &RunFolder, output: Output) -> Result<()> {
     let record = Record::read(folder)?;
+    let labelled = [Labelled { label: &record.info.plugin.name, rows: &record.rows }];
     if output == Output::Json {
         println!("{}", record.json(folder.path()));
-        return Ok(());
+    } else {
+        record.print_head();
+        print_tables(&labelled);
+        println!("\n{}; everything is in {}", record.cost(), folder.path().display());
     }
-    record.print_head();
-    print_tables(&[Summary::new(record.info.plugin.name.clone(), &record.rows)]);
-    println!("\n{}; everything is in {}", record.cost(), folder.path().display());
-    Ok(())
+    write_report(folder.path(), &labelled)
 }
 
-fn print_tables(summaries: &[Summary]) {
+/// A run's rows under a name.
+type Labelled<'a> = walk_report::Run<'a>;
+
+fn summaries(runs: &[Labelled<'_>]) -> Vec<Summary> {
+    runs.iter().map(|run| Summary::new(run.label, run.rows)).collect()
+}
+
+fn print_tables(runs: &[Labelled<'_>]) {
     // where standard output is no terminal, tables are as wide as they are
     let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-    for table in tables(summaries) {
+    for table in tables(&summaries(runs)) {
         println!("\n{}", table.text(width));
     }
+}
+
+/// Writes `tables/` and `figures/`.
+fn write_report(place: &Path, runs: &[Labelled<'_>]) -> Result<()> {
+    let write = |folder: &str, name: &str, ending: &str, bytes: &[u8]| {
+        write_file(&place.join(folder).join(format!("{name}.{ending}")), bytes)
+    };
+    for table in tables(&summaries(runs)) {
+        write("tables", table.name, "txt", format!("{}\n", table.text(None)).as_bytes())?;
+        write("tables", table.name, "md", table.markdown().as_bytes())?;
+        write("tables", table.name, "tex", table.latex().as_bytes())?;
+        write("tables", table.name, "csv", &table.csv()?)?;
+    }
+    for figure in figures(runs) {
+        let name = figure.name.clone();
+        let Drawing { svg, png, csv } = figure.draw()?;
+        write("figures", &name, "svg", svg.as_bytes())?;
+        write("figures", &name, "png", &png)?;
+        write("figures", &name, "csv", &csv)?;
+    }
+    Ok(())
 }
 
 /// What a run left.

@@ -88,7 +88,7 @@ pub(crate) fn sweep(path: &Path, arguments: &RunArguments) -> Result<(), Failure
     let there: Vec<PathBuf> = there.into_iter().filter(|path| RunFolder::open(path).is_ok()).collect();
     let output = if arguments.json { Output::Json } else { Output::Text };
     if !there.is_empty() {
-        report(&there, output)?;
+        report(&there, Some(&folder.join("report")), output)?;
     }
     let failed: Vec<String> = ends
         .iter()

@@ -1,0 +1,62 @@
+//! gᵀHg / gᵀg against the batch size (paper, Figures 5 and 6).
+
+use std::collections::BTreeMap;
+
+use kuva::prelude::*;
+use walk_record::{AlignmentRow, Row};
+
+use super::interpolation::file_name;
+use super::{Figure, Run, data, layout, line};
+
+/// One figure per run: mean over batches and a band of one deviation, a line per measurement.
+pub(super) fn figures(runs: &[Run<'_>]) -> Vec<Figure> {
+    let several = runs.len() > 1;
+    let each = runs.iter().filter_map(|run| {
+        let mut steps: BTreeMap<u64, Vec<&AlignmentRow>> = BTreeMap::new();
+        for row in run.rows {
+            if let Row::Alignment(row) = row {
+                steps.entry(row.step).or_default().push(row);
+            }
+        }
+        if steps.is_empty() {
+            return None;
+        }
+        let plots = steps.values_mut().enumerate().map(|(index, rows)| {
+            rows.sort_by_key(|row| row.batch_size);
+            let points = rows.iter().map(|row| (row.batch_size as f64, row.mean)).collect();
+            let lower = rows.iter().map(|row| row.mean - row.deviation).collect::<Vec<f64>>();
+            let upper = rows.iter().map(|row| row.mean + row.deviation).collect::<Vec<f64>>();
+            Plot::from(
+                line(index, points).with_band(lower, upper).with_legend(format!("epoch {}", rows[0].epoch)),
+            )
+        });
+        let plots: Vec<Plot> = plots.collect();
+        let layout =
+            layout(&plots, &format!("{}: gradients and the Hessian", run.label), "batch size", "g'Hg / g'g");
+        let cells = steps.values().flatten().map(|row| {
+            let numbers = [row.mean, row.deviation, row.standard_error, row.ratio_of_means];
+            let [predicted, error] =
+                row.predicted.map_or([String::new(), String::new()], |p| p.map(|x| x.to_string()));
+            let mut cells = vec![row.epoch.to_string(), row.step.to_string(), row.batch_size.to_string()];
+            cells.extend(numbers.map(|x| x.to_string()));
+            cells.extend([predicted, error, row.batches.to_string()]);
+            cells
+        });
+        let header = [
+            "epoch",
+            "step",
+            "batch_size",
+            "mean",
+            "deviation",
+            "standard_error",
+            "ratio_of_means",
+            "predicted",
+            "predicted_error",
+            "batches",
+        ];
+        let name =
+            if several { format!("alignment-{}", file_name(run.label)) } else { "alignment".to_owned() };
+        Some(Figure { name, plots, layout: layout.with_log_x(), data: data(&header, cells) })
+    });
+    each.collect()
+}
