@@ -101,7 +101,7 @@ impl RunFolder {
     /// The metrics, to be written on: rows behind the first `kept` bytes are there already and must come again.
     ///
     /// # Errors
-    /// See [`MetricsWriter::open`].
+    /// [`RecordError::Io`] if the file cannot be opened, [`RecordError::Short`] if it has fewer than `kept` bytes.
     pub fn metrics(&self, kept: u64) -> Result<MetricsWriter, RecordError> {
         MetricsWriter::open(&self.path.join(METRICS), kept)
     }
