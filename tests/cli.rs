@@ -207,3 +207,19 @@ fn a_diverging_run_stops_keeps_its_rows_and_says_where() {
     assert_eq!(info["status"], "failed");
     assert!(info["message"].as_str().unwrap().contains("epoch 1"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_the_program_quietly_and_loses_nothing() {
+    let bench = Bench::new(GOOD);
+    let runner = env!("CARGO_BIN_EXE_runner");
+    let script = format!("{runner:?} exp.toml --out run --quiet | true");
+    let output =
+        std::process::Command::new("sh").args(["-c", &script]).current_dir(bench.path("")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(bench.info("run")["status"], "finished");
+    assert!(
+        bench.path("run/tables/barriers.txt").is_file()
+            && bench.path("run/checkpoints/final.safetensors").is_file()
+    );
+}

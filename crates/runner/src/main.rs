@@ -37,6 +37,8 @@ use crate::run::RunRequest;
 use crate::source::Source;
 
 fn main() -> ExitCode {
+    // `runner report RUN | head` ends quietly, as other programs do; what a run leaves is written before it prints
+    sigpipe::reset();
     walk_core::keep_freed_memory();
     let arguments = Arguments::parse();
     let result = match arguments.command {

@@ -31,6 +31,17 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Re
         }
     };
     let labels: Vec<String> = records.iter().map(|(path, record)| label(path, record)).collect();
+    let labelled: Vec<Labelled<'_>> = labels
+        .iter()
+        .zip(&records)
+        .map(|(label, (_, record))| Labelled { label, rows: &record.rows })
+        .collect();
+    let place = match (out, runs) {
+        (Some(out), _) => Some(out),
+        (None, [run]) => Some(run.as_path()),
+        (None, _) => None,
+    };
+    place.map_or(Ok(()), |place| write_report(place, &labelled)).map_err(Failure::Run)?;
     for (path, record) in &records {
         match output {
             Output::Json => println!("{}", record.json(path)),
@@ -40,24 +51,11 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Re
             }
         }
     }
-    let labelled: Vec<Labelled<'_>> = labels
-        .iter()
-        .zip(&records)
-        .map(|(label, (_, record))| Labelled { label, rows: &record.rows })
-        .collect();
     if output == Output::Text {
         print_tables(&labelled);
     }
-    let place = match (out, runs) {
-        (Some(out), _) => Some(out),
-        (None, [run]) => Some(run.as_path()),
-        (None, _) => None,
-    };
-    if let Some(place) = place {
-        write_report(place, &labelled).map_err(Failure::Run)?;
-        if output == Output::Text {
-            println!("\ntables and figures are in {}", place.display());
-        }
+    if let (Some(place), Output::Text) = (place, output) {
+        println!("\ntables and figures are in {}", place.display());
     }
     Ok(())
 }
@@ -66,6 +64,7 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Re
 pub(crate) fn print_run(folder: &RunFolder, output: Output) -> Result<()> {
     let record = Record::read(folder)?;
     let labelled = [Labelled { label: &record.info.plugin.name, rows: &record.rows }];
+    write_report(folder.path(), &labelled)?;
     if output == Output::Json {
         println!("{}", record.json(folder.path()));
     } else {
@@ -73,7 +72,7 @@ pub(crate) fn print_run(folder: &RunFolder, output: Output) -> Result<()> {
         print_tables(&labelled);
         println!("\n{}; everything is in {}", record.cost(), folder.path().display());
     }
-    write_report(folder.path(), &labelled)
+    Ok(())
 }
 
 /// A run's rows under a name.
