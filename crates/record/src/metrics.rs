@@ -18,6 +18,8 @@ pub struct MetricsWriter {
     len: u64,
     /// Rows that are on disk and must come again.
     ahead: Vec<u8>,
+    /// Bytes of them that have come.
+    met: usize,
 }
 
 impl MetricsWriter {
@@ -46,7 +48,7 @@ impl MetricsWriter {
             std::fs::write(&aside, &tail[whole..]).map_err(io("cleaned"))?;
             file.set_len(kept + whole as u64).map_err(io("cleaned"))?;
         }
-        Ok(Self { path: path.into(), file, len: kept, ahead: tail[..whole].to_vec() })
+        Ok(Self { path: path.into(), file, len: kept, ahead: tail[..whole].to_vec(), met: 0 })
     }
 
     /// Appends a row, or finds it on disk.
@@ -57,11 +59,12 @@ impl MetricsWriter {
         let unwritable = |error: serde_json::Error| RecordError::Unwritable { message: error.to_string() };
         let mut line = serde_json::to_vec(row).map_err(unwritable)?;
         line.push(b'\n');
-        if self.ahead.is_empty() {
+        let ahead = &self.ahead[self.met..];
+        if ahead.is_empty() {
             let io = |source| RecordError::Io { path: self.path.clone(), action: "written", source };
             self.file.write_all(&line).map_err(io)?;
-        } else if self.ahead.starts_with(&line) {
-            self.ahead.drain(..line.len());
+        } else if ahead.starts_with(&line) {
+            self.met += line.len();
         } else {
             return Err(RecordError::Differs { path: self.path.clone(), byte: self.len });
         }
