@@ -185,17 +185,7 @@ fn a_new_plugin_builds_passes_its_test_and_runs() {
     bench.run_into("run", &["--quiet"]);
     assert_eq!(bench.info("run")["plugin"]["name"], "my-net");
     let quick = root().join("experiments/quick.toml");
-    let ran = bench.run(&[
-        quick.to_str().unwrap(),
-        "--set",
-        "model.plugin=./my-net",
-        "--set",
-        "epochs=1",
-        "--set",
-        "probe.interpolation.when.epochs=[1]",
-        "--out",
-        "quick",
-        "--quiet",
-    ]);
+    let plugin = "model.plugin=./my-net";
+    let ran = bench.run(&[quick.to_str().unwrap(), "--set", plugin, "--out", "quick", "--quiet"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
