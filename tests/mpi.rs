@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::resume::{assert_same, experiment, wait_for_rows};
-use crate::support::Bench;
+use crate::support::{Bench, skipped};
 
 /// The runner with MPI, or nothing and a word about it.
 fn runner(test: &str) -> Option<PathBuf> {
@@ -14,7 +14,7 @@ fn runner(test: &str) -> Option<PathBuf> {
     match std::env::var_os("WALK_MPI").map(PathBuf::from).filter(|path| there && path.is_file()) {
         Some(path) => Some(path),
         None => {
-            eprintln!("SKIPPED: {test} needs mpirun, and WALK_MPI=the runner built with --features mpi");
+            skipped(&format!("{test} needs mpirun, and WALK_MPI=the runner built with --features mpi"));
             None
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::Bench;
+use crate::support::{Bench, skipped};
 use serde_json::json;
 
 /// Momentum, augmentation, dropout and every probe that remembers anything.
@@ -405,7 +405,7 @@ fn a_full_disk_ends_in_a_clear_error_and_a_run_that_goes_on() {
         Command::new("mount").args(kind).args(["-o", &options, "tmpfs"]).arg(&disk).output()
     };
     if !mount("size=64k", &["-t", "tmpfs"]).is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: a_full_disk_ends_in_a_clear_error: a tmpfs cannot be mounted here");
+        skipped("a_full_disk_ends_in_a_clear_error: a tmpfs cannot be mounted here");
         return;
     }
     let ran = bench.run(&["exp.toml", "--out", "disk/run", "--quiet"]);

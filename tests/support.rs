@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the real binary in a folder of its own.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -99,4 +100,9 @@ impl Bench {
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Says that a test was skipped and what it needs: on standard error itself, since what a passing test prints is not shown.
+pub(crate) fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }

@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn cifar10_has_its_known_facts() {
         let Some(dir) = std::env::var_os("WALK_CIFAR10") else {
-            eprintln!(
-                "SKIPPED: cifar10_has_its_known_facts needs WALK_CIFAR10=folder with the CIFAR-10 files"
+            crate::test_support::skipped(
+                "cifar10_has_its_known_facts needs WALK_CIFAR10=folder with the CIFAR-10 files",
             );
             return;
         };

@@ -365,7 +365,9 @@ mod tests {
     #[test]
     fn tiny_imagenet_has_its_known_facts() {
         let Some(dir) = std::env::var_os("WALK_TINY_IMAGENET") else {
-            eprintln!("SKIPPED: tiny_imagenet_has_its_known_facts needs WALK_TINY_IMAGENET=its folder");
+            crate::test_support::skipped(
+                "tiny_imagenet_has_its_known_facts needs WALK_TINY_IMAGENET=its folder",
+            );
             return;
         };
         let images = load_tiny(dir.as_ref()).unwrap();

@@ -14,6 +14,8 @@ mod mnist;
 mod picture;
 mod preprocess;
 mod split;
+#[cfg(test)]
+mod test_support;
 
 pub use augment::Augment;
 pub use config::{DataConfig, DataSet, Normalize};

@@ -179,7 +179,9 @@ mod tests {
     #[test]
     fn mnist_has_its_known_facts() {
         let Some(dir) = std::env::var_os("WALK_MNIST") else {
-            eprintln!("SKIPPED: mnist_has_its_known_facts needs WALK_MNIST=folder with the MNIST files");
+            crate::test_support::skipped(
+                "mnist_has_its_known_facts needs WALK_MNIST=folder with the MNIST files",
+            );
             return;
         };
         let images = mnist(dir.as_ref()).unwrap();
