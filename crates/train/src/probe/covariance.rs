@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use walk_core::{Backend, BatchNormMode, Point, Seed, Stream, dot};
 use walk_record::{CovarianceRow, Row, VarianceCheck};
 
+use super::distance::distance_sq;
 use super::moments::Moments;
 use super::surface::{Surface, first_samples, mode_name};
 use super::{Context, Probe, Section, Work};
@@ -190,11 +191,6 @@ impl<B: Backend> CovarianceProbe<'_, B> {
             predicted: (1.0 / size as f64 - 1.0 / all.len() as f64) * trace,
         })
     }
-}
-
-/// ‖a - b‖²
-fn distance_sq(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
 }
 
 #[cfg(test)]

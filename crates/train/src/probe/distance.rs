@@ -66,9 +66,13 @@ impl Probe for DistanceProbe {
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
         let start = self.start.as_deref().unwrap_or(&update.before.params);
-        let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
-        let distance = update.after.params.iter().zip(start).map(square).sum::<f64>().sqrt();
+        let distance = distance_sq(&update.after.params, start).sqrt();
         let Position { epoch, iteration, step, .. } = update.at;
         Ok(vec![Row::Distance(DistanceRow { epoch, iteration, step: step.0, distance })])
     }
+}
+
+/// ‖a - b‖², summed in f64 from left to right.
+pub(super) fn distance_sq(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
 }

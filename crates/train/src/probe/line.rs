@@ -7,6 +7,7 @@ use walk_core::{Backend, BatchNormMode, Evaluator, Point, interpolate};
 use walk_data::Subset;
 use walk_record::{LineRow, Row, Values};
 
+use super::distance::distance_sq;
 use super::surface::mode_name;
 use super::{Context, Memory, Probe, Section, Work};
 use crate::checkpoint::read_point;
@@ -119,13 +120,12 @@ impl Probe for LineProbe<'_> {
             losses.push(evaluation.mean_loss());
             errors.push(1.0 - evaluation.accuracy());
         }
-        let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
         Ok(vec![Row::Line(LineRow {
             epoch: at.epoch,
             iteration: at.iteration,
             step: at.step.0,
             from: self.section.from.as_ref().map_or("start".into(), |path| path.display().to_string()),
-            length: from.params.iter().zip(&to.params).map(square).sum::<f64>().sqrt(),
+            length: distance_sq(&from.params, &to.params).sqrt(),
             loss_barrier: barrier(&losses),
             error_barrier: barrier(&errors),
             monotone: losses.windows(2).all(|pair| pair[1] <= pair[0]),
