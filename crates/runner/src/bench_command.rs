@@ -10,7 +10,7 @@ use crate::cli::BenchArguments;
 use crate::experiment::DeviceName;
 use crate::failure::Failure;
 use crate::prepare::{Prepared, on_threads, prepare};
-use crate::source::Source;
+use crate::source::{Selection, Source};
 
 /// The result: the keys of scripts/torch_walk.py, and what only we measure.
 #[derive(Debug, Serialize)]
@@ -35,7 +35,7 @@ struct BenchResult {
 
 /// Times an experiment's network on its data.
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
-    let source = Source::read(&arguments.experiment, &[])?;
+    let source = Source::read(&arguments.experiment, Selection::default(), &[])?;
     on_threads(arguments.threads, || bench_here(&source, arguments))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::source::Setting;
+use crate::source::{Selection, Setting};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,6 +44,12 @@ pub(crate) struct RunArguments {
     /// The experiment, a TOML file
     #[arg(required_unless_present_any = ["resume", "fork"])]
     pub(crate) experiment: Option<PathBuf>,
+    /// Which of the file's scales to run, as in quick; what the file says of it comes on top
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["resume", "fork"])]
+    pub(crate) scale: Option<String>,
+    /// Which of the file's members to run, where it has several [default: all, each in a folder of its own]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["resume", "fork"])]
+    pub(crate) member: Option<String>,
     /// Set a value of the experiment, as in optim.lr=0.2; may come several times
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub(crate) sets: Vec<Setting>,
@@ -82,6 +88,13 @@ pub(crate) struct RunArguments {
     pub(crate) json: bool,
 }
 
+impl RunArguments {
+    /// Which of the file's experiments they name.
+    pub(crate) fn selection(&self) -> Selection<'_> {
+        Selection { scale: self.scale.as_deref(), member: self.member.as_deref() }
+    }
+}
+
 fn setting(text: &str) -> Result<Setting, String> {
     Setting::parse(text).map_err(|error| error.to_string())
 }
@@ -103,6 +116,35 @@ pub(crate) struct BenchArguments {
     /// One JSON line in place of the table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What of the paper to reproduce and how.
+#[derive(Debug, Args)]
+pub(crate) struct ReproduceArguments {
+    /// full: the paper's settings; cpu: hours on two cores; quick: minutes
+    #[arg(long, value_name = "SCALE", default_value = "quick")]
+    pub(crate) scale: String,
+    /// Only these tables and figures, as in table1,fig05,fig07a
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Folder with their experiments, table*.toml and fig*.toml
+    #[arg(long, value_name = "DIR", default_value = "experiments")]
+    pub(crate) dir: PathBuf,
+    /// Folder for runs, tables, figures and claims [default: runs/reproduce-SCALE]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Set a value of every experiment, as in seed=7; may come several times
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) sets: Vec<Setting>,
+    /// Runs at a time; they share the threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// Threads to use; they change no number [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Do not say how each run ended
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// Commands besides running an experiment.
@@ -127,6 +169,9 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Run the experiments of the paper's table and figures and hold its claims against what they measured; the same command
+    /// goes on where it stopped
+    Reproduce(ReproduceArguments),
     /// List the plugins found, or one plugin's options
     Plugins {
         /// A plugin's crate name, its folder or its library

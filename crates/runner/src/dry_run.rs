@@ -13,7 +13,7 @@ use crate::experiment::{DeviceName, Experiment};
 use crate::failure::Failure;
 use crate::prepare::{Prepared, on_threads, prepare};
 use crate::progress::positions;
-use crate::source::Source;
+use crate::source::{Selection, Source};
 
 /// Samples of the short measurement.
 const SAMPLES: usize = 400;
@@ -22,7 +22,18 @@ const ROW_BYTES: [usize; 2] = [150, 900];
 
 /// Prints the configuration, or what running it would take.
 pub(crate) fn look(path: &Path, arguments: &RunArguments) -> Result<(), Failure> {
-    let source = Source::read(path, &arguments.sets)?;
+    let members = Source::members(path)?;
+    if members.is_empty() || arguments.member.is_some() {
+        return look_at(path, arguments.selection(), arguments);
+    }
+    members.iter().enumerate().try_for_each(|(index, member)| {
+        println!("{}# {member}", if index > 0 { "\n" } else { "" });
+        look_at(path, Selection { member: Some(member), ..arguments.selection() }, arguments)
+    })
+}
+
+fn look_at(path: &Path, selection: Selection<'_>, arguments: &RunArguments) -> Result<(), Failure> {
+    let source = Source::read(path, selection, &arguments.sets)?;
     if arguments.print_config {
         let experiment = Experiment::parse(&source)?;
         let text = toml::to_string(&experiment).context("the experiment cannot be written")?;

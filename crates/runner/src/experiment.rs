@@ -168,12 +168,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::source::Selection;
 
     fn parse(text: &[u8]) -> Result<Experiment> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("exp.toml");
         std::fs::write(&path, text).unwrap();
-        Experiment::parse(&Source::read(&path, &[])?)
+        Experiment::parse(&Source::read(&path, Selection::default(), &[])?)
     }
 
     const GOOD: &str = "epochs = 2\n[model]\nplugin = \"mlp\"\n[data]\nset = \"digits\"\n[optim]\nlr = 0.1\n";

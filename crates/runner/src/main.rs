@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 a run failed, 2 bad input, 3 stopped by a signal after a checkpoint.
 
 mod bench_command;
+mod child;
 mod cli;
 mod data_command;
 mod dry_run;
@@ -18,6 +19,7 @@ mod prepare;
 mod progress;
 mod recorder;
 mod report_command;
+mod reproduce;
 mod resume;
 mod run;
 mod source;
@@ -34,7 +36,7 @@ use crate::job::Job;
 use crate::report_command::Output;
 use crate::resume::Origin;
 use crate::run::RunRequest;
-use crate::source::Source;
+use crate::source::{Selection, Source};
 
 fn main() -> ExitCode {
     // `runner report RUN | head` ends quietly, as other programs do; what a run leaves is written before it prints
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Some(Command::Report { runs, out, json }) => {
             report_command::report(&runs, out.as_deref(), output(json))
         }
+        Some(Command::Reproduce(arguments)) => reproduce::reproduce(&arguments),
         Some(Command::Data { command }) => data_command::data(&command),
         Some(Command::Completions { shell }) => help_command::completions(shell),
         Some(Command::Man) => help_command::manual(),
@@ -76,11 +79,11 @@ fn output(json: bool) -> Output {
 
 fn run_experiment(arguments: &RunArguments) -> Result<(), Failure> {
     let (source, origin) = if let Some(run) = &arguments.resume {
-        (Source::read(&run.join("config.toml"), &[])?, Origin::Resume(run.clone()))
+        (Source::read(&run.join("config.toml"), Selection::default(), &[])?, Origin::Resume(run.clone()))
     } else if let Some(fork) = &arguments.fork {
         let origin = Origin::fork(fork, &arguments.sets)?;
         let Origin::Fork { run, .. } = &origin else { unreachable!("that is what it makes") };
-        (Source::read(&run.join("config.toml"), &arguments.sets)?, origin)
+        (Source::read(&run.join("config.toml"), Selection::default(), &arguments.sets)?, origin)
     } else {
         let path = arguments.experiment.as_deref().context("no experiment was named")?;
         if !path.exists()
@@ -93,10 +96,11 @@ fn run_experiment(arguments: &RunArguments) -> Result<(), Failure> {
         if arguments.print_config || arguments.dry_run {
             return dry_run::look(path, arguments);
         }
-        if !arguments.sweeps.is_empty() || arguments.seeds.is_some() {
+        let one = arguments.member.is_some() || Source::members(path)?.is_empty();
+        if !one || !arguments.sweeps.is_empty() || arguments.seeds.is_some() {
             return sweep::sweep(path, arguments);
         }
-        (Source::read(path, &arguments.sets)?, Origin::New)
+        (Source::read(path, arguments.selection(), &arguments.sets)?, Origin::New)
     };
     let job = Job::join()?;
     let request = RunRequest {

@@ -9,7 +9,7 @@ use walk_record::{FolderLock, ForkInfo, RunFolder, RunInfo, Status};
 use walk_train::{SavedState, TrainState, read_state};
 
 use crate::experiment::Experiment;
-use crate::source::{Setting, Source};
+use crate::source::{Selection, Setting, Source};
 
 /// What a run goes on from.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Forked {
                 steps.push(state.step.0.to_string());
                 continue;
             }
-            let parent = Experiment::parse(&Source::read(&folder.config_path(), &[])?)?;
+            let parent = Experiment::parse(&Source::read(&folder.config_path(), Selection::default(), &[])?)?;
             if !state.epoch_done && !experiment.has_batches_of(&parent) {
                 return Err(anyhow!(
                     "{}@{step} lies within an epoch: a fork there must keep `seed`, `data` and the batches of `optim`",

@@ -1,7 +1,9 @@
 //! An experiment's text: the file, those it extends, and what the command line sets; and the place in them that an error is
-//! about.
+//! about. Of each file the part for the scale counts before the rest of it, and before that the part for the member.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use serde::de::DeserializeOwned;
@@ -13,20 +15,34 @@ use walk_train::TrainError;
 /// Largest experiment file that is read.
 const MAX_BYTES: u64 = 1 << 20;
 /// Most files that extend one another.
-const MAX_LAYERS: usize = 8;
+const MAX_FILES: usize = 8;
+/// The scale that needs no part of its own: the experiment as it stands.
+pub(crate) const FULL: &str = "full";
+
+/// Which of the experiments that a file holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection<'a> {
+    /// The part `[scale.NAME]`; [`FULL`] if not given.
+    pub(crate) scale: Option<&'a str>,
+    /// The part `[member.NAME]`.
+    pub(crate) member: Option<&'a str>,
+}
 
 /// An experiment's text.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// The file, then what it extends.
+    /// What counts most first.
     layers: Vec<Layer>,
     sets: Vec<Setting>,
 }
 
+/// A table of a file.
 #[derive(Clone, Debug)]
 struct Layer {
     path: PathBuf,
-    text: String,
+    text: Arc<str>,
+    /// Where the table is in the file; empty for the whole.
+    within: Vec<String>,
     table: Table,
 }
 
@@ -74,22 +90,42 @@ impl Setting {
 
 impl Source {
     /// Reads the file and those that it extends.
-    pub(crate) fn read(path: &Path, sets: &[Setting]) -> Result<Self> {
-        let mut layers = vec![Layer::read(path)?];
-        while let Some(base) = layers.last().and_then(|layer| layer.table.get("extends").cloned()) {
-            let layer = &layers[layers.len() - 1];
-            let at = |message: String| anyhow!("{}: {message}", layer.place("extends"));
-            let Value::String(base) = base else {
-                return Err(at(format!("`extends` is a {}, expected a file's name", base.type_str())));
-            };
-            if layers.len() == MAX_LAYERS {
-                return Err(at(format!("more than {MAX_LAYERS} files extend one another")));
-            }
-            let path = layer.path.parent().unwrap_or(Path::new("")).join(base);
-            let next = Layer::read(&path).map_err(|error| at(format!("`extends`: {error:#}")))?;
-            layers.push(next);
+    pub(crate) fn read(path: &Path, selection: Selection<'_>, sets: &[Setting]) -> Result<Self> {
+        let mut layers = vec![];
+        add_file(path, selection, 1, &mut layers)?;
+        let source = Self { layers, sets: sets.to_vec() };
+        source.check_scale(selection.scale)?;
+        Ok(source)
+    }
+
+    /// The names of the members that a file has, in its order; none if it is one experiment.
+    pub(crate) fn members(path: &Path) -> Result<Vec<String>> {
+        let file = Layer::read(path)?;
+        let Some(members) = file.named("member")? else { return Ok(vec![]) };
+        let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        match members.keys().find(|name| !name.chars().all(plain)) {
+            None => Ok(members.keys().cloned().collect()),
+            Some(name) => Err(anyhow!(
+                "{}: `{name}`: expected letters, digits, `-`, `_` and `.`: it names a folder",
+                file.place("member")
+            )),
         }
-        Ok(Self { layers, sets: sets.to_vec() })
+    }
+
+    /// Refuses a scale that none of the files knows.
+    fn check_scale(&self, scale: Option<&str>) -> Result<()> {
+        let Some(scale) = scale.filter(|scale| *scale != FULL) else { return Ok(()) };
+        let has = |layer: &Layer| layer.within.iter().rev().take(2).eq([scale, "scale"]);
+        if self.layers.iter().any(has) {
+            return Ok(());
+        }
+        let scales = self.layers.iter().filter_map(|layer| layer.table.get("scale")?.as_table());
+        let known: BTreeSet<&str> = scales.flat_map(|table| table.keys()).map(String::as_str).collect();
+        let known: Vec<&str> = std::iter::once(FULL).chain(known).collect();
+        let suggestion = nearest(scale, known.iter().copied());
+        let suggestion = suggestion.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
+        let (path, known) = (self.path().display(), known.join(", "));
+        Err(anyhow!("{path}: no scale `{scale}`{suggestion} (there are {known})"))
     }
 
     /// The file.
@@ -103,7 +139,9 @@ impl Source {
         for layer in self.layers.iter().rev() {
             merge(&mut table, &layer.table);
         }
-        table.remove("extends");
+        for key in ["extends", "scale"] {
+            table.remove(key);
+        }
         self.sets.iter().try_for_each(|set| set.apply(&mut table))?;
         Ok(table)
     }
@@ -160,6 +198,29 @@ impl Source {
     }
 }
 
+/// Adds a file's tables to the layers, then those of the files that it extends.
+fn add_file(path: &Path, selection: Selection<'_>, depth: usize, layers: &mut Vec<Layer>) -> Result<()> {
+    let parts = Layer::read(path)?.parts(selection)?;
+    let extending = parts.iter().find(|part| part.table.contains_key("extends")).cloned();
+    layers.extend(parts);
+    let Some(extending) = extending else { return Ok(()) };
+    let at = |message: String| anyhow!("{}: {message}", extending.place("extends"));
+    let bases = match &extending.table["extends"] {
+        Value::String(base) => vec![base.as_str()],
+        Value::Array(bases) => bases.iter().filter_map(Value::as_str).collect(),
+        other => return Err(at(format!("`extends` is a {}, expected files' names", other.type_str()))),
+    };
+    if depth == MAX_FILES {
+        return Err(at(format!("more than {MAX_FILES} files extend one another")));
+    }
+    for base in bases {
+        let path = path.parent().unwrap_or(Path::new("")).join(base);
+        add_file(&path, Selection { member: None, ..selection }, depth + 1, layers)
+            .map_err(|error| if depth == 1 { at(format!("`extends`: {error:#}")) } else { error })?;
+    }
+    Ok(())
+}
+
 /// Puts `over` on top of `table`, section by section; of a plugin's options and of schedules all are replaced together.
 fn merge(table: &mut Table, over: &Table) {
     for (key, value) in over {
@@ -191,7 +252,62 @@ impl Layer {
             let line = error.span().map_or(1, |span| line(&text, span.start));
             anyhow!("{}:{line}: not valid TOML: {}", path.display(), error.message())
         })?;
-        Ok(Self { path: path.into(), text, table })
+        Ok(Self { path: path.into(), text: text.into(), within: vec![], table })
+    }
+
+    /// The tables that count of a file, what counts most first: the member's part, and the whole without its members, each
+    /// behind its own part for the scale.
+    fn parts(mut self, Selection { scale, member }: Selection<'_>) -> Result<Vec<Self>> {
+        let mut parts = vec![];
+        let members = self.named("member")?.cloned();
+        self.table.remove("member");
+        match (members, member) {
+            (None, None) => {}
+            (Some(members), Some(name)) => {
+                let Some(Value::Table(table)) = members.get(name) else {
+                    let known: Vec<&String> = members.keys().collect();
+                    let path = self.path.display();
+                    return Err(anyhow!("{path}: no member `{name}`; it has {known:?}"));
+                };
+                let within = vec!["member".to_owned(), name.to_owned()];
+                parts.push(Self { within, table: table.clone(), ..self.clone() });
+                // a member that extends another file does so in place of its own
+                if table.contains_key("extends") {
+                    self.table.remove("extends");
+                }
+            }
+            (None, Some(name)) => {
+                return Err(anyhow!("{}: no member `{name}`: it is one experiment", self.path.display()));
+            }
+            (Some(members), None) => {
+                let known: Vec<&String> = members.keys().collect();
+                let place = self.place("member");
+                return Err(anyhow!("{place}: several experiments, of which one must be named: {known:?}"));
+            }
+        }
+        parts.push(self);
+        let mut scaled = vec![];
+        for part in parts {
+            let scales = part.named("scale")?;
+            if let Some(Value::Table(table)) = scale.and_then(|scale| scales?.get(scale)) {
+                if table.contains_key("extends") {
+                    let place = part.place(&format!("scale.{}.extends", scale.unwrap_or(FULL)));
+                    return Err(anyhow!("{place}: `extends` is for a file or a member, not for a scale"));
+                }
+                let within = [part.within.as_slice(), &["scale".into(), scale.unwrap_or(FULL).into()]].concat();
+                scaled.push(Self { within, table: table.clone(), ..part.clone() });
+            }
+            scaled.push(part);
+        }
+        Ok(scaled)
+    }
+
+    /// A table of tables, if it is there.
+    fn named(&self, key: &str) -> Result<Option<&Table>> {
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        let table = value.as_table().filter(|table| table.values().all(Value::is_table));
+        let wrong = || anyhow!("{}: `{key}` is for tables [{key}.NAME] alone", self.place(key));
+        table.map(Some).ok_or_else(wrong)
     }
 
     /// How many parts of a dotted key are written out.
@@ -209,7 +325,7 @@ impl Layer {
         let span = DeTable::parse(&self.text).ok().and_then(|table| {
             let mut found = None;
             let mut table = table.get_ref().clone();
-            for part in key.split('.') {
+            for part in self.within.iter().map(String::as_str).chain(key.split('.')) {
                 let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part)
                 else {
                     break;
@@ -237,12 +353,20 @@ mod tests {
     use super::*;
 
     fn source(files: &[(&str, &str)], sets: &[&str]) -> Result<(tempfile::TempDir, Source)> {
+        select(files, Selection::default(), sets)
+    }
+
+    fn select(
+        files: &[(&str, &str)],
+        selection: Selection<'_>,
+        sets: &[&str],
+    ) -> Result<(tempfile::TempDir, Source)> {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let sets: Vec<Setting> = sets.iter().map(|set| Setting::parse(set).unwrap()).collect();
-        let source = Source::read(&dir.path().join(files[0].0), &sets)?;
+        let source = Source::read(&dir.path().join(files[0].0), selection, &sets)?;
         Ok((dir, source))
     }
 
@@ -265,6 +389,36 @@ mod tests {
     }
 
     #[test]
+    fn a_part_for_a_scale_or_a_member_counts_before_the_file_it_stands_in() {
+        let base = "seed = 1\nepochs = 100\n[data]\ntrain = 9\n[scale.quick]\nepochs = 2\n[scale.quick.data]\ntrain = 3\n";
+        let top = "epochs = 50\n[member.a]\nextends = \"base.toml\"\n[member.a.scale.quick]\nseed = 7\n[member.b]\nextends = \"base.toml\"\nepochs = 5\n";
+        let files = [("top.toml", top), ("base.toml", base)];
+        let merged = |scale, member| {
+            let (_dir, source) = select(&files, Selection { scale, member }, &[]).unwrap();
+            source.merged().unwrap()
+        };
+        let table = |text: &str| toml::from_str::<Table>(text).unwrap();
+        assert_eq!(merged(None, Some("a")), table("seed = 1\nepochs = 50\n[data]\ntrain = 9\n"));
+        assert_eq!(merged(Some("full"), Some("b")), table("seed = 1\nepochs = 5\n[data]\ntrain = 9\n"));
+        // the file's own value stands before the base file's for the scale
+        assert_eq!(merged(Some("quick"), Some("a")), table("seed = 7\nepochs = 50\n[data]\ntrain = 3\n"));
+
+        let (dir, source) =
+            select(&files, Selection { scale: Some("quick"), member: Some("a") }, &[]).unwrap();
+        let place = |key: &str| source.place(key).rsplit('/').next().unwrap().to_owned();
+        assert_eq!(place("seed"), "top.toml:5");
+        assert_eq!(place("data.train"), "base.toml:8");
+        assert_eq!(Source::members(&dir.path().join("top.toml")).unwrap(), ["a", "b"]);
+        let wrong = |scale, member| select(&files, Selection { scale, member }, &[]).unwrap_err().to_string();
+        let text = wrong(Some("quikc"), Some("a"));
+        assert!(text.contains("no scale `quikc`, did you mean `quick`? (there are full, quick)"), "{text}");
+        assert!(wrong(None, Some("c")).contains("no member `c`; it has [\"a\", \"b\"]"));
+        assert!(wrong(None, None).contains("top.toml:2: several experiments, of which one must be named"));
+        let wrong = select(&[("a.toml", "scale = 3\n")], Selection::default(), &[]).unwrap_err().to_string();
+        assert!(wrong.contains("a.toml:1: `scale` is for tables [scale.NAME] alone"), "{wrong}");
+    }
+
+    #[test]
     fn what_cannot_be_extended_or_set_is_named() {
         let message = |files: &[(&str, &str)], sets: &[&str]| {
             source(files, sets).and_then(|(_dir, source)| source.merged()).unwrap_err().to_string()
@@ -273,6 +427,13 @@ mod tests {
             message(&[("a.toml", "extends = \"a.toml\"\n")], &[]).contains("a.toml:1: more than 8 files")
         );
         assert!(message(&[("a.toml", "\nextends = 3\n")], &[]).contains("a.toml:2: `extends` is a integer"));
+        let several = [
+            ("a.toml", "extends = [\"b.toml\", \"c.toml\"]\n"),
+            ("b.toml", "seed = 1\n"),
+            ("c.toml", "seed = 2\nepochs = 3\n"),
+        ];
+        let (_dir, both) = source(&several, &[]).unwrap();
+        assert_eq!(both.merged().unwrap(), toml::from_str::<Table>("seed = 1\nepochs = 3\n").unwrap());
         let missing = message(&[("a.toml", "extends = \"b.toml\"\n")], &[]);
         assert!(
             missing.contains("a.toml:1: `extends`: ") && missing.contains("b.toml: the experiment cannot")

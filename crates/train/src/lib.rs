@@ -26,6 +26,6 @@ pub use probe::{
     ProbeConfig, SpectrumSection, Work,
 };
 pub use ranks::{Ranks, Solo};
-pub use schedule::Schedule;
+pub use schedule::{Conditions, Schedule};
 pub use throughput::{Throughput, ThroughputConfig, throughput};
 pub use trainer::{After, Position, Sink, TrainConfig, TrainState, Update, train};

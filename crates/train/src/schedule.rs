@@ -1,13 +1,22 @@
 //! When a probe is due.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Position, TrainError};
 
-/// The updates at which a probe measures; with nothing given, all of them.
+/// The updates at which a probe measures: those that meet some of its conditions. One is written as a table, several as a
+/// list of tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule(Vec<Conditions>);
+
+/// Conditions that an update must meet, all of them; with nothing given, every update does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Schedule {
+pub struct Conditions {
     /// Only in these epochs, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<Vec<u32>>,
@@ -28,11 +37,7 @@ pub struct Schedule {
 impl Schedule {
     /// Whether `at` is one of its updates.
     pub fn includes(&self, at: Position) -> bool {
-        let epoch = self.epochs.as_ref().is_none_or(|epochs| epochs.contains(&at.epoch));
-        let iteration = self.iterations.is_none_or(|[first, last]| (first..=last).contains(&at.iteration));
-        let every = self.every.is_none_or(|every| at.step.0.is_multiple_of(every));
-        let log = !self.log || at.step.0.is_multiple_of(10u64.pow(at.step.0.checked_ilog10().unwrap_or(0)));
-        epoch && iteration && every && log && (!self.at_end_of_epochs || at.iteration == at.updates)
+        self.0.iter().any(|conditions| conditions.includes(at))
     }
 
     /// Checks that every epoch and iteration named will come. `key` is the schedule's place in the experiment.
@@ -40,6 +45,69 @@ impl Schedule {
     /// # Errors
     /// [`TrainError::Value`] if not.
     pub fn check(&self, key: &str, epochs: u32, updates_per_epoch: usize) -> Result<(), TrainError> {
+        if self.0.is_empty() {
+            return Err(TrainError::value(key, "[]", "at least one table of conditions"));
+        }
+        self.0.iter().try_for_each(|conditions| conditions.check(key, epochs, updates_per_epoch))
+    }
+}
+
+/// Every update.
+impl Default for Schedule {
+    fn default() -> Self {
+        Conditions::default().into()
+    }
+}
+
+impl From<Conditions> for Schedule {
+    fn from(conditions: Conditions) -> Self {
+        Self(vec![conditions])
+    }
+}
+
+impl Serialize for Schedule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+// by hand: an untagged enum would lose the places of errors
+impl<'de> Deserialize<'de> for Schedule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+        impl<'de> Visitor<'de> for OneOrSeveral {
+            type Value = Schedule;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of conditions, or a list of such tables")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Schedule, A::Error> {
+                Conditions::deserialize(MapAccessDeserializer::new(map)).map(Schedule::from)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Schedule, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Schedule)
+            }
+        }
+        deserializer.deserialize_any(OneOrSeveral)
+    }
+}
+
+impl Conditions {
+    /// Whether `at` meets them.
+    fn includes(&self, at: Position) -> bool {
+        let epoch = self.epochs.as_ref().is_none_or(|epochs| epochs.contains(&at.epoch));
+        let iteration = self.iterations.is_none_or(|[first, last]| (first..=last).contains(&at.iteration));
+        let every = self.every.is_none_or(|every| at.step.0.is_multiple_of(every));
+        let log = !self.log || at.step.0.is_multiple_of(10u64.pow(at.step.0.checked_ilog10().unwrap_or(0)));
+        epoch && iteration && every && log && (!self.at_end_of_epochs || at.iteration == at.updates)
+    }
+
+    fn check(&self, key: &str, epochs: u32, updates_per_epoch: usize) -> Result<(), TrainError> {
         let never = |named: &&Vec<u32>| named.is_empty() || named.iter().any(|e| !(1..=epochs).contains(e));
         if let Some(named) = self.epochs.as_ref().filter(never) {
             let expected = format!("epochs from 1 to {epochs}, as `epochs` says");
@@ -72,30 +140,45 @@ mod tests {
     #[test]
     fn epochs_and_iterations_both_count() {
         assert!(Schedule::default().includes(at(3, 7)));
-        let schedule =
-            Schedule { epochs: Some(vec![1, 10]), iterations: Some([2, 4]), ..Schedule::default() };
+        let schedule: Schedule =
+            Conditions { epochs: Some(vec![1, 10]), iterations: Some([2, 4]), ..Conditions::default() }.into();
         assert!(schedule.includes(at(1, 2)) && schedule.includes(at(10, 4)));
         assert!(!schedule.includes(at(1, 1)) && !schedule.includes(at(1, 5)) && !schedule.includes(at(2, 2)));
     }
 
     #[test]
     fn updates_of_the_run_and_ends_of_epochs_can_be_named() {
-        let due = |schedule: Schedule| -> Vec<u64> {
+        let due = |conditions: Conditions| -> Vec<u64> {
+            let schedule = Schedule::from(conditions);
             let all = (1..=12).flat_map(|epoch| (1..=10).map(move |iteration| at(epoch, iteration)));
             all.filter(|&at| schedule.includes(at)).map(|at| at.step.0).collect()
         };
-        assert_eq!(due(Schedule { every: Some(50), ..Schedule::default() }), [50, 100]);
-        let log = due(Schedule { log: true, ..Schedule::default() });
+        assert_eq!(due(Conditions { every: Some(50), ..Conditions::default() }), [50, 100]);
+        let log = due(Conditions { log: true, ..Conditions::default() });
         assert_eq!(log, [(1..10).collect::<Vec<u64>>(), (1..=10).map(|n| 10 * n).collect()].concat());
-        let ends = Schedule { at_end_of_epochs: true, epochs: Some(vec![2, 5]), ..Schedule::default() };
+        let ends = Conditions { at_end_of_epochs: true, epochs: Some(vec![2, 5]), ..Conditions::default() };
         assert_eq!(due(ends), [20, 50]);
-        assert!(Schedule { every: Some(0), ..Schedule::default() }.check("x", 1, 1).is_err());
+        assert!(Conditions { every: Some(0), ..Conditions::default() }.check("x", 1, 1).is_err());
+    }
+
+    #[test]
+    fn one_table_of_conditions_is_enough() {
+        let read = |text: &str| serde_json::from_str::<Schedule>(text).map_err(|error| error.to_string());
+        let text = r#"[{"epochs":[1],"log":false,"at_end_of_epochs":true},{"every":7,"log":false,"at_end_of_epochs":false}]"#;
+        let several = read(text).unwrap();
+        assert_eq!(serde_json::to_string(&several).unwrap(), text);
+        assert!(several.includes(at(1, 10)) && several.includes(at(3, 1)) && !several.includes(at(2, 10)));
+        let one = read(r#"{"epochs":[1]}"#).unwrap();
+        assert_eq!(read(&serde_json::to_string(&one).unwrap()).unwrap(), one);
+        assert!(read(r#"[{"epoch":[1]}]"#).unwrap_err().contains("unknown field `epoch`"));
+        assert!(read("3").unwrap_err().contains("a table of conditions, or a list"));
+        assert!(read("[]").unwrap().check("x", 1, 1).is_err());
     }
 
     #[test]
     fn what_never_comes_is_refused() {
         let check = |epochs, iterations| {
-            Schedule { epochs, iterations, ..Schedule::default() }.check("probe.x.when", 10, 450)
+            Conditions { epochs, iterations, ..Conditions::default() }.check("probe.x.when", 10, 450)
         };
         check(Some(vec![1, 10]), Some([1, 450])).unwrap();
         let text = check(Some(vec![1, 25]), None).unwrap_err().to_string();

@@ -9,7 +9,7 @@ use walk_record::{PlaneRow, Row, Values};
 use super::surface::mode_name;
 use super::{Context, Memory, Probe, Section, Work};
 use crate::samples::Fixed;
-use crate::{Position, Schedule, TrainError, Update};
+use crate::{Conditions, Position, Schedule, TrainError, Update};
 
 /// Losses of all training samples on a grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ const fn usual_radius() -> f64 {
 }
 
 fn ends_of_epochs() -> Schedule {
-    Schedule { at_end_of_epochs: true, ..Schedule::default() }
+    Conditions { at_end_of_epochs: true, ..Conditions::default() }.into()
 }
 
 /// Beyond the trajectory, in its extents.

@@ -1,0 +1,51 @@
+//! `runner reproduce`: runs the experiments of the paper's table and figures, and holds its claims against what they
+//! measured.
+#![expect(clippy::print_stdout, reason = "a command's output")]
+
+mod plan;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use toml::Table;
+use walk_record::{RunFolder, Status, write_file};
+
+use self::plan::Plan;
+use crate::child::{Child, Jobs, run_all};
+use crate::cli::ReproduceArguments;
+use crate::failure::Failure;
+
+/// Runs what is missing and prints the claims.
+pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
+    let scale = arguments.scale.as_str();
+    let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("reproduce-{scale}")));
+    let runs = out.join("runs");
+    std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
+    let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.sets, finished(&runs))?;
+    let children = plan.runs.iter().map(|run| {
+        let (config, file) = (run.config()?, runs.join(format!("{}.toml", run.name)));
+        write_file(&file, config.as_bytes())?;
+        let arguments = vec![file.display().to_string()];
+        Ok(Child { name: run.name.clone(), out: runs.join(&run.name), arguments, config })
+    });
+    let children: Vec<Child> = children.collect::<Result<_>>()?;
+    let exhibits = plan.exhibits.len();
+    println!("{exhibits} tables and figures at scale {scale} from {} runs, in {}", children.len(), out.display());
+    let ReproduceArguments { jobs, threads, quiet, .. } = *arguments;
+    let ends = run_all(&children, Jobs { jobs, threads, quiet })?;
+    ends.result(&children)
+}
+
+/// The configurations of the finished runs in a folder.
+fn finished(runs: &Path) -> Vec<Table> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let config = |path: &PathBuf| {
+        let folder = RunFolder::open(path).ok()?;
+        let is_finished = folder.read_info().ok()?.status == Status::Finished;
+        let text = std::fs::read_to_string(folder.config_path()).ok().filter(|_| is_finished)?;
+        toml::from_str(&text).ok()
+    };
+    paths.iter().filter_map(config).collect()
+}

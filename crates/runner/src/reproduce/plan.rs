@@ -1,0 +1,252 @@
+//! What a reproduction runs: the experiments of each table and figure, with those that train alike joined into one run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+use walk_arch::nearest;
+
+use crate::experiment::Experiment;
+use crate::source::{Selection, Setting, Source};
+
+/// A table or figure of the paper.
+#[derive(Debug)]
+pub(super) struct Exhibit {
+    /// Its file's name: `table1`, `fig07a`.
+    pub(super) name: String,
+    pub(super) parts: Vec<Part>,
+}
+
+/// One experiment of an exhibit.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Its member's name, or the architecture's.
+    pub(super) label: String,
+    pub(super) experiment: Experiment,
+    /// The run that has its rows.
+    pub(super) run: usize,
+}
+
+/// A run that one or several experiments share.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The architecture, the data, and a digest of the rest.
+    pub(super) name: String,
+    config: Table,
+}
+
+/// Exhibits and their runs.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) exhibits: Vec<Exhibit>,
+    pub(super) runs: Vec<Run>,
+}
+
+impl Plan {
+    /// Reads the exhibits in `dir` that are asked for, all if none is named. `finished` are the configurations of runs that
+    /// are there.
+    pub(super) fn read(
+        dir: &Path,
+        only: &[String],
+        scale: &str,
+        sets: &[Setting],
+        finished: Vec<Table>,
+    ) -> Result<Self> {
+        let mut plan = Self::default();
+        for path in chosen(dir, only)? {
+            let name = stem(&path);
+            let members = Source::members(&path)?;
+            let members: Vec<Option<&str>> =
+                if members.is_empty() { vec![None] } else { members.iter().map(|m| Some(m.as_str())).collect() };
+            let mut parts = vec![];
+            for member in members {
+                let source = Source::read(&path, Selection { scale: Some(scale), member }, sets)?;
+                let experiment = Experiment::parse(&source)?;
+                let label = member.unwrap_or(&experiment.model.plugin).to_owned();
+                let run = plan.run_for(Table::try_from(&experiment)?);
+                parts.push(Part { label, experiment, run });
+            }
+            plan.exhibits.push(Exhibit { name, parts });
+        }
+        for run in &mut plan.runs {
+            if let Some(there) = finished.iter().find(|there| covers(there, &run.config)) {
+                run.config = there.clone();
+            }
+            run.name()?;
+        }
+        Ok(plan)
+    }
+
+    /// A run that has what `experiment` measures: one that trains alike, made to measure this too, or another.
+    fn run_for(&mut self, experiment: Table) -> usize {
+        for (index, run) in self.runs.iter_mut().enumerate() {
+            if let Some(both) = joined(&run.config, &experiment) {
+                run.config = both;
+                return index;
+            }
+        }
+        self.runs.push(Run { name: String::new(), config: experiment });
+        self.runs.len() - 1
+    }
+}
+
+impl Run {
+    /// Names it and its experiment.
+    fn name(&mut self) -> Result<()> {
+        self.config.remove("name");
+        let digest = format!("{:x}", Sha256::digest(toml::to_string(&self.config)?));
+        let value = |section: &str, key: &str| {
+            let value = self.config.get(section).and_then(|section| section.get(key)).and_then(Value::as_str);
+            let file = value.and_then(|name| Path::new(name).file_name()).unwrap_or_default();
+            file.to_string_lossy().into_owned()
+        };
+        self.name = format!("{}-{}-{}", value("model", "plugin"), value("data", "set"), &digest[..8]);
+        self.config.insert("name".into(), Value::String(self.name.clone()));
+        Ok(())
+    }
+
+    /// The resolved experiment, as its run folder keeps it.
+    pub(super) fn config(&self) -> Result<String> {
+        let experiment: Experiment = self.config.clone().try_into().context("a joined experiment")?;
+        Ok(toml::to_string(&experiment)?)
+    }
+}
+
+/// The exhibits' files that are asked for, in their order.
+fn chosen(dir: &Path, only: &[String]) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).with_context(|| format!("{}: cannot be read", dir.display()))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| {
+        let is_toml = path.extension().is_some_and(|ending| ending == "toml");
+        is_toml && ["table", "fig"].iter().any(|kind| stem(path).starts_with(kind))
+    });
+    // the table first
+    paths.sort_by_key(|path| (!stem(path).starts_with("table"), stem(path)));
+    if paths.is_empty() {
+        return Err(anyhow!("{}: no table*.toml or fig*.toml there", dir.display()));
+    }
+    let wanted = |path: &Path, name: &str| {
+        let stem = stem(path);
+        // fig07 is fig07a and fig07b
+        stem == name || stem.strip_prefix(name).is_some_and(|rest| rest.len() == 1 && !rest.as_bytes()[0].is_ascii_digit())
+    };
+    if let Some(name) = only.iter().find(|name| !paths.iter().any(|path| wanted(path, name))) {
+        let stems: Vec<String> = paths.iter().map(|path| stem(path)).collect();
+        let suggestion = nearest(name, stems.iter().map(String::as_str));
+        let suggestion = suggestion.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
+        return Err(anyhow!("--only {name}: {} has no {name}.toml{suggestion}", dir.display()));
+    }
+    paths.retain(|path| only.is_empty() || only.iter().any(|name| wanted(path, name)));
+    Ok(paths)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// An experiment but for what is measured and how long it goes on: what makes θ_t the same for every t.
+fn training(experiment: &Table) -> Table {
+    let mut training = experiment.clone();
+    for key in ["name", "epochs", "probe", "checkpoint", "record"] {
+        training.remove(key);
+    }
+    training
+}
+
+fn epochs(experiment: &Table) -> i64 {
+    experiment.get("epochs").and_then(Value::as_integer).unwrap_or(0)
+}
+
+fn probes(experiment: &Table) -> Table {
+    experiment.get("probe").and_then(Value::as_table).cloned().unwrap_or_default()
+}
+
+/// A probe's section without its schedule, and the schedule's tables of conditions.
+fn schedule(section: &Value) -> (Table, Vec<Value>) {
+    let mut section = section.as_table().cloned().unwrap_or_default();
+    let when = match section.remove("when") {
+        Some(Value::Array(several)) => several,
+        one => one.into_iter().collect(),
+    };
+    (section, when)
+}
+
+/// One experiment that measures what both do; `None` if they train or measure differently.
+fn joined(a: &Table, b: &Table) -> Option<Table> {
+    if training(a) != training(b) {
+        return None;
+    }
+    let mut both = probes(a);
+    for (name, section) in probes(b) {
+        let Some(known) = both.get_mut(&name) else {
+            both.insert(name, section);
+            continue;
+        };
+        let ((mut values, mut when), (other, others)) = (schedule(known), schedule(&section));
+        if values != other {
+            return None;
+        }
+        when.extend(others.into_iter().filter(|conditions| !when.contains(conditions)).collect::<Vec<_>>());
+        let when = if when.len() == 1 { when.remove(0) } else { Value::Array(when) };
+        values.insert("when".into(), when);
+        *known = Value::Table(values);
+    }
+    let mut joined = a.clone();
+    joined.insert("epochs".into(), Value::Integer(epochs(a).max(epochs(b))));
+    joined.insert("probe".into(), Value::Table(both));
+    Some(joined)
+}
+
+/// Whether a run of `there` has every row of one of `wanted`.
+fn covers(there: &Table, wanted: &Table) -> bool {
+    let measures = |name: &str, section: &Value| {
+        let Some((values, when)) = probes(there).get(name).map(schedule) else { return false };
+        let (wanted, conditions) = schedule(section);
+        values == wanted && conditions.iter().all(|conditions| when.contains(conditions))
+    };
+    training(there) == training(wanted)
+        && epochs(there) >= epochs(wanted)
+        && probes(wanted).iter().all(|(name, section)| measures(name, section))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiment(text: &str) -> Table {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn experiments_that_train_alike_are_joined() {
+        let a = experiment("name = \"a\"\nepochs = 2\nseed = 1\n[probe.x]\nn = 1\nwhen = { epochs = [2] }\n");
+        let b = experiment("epochs = 5\nseed = 1\n[probe.x]\nn = 1\nwhen = { epochs = [5] }\n[probe.y]\nwhen = {}\n");
+        let both = joined(&a, &b).unwrap();
+        let expected = "name = \"a\"\nepochs = 5\nseed = 1\n[probe.x]\nn = 1\nwhen = [{ epochs = [2] }, { epochs = [5] }]\n\
+                        [probe.y]\nwhen = {}\n";
+        assert_eq!(both, experiment(expected));
+        assert_eq!(joined(&both, &b), Some(both.clone()));
+        assert!(covers(&both, &a) && covers(&both, &b) && !covers(&a, &b) && !covers(&b, &a));
+        for other in ["epochs = 2\nseed = 2\n", "epochs = 2\nseed = 1\n[probe.x]\nn = 2\nwhen = {}\n"] {
+            assert_eq!(joined(&a, &experiment(other)), None);
+            assert!(!covers(&a, &experiment(other)));
+        }
+    }
+
+    #[test]
+    fn exhibits_are_named_by_their_files() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["fig10.toml", "fig07b.toml", "fig07a.toml", "table1.toml", "quick.toml", "fig01.txt"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let names = |only: &[&str]| {
+            let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
+            chosen(dir.path(), &only).map(|paths| paths.iter().map(|path| stem(path)).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[]).unwrap(), ["table1", "fig07a", "fig07b", "fig10"]);
+        assert_eq!(names(&["fig07", "fig10"]).unwrap(), ["fig07a", "fig07b", "fig10"]);
+        let wrong = names(&["fig1"]).unwrap_err().to_string();
+        assert!(wrong.contains("--only fig1: ") && wrong.contains("did you mean `fig10`?"), "{wrong}");
+    }
+}
