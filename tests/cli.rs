@@ -1,6 +1,6 @@
 //! The main job, end to end: the real binary, the real plugin, real images.
 
-use crate::support::{Bench, GOOD, root};
+use crate::support::{Bench, EVERY_PROBE, GOOD, root};
 use serde_json::json;
 
 #[test]
@@ -47,41 +47,6 @@ fn metrics_have_the_documented_fields() {
         assert_eq!((row["samples"].as_u64(), losses.len()), (Some(300), 11));
     }
 }
-
-/// Every probe, at the end of the first epoch.
-const EVERY_PROBE: &str = r#"
-[probe.interpolation]
-when = { iterations = [1, 2] }
-mode = "adaptive"
-[probe.noise]
-when = { at_end_of_epochs = true }
-evaluations = 3
-reference_samples = 50
-[probe.cosine]
-[probe.distance]
-[probe.alignment]
-when = { at_end_of_epochs = true }
-batch_sizes = [50, 100]
-batches = 3
-chunk = 50
-[probe.covariance]
-when = { at_end_of_epochs = true }
-batch_sizes = [50]
-batches = 3
-chunk = 50
-[probe.spectrum]
-when = { at_end_of_epochs = true }
-values = 2
-steps = 10
-random_vectors = 2
-density_steps = 5
-[probe.line]
-when = { at_end_of_epochs = true }
-points = 4
-[probe.plane]
-when = { at_end_of_epochs = true }
-points = 3
-"#;
 
 #[test]
 fn every_probe_measures_every_kind_of_network() {

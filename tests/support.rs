@@ -41,6 +41,41 @@ batch_size = 50
 when = { epochs = [1, 2], iterations = [1, 3] }
 "#;
 
+/// Every probe, at the end of the first epoch.
+pub(crate) const EVERY_PROBE: &str = r#"
+[probe.interpolation]
+when = { iterations = [1, 2] }
+mode = "adaptive"
+[probe.noise]
+when = { at_end_of_epochs = true }
+evaluations = 3
+reference_samples = 50
+[probe.cosine]
+[probe.distance]
+[probe.alignment]
+when = { at_end_of_epochs = true }
+batch_sizes = [50, 100]
+batches = 3
+chunk = 50
+[probe.covariance]
+when = { at_end_of_epochs = true }
+batch_sizes = [50]
+batches = 3
+chunk = 50
+[probe.spectrum]
+when = { at_end_of_epochs = true }
+values = 2
+steps = 10
+random_vectors = 2
+density_steps = 5
+[probe.line]
+when = { at_end_of_epochs = true }
+points = 4
+[probe.plane]
+when = { at_end_of_epochs = true }
+points = 3
+"#;
+
 impl Bench {
     /// A folder whose `exp.toml` has this text.
     pub(crate) fn new(experiment: &str) -> Self {

@@ -19,7 +19,12 @@ pub fn barrier_table(runs: &[Summary]) -> Option<Table> {
             Some(segments) if segments.measured > 0 => {
                 let above = segments.barriers_above(1.0).zip(segments.barriers_above(3.0));
                 let above = above.map(|(one, three)| format!(" ({one} > 1 se, {three} > 3 se)"));
-                format!("{} / {}{}", segments.barriers, segments.measured, above.unwrap_or_default())
+                let to = if segments.last_epoch > *epoch {
+                    format!(" (to epoch {})", segments.last_epoch)
+                } else {
+                    String::new()
+                };
+                format!("{} / {}{}{to}", segments.barriers, segments.measured, above.unwrap_or_default())
             }
             _ => "-".into(),
         };

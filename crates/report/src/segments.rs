@@ -29,7 +29,11 @@ pub fn segment_table(runs: &[Summary]) -> Option<Table> {
             let moves = &segments.floor_moves;
             vec![
                 run.label.clone(),
-                epoch.to_string(),
+                if segments.last_epoch > *epoch {
+                    format!("{epoch}-{}", segments.last_epoch)
+                } else {
+                    epoch.to_string()
+                },
                 format!("{:.5} to {:.5}", segments.first_loss, segments.last_loss),
                 number(segments.heights.iter().copied().reduce(f64::max)),
                 number(segments.sigma()),

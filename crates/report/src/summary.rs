@@ -7,6 +7,8 @@ use walk_record::{AlignmentRow, CovarianceRow, InterpolationRow, LineRow, NoiseR
 /// The measured segments of one epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EpochSegments {
+    /// The last epoch measured here: that of the key, but where an epoch is one update all are taken together.
+    pub last_epoch: u32,
     /// Updates measured.
     pub measured: usize,
     /// Barriers among them.
@@ -96,19 +98,21 @@ impl Summary {
             spectra: vec![],
             lines: vec![],
         };
+        let together = is_one_update_per_epoch(rows);
+        let key = |epoch: u32| if together { 1 } else { epoch };
         let epochs = &mut summary.epochs;
         for row in rows {
             match row {
-                Row::Interpolation(row) => epochs.entry(row.epoch).or_default().add(row),
+                Row::Interpolation(row) => epochs.entry(key(row.epoch)).or_default().add(row),
                 Row::Noise(row) => {
                     let evaluation = [row.evaluation.clone(), row.batch_norm.clone()];
-                    epochs.entry(row.epoch).or_default().sigmas.push((evaluation, row.sigma));
+                    epochs.entry(key(row.epoch)).or_default().sigmas.push((evaluation, row.sigma));
                     summary.noises.push(row.clone());
                 }
                 Row::Alignment(row) => summary.alignments.push(row.clone()),
-                Row::Cosine(row) => summary.cosines.entry(row.epoch).or_default().extend(row.cosine),
+                Row::Cosine(row) => summary.cosines.entry(key(row.epoch)).or_default().extend(row.cosine),
                 Row::Distance(row) => {
-                    summary.distances.entry(row.epoch).or_default().push((row.step, row.distance));
+                    summary.distances.entry(key(row.epoch)).or_default().push((row.step, row.distance));
                 }
                 Row::Covariance(row) => summary.covariances.push(row.clone()),
                 Row::Spectrum(row) => summary.spectra.push(row.clone()),
@@ -126,6 +130,7 @@ impl EpochSegments {
             self.first_loss = row.losses.first().copied().unwrap_or(f64::NAN);
         }
         self.evaluation = Some([row.evaluation.clone(), row.batch_norm.clone()]);
+        self.last_epoch = row.epoch;
         self.last_loss = row.losses.last().copied().unwrap_or(f64::NAN);
         self.measured += 1;
         if row.barrier {
@@ -173,6 +178,13 @@ impl FloorMoves {
         self.unsure += usize::from(rise != 0.0 && rise.abs() <= 3.0 * from.error.hypot(to.error));
         self.over += usize::from(rise > 0.0 && from.interior && to.interior);
     }
+}
+
+/// Whether an epoch is one update, as of gradient descent: then epochs say nothing that updates do not.
+pub(crate) fn is_one_update_per_epoch(rows: &[Row]) -> bool {
+    let mut epochs =
+        rows.iter().filter_map(|row| if let Row::Epoch(row) = row { Some(row.iteration) } else { None });
+    epochs.next() == Some(1) && epochs.all(|updates| updates == 1)
 }
 
 /// The median; the lower of the two middle values of an even number. `None` if there are no values.

@@ -19,9 +19,11 @@ mod prepare;
 mod progress;
 mod recorder;
 mod report_command;
+mod report_files;
 mod reproduce;
 mod resume;
 mod run;
+mod run_record;
 mod source;
 mod sweep;
 

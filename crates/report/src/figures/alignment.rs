@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kuva::prelude::*;
 use walk_record::{AlignmentRow, Row};
 
-use super::interpolation::file_name;
-use super::{Figure, Run, data, layout, line};
+use super::chart::{Chart, Series};
+use super::{Figure, Run, data, name_of};
 
 /// One figure per run: mean over batches and a band of one deviation, a line per measurement.
 pub(super) fn figures(runs: &[Run<'_>]) -> Vec<Figure> {
-    let several = runs.len() > 1;
     let each = runs.iter().filter_map(|run| {
         let mut steps: BTreeMap<u64, Vec<&AlignmentRow>> = BTreeMap::new();
         for row in run.rows {
@@ -21,18 +19,16 @@ pub(super) fn figures(runs: &[Run<'_>]) -> Vec<Figure> {
         if steps.is_empty() {
             return None;
         }
-        let plots = steps.values_mut().enumerate().map(|(index, rows)| {
+        let mut chart =
+            Chart::new(format!("{}: gradients and the Hessian", run.label), "batch size", "g'Hg / g'g");
+        chart.x.log = true;
+        for (index, rows) in steps.values_mut().enumerate() {
             rows.sort_by_key(|row| row.batch_size);
             let points = rows.iter().map(|row| (row.batch_size as f64, row.mean)).collect();
-            let lower = rows.iter().map(|row| row.mean - row.deviation).collect::<Vec<f64>>();
-            let upper = rows.iter().map(|row| row.mean + row.deviation).collect::<Vec<f64>>();
-            Plot::from(
-                line(index, points).with_band(lower, upper).with_legend(format!("epoch {}", rows[0].epoch)),
-            )
-        });
-        let plots: Vec<Plot> = plots.collect();
-        let layout =
-            layout(&plots, &format!("{}: gradients and the Hessian", run.label), "batch size", "g'Hg / g'g");
+            let band = rows.iter().map(|row| (row.mean - row.deviation, row.mean + row.deviation)).collect();
+            let name = format!("epoch {} (band: one deviation)", rows[0].epoch);
+            chart.series.push(Series { band, dots: true, ..Series::new(index, name, points) });
+        }
         let cells = steps.values().flatten().map(|row| {
             let numbers = [row.mean, row.deviation, row.standard_error, row.ratio_of_means];
             let [predicted, error] =
@@ -54,9 +50,7 @@ pub(super) fn figures(runs: &[Run<'_>]) -> Vec<Figure> {
             "predicted_error",
             "batches",
         ];
-        let name =
-            if several { format!("alignment-{}", file_name(run.label)) } else { "alignment".to_owned() };
-        Some(Figure { name, plots, layout: layout.with_log_x(), data: data(&header, cells) })
+        Some(Figure { name: name_of("alignment", run, runs), chart, data: data(&header, cells) })
     });
     each.collect()
 }

@@ -1,8 +1,7 @@
 //! Barriers by epoch (paper, Figure 4).
 
-use kuva::prelude::*;
-
-use super::{Figure, Run, data, layout, line};
+use super::chart::{Chart, Series};
+use super::{Figure, Run, data};
 use crate::Summary;
 
 /// How many barriers each measured epoch had, a line per run; `None` if fewer than two epochs were measured.
@@ -15,17 +14,24 @@ pub(super) fn figure(runs: &[Run<'_>]) -> Option<Figure> {
     if summaries.iter().all(|summary| measured(summary).len() < 2) {
         return None;
     }
-    let plots = summaries.iter().enumerate().map(|(index, summary)| {
+    let mut chart = Chart::new("Barriers crossed", "epoch", "barriers");
+    chart.y.min = Some(0.0);
+    let lines = summaries.iter().enumerate().map(|(index, summary)| {
         let points = measured(summary).iter().map(|&(epoch, n, _)| (f64::from(epoch), n as f64)).collect();
-        Plot::from(line(index, points).with_legend(&summary.label))
+        Series { dots: true, ..Series::new(index, &summary.label, points) }
     });
-    let plots: Vec<Plot> = plots.collect();
-    let layout = layout(&plots, "Barriers crossed", "epoch", "barriers").with_y_axis_min(0.0);
+    chart.series = lines.collect();
+    let highest = chart.series.iter().flat_map(|series| &series.points).map(|point| point.1).fold(0.0, f64::max);
+    // a line at zero is not drawn on a scale of its own
+    chart.y.max = Some((1.1 * highest).max(5.0));
     let cells = summaries.iter().flat_map(|summary| {
         measured(summary).into_iter().map(|(epoch, barriers, updates)| {
             vec![summary.label.clone(), epoch.to_string(), barriers.to_string(), updates.to_string()]
         })
     });
-    let data = data(&["run", "epoch", "barriers", "updates"], cells);
-    Some(Figure { name: "barriers".into(), plots, layout, data })
+    Some(Figure {
+        name: "barriers".into(),
+        chart,
+        data: data(&["run", "epoch", "barriers", "updates"], cells),
+    })
 }

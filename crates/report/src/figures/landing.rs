@@ -1,9 +1,9 @@
 //! Where steps land on the parabola through their losses (Cockpit, Schneider et al., 2021).
 
-use kuva::prelude::*;
 use walk_record::Row;
 
-use super::{Figure, Run, data, layout, line};
+use super::chart::{Chart, Rule, Series};
+use super::{Figure, Run, data};
 
 /// Landing places are drawn from here to there; those outside count at the ends.
 const RANGE: [f64; 2] = [-1.0, 3.0];
@@ -31,20 +31,19 @@ pub(super) fn figure(runs: &[Run<'_>]) -> Option<Figure> {
         return None;
     }
     let left = |bin: usize| RANGE[0] + bin as f64 * width;
-    let plots = found.iter().enumerate().map(|(index, (run, shares))| {
+    let mut chart = Chart::new("Where steps land", "-1 start, 0 floor, 1 opposite wall", "share of steps");
+    let lines = found.iter().enumerate().map(|(index, (run, shares))| {
         let outline =
             shares.iter().enumerate().flat_map(|(bin, &share)| [(left(bin), share), (left(bin + 1), share)]);
-        Plot::from(line(index, outline.collect()).with_legend(run.label))
+        Series::new(index, run.label, outline.collect())
     });
-    let plots: Vec<Plot> = plots.collect();
-    let floor = ReferenceLine::vertical(0.0).with_color("#808080").with_stroke_width(1.0);
-    let layout = layout(&plots, "Where steps land", "-1 start, 0 floor, 1 opposite wall", "share of steps")
-        .with_y_axis_min(0.0)
-        .with_reference_line(floor);
+    chart.series = lines.collect();
+    chart.y.min = Some(0.0);
+    chart.rules = vec![Rule::upright(0.0)];
     let cells = found.iter().flat_map(|(run, shares)| {
         shares.iter().enumerate().map(|(bin, share)| {
             vec![run.label.to_owned(), left(bin).to_string(), left(bin + 1).to_string(), share.to_string()]
         })
     });
-    Some(Figure { name: "landing".into(), plots, layout, data: data(&["run", "from", "to", "share"], cells) })
+    Some(Figure { name: "landing".into(), chart, data: data(&["run", "from", "to", "share"], cells) })
 }

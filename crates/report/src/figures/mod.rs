@@ -1,19 +1,18 @@
-//! Figures made from records alone, each with its numbers. Colours are Okabe's and Ito's, which colour-blind readers tell
-//! apart; line styles differ besides.
+//! Figures made from records alone, each with its numbers.
 
 mod alignment;
 mod barriers;
+pub(crate) mod chart;
+mod draw;
 mod interpolation;
 mod landing;
 mod plane;
 mod spectrum;
 mod walk;
 
-use kuva::backend::svg::SvgBackend;
-use kuva::prelude::*;
-use kuva::render::render::render_multiple;
 use walk_record::Row;
 
+use self::chart::Chart;
 use crate::ReportError;
 
 /// A run to be drawn, under a label.
@@ -26,11 +25,11 @@ pub struct Run<'a> {
 }
 
 /// A figure.
+#[derive(Clone, Debug)]
 pub struct Figure {
     /// The name of its files, without their endings.
     pub name: String,
-    plots: Vec<Plot>,
-    layout: Layout,
+    pub(crate) chart: Chart,
     /// Its numbers: names of columns, then a row of cells each.
     data: Vec<Vec<String>>,
 }
@@ -51,12 +50,10 @@ impl Figure {
     ///
     /// # Errors
     /// [`ReportError`] if it cannot be drawn.
-    pub fn draw(self) -> Result<Drawing, ReportError> {
-        let name = self.name;
-        let scene = render_multiple(self.plots, self.layout);
-        let png = PngBackend::new().with_scale(PNG_SCALE).render_scene(&scene);
-        let png = png.map_err(|message| ReportError::Figure { name, message })?;
-        let svg = SvgBackend.render_scene(&scene);
+    pub fn draw(&self) -> Result<Drawing, ReportError> {
+        let drawn = draw::draw(&self.chart);
+        let (svg, png) =
+            drawn.map_err(|message| ReportError::Figure { name: self.name.clone(), message })?;
         Ok(Drawing { svg, png, csv: crate::csv::bytes(&self.data)? })
     }
 }
@@ -74,51 +71,17 @@ pub fn figures(runs: &[Run<'_>]) -> Vec<Figure> {
     figures
 }
 
-/// Width and height of a figure: 520 pixels are a paper's column of 84 mm, so that 14 pixels are 6.4 points.
-const SIZE: (f64, f64) = (520.0, 360.0);
-/// Pixels of the PNG per pixel of the SVG: 990 over 84 mm.
-const PNG_SCALE: f32 = 2.0;
-
-const COLORS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
-
-fn color(index: usize) -> &'static str {
-    COLORS[index % COLORS.len()]
-}
-
-/// A line in the style of number `index`.
-fn line(index: usize, points: Vec<(f64, f64)>) -> LinePlot {
-    let line = LinePlot::new().with_data(points).with_color(color(index)).with_stroke_width(1.8);
-    match index % 4 {
-        0 => line,
-        1 => line.with_dashed(),
-        2 => line.with_dashdot(),
-        _ => line.with_dotted(),
-    }
-}
-
-/// The layout that all figures share.
-fn layout(plots: &[Plot], title: &str, x: &str, y: &str) -> Layout {
-    Layout::auto_from_plots(plots)
-        .with_width(SIZE.0)
-        .with_height(SIZE.1)
-        .with_title(title)
-        .with_title_size(15)
-        .with_x_label(x)
-        .with_y_label(y)
-        .with_label_size(14)
-        .with_tick_size(12)
-        .with_body_size(12)
-        .with_legend_position(LegendPosition::OutsideBottomColumns)
-        .with_legend_box(false)
-        // away from the legend below it
-        .with_x_label_offset(0.0, -12.0)
-        // room for half a tick's label at the right end
-        .with_force_margins(72.0, 32.0)
-        .with_show_grid(false)
-}
-
 /// A header and the cells of each row.
 fn data(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Vec<Vec<String>> {
     let header = header.iter().map(|&name| name.to_owned()).collect();
     std::iter::once(header).chain(rows).collect()
+}
+
+/// The name of a figure that each run has of its own.
+fn name_of(what: &str, run: &Run<'_>, runs: &[Run<'_>]) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.=".contains(c) { c } else { '_' };
+    match runs {
+        [_] => what.to_owned(),
+        _ => format!("{what}-{}", run.label.chars().map(plain).collect::<String>()),
+    }
 }

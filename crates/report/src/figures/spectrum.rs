@@ -1,23 +1,20 @@
 //! The Hessian's spectrum: its largest eigenvalues over the run, and its density.
 
-use kuva::prelude::*;
 use walk_record::{Density, Row, SpectrumRow};
 
-use super::interpolation::file_name;
-use super::{Figure, Run, data, layout, line};
+use super::chart::{Chart, Rule, Series};
+use super::{Figure, Run, data, name_of};
 
 /// Points of a density's curve.
 const POINTS: usize = 300;
 
 /// Per run: the largest eigenvalues where they were measured more than once, with 2/η; the last density.
 pub(super) fn figures(runs: &[Run<'_>]) -> Vec<Figure> {
-    let several = runs.len() > 1;
     let each = runs.iter().flat_map(|run| {
         let rows =
             run.rows.iter().filter_map(|row| if let Row::Spectrum(row) = row { Some(row) } else { None });
         let rows: Vec<&SpectrumRow> = rows.collect();
-        let name =
-            |what: &str| if several { format!("{what}-{}", file_name(run.label)) } else { what.to_owned() };
+        let name = |what: &str| name_of(what, run, runs);
         let density = rows.iter().rev().find_map(|row| Some((row, row.density.as_ref()?)));
         [
             eigenvalues(name("eigenvalues"), run.label, &rows),
@@ -30,17 +27,17 @@ pub(super) fn figures(runs: &[Run<'_>]) -> Vec<Figure> {
 fn eigenvalues(name: String, label: &str, rows: &[&SpectrumRow]) -> Option<Figure> {
     let [first, _, ..] = rows else { return None };
     let most = rows.iter().map(|row| row.values.len()).max().unwrap_or(0);
-    let plots = (0..most).map(|k| {
+    let mut chart = Chart::new(format!("{label}: the Hessian's spectrum"), "update", "eigenvalue");
+    let lines = (0..most).map(|k| {
         let points = rows.iter().filter_map(|row| Some((row.step as f64, *row.values.get(k)?))).collect();
-        Plot::from(line(k, points).with_legend(format!("largest, number {}", k + 1)))
+        Series::new(k, format!("largest, number {}", k + 1), points)
     });
-    let plots: Vec<Plot> = plots.collect();
-    let mut layout = layout(&plots, &format!("{label}: the Hessian's spectrum"), "update", "eigenvalue");
+    chart.series = lines.collect();
     let largest = rows.iter().flat_map(|row| &row.values).copied().fold(0.0, f64::max);
     // far above the eigenvalues the line would press them to the floor
     if first.two_over_lr < 3.0 * largest {
-        let edge = ReferenceLine::horizontal(first.two_over_lr).with_color("#808080").with_label("2 / lr");
-        layout = layout.with_reference_line(edge).with_y_axis_max(1.1 * largest.max(first.two_over_lr));
+        chart.rules = vec![Rule { label: Some("2 / lr".into()), ..Rule::across(first.two_over_lr) }];
+        chart.y.max = Some(1.1 * largest.max(first.two_over_lr));
     }
     let cells = rows.iter().flat_map(|row| {
         let each = row.values.iter().zip(&row.residuals).enumerate();
@@ -48,7 +45,7 @@ fn eigenvalues(name: String, label: &str, rows: &[&SpectrumRow]) -> Option<Figur
             vec![row.step.to_string(), (k + 1).to_string(), value.to_string(), residual.to_string()]
         })
     });
-    Some(Figure { name, plots, layout, data: data(&["step", "number", "eigenvalue", "residual"], cells) })
+    Some(Figure { name, chart, data: data(&["step", "number", "eigenvalue", "residual"], cells) })
 }
 
 /// The quadrature's points as Gaussians of a hundredth of the range (Ghorbani et al., 2019), on a logarithmic axis.
@@ -71,9 +68,10 @@ fn density_figure(name: String, label: &str, row: &SpectrumRow, density: &Densit
     let top = curve.iter().map(|(_, y)| *y).fold(0.0, f64::max);
     // what is far below the top is the Gaussians' tails
     let drawn = curve.iter().map(|&(x, y)| (x, y.max(1e-8 * top))).collect();
-    let plots: Vec<Plot> = vec![line(0, drawn).into()];
     let title = format!("{label}: spectral density, epoch {}", row.epoch);
-    let layout = layout(&plots, &title, "eigenvalue", "density").with_log_y();
+    let mut chart = Chart::new(title, "eigenvalue", "density");
+    chart.y.log = true;
+    chart.series = vec![Series { points: drawn, ..Series::default() }];
     let cells = curve.iter().map(|(x, y)| vec![x.to_string(), y.to_string()]);
-    Figure { name, plots, layout, data: data(&["eigenvalue", "density"], cells) }
+    Figure { name, chart, data: data(&["eigenvalue", "density"], cells) }
 }

@@ -1,9 +1,9 @@
 //! The angle between consecutive gradients (paper, Figure 7) and the distance from the start, by update.
 
-use kuva::prelude::*;
 use walk_record::Row;
 
-use super::{Figure, Run, data, layout, line};
+use super::chart::{Chart, Rule, Series};
+use super::{Figure, Run, data};
 
 /// Cosines drawn per run at most; more are averaged over equal stretches, so that lines stay lines.
 const MOST: usize = 200;
@@ -15,9 +15,9 @@ pub(super) fn cosine(runs: &[Run<'_>]) -> Option<Figure> {
         _ => None,
     };
     let y = "cosine of consecutive gradients";
-    let figure = curves(runs, values, ("cosine", "Consecutive gradients", y))?;
-    let zero = ReferenceLine::horizontal(0.0).with_color("#808080").with_stroke_width(0.8);
-    Some(Figure { layout: figure.layout.with_reference_line(zero), ..figure })
+    let mut figure = curves(runs, values, ("cosine", "Consecutive gradients", y))?;
+    figure.chart.rules = vec![Rule::across(0.0)];
+    Some(figure)
 }
 
 /// ‖θ - θ_0‖, a line per run; `None` if no run measured it.
@@ -26,9 +26,10 @@ pub(super) fn distance(runs: &[Run<'_>]) -> Option<Figure> {
         Row::Distance(row) => Some((row.step, row.distance)),
         _ => None,
     };
-    let figure = curves(runs, values, ("distance", "Distance from the start", "distance"))?;
+    let mut figure = curves(runs, values, ("distance", "Distance from the start", "distance"))?;
     // a walk that grows like log t is a line
-    Some(Figure { layout: figure.layout.with_log_x(), ..figure })
+    figure.chart.x.log = true;
+    Some(figure)
 }
 
 fn curves(
@@ -41,7 +42,7 @@ fn curves(
     if found.is_empty() {
         return None;
     }
-    let plots = found.iter().enumerate().map(|(index, (run, values))| {
+    let lines = found.iter().enumerate().map(|(index, (run, values))| {
         let stretch = values.len().div_ceil(MOST);
         let points = values.chunks(stretch).map(|part| {
             let n = part.len() as f64;
@@ -52,12 +53,12 @@ fn curves(
             1 => run.label.to_owned(),
             _ => format!("{} (means of {stretch} updates)", run.label),
         };
-        Plot::from(line(index, points.collect()).with_legend(legend))
+        Series::new(index, legend, points.collect())
     });
-    let plots: Vec<Plot> = plots.collect();
-    let layout = layout(&plots, title, "update", y);
+    let mut chart = Chart::new(title, "update", y);
+    chart.series = lines.collect();
     let cells = found.iter().flat_map(|(run, values)| {
         values.iter().map(|(step, value)| vec![run.label.to_owned(), step.to_string(), value.to_string()])
     });
-    Some(Figure { name: name.into(), plots, layout, data: data(&["run", "step", name], cells) })
+    Some(Figure { name: name.into(), chart, data: data(&["run", "step", name], cells) })
 }

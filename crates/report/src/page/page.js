@@ -1,0 +1,288 @@
+"use strict";
+// Draws each figure from the numbers beside it: hover shows values, dragging zooms, a double click shows all again, and a
+// click in the legend takes a line away or brings it back.
+const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "var(--ink)"];
+const DASHES = { 0: "", 1: "8 5", 2: "9 4 2 4", 3: "2 4" };
+const SIZE = { width: 640, height: 380, left: 74, right: 16, top: 12, bottom: 48 };
+
+function element(name, attributes, parent, text) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const key in attributes) made.setAttribute(key, attributes[key]);
+  if (text !== undefined) made.textContent = text;
+  if (parent) parent.append(made);
+  return made;
+}
+
+function number(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return size >= 1e5 || size < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(5)));
+}
+
+// round numbers between two ends: about `count` of them, or powers of ten
+function ticks(from, to, log, count) {
+  if (log) {
+    const [low, high] = [Math.log10(from), Math.log10(to)];
+    const powers = [];
+    const step = Math.max(1, Math.ceil((high - low) / 6));
+    for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += step) powers.push(10 ** power);
+    if (powers.length > 1) return powers;
+  }
+  const rough = (to - from) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+  const found = [];
+  for (let k = Math.ceil(from / step - 1e-9); k * step <= to + 1e-9 * step; k++) found.push(k * step);
+  return found;
+}
+
+function label(value, step) {
+  if (value === 0) return "0";
+  if (Math.abs(value) >= 1e5 || step < 1e-4) return value.toExponential(step < 0.05 * Math.abs(value) ? 2 : 0);
+  return String(Number(value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) + 1e-9) + 1))));
+}
+
+// viridis at a few points, in between evenly mixed
+const SCALE = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+function shade(share) {
+  const at = Math.min(Math.max(share, 0), 1) * (SCALE.length - 1);
+  const low = Math.min(Math.floor(at), SCALE.length - 2);
+  return "rgb(" + SCALE[low].map((c, i) => Math.round(c + (at - low) * (SCALE[low + 1][i] - c))).join(",") + ")";
+}
+
+class Figure {
+  constructor(figure) {
+    this.figure = figure;
+    this.chart = JSON.parse(figure.querySelector("script").textContent);
+    this.hidden = new Set();
+    this.area = document.createElement("div");
+    this.area.className = "chart";
+    this.svg = element("svg", { viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img", "aria-label": this.chart.title });
+    this.area.append(this.svg);
+    this.tip = document.createElement("div");
+    this.tip.className = "tip";
+    this.tip.hidden = true;
+    const caption = figure.querySelector("figcaption");
+    caption.after(this.area, this.legend(), this.tip);
+    figure.classList.remove("still");
+    this.all = this.range();
+    this.view = this.all;
+    this.listen();
+    this.draw();
+  }
+
+  legend() {
+    const legend = document.createElement("div");
+    legend.className = "legend";
+    this.chart.series.forEach((series, index) => {
+      if (!series.name) return;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "true");
+      const key = element("svg", { width: 28, height: 8 });
+      element("line", { x1: 0, x2: 28, y1: 4, y2: 4, ...this.stroke(series) }, key);
+      button.append(key, series.name);
+      button.addEventListener("click", () => {
+        const shown = this.hidden.delete(index);
+        if (!shown) this.hidden.add(index);
+        button.setAttribute("aria-pressed", String(shown));
+        this.draw();
+      });
+      legend.append(button);
+    });
+    this.reset = document.createElement("button");
+    this.reset.type = "button";
+    this.reset.textContent = "show all";
+    this.reset.hidden = true;
+    this.reset.addEventListener("click", () => this.zoom(this.all));
+    legend.append(this.reset);
+    return legend;
+  }
+
+  stroke(series) {
+    const dash = { in_turn: DASHES[series.number % 4], solid: "", dashed: DASHES[1] }[series.stroke];
+    return { stroke: COLORS[series.number % COLORS.length], "stroke-width": 1.8, "stroke-dasharray": dash, fill: "none" };
+  }
+
+  range() {
+    const { series, levels, rules, x, y } = this.chart;
+    const xs = series.flatMap((one) => one.points.map((point) => point[0])).concat(levels ? levels.x : []);
+    const ys = series.flatMap((one) => one.points.map((point) => point[1]).concat(one.band.flat())).concat(levels ? levels.y : []);
+    rules.filter((rule) => !rule.upright && y.min === null && y.max === null).forEach((rule) => ys.push(rule.at));
+    const ends = (values, axis) => {
+      const good = values.filter((value) => Number.isFinite(value) && (!axis.log || value > 0));
+      let [low, high] = [good.reduce((a, b) => Math.min(a, b), Infinity), good.reduce((a, b) => Math.max(a, b), -Infinity)];
+      if (!(low < high)) [low, high] = axis.log ? [low / 2, low * 2] : [low - 1, low + 1];
+      const free = axis === y && !levels && !axis.log ? 0.05 * (high - low) : 0;
+      return [axis.min ?? low - free, axis.max ?? high + free];
+    };
+    return { x: ends(xs, x), y: ends(ys, y) };
+  }
+
+  // from a value to its place, and back
+  scale(name) {
+    const { log } = this.chart[name];
+    const map = log ? Math.log10 : (value) => value;
+    const [low, high] = this.view[name].map(map);
+    const [from, to] = name === "x" ? [SIZE.left, SIZE.width - SIZE.right] : [SIZE.height - SIZE.bottom, SIZE.top];
+    const place = (value) => from + ((map(value) - low) / (high - low)) * (to - from);
+    const value = (place) => {
+      const mapped = low + ((place - from) / (to - from)) * (high - low);
+      return log ? 10 ** mapped : mapped;
+    };
+    return { place, value };
+  }
+
+  draw() {
+    const { svg, chart } = this;
+    const [x, y] = [this.scale("x"), this.scale("y")];
+    svg.replaceChildren();
+    const [left, right, top, bottom] = [SIZE.left, SIZE.width - SIZE.right, SIZE.top, SIZE.height - SIZE.bottom];
+    const id = "clip-" + this.figure.id;
+    element("rect", { x: left, y: top, width: right - left, height: bottom - top }, element("clipPath", { id }, svg));
+    const inside = element("g", { "clip-path": `url(#${id})` }, svg);
+    if (chart.levels) this.drawLevels(inside, x, y);
+    for (const rule of chart.rules) {
+      const [at, kind] = [rule.upright ? x.place(rule.at) : y.place(rule.at), rule.faint ? "faint" : "rule"];
+      const ends = rule.upright ? { x1: at, x2: at, y1: top, y2: bottom } : { x1: left, x2: right, y1: at, y2: at };
+      element("line", { class: kind, ...ends }, inside);
+      if (rule.label) element("text", { x: right - 4, y: at - 4, "text-anchor": "end" }, inside, rule.label);
+    }
+    chart.series.forEach((series, index) => {
+      if (this.hidden.has(index)) return;
+      const at = (px, py) => `${x.place(px).toFixed(2)},${y.place(py).toFixed(2)}`;
+      if (series.band.length) {
+        const upper = series.points.map((point, i) => at(point[0], series.band[i][1]));
+        const lower = series.points.map((point, i) => at(point[0], series.band[i][0])).reverse();
+        const fill = COLORS[series.number % COLORS.length];
+        element("polygon", { points: upper.concat(lower).join(" "), fill, "fill-opacity": 0.18 }, inside);
+      }
+      const points = series.points.map((point) => at(point[0], point[1])).join(" ");
+      element("polyline", { class: "series", points, ...this.stroke(series) }, inside);
+      if (!series.dots) return;
+      for (const point of series.points) {
+        const fill = COLORS[series.number % COLORS.length];
+        element("circle", { cx: x.place(point[0]), cy: y.place(point[1]), r: 3, fill }, inside);
+      }
+    });
+    element("path", { class: "axis", d: `M${left},${top}V${bottom}H${right}` }, svg);
+    this.drawTicks("x", (at, text) => {
+      element("path", { class: "axis", d: `M${at},${bottom}v5` }, svg);
+      element("text", { x: at, y: bottom + 19, "text-anchor": "middle" }, svg, text);
+    });
+    this.drawTicks("y", (at, text) => {
+      element("path", { class: "axis", d: `M${left},${at}h-5` }, svg);
+      element("text", { x: left - 8, y: at + 4, "text-anchor": "end" }, svg, text);
+    });
+    element("text", { x: (left + right) / 2, y: SIZE.height - 8, "text-anchor": "middle" }, svg, chart.x.label);
+    const turn = `rotate(-90) translate(${-(top + bottom) / 2} 14)`;
+    element("text", { transform: turn, "text-anchor": "middle" }, svg, chart.y.label);
+    this.cursor = element("line", { class: "cursor", y1: top, y2: bottom, visibility: "hidden" }, svg);
+    this.select = element("rect", { class: "select", visibility: "hidden" }, svg);
+    this.reset.hidden = this.view === this.all;
+  }
+
+  drawTicks(name, put) {
+    const { place } = this.scale(name);
+    const [from, to] = this.view[name];
+    const found = ticks(from, to, this.chart[name].log, name === "x" ? 7 : 6);
+    const step = found.length > 1 ? found[1] - found[0] : 1;
+    found.forEach((value) => put(place(value), this.chart[name].log ? number(value) : label(value, step)));
+  }
+
+  drawLevels(inside, x, y) {
+    const { levels } = this.chart;
+    const flat = levels.values.flat().filter(Number.isFinite);
+    const [low, high] = [Math.min(...flat), Math.max(...flat)];
+    const edges = (values) => values.map((value, i) => [
+      i > 0 ? (values[i - 1] + value) / 2 : value, i + 1 < values.length ? (value + values[i + 1]) / 2 : value]);
+    const columns = edges(levels.x);
+    edges(levels.y).forEach(([y0, y1], row) => columns.forEach(([x0, x1], column) => {
+      const fill = shade((levels.values[row][column] - low) / (high - low || 1));
+      const [left, top] = [x.place(x0), y.place(y1)];
+      element("rect", { x: left, y: top, width: x.place(x1) - left + 0.5, height: y.place(y0) - top + 0.5, fill }, inside);
+    }));
+  }
+
+  // the place of an event in the drawing's own units
+  at(event) {
+    const box = this.svg.getBoundingClientRect();
+    const scale = SIZE.width / box.width;
+    return { x: (event.clientX - box.left) * scale, y: (event.clientY - box.top) * scale };
+  }
+
+  listen() {
+    this.svg.addEventListener("pointermove", (event) => this.hover(event));
+    this.svg.addEventListener("pointerleave", () => this.leave());
+    this.svg.addEventListener("pointerdown", (event) => {
+      this.from = this.at(event);
+      this.svg.setPointerCapture(event.pointerId);
+    });
+    this.svg.addEventListener("pointerup", (event) => {
+      const [from, to] = [this.from, this.at(event)];
+      this.from = null;
+      this.select.setAttribute("visibility", "hidden");
+      if (!from || Math.abs(to.x - from.x) < 8 || Math.abs(to.y - from.y) < 8) return;
+      const [x, y] = [this.scale("x"), this.scale("y")];
+      const sorted = (a, b) => (a < b ? [a, b] : [b, a]);
+      this.zoom({ x: sorted(x.value(from.x), x.value(to.x)), y: sorted(y.value(from.y), y.value(to.y)) });
+    });
+    this.svg.addEventListener("dblclick", () => this.zoom(this.all));
+  }
+
+  zoom(view) {
+    this.view = view;
+    this.draw();
+  }
+
+  leave() {
+    this.tip.hidden = true;
+    this.cursor.setAttribute("visibility", "hidden");
+  }
+
+  hover(event) {
+    const { chart } = this;
+    const at = this.at(event);
+    if (this.from) {
+      const [x, y] = [Math.min(at.x, this.from.x), Math.min(at.y, this.from.y)];
+      const box = { x, y, width: Math.abs(at.x - this.from.x), height: Math.abs(at.y - this.from.y), visibility: "visible" };
+      for (const key in box) this.select.setAttribute(key, box[key]);
+    }
+    const x = this.scale("x");
+    const nearest = (values, value) => values.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(values[best] - value) ? i : best), 0);
+    const lines = [];
+    let place = null;
+    if (chart.levels) {
+      const { levels } = chart;
+      const [column, row] = [nearest(levels.x, x.value(at.x)), nearest(levels.y, this.scale("y").value(at.y))];
+      lines.push(`x ${number(levels.x[column])}, y ${number(levels.y[row])}`, `${levels.name} ${number(levels.values[row][column])}`);
+    }
+    chart.series.forEach((series, index) => {
+      if (this.hidden.has(index) || !series.points.length || chart.levels) return;
+      const found = nearest(series.points.map((point) => x.place(point[0])), at.x);
+      const point = series.points[found];
+      if (place === null || Math.abs(x.place(point[0]) - at.x) < Math.abs(place - at.x)) place = x.place(point[0]);
+      const band = series.band.length ? ` (${number(series.band[found][0])} to ${number(series.band[found][1])})` : "";
+      lines.push(`${series.name || chart.y.label}: ${number(point[1])}${band} at ${number(point[0])}`);
+    });
+    this.tip.textContent = lines.join("\n");
+    this.tip.hidden = lines.length === 0;
+    if (place !== null) {
+      this.cursor.setAttribute("x1", place);
+      this.cursor.setAttribute("x2", place);
+      this.cursor.setAttribute("visibility", "visible");
+    }
+    const box = this.figure.getBoundingClientRect();
+    const beside = event.clientX - box.left + 14;
+    const left = beside + this.tip.offsetWidth > box.width ? beside - 28 - this.tip.offsetWidth : beside;
+    this.tip.style.left = `${Math.max(0, left)}px`;
+    this.tip.style.top = `${event.clientY - box.top + 14}px`;
+  }
+}
+
+document.querySelectorAll("figure").forEach((figure) => new Figure(figure));
+document.getElementById("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+});
