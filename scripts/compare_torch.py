@@ -12,8 +12,8 @@ medians over the rounds and, for the ratio, its smallest and largest value.
 import argparse, json, pathlib, platform, statistics, subprocess, sys, tempfile, venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-EXPERIMENTS = {"mlp": "experiments/mlp-mnist.toml", "vgg11": "experiments/vgg11-cifar10.toml",
-               "resnet56": "experiments/resnet56-cifar10.toml"}
+EXPERIMENTS = {"mlp": "experiments/base/mlp-mnist.toml", "vgg11": "experiments/base/vgg11-cifar10.toml",
+               "resnet56": "experiments/base/resnet56-cifar10.toml"}
 # samples evaluated: enough chunks of 100 that two threads have as many each
 IMAGES = {"mlp": 20000, "vgg11": 600, "resnet56": 600}
 FASTER_IS_MORE = [("eval_images_per_s", "evaluation, images/s"), ("train_images_per_s", "training, images/s"),
