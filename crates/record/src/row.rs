@@ -34,6 +34,38 @@ pub enum Row {
     Epoch(EpochRow),
 }
 
+impl Row {
+    /// Its kind, as written: for what a probe measured, the probe's name.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Train(_) => "train",
+            Self::Interpolation(_) => "interpolation",
+            Self::Noise(_) => "noise",
+            Self::Cosine(_) => "cosine",
+            Self::Distance(_) => "distance",
+            Self::Alignment(_) => "alignment",
+            Self::Covariance(_) => "covariance",
+            Self::Spectrum(_) => "spectrum",
+            Self::Line(_) => "line",
+            Self::Plane(_) => "plane",
+            Self::Order(_) => "order",
+            Self::Epoch(_) => "epoch",
+        }
+    }
+
+    /// Where it was measured: epoch, iteration within it, and updates made.
+    pub const fn at(&self) -> (u32, u32, u64) {
+        macro_rules! at {
+            ($($kind:ident)*) => {
+                match self {
+                    $(Self::$kind(row) => (row.epoch, row.iteration, row.step),)*
+                }
+            };
+        }
+        at!(Train Interpolation Noise Cosine Distance Alignment Covariance Spectrum Line Plane Order Epoch)
+    }
+}
+
 /// One update of the parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainRow {

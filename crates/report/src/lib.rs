@@ -2,6 +2,7 @@
 
 mod alignment;
 mod barriers;
+mod claims;
 mod csv;
 mod error;
 mod figures;
@@ -14,6 +15,7 @@ mod walk;
 
 pub use alignment::alignment_table;
 pub use barriers::barrier_table;
+pub use claims::{Claim, Exhibit, ExhibitRun, Verdict, claims, claims_table};
 pub use error::ReportError;
 pub use figures::{Drawing, Figure, Run, figures};
 pub use page::{Page, PageRun};

@@ -35,7 +35,7 @@ pub fn walk_table(runs: &[Summary]) -> Option<Table> {
 }
 
 /// a and b of the least squares fit a + b ln(step), `None` of fewer than two different steps.
-fn log_fit(points: &[(u64, f64)]) -> Option<(f64, f64)> {
+pub(crate) fn log_fit(points: &[(u64, f64)]) -> Option<(f64, f64)> {
     let n = points.len() as f64;
     let logs = || points.iter().map(|&(step, _)| (step as f64).ln());
     let (mean_log, mean) = (logs().sum::<f64>() / n, points.iter().map(|&(_, d)| d).sum::<f64>() / n);

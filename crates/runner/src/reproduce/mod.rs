@@ -2,6 +2,7 @@
 //! measured.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
+mod exhibits;
 mod plan;
 
 use std::path::{Path, PathBuf};
@@ -9,11 +10,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use toml::Table;
 use walk_record::{RunFolder, Status, write_file};
+use walk_report::claims_table;
 
+use self::exhibits::{claims_of, measured};
 use self::plan::Plan;
 use crate::child::{Child, Jobs, run_all};
 use crate::cli::ReproduceArguments;
 use crate::failure::Failure;
+use crate::report_command::print_tables;
+use crate::report_files::write_report;
+use crate::run_record::RunRecord;
 
 /// Runs what is missing and prints the claims.
 pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
@@ -33,7 +39,27 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     println!("{exhibits} tables and figures at scale {scale} from {} runs, in {}", children.len(), out.display());
     let ReproduceArguments { jobs, threads, quiet, .. } = *arguments;
     let ends = run_all(&children, Jobs { jobs, threads, quiet })?;
+    write(&plan, &runs, &out, scale).map_err(Failure::Run)?;
     ends.result(&children)
+}
+
+/// Writes each table and figure into a folder of its name, and the claims and everything else into `out`; prints the claims.
+fn write(plan: &Plan, runs: &Path, out: &Path, scale: &str) -> Result<()> {
+    let measured = measured(plan, runs)?;
+    for exhibit in measured.iter().filter(|exhibit| !exhibit.records.is_empty()) {
+        write_report(&out.join(&exhibit.name), &exhibit.name, &exhibit.records, vec![])?;
+    }
+    let there = plan.runs.iter().map(|run| runs.join(&run.name)).filter(|path| RunFolder::open(path).is_ok());
+    let label = |path: PathBuf| {
+        let record = RunRecord::read(&path)?;
+        Ok(RunRecord { label: record.info.name.clone(), ..record })
+    };
+    let records: Vec<RunRecord> = there.map(label).collect::<Result<_>>()?;
+    let claims = claims_table(&claims_of(&measured));
+    write_report(out, &format!("the paper at scale {scale}"), &records, claims.iter().cloned().collect())?;
+    print_tables(claims.as_slice());
+    println!("\nclaims, tables and figures are in {}; report.html has them all", out.display());
+    Ok(())
 }
 
 /// The configurations of the finished runs in a folder.

@@ -237,6 +237,14 @@ macro_rules! probes {
                 Ok(())
             }
 
+            /// Whether the probe of this name is on and measures at `at`.
+            pub fn measures(&self, name: &str, at: Position) -> bool {
+                $(if name == stringify!($name) {
+                    return self.$name.as_ref().is_some_and(|section| section.when().includes(at));
+                })*
+                false
+            }
+
             /// The probes that are on.
             ///
             /// # Errors
