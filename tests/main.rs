@@ -14,3 +14,4 @@ mod probes;
 mod pytorch;
 mod resume;
 mod support;
+mod tensorboard;

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::metrics::read_metrics_until;
 use crate::{
-    FolderLock, MetricsWriter, NamedTensor, RecordError, Row, RunInfo, checkpoint_bytes, read_metrics,
+    EventWriter, FolderLock, MetricsWriter, NamedTensor, RecordError, Row, RunInfo, checkpoint_bytes, read_metrics,
 };
 
 const CONFIG: &str = "config.toml";
@@ -104,6 +105,15 @@ impl RunFolder {
     /// [`RecordError::Io`] if the file cannot be opened, [`RecordError::Short`] if it has fewer than `kept` bytes.
     pub fn metrics(&self, kept: u64) -> Result<MetricsWriter, RecordError> {
         MetricsWriter::open(&self.path.join(METRICS), kept)
+    }
+
+    /// Event files for TensorBoard in `tensorboard/`, made anew with what the first `kept` bytes of the metrics say.
+    ///
+    /// # Errors
+    /// See [`RunFolder::read_rows`]; [`RecordError::Io`] if the disk refuses them.
+    pub fn events(&self, kept: u64) -> Result<EventWriter, RecordError> {
+        let rows = read_metrics_until(&self.path.join(METRICS), kept)?;
+        EventWriter::create(&self.path.join("tensorboard"), &rows)
     }
 
     /// The description.

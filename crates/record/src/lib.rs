@@ -1,7 +1,8 @@
 //! The run folder and its typed records: what a run leaves behind, and all that a report is made from.
 //!
-//! A folder holds `config.toml` (the experiment, resolved), `run.json` (a [`RunInfo`]) and `metrics.jsonl` (one
-//! [`Row`] per line, append-only, readable after a kill at any byte) and `checkpoints/*.safetensors`.
+//! A folder holds `config.toml` (the experiment, resolved), `run.json` (a [`RunInfo`]), `metrics.jsonl` (one
+//! [`Row`] per line, append-only, readable after a kill at any byte),
+//! `checkpoints/*.safetensors`, and `tensorboard/` where that is wanted.
 
 mod checkpoint;
 mod error;
@@ -10,6 +11,7 @@ mod info;
 mod lock;
 mod metrics;
 mod row;
+mod tensorboard;
 
 pub use checkpoint::{NamedTensor, Values, checkpoint_bytes, parse_checkpoint, read_checkpoint};
 pub use error::RecordError;
@@ -21,3 +23,4 @@ pub use row::{
     AlignmentRow, CosineRow, CovarianceRow, Density, DistanceRow, EpochRow, InterpolationRow, LineRow,
     NoiseRow, OrderRow, PlaneRow, Rounding, Row, SpectrumRow, TrainRow, VarianceCheck,
 };
+pub use tensorboard::EventWriter;

@@ -100,8 +100,23 @@ impl MetricsWriter {
 /// # Errors
 /// [`RecordError::Io`] if the file cannot be read, [`RecordError::Line`] for a whole line that is no record.
 pub fn read_metrics(path: &Path) -> Result<Vec<Row>, RecordError> {
-    let io = |source| RecordError::Io { path: path.into(), action: "read", source };
-    let bytes = std::fs::read(path).map_err(io)?;
+    parse(path, &read(path)?)
+}
+
+/// The rows in the first `len` bytes.
+///
+/// # Errors
+/// See [`read_metrics`].
+pub(crate) fn read_metrics_until(path: &Path, len: u64) -> Result<Vec<Row>, RecordError> {
+    let bytes = read(path)?;
+    parse(path, &bytes[..bytes.len().min(len as usize)])
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, RecordError> {
+    std::fs::read(path).map_err(|source| RecordError::Io { path: path.into(), action: "read", source })
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, RecordError> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
     let lines = bytes[..whole].split(|&byte| byte == b'\n').take_while(|line| !line.is_empty());
     let row = |(index, line): (usize, &[u8])| {

@@ -68,6 +68,9 @@ pub(crate) struct RecordSection {
     /// Whether the order of each epoch's samples is.
     #[serde(default)]
     pub(crate) order: bool,
+    /// Whether TensorBoard's event files are, in the run's folder `tensorboard`.
+    #[serde(default)]
+    pub(crate) tensorboard: bool,
 }
 
 /// Where the network runs.

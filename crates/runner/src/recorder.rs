@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use walk_arch::Network;
-use walk_record::{MetricsWriter, RecordError, Row, RunFolder};
+use walk_record::{EventWriter, MetricsWriter, RecordError, Row, RunFolder};
 use walk_train::{After, CheckpointConfig, Position, Ranks, Sink, TrainState, state_tensors};
 
 use crate::experiment::Experiment;
@@ -19,6 +19,7 @@ pub(crate) struct Recorder<'a> {
     folder: &'a RunFolder,
     network: &'a Network,
     metrics: MetricsWriter,
+    events: Option<EventWriter>,
     config: CheckpointConfig,
     /// The last epoch.
     epochs: u32,
@@ -29,15 +30,18 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
+    /// Goes on behind the first `kept` bytes of the folder's metrics.
     pub(crate) fn new(
-        (folder, metrics): (&'a RunFolder, MetricsWriter),
+        (folder, kept): (&'a RunFolder, u64),
         network: &'a Network,
         experiment: &Experiment,
         progress: Progress,
         ranks: &'a Arc<dyn Ranks>,
-    ) -> Self {
+    ) -> Result<Self, RecordError> {
+        let metrics = folder.metrics(kept)?;
+        let events = experiment.record.tensorboard.then(|| folder.events(kept)).transpose()?;
         let (config, epochs, saved) = (experiment.checkpoint.clone(), experiment.epochs, Instant::now());
-        Self { folder, network, metrics, config, epochs, saved, progress, ranks }
+        Ok(Self { folder, network, metrics, events, config, epochs, saved, progress, ranks })
     }
 
     /// Takes the bar away and, of a run that came to its end, the checkpoint that is no longer needed.
@@ -70,7 +74,8 @@ fn epoch_name(epoch: u32) -> String {
 impl Sink for Recorder<'_> {
     fn row(&mut self, row: &Row) -> Result<(), RecordError> {
         self.progress.row(row);
-        self.metrics.write(row)
+        self.metrics.write(row)?;
+        self.events.as_mut().map_or(Ok(()), |events| events.write(row))
     }
 
     fn progress(&mut self, at: Position, weight: usize) {

@@ -103,9 +103,9 @@ fn run_on<B: Backend>(
         let tensors = state_tensors(model.network(), &state, metrics_len);
         ranks.broadcast_bytes(checkpoint_bytes(&tensors).map_err(anyhow::Error::from)?);
     }
-    let metrics = folder.metrics(metrics_len).map_err(anyhow::Error::from)?;
     let progress = Progress::new(&train_config, &probes, split.train.len(), state.step.0, request.quiet);
-    let mut recorder = Recorder::new((&folder, metrics), model.network(), &experiment, progress, ranks);
+    let recorder = Recorder::new((&folder, metrics_len), model.network(), &experiment, progress, ranks);
+    let mut recorder = recorder.map_err(anyhow::Error::from)?;
     let started = Instant::now();
     let outcome = train(&model, &split, &train_config, state, &mut probes, (&mut recorder, ranks));
 

@@ -61,7 +61,7 @@ fn p_of_rise(a: Mean, b: Mean) -> f64 {
     let part = |variance: f64, freedom: f64| if variance == 0.0 { 0.0 } else { variance * variance / freedom };
     let freedom = (va + vb).powi(2) / (part(va, a.freedom) + part(vb, b.freedom));
     let t = difference / (va + vb).sqrt();
-    StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |student| 1.0 - student.cdf(t))
+    StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |student| student.sf(t))
 }
 
 /// The mean of a series whose values depend on their neighbours: its error is that of the means of up to ten blocks.

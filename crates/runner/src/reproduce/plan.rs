@@ -172,13 +172,36 @@ fn schedule(section: &Value) -> (Table, Vec<Value>) {
     (section, when)
 }
 
+/// An experiment's probes in a run that goes on to epoch `last`: conditions that name no epochs are those of its own.
+fn within(experiment: &Table, last: i64) -> Table {
+    let (mut probes, own) = (probes(experiment), epochs(experiment));
+    if own < last {
+        for (_, section) in &mut probes {
+            let (mut values, mut when) = schedule(section);
+            for conditions in when.iter_mut().filter_map(Value::as_table_mut) {
+                let all = || Value::Array((1..=own).map(Value::Integer).collect());
+                conditions.entry("epochs").or_insert_with(all);
+            }
+            values.insert("when".into(), as_written(when));
+            *section = Value::Table(values);
+        }
+    }
+    probes
+}
+
+/// Tables of conditions as a file has them.
+fn as_written(mut when: Vec<Value>) -> Value {
+    if when.len() == 1 { when.remove(0) } else { Value::Array(when) }
+}
+
 /// One experiment that measures what both do; `None` if they train or measure differently.
 fn joined(a: &Table, b: &Table) -> Option<Table> {
     if training(a) != training(b) {
         return None;
     }
-    let mut both = probes(a);
-    for (name, section) in probes(b) {
+    let last = epochs(a).max(epochs(b));
+    let mut both = within(a, last);
+    for (name, section) in within(b, last) {
         let Some(known) = both.get_mut(&name) else {
             both.insert(name, section);
             continue;
@@ -188,12 +211,11 @@ fn joined(a: &Table, b: &Table) -> Option<Table> {
             return None;
         }
         when.extend(others.into_iter().filter(|conditions| !when.contains(conditions)).collect::<Vec<_>>());
-        let when = if when.len() == 1 { when.remove(0) } else { Value::Array(when) };
-        values.insert("when".into(), when);
+        values.insert("when".into(), as_written(when));
         *known = Value::Table(values);
     }
     let mut joined = a.clone();
-    joined.insert("epochs".into(), Value::Integer(epochs(a).max(epochs(b))));
+    joined.insert("epochs".into(), Value::Integer(last));
     joined.insert("probe".into(), Value::Table(both));
     Some(joined)
 }
@@ -221,13 +243,20 @@ mod tests {
     #[test]
     fn experiments_that_train_alike_are_joined() {
         let a = experiment("name = \"a\"\nepochs = 2\nseed = 1\n[probe.x]\nn = 1\nwhen = { epochs = [2] }\n");
-        let b = experiment("epochs = 5\nseed = 1\n[probe.x]\nn = 1\nwhen = { epochs = [5] }\n[probe.y]\nwhen = {}\n");
+        let b = experiment(
+            "epochs = 5\nseed = 1\n[probe.x]\nn = 1\nwhen = { epochs = [5] }\n[probe.y]\nwhen = {}\n",
+        );
         let both = joined(&a, &b).unwrap();
         let expected = "name = \"a\"\nepochs = 5\nseed = 1\n[probe.x]\nn = 1\nwhen = [{ epochs = [2] }, { epochs = [5] }]\n\
                         [probe.y]\nwhen = {}\n";
         assert_eq!(both, experiment(expected));
         assert_eq!(joined(&both, &b), Some(both.clone()));
         assert!(covers(&both, &a) && covers(&both, &b) && !covers(&a, &b) && !covers(&b, &a));
+        // what names no epochs is of its own experiment's
+        let short = experiment("epochs = 2\nseed = 1\n[probe.y]\nwhen = {}\n");
+        let long = experiment("epochs = 3\nseed = 1\n");
+        let expected = experiment("epochs = 3\nseed = 1\n[probe.y]\nwhen = { epochs = [1, 2] }\n");
+        assert_eq!(joined(&short, &long).unwrap(), expected);
         for other in ["epochs = 2\nseed = 2\n", "epochs = 2\nseed = 1\n[probe.x]\nn = 2\nwhen = {}\n"] {
             assert_eq!(joined(&a, &experiment(other)), None);
             assert!(!covers(&a, &experiment(other)));
