@@ -25,7 +25,8 @@ impl Browser {
     /// The installed Chromium, if there is one.
     fn find() -> Option<&'static str> {
         ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
-            let version = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            let version =
+                Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             version.is_ok_and(|status| status.success())
         })
     }
@@ -54,7 +55,8 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
-        let offline = json!({ "offline": true, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        let offline =
+            json!({ "offline": true, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
         browser.call("Network.emulateNetworkConditions", offline);
         browser.call("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
         while !browser.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
@@ -144,7 +146,8 @@ impl Browser {
     fn screenshot(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("WALK_SCREENSHOTS") else { return };
         let shot = self.call("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
-        std::fs::write(Path::new(&folder).join(format!("{name}.png.base64")), shot["data"].as_str().unwrap()).unwrap();
+        std::fs::write(Path::new(&folder).join(format!("{name}.png.base64")), shot["data"].as_str().unwrap())
+            .unwrap();
     }
 }
 
@@ -200,7 +203,8 @@ fn the_page_works_in_a_browser() {
     }
 
     // dragging zooms, a double click shows all again
-    let ticks = "[...document.querySelectorAll('#figure-0 .chart text')].map((text) => text.textContent).join()";
+    let ticks =
+        "[...document.querySelectorAll('#figure-0 .chart text')].map((text) => text.textContent).join()";
     let all = page.value(ticks);
     let from = page.place("#figure-0 .chart svg", [-0.2, -0.2]);
     let to = page.place("#figure-0 .chart svg", [0.1, 0.2]);

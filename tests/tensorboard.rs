@@ -31,11 +31,17 @@ fn tensorboard_reads_what_was_measured_and_goes_on_after_a_resume() {
     let files = |of: &str| std::fs::read_dir(bench.path(of).join("tensorboard")).unwrap().count();
     assert_eq!(files("run"), 1);
     let Some(python) = python() else {
-        skipped("event files read by TensorBoard; no Python with it (pip install tensorboard, WALK_PYTHON=...)");
+        skipped(
+            "event files read by TensorBoard; no Python with it (pip install tensorboard, WALK_PYTHON=...)",
+        );
         return;
     };
     let read = |run: &str| -> Vec<(String, u64, f64)> {
-        let output = Command::new(&python).args(["-c", READ]).arg(bench.path(run).join("tensorboard")).output().unwrap();
+        let output = Command::new(&python)
+            .args(["-c", READ])
+            .arg(bench.path(run).join("tensorboard"))
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
         serde_json::from_str(text.lines().last().unwrap()).unwrap()
@@ -52,12 +58,16 @@ fn tensorboard_reads_what_was_measured_and_goes_on_after_a_resume() {
         ("interpolation", "depth", "interpolation/depth"),
         ("epoch", "valid_accuracy", "epoch/valid_accuracy"),
     ] {
-        let read: Vec<_> = scalars.iter().filter(|scalar| scalar.0 == name).map(|scalar| (scalar.1, scalar.2)).collect();
+        let read: Vec<_> =
+            scalars.iter().filter(|scalar| scalar.0 == name).map(|scalar| (scalar.1, scalar.2)).collect();
         let expected = measured(kind, field);
         assert_eq!(read.len(), expected.len(), "{name}");
         for (found, wanted) in read.iter().zip(&expected) {
             // scalars are kept in f32
-            assert!(found.0 == wanted.0 && (found.1 - wanted.1).abs() <= 1e-6 * wanted.1.abs(), "{name}: {found:?} {wanted:?}");
+            assert!(
+                found.0 == wanted.0 && (found.1 - wanted.1).abs() <= 1e-6 * wanted.1.abs(),
+                "{name}: {found:?} {wanted:?}"
+            );
         }
     }
 

@@ -1,10 +1,11 @@
 //! Random crops and flips, as the paper's authors trained with.
 
 use rand::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is done to a training image at random.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
     /// Black pixels added on each side before an image's size is cut out at a random place; 0 for none.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::Augment;
@@ -10,7 +11,7 @@ use crate::split::{Part, SplitConfig};
 use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist};
 
 /// Which set, from where, how it is cut and what becomes of its images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// The set.
@@ -18,7 +19,7 @@ pub struct DataConfig {
     /// The folder with its files, or the archive that its authors publish; `data/NAME` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// Which of EMNIST's parts.
+    /// Which of EMNIST's parts: `balanced` if not given, `byclass`, `bymerge`, `letters`, `digits`, `mnist`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// Channels of a folder of one's own: 1 for brightness, 3 for colour.
@@ -51,7 +52,7 @@ pub struct DataConfig {
 }
 
 /// Constants that inputs are normalised with, unless the user gives some.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalize {
     /// The authors' for the set; measured for sets they did not use.
@@ -64,7 +65,7 @@ pub enum Normalize {
 }
 
 /// A known set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DataSet {
     /// The built-in 8x8 digits: 1,400 to train, 397 to validate.

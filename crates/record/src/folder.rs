@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::metrics::read_metrics_until;
 use crate::{
-    EventWriter, FolderLock, MetricsWriter, NamedTensor, RecordError, Row, RunInfo, checkpoint_bytes, read_metrics,
+    EventWriter, FolderLock, MetricsWriter, NamedTensor, RecordError, Row, RunInfo, checkpoint_bytes,
+    read_metrics,
 };
 
 const CONFIG: &str = "config.toml";

@@ -34,7 +34,8 @@ impl EventWriter {
             old.iter().filter(|path| is_ours(path)).try_for_each(fs::remove_file)?;
             File::create(&path)
         };
-        let file = make().map_err(|source| RecordError::Io { path: path.clone(), action: "created", source })?;
+        let file =
+            make().map_err(|source| RecordError::Io { path: path.clone(), action: "created", source })?;
         let mut writer = Self { path, file };
         let mut bytes = record(&version(now));
         bytes.extend(rows.iter().flat_map(|row| records(row, now)));
@@ -65,7 +66,8 @@ fn now() -> f64 {
 
 /// What a row measured, by name.
 fn scalars(row: &Row) -> Vec<(String, f64)> {
-    let named = |values: &[(&str, f64)]| values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+    let named =
+        |values: &[(&str, f64)]| values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     match row {
         Row::Train(row) => {
             named(&[("train/loss", row.loss), ("train/grad_norm", row.grad_norm), ("train/lr", row.lr)])
@@ -118,7 +120,10 @@ fn scalars(row: &Row) -> Vec<(String, f64)> {
 /// A row's scalars as records.
 fn records(row: &Row, wall_time: f64) -> Vec<u8> {
     let (_, _, step) = row.at();
-    scalars(row).iter().flat_map(|(name, value)| record(&event(wall_time, step, name, *value as f32))).collect()
+    scalars(row)
+        .iter()
+        .flat_map(|(name, value)| record(&event(wall_time, step, name, *value as f32)))
+        .collect()
 }
 
 /// A record: length, its sum, the bytes, their sum.
@@ -161,7 +166,10 @@ fn varint(mut value: u64) -> Vec<u8> {
 /// CRC-32 with Castagnoli's polynomial, bit by bit: a record has some fifty bytes.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })
+        (0..8).fold(
+            crc ^ u32::from(byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 },
+        )
     })
 }
 

@@ -190,6 +190,8 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Print the reference of every key of an experiment file, as Markdown
+    Keys,
     /// Print the manual page
     Man,
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
 use walk_core::Convolution;
@@ -12,7 +13,7 @@ use walk_train::{CheckpointConfig, OptimConfig, ProbeConfig};
 use crate::source::Source;
 
 /// An experiment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Experiment {
     /// Name of the run folder; the file's name if not given.
@@ -53,7 +54,7 @@ pub(crate) struct Experiment {
 }
 
 /// Where θ begins.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitSection {
     /// A safetensors file with parameters and buffers under PyTorch's names; drawn from the seed if not given.
@@ -62,7 +63,7 @@ pub(crate) struct InitSection {
 }
 
 /// What is written down besides measurements.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordSection {
     /// Whether the order of each epoch's samples is.
@@ -74,7 +75,7 @@ pub(crate) struct RecordSection {
 }
 
 /// Where the network runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DeviceName {
     /// Fused kernels on the processor.
@@ -82,12 +83,12 @@ pub(crate) enum DeviceName {
     Cpu,
     /// dfdx's operations on the processor: slow, to check the fused kernels against.
     CpuComposite,
-    /// dfdx's operations on an NVIDIA GPU.
+    /// dfdx's operations on an NVIDIA GPU: needs `--features cuda`, and has not been run on a GPU.
     Cuda,
 }
 
 /// What is minimised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LossName {
     /// Cross-entropy of the softmax.
@@ -98,7 +99,7 @@ pub(crate) enum LossName {
 }
 
 /// How numbers are computed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NumericsSection {
     /// How convolutions are, on `device = "cpu"`.
@@ -107,12 +108,12 @@ pub(crate) struct NumericsSection {
 }
 
 /// The architecture.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ModelSection {
     /// A plugin's crate name, its folder or its library.
     pub(crate) plugin: String,
-    /// The plugin's options.
+    /// The plugin's options; `runner plugins NAME` lists them.
     #[serde(default)]
     pub(crate) options: OptionValues,
 }

@@ -12,6 +12,7 @@ mod failure;
 mod help_command;
 mod interrupt;
 mod job;
+mod keys_command;
 mod new_plugin;
 mod plugin;
 mod plugins_command;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Some(Command::Reproduce(arguments)) => reproduce::reproduce(&arguments),
         Some(Command::Data { command }) => data_command::data(&command),
         Some(Command::Completions { shell }) => help_command::completions(shell),
+        Some(Command::Keys) => keys_command::keys(),
         Some(Command::Man) => help_command::manual(),
         None => run_experiment(&arguments.run),
     };

@@ -53,9 +53,12 @@ fn write_table(place: &Path, table: &Table) -> Result<()> {
 
 /// How a page in `place` links to what is in `folder`: empty, or a path with `/` at its end.
 fn link(place: &Path, folder: &Path) -> String {
-    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into());
+    let whole = |path: &Path| {
+        path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into())
+    };
     let (from, to) = (whole(place), whole(folder));
-    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) = (from.components().collect(), to.components().collect());
+    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (from.components().collect(), to.components().collect());
     let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = from[shared..].iter().map(|_| Component::ParentDir);
     let path: PathBuf = up.chain(to[shared..].iter().copied()).collect();

@@ -294,7 +294,8 @@ impl Layer {
                     let place = part.place(&format!("scale.{}.extends", scale.unwrap_or(FULL)));
                     return Err(anyhow!("{place}: `extends` is for a file or a member, not for a scale"));
                 }
-                let within = [part.within.as_slice(), &["scale".into(), scale.unwrap_or(FULL).into()]].concat();
+                let within =
+                    [part.within.as_slice(), &["scale".into(), scale.unwrap_or(FULL).into()]].concat();
                 scaled.push(Self { within, table: table.clone(), ..part.clone() });
             }
             scaled.push(part);

@@ -47,10 +47,8 @@ pub(crate) fn sweep(path: &Path, arguments: &RunArguments) -> Result<(), Failure
     }
     let members = grid(&parts, &axes)?;
     // whatever is wrong with a member is said before any is run; the plugin is built once
-    let sources: Vec<Source> = members
-        .iter()
-        .map(|member| read(member.part.as_deref(), &member.sets))
-        .collect::<Result<_>>()?;
+    let sources: Vec<Source> =
+        members.iter().map(|member| read(member.part.as_deref(), &member.sets)).collect::<Result<_>>()?;
     let experiments: Vec<Experiment> = sources.iter().map(Experiment::parse).collect::<Result<_>>()?;
     prepare(&sources[0])?;
     let folder = arguments.out.clone().unwrap_or_else(|| {

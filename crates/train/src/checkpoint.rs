@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_arch::Network;
 use walk_core::{Point, Step};
@@ -11,7 +12,7 @@ use walk_record::{NamedTensor, RecordError, Values, parse_checkpoint, read_check
 use crate::{Memory, TrainError, TrainState};
 
 /// `[checkpoint]`: what is kept of a run to go on from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
     /// A checkpoint after every so many epochs; 0 for none.

@@ -1,23 +1,24 @@
 //! The `[optim]` section: how θ moves.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::SgdStep;
 
 use crate::TrainError;
 
 /// Optimizer and its constants; the learning rate is constant.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OptimConfig {
     /// How the gradient of an update is made.
     #[serde(default)]
     pub method: Method,
-    /// η
+    /// Learning rate η, constant.
     pub lr: f64,
     /// B: samples per update of SGD, per accumulated chunk of GD.
     #[serde(default = "paper_batch_size")]
     pub batch_size: usize,
-    /// m, 0 for plain SGD.
+    /// m, as PyTorch's SGD has it; 0 for plain SGD.
     #[serde(default)]
     pub momentum: f64,
     /// λ, on every parameter. The paper's runs used 1e-4.
@@ -35,7 +36,7 @@ pub struct OptimConfig {
 }
 
 /// How the gradient of an update is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// From one mini-batch; an epoch visits every sample once, in an order drawn anew.
@@ -46,7 +47,7 @@ pub enum Method {
 }
 
 /// How GD joins its chunks' gradients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Accumulate {
     /// Their mean, weighted by their samples: the gradient of the mean loss.

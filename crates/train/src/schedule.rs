@@ -1,7 +1,9 @@
 //! When a probe is due.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,7 +16,7 @@ use crate::{Position, TrainError};
 pub struct Schedule(Vec<Conditions>);
 
 /// Conditions that an update must meet, all of them; with nothing given, every update does.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
     /// Only in these epochs, counted from 1.
@@ -71,6 +73,16 @@ impl Serialize for Schedule {
             [one] => one.serialize(serializer),
             several => several.serialize(serializer),
         }
+    }
+}
+
+impl JsonSchema for Schedule {
+    fn schema_name() -> Cow<'static, str> {
+        "Schedule".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "title": "schedule" })
     }
 }
 
@@ -141,7 +153,8 @@ mod tests {
     fn epochs_and_iterations_both_count() {
         assert!(Schedule::default().includes(at(3, 7)));
         let schedule: Schedule =
-            Conditions { epochs: Some(vec![1, 10]), iterations: Some([2, 4]), ..Conditions::default() }.into();
+            Conditions { epochs: Some(vec![1, 10]), iterations: Some([2, 4]), ..Conditions::default() }
+                .into();
         assert!(schedule.includes(at(1, 2)) && schedule.includes(at(10, 4)));
         assert!(!schedule.includes(at(1, 1)) && !schedule.includes(at(1, 5)) && !schedule.includes(at(2, 2)));
     }

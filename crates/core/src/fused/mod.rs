@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 use dfdx::tensor::{Cpu, Gradients};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_arch::{Activation, Network};
 use walk_kernels::activation as kernel;
@@ -26,7 +27,7 @@ use crate::backend::{At, Backend, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
 
 /// How convolutions are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Convolution {
     /// By the fastest algorithm: Winograd's where it pays, which rounds more (docs/PERFORMANCE.md has the numbers).

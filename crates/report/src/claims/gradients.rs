@@ -14,7 +14,8 @@ const MARGIN: f64 = 0.1;
 /// At each measured epoch: alignment rises with B, and the variance of gradients falls as Eq. 3 has it.
 pub(super) fn alignment_and_covariance(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let [run] = exhibit.runs else {
-        let claims = ["alignment rises with the batch size", "Eq. 3: the variance of gradients goes like 1/B - 1/N"];
+        let claims =
+            ["alignment rises with the batch size", "Eq. 3: the variance of gradients goes like 1/B - 1/N"];
         return claims.into_iter().map(|claim| Claim::not_measured(claim, exhibit)).collect();
     };
     let mut epochs: BTreeMap<u32, Vec<&AlignmentRow>> = BTreeMap::new();
@@ -25,15 +26,18 @@ pub(super) fn alignment_and_covariance(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     }
     let mut claims: Vec<Claim> =
         epochs.into_iter().map(|(epoch, rows)| alignment(exhibit, epoch, rows)).collect();
-    let covariances = run.rows.iter().filter_map(|row| if let Row::Covariance(row) = row { Some(row) } else { None });
+    let covariances =
+        run.rows.iter().filter_map(|row| if let Row::Covariance(row) = row { Some(row) } else { None });
     claims.extend(covariances.map(|row| covariance(exhibit, row)));
     claims
 }
 
 fn alignment(exhibit: &Exhibit<'_>, epoch: u32, mut rows: Vec<&AlignmentRow>) -> Claim {
     rows.sort_by_key(|row| row.batch_size);
-    let mean = |row: &&AlignmentRow| {
-        Mean { value: row.mean, error: row.standard_error, freedom: row.batches as f64 - 1.0 }
+    let mean = |row: &&AlignmentRow| Mean {
+        value: row.mean,
+        error: row.standard_error,
+        freedom: row.batches as f64 - 1.0,
     };
     let (verdict, p) = rising(&rows.iter().map(mean).collect::<Vec<Mean>>());
     let each = rows.iter().map(|row| format!("{} (B = {})", short(row.mean), row.batch_size));
@@ -64,7 +68,10 @@ fn covariance(exhibit: &Exhibit<'_>, row: &CovarianceRow) -> Claim {
     } else {
         Verdict::Undecided
     };
-    let ratios = row.checks.iter().map(|check| format!("{:.3} (B = {})", check.measured / check.predicted, check.batch_size));
+    let ratios = row
+        .checks
+        .iter()
+        .map(|check| format!("{:.3} (B = {})", check.measured / check.predicted, check.batch_size));
     Claim {
         claim,
         exhibit: exhibit.name.into(),

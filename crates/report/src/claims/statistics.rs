@@ -58,7 +58,8 @@ fn p_of_rise(a: Mean, b: Mean) -> f64 {
         return if difference > 0.0 { 0.0 } else { 1.0 };
     }
     // Welch & Satterthwaite; an exact value has no part in it
-    let part = |variance: f64, freedom: f64| if variance == 0.0 { 0.0 } else { variance * variance / freedom };
+    let part =
+        |variance: f64, freedom: f64| if variance == 0.0 { 0.0 } else { variance * variance / freedom };
     let freedom = (va + vb).powi(2) / (part(va, a.freedom) + part(vb, b.freedom));
     let t = difference / (va + vb).sqrt();
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |student| student.sf(t))

@@ -63,7 +63,11 @@ impl Barriers {
             let sure = segments.barriers_above(3.0).unwrap_or(segments.barriers);
             count += sure;
             updates += segments.measured;
-            let raw = if sure == segments.barriers { String::new() } else { format!(" ({} raw)", segments.barriers) };
+            let raw = if sure == segments.barriers {
+                String::new()
+            } else {
+                format!(" ({} raw)", segments.barriers)
+            };
             text.push(format!("{sure} / {}{raw} (epoch {epoch})", segments.measured));
         }
         Self { count, updates, text: format!("barriers {}", text.join(", ")) }
@@ -148,9 +152,12 @@ mod tests {
     /// A segment with its floor and the floor's error.
     fn segment(step: u64, min_loss: f64, error: Option<f64>, barrier: bool) -> Row {
         match row(1, barrier, if barrier { 0.1 } else { -0.5 }) {
-            Row::Interpolation(row) => {
-                Row::Interpolation(walk_record::InterpolationRow { step, min_loss, min_loss_error: error, ..row })
-            }
+            Row::Interpolation(row) => Row::Interpolation(walk_record::InterpolationRow {
+                step,
+                min_loss,
+                min_loss_error: error,
+                ..row
+            }),
             other => other,
         }
     }

@@ -24,10 +24,20 @@ pub(super) fn larger_batches(exhibit: &Exhibit<'_>) -> Vec<Claim> {
         _ => None,
     };
     vec![
-        compare(exhibit, &runs, cosine, "consecutive gradients point more against each other at larger batches", |of| {
-            mean_of_blocks(&of.iter().map(|(_, value)| *value).collect::<Vec<f64>>())
-        }),
-        compare(exhibit, &runs, distance, "the distance from the start grows slower for larger batches", growth),
+        compare(
+            exhibit,
+            &runs,
+            cosine,
+            "consecutive gradients point more against each other at larger batches",
+            |of| mean_of_blocks(&of.iter().map(|(_, value)| *value).collect::<Vec<f64>>()),
+        ),
+        compare(
+            exhibit,
+            &runs,
+            distance,
+            "the distance from the start grows slower for larger batches",
+            growth,
+        ),
     ]
 }
 
@@ -44,11 +54,18 @@ fn compare(
     let last = series.iter().map(|of| of.last().map_or(0, |(step, _)| *step)).min().unwrap_or(0);
     series.iter_mut().for_each(|of| of.retain(|(step, _)| *step <= last));
     let means: Option<Vec<Mean>> = series.iter().map(|of| estimate(of)).collect();
-    let Some(means) = means.filter(|means| means.len() > 1) else { return Claim::not_measured(claim, exhibit) };
+    let Some(means) = means.filter(|means| means.len() > 1) else {
+        return Claim::not_measured(claim, exhibit);
+    };
     let (verdict, p) = rising(&means);
     let each = runs.iter().zip(&means).rev();
-    let each = each.map(|(run, mean)| format!("{:.3} +- {:.3} (B = {})", mean.value, mean.error, run.batch_size));
-    let what = if verdict == Verdict::NotMeasured { "nothing to compare" } else { "blocks of one run each, other seeds may differ" };
+    let each =
+        each.map(|(run, mean)| format!("{:.3} +- {:.3} (B = {})", mean.value, mean.error, run.batch_size));
+    let what = if verdict == Verdict::NotMeasured {
+        "nothing to compare"
+    } else {
+        "blocks of one run each, other seeds may differ"
+    };
     Claim {
         claim: claim.into(),
         exhibit: exhibit.name.into(),

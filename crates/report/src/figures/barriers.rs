@@ -21,7 +21,8 @@ pub(super) fn figure(runs: &[Run<'_>]) -> Option<Figure> {
         Series { dots: true, ..Series::new(index, &summary.label, points) }
     });
     chart.series = lines.collect();
-    let highest = chart.series.iter().flat_map(|series| &series.points).map(|point| point.1).fold(0.0, f64::max);
+    let highest =
+        chart.series.iter().flat_map(|series| &series.points).map(|point| point.1).fold(0.0, f64::max);
     // a line at zero is not drawn on a scale of its own
     chart.y.max = Some((1.1 * highest).max(5.0));
     let cells = summaries.iter().flat_map(|summary| {

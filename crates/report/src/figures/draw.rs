@@ -52,14 +52,15 @@ fn series(series: &Series) -> Vec<Plot> {
     if let Some(name) = &series.name {
         line = line.with_legend(name);
     }
-    let dots = series.dots.then(|| {
-        ScatterPlot::new().with_data(series.points.clone()).with_color(color).with_size(2.5).into()
-    });
+    let dots = series
+        .dots
+        .then(|| ScatterPlot::new().with_data(series.points.clone()).with_color(color).with_size(2.5).into());
     std::iter::once(line.into()).chain(dots).collect()
 }
 
 fn rule(rule: &Rule) -> ReferenceLine {
-    let line = if rule.upright { ReferenceLine::vertical(rule.at) } else { ReferenceLine::horizontal(rule.at) };
+    let line =
+        if rule.upright { ReferenceLine::vertical(rule.at) } else { ReferenceLine::horizontal(rule.at) };
     let line = if rule.faint {
         line.with_color("#c8c8c8").with_stroke_width(0.6).with_dasharray("none")
     } else {
@@ -90,7 +91,8 @@ fn layout(chart: &Chart, plots: &[Plot]) -> Layout {
         .with_force_margins(72.0, 32.0)
         .with_show_grid(false);
     if chart.levels.is_some() {
-        layout = layout.with_legend_position(LegendPosition::OutsideRightMiddle).with_force_margins(72.0, 112.0);
+        layout =
+            layout.with_legend_position(LegendPosition::OutsideRightMiddle).with_force_margins(72.0, 112.0);
     }
     if chart.x.log {
         layout = layout.with_log_x();

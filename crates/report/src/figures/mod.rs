@@ -52,8 +52,7 @@ impl Figure {
     /// [`ReportError`] if it cannot be drawn.
     pub fn draw(&self) -> Result<Drawing, ReportError> {
         let drawn = draw::draw(&self.chart);
-        let (svg, png) =
-            drawn.map_err(|message| ReportError::Figure { name: self.name.clone(), message })?;
+        let (svg, png) = drawn.map_err(|message| ReportError::Figure { name: self.name.clone(), message })?;
         Ok(Drawing { svg, png, csv: crate::csv::bytes(&self.data)? })
     }
 }

@@ -24,7 +24,10 @@ impl Html {
         let cells = |cells: &[String], tag: &str| {
             cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
         };
-        self.line(&format!("<div class=\"{class}\"><table>\n<thead><tr>{}</tr></thead>\n<tbody>", cells(header, "th")));
+        self.line(&format!(
+            "<div class=\"{class}\"><table>\n<thead><tr>{}</tr></thead>\n<tbody>",
+            cells(header, "th")
+        ));
         for (index, row) in rows.iter().enumerate() {
             let mark = if marked.contains(&index) { " class=\"differs\"" } else { "" };
             self.line(&format!("<tr{mark}>{}</tr>", cells(row, "td")));
@@ -40,7 +43,10 @@ impl Html {
 
     /// A figure: its still picture, for print and where no script runs, and its numbers, from which the script draws it.
     pub(super) fn figure(&mut self, index: usize, name: &str, (title, chart): (&str, &str), svg: &str) {
-        self.line(&format!("<figure id=\"figure-{index}\" class=\"still\"><figcaption>{}</figcaption>", escape(title)));
+        self.line(&format!(
+            "<figure id=\"figure-{index}\" class=\"still\"><figcaption>{}</figcaption>",
+            escape(title)
+        ));
         self.line(&format!("<img alt=\"{}\" src=\"data:image/svg+xml,{}\">", escape(title), in_url(svg)));
         // so that no text ends the script
         let chart = chart.replace('<', "\\u003c");

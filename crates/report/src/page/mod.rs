@@ -49,7 +49,9 @@ impl Page<'_> {
         html.line("<link rel=\"icon\" href=\"data:,\">");
         html.line(&format!("<style>\n{}</style>\n</head>\n<body>", include_str!("page.css")));
         let heading = escape(self.title);
-        html.line(&format!("<header><h1>{heading}</h1><button type=\"button\" id=\"theme\">light or dark</button></header>"));
+        html.line(&format!(
+            "<header><h1>{heading}</h1><button type=\"button\" id=\"theme\">light or dark</button></header>"
+        ));
         let sections = ["Runs", "Tables", "Figures", "Configuration", "Environment"];
         let links = sections.map(|name| format!("<a href=\"#{name}\">{name}</a>"));
         html.line(&format!("<nav>{}</nav>", links.concat()));
@@ -101,13 +103,18 @@ impl Page<'_> {
 
     fn runs(&self, html: &mut Html) {
         let last = |run: &PageRun<'_>| -> Option<EpochRow> {
-            run.rows.iter().rev().find_map(|row| if let Row::Epoch(row) = row { Some(row.clone()) } else { None })
+            run.rows
+                .iter()
+                .rev()
+                .find_map(|row| if let Row::Epoch(row) = row { Some(row.clone()) } else { None })
         };
-        let of_last = |run: &PageRun<'_>, value: &dyn Fn(EpochRow) -> String| last(run).map_or("-".into(), value);
+        let of_last =
+            |run: &PageRun<'_>, value: &dyn Fn(EpochRow) -> String| last(run).map_or("-".into(), value);
         let probes = |run: &PageRun<'_>| {
             let measured = run.info.probes.iter().filter(|probe| probe.measurements > 0);
-            let each = measured
-                .map(|probe| format!("{} {:.1} s ({} times)", probe.name, probe.elapsed_s, probe.measurements));
+            let each = measured.map(|probe| {
+                format!("{} {:.1} s ({} times)", probe.name, probe.elapsed_s, probe.measurements)
+            });
             each.collect::<Vec<String>>().join(", ")
         };
         let rows = vec![
@@ -133,7 +140,9 @@ impl Page<'_> {
                 Some(fork) => format!("{} after update {}: {}", fork.run, fork.step, fork.changes.join(", ")),
                 None => "-".into(),
             }),
-            self.row("time", |run| run.info.elapsed_s.map_or("-".into(), |elapsed| format!("{elapsed:.1} s"))),
+            self.row("time", |run| {
+                run.info.elapsed_s.map_or("-".into(), |elapsed| format!("{elapsed:.1} s"))
+            }),
             self.row("of it probes", probes),
         ];
         self.side_by_side(html, rows);

@@ -34,6 +34,12 @@ pub(super) fn measured(plan: &Plan, runs: &Path) -> Result<Vec<Measured>> {
             batch_sizes.push(batch_size(&part.experiment, run));
             records.push(record_of(part, run));
         }
+        // members that differ in their batches are called by them: at each scale they have others
+        if batch_sizes.windows(2).any(|pair| pair[0] != pair[1]) {
+            for (record, batch_size) in records.iter_mut().zip(&batch_sizes) {
+                record.label = format!("B = {batch_size}");
+            }
+        }
         Measured { name: exhibit.name.clone(), records, batch_sizes }
     });
     Ok(exhibits.collect())
@@ -43,7 +49,11 @@ pub(super) fn measured(plan: &Plan, runs: &Path) -> Result<Vec<Measured>> {
 pub(super) fn claims_of(measured: &[Measured]) -> Vec<Claim> {
     let runs = measured.iter().map(|exhibit| {
         let runs = exhibit.records.iter().zip(&exhibit.batch_sizes);
-        let runs = runs.map(|(record, &batch_size)| ExhibitRun { label: &record.label, batch_size, rows: &record.rows });
+        let runs = runs.map(|(record, &batch_size)| ExhibitRun {
+            label: &record.label,
+            batch_size,
+            rows: &record.rows,
+        });
         runs.collect::<Vec<ExhibitRun<'_>>>()
     });
     let runs: Vec<Vec<ExhibitRun<'_>>> = runs.collect();

@@ -24,7 +24,8 @@ use crate::run_record::RunRecord;
 /// Runs what is missing and prints the claims.
 pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     let scale = arguments.scale.as_str();
-    let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("reproduce-{scale}")));
+    let out =
+        arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("reproduce-{scale}")));
     let runs = out.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
     let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.sets, finished(&runs))?;
@@ -36,7 +37,11 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     });
     let children: Vec<Child> = children.collect::<Result<_>>()?;
     let exhibits = plan.exhibits.len();
-    println!("{exhibits} tables and figures at scale {scale} from {} runs, in {}", children.len(), out.display());
+    println!(
+        "{exhibits} tables and figures at scale {scale} from {} runs, in {}",
+        children.len(),
+        out.display()
+    );
     let ReproduceArguments { jobs, threads, quiet, .. } = *arguments;
     let ends = run_all(&children, Jobs { jobs, threads, quiet })?;
     write(&plan, &runs, &out, scale).map_err(Failure::Run)?;

@@ -57,8 +57,11 @@ impl Plan {
         for path in chosen(dir, only)? {
             let name = stem(&path);
             let members = Source::members(&path)?;
-            let members: Vec<Option<&str>> =
-                if members.is_empty() { vec![None] } else { members.iter().map(|m| Some(m.as_str())).collect() };
+            let members: Vec<Option<&str>> = if members.is_empty() {
+                vec![None]
+            } else {
+                members.iter().map(|m| Some(m.as_str())).collect()
+            };
             let mut parts = vec![];
             for member in members {
                 let source = Source::read(&path, Selection { scale: Some(scale), member }, sets)?;
@@ -129,7 +132,10 @@ fn chosen(dir: &Path, only: &[String]) -> Result<Vec<PathBuf>> {
     let wanted = |path: &Path, name: &str| {
         let stem = stem(path);
         // fig07 is fig07a and fig07b
-        stem == name || stem.strip_prefix(name).is_some_and(|rest| rest.len() == 1 && !rest.as_bytes()[0].is_ascii_digit())
+        stem == name
+            || stem
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.len() == 1 && !rest.as_bytes()[0].is_ascii_digit())
     };
     if let Some(name) = only.iter().find(|name| !paths.iter().any(|path| wanted(path, name))) {
         let stems: Vec<String> = paths.iter().map(|path| stem(path)).collect();

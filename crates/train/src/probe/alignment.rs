@@ -1,6 +1,7 @@
 //! `[probe.alignment]`: gᵀHg / gᵀg of mini-batch gradients (paper, Eq. 4), by batch size.
 
 use rand::seq::index::sample;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, BatchNormMode, Seed, Stream, dot};
 use walk_record::{AlignmentRow, Row};
@@ -12,15 +13,15 @@ use crate::{Position, Schedule, TrainError, Update};
 
 /// How gradients of batches of several sizes lie to the Hessian: n batches of each size, drawn without replacement, at the
 /// point after an update.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlignmentSection {
     /// At which updates; each measurement takes `batches` products with the Hessian per batch size.
     pub when: Schedule,
-    /// B, in the order they are measured.
+    /// B, in the order they are measured; larger ones than the training part are the whole part, of which there is one batch.
     #[serde(default = "paper_sizes")]
     pub batch_sizes: Vec<usize>,
-    /// n, at most.
+    /// n: batches of each size, at most.
     #[serde(default = "paper_batches")]
     pub batches: usize,
     /// Samples that batch norm and one pass see at a time; larger batches are cut.
@@ -41,7 +42,7 @@ pub struct AlignmentSection {
 }
 
 /// The loss whose Hessian is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HessianOf {
     /// The training loss: the paper's.

@@ -1,5 +1,6 @@
 //! `[probe.cosine]`: cos(g_t, g_{t-1}) of consecutive gradients (paper, Eq. 5).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, dot};
 use walk_record::{CosineRow, Row, Values};
@@ -9,7 +10,7 @@ use crate::{Position, Schedule, TrainError, Update};
 
 /// The angle between the gradients of consecutive updates, without weight decay and, as the authors' code had it, with
 /// λθ added to each.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CosineSection {
     /// At which updates.

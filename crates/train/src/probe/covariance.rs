@@ -1,6 +1,7 @@
 //! `[probe.covariance]`: how the gradients of single samples spread (paper, Eq. 3).
 
 use rand::seq::index::sample;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, BatchNormMode, Point, Seed, Stream, dot};
 use walk_record::{CovarianceRow, Row, VarianceCheck};
@@ -13,7 +14,7 @@ use crate::{Position, Schedule, TrainError, Update};
 
 /// tr C and ‖ḡ‖² at the point after an update, and whether E‖g_B - ḡ‖² = (1/B - 1/N) tr C. With batch statistics chunks take
 /// the place of samples: C is then what chunks of that size say of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CovarianceSection {
     /// At which updates.

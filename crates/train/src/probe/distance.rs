@@ -1,5 +1,6 @@
 //! `[probe.distance]`: ‖θ_{t+1} - θ_0‖₂.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::Backend;
 use walk_record::{DistanceRow, Row, Values};
@@ -8,7 +9,7 @@ use super::{Context, Memory, Probe, Section, Work};
 use crate::{Position, Schedule, TrainError, Update};
 
 /// How far θ is from where it started, after each update; trainable parameters only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DistanceSection {
     /// At which updates.

@@ -1,5 +1,6 @@
 //! `[probe.interpolation]`: the loss along each update (paper, Section 2), exactly or by an adaptive test.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::probes::{Adaptive, AdaptiveConfig, Ended, Interpolation, InterpolationConfig, Segment};
 use walk_core::{Backend, BatchNormMode, Samples, Seed, Step};
@@ -13,7 +14,7 @@ use crate::{Position, Schedule, TrainError, Update};
 
 /// `[probe.interpolation]`: losses at α = 0, ..., 1 between the points before and after an update, on all training
 /// samples.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InterpolationSection {
     /// At which updates.
@@ -40,7 +41,7 @@ pub struct InterpolationSection {
 }
 
 /// On how many samples a segment is measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// On all, at every α.
@@ -55,7 +56,7 @@ const fn usual_error_rate() -> f64 {
 }
 
 /// What losses are evaluated on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EvaluationData {
     /// The training samples as they are, in their order: the only noise is rounding.

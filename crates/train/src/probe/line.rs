@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, BatchNormMode, Evaluator, Point, interpolate};
 use walk_data::Subset;
@@ -16,7 +17,7 @@ use crate::{Position, Schedule, TrainError, Update};
 
 /// Losses and errors of all training samples along a line: from the start of the run as Goodfellow et al. (2014), or between
 /// two runs as linear mode connectivity (Frankle et al., 2020).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LineSection {
     /// At which updates: where the line ends.

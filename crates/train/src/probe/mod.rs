@@ -16,6 +16,7 @@ mod surface;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, Evaluator, Model, Seed};
 use walk_data::Subset;
@@ -215,7 +216,7 @@ const fn paper_chunk() -> usize {
 macro_rules! probes {
     ($($(#[$doc:meta])* $name:ident: $section:ty,)*) => {
         /// The probes of an experiment; each is off unless its section is there.
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct ProbeConfig {
             $($(#[$doc])*

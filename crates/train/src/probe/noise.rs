@@ -1,6 +1,7 @@
 //! `[probe.noise]`: how far two evaluations of one loss lie apart, against which barriers are to be held.
 
 use rand::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::{Backend, BatchNormMode, Evaluator, Point, Samples, Seed, Stream};
 use walk_data::Subset;
@@ -15,7 +16,7 @@ use crate::{Position, Schedule, TrainError, Update};
 /// The spread of the loss at one point, after an update. With `fixed` data the only noise is rounding: each parameter is
 /// moved by up to one unit in its last place, as the rounding of an interpolated θ does, and all that is computed from it
 /// rounds anew. With `paper` data samples are drawn, cropped and flipped anew.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseSection {
     /// At which updates.

@@ -1,5 +1,6 @@
 //! `[probe.plane]`: the loss on a plane through the point after an update (Li et al., 2018).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::probes::{filter_normalized, principal};
 use walk_core::{Backend, BatchNormMode, Evaluator, Model, Point, Seed, Stream, dot};
@@ -12,7 +13,7 @@ use crate::samples::Fixed;
 use crate::{Conditions, Position, Schedule, TrainError, Update};
 
 /// Losses of all training samples on a grid.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlaneSection {
     /// At which updates: the plane's origin.
@@ -38,7 +39,7 @@ pub struct PlaneSection {
 }
 
 /// What spans a plane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Directions {
     /// Two random directions, filter-normalised.

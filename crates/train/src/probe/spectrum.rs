@@ -1,6 +1,7 @@
 //! `[probe.spectrum]`: eigenvalues of the Hessian of the training loss, by Lanczos' method.
 
 use rand::RngCore;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::probes::{Lanczos, LanczosConfig, lanczos};
 use walk_core::{Backend, BatchNormMode, CoreError, Seed, Stream, dot};
@@ -13,7 +14,7 @@ use crate::{Position, Schedule, TrainError, Update};
 
 /// The largest eigenvalues at the point after an update, the gradient's share in their eigenvectors, and with random vectors
 /// the trace and the density.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpectrumSection {
     /// At which updates.

@@ -3,7 +3,9 @@ use walk_core::{Fused, Loss};
 use walk_data::{DataConfig, DataSet, Part};
 
 use super::*;
-use crate::{Conditions, Context, EvaluationData, InterpolationSection, Mode, ProbeConfig, Ranks, Schedule, Solo};
+use crate::{
+    Conditions, Context, EvaluationData, InterpolationSection, Mode, ProbeConfig, Ranks, Schedule, Solo,
+};
 
 #[derive(Default)]
 struct Rows(Vec<Row>);
@@ -95,8 +97,7 @@ fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
 
 #[test]
 fn a_probe_sees_its_updates_and_changes_nothing() {
-    let when =
-        Conditions { epochs: Some(vec![2]), iterations: Some([2, 3]), ..Conditions::default() }.into();
+    let when = Conditions { epochs: Some(vec![2]), iterations: Some([2, 3]), ..Conditions::default() }.into();
     let (batch_norm, evaluation) = (BatchNormMode::Batch, EvaluationData::Fixed);
     let section = InterpolationSection {
         when,

@@ -1,0 +1,166 @@
+//! `runner keys`: the reference of every key of an experiment file, made from the types that read it.
+#![expect(clippy::print_stdout, reason = "a command's output")]
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value};
+use walk_train::Conditions;
+
+use crate::experiment::Experiment;
+use crate::failure::Failure;
+
+/// Prints it as Markdown.
+pub(crate) fn keys() -> Result<(), Failure> {
+    print!("{}", reference()?);
+    Ok(())
+}
+
+const HEAD: &str = "# Keys of an experiment file
+
+Made from the types that read the file, by `runner keys > docs/KEYS.md`. [EXPERIMENTS.md](EXPERIMENTS.md) explains what \
+they are for. Every key can be set on the command line, as in `--set optim.lr=0.2`.
+";
+
+fn reference() -> Result<String> {
+    let schema = serde_json::to_value(schemars::schema_for!(Experiment)).context("a schema is JSON")?;
+    let conditions = serde_json::to_value(schemars::schema_for!(Conditions)).context("a schema is JSON")?;
+    let mut text = HEAD.to_owned();
+    section(&mut text, &schema, "", &schema);
+    text.push_str(
+        "\n## Schedules\n\nA schedule is a table of conditions that must all hold, `{}` for every update, or a list of \
+         such tables of which one must.\n",
+    );
+    rows(&mut text, &conditions, &conditions);
+    for (name, what) in [
+        ("scale.NAME", "What comes on top with `--scale NAME`."),
+        ("member.NAME", "One of several experiments in the file."),
+    ] {
+        let _ = write!(text, "\n## `[{name}]`\n\n{what} Any of the keys above.\n");
+    }
+    Ok(text)
+}
+
+/// A section's heading and rows, then its sections.
+fn section(text: &mut String, schema: &Value, path: &str, of: &Value) {
+    if path.is_empty() {
+        text.push_str("\n## At the top\n\n`extends`: a file, or a list of files, that this one is put on.\n");
+    } else {
+        let _ = write!(text, "\n## `[{path}]`\n\n{}\n", description(schema, of));
+    }
+    rows(text, schema, of);
+    for (key, value) in properties(of).into_iter().flatten() {
+        let inner = resolved(schema, value);
+        if properties(inner).is_some() {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            section(text, schema, &path, inner);
+        }
+    }
+}
+
+/// A table of the keys that are no sections.
+fn rows(text: &mut String, schema: &Value, of: &Value) {
+    let required: Vec<&str> =
+        of["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut head = "\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
+    for (key, value) in properties(of).into_iter().flatten() {
+        let inner = resolved(schema, value);
+        if properties(inner).is_some() {
+            continue;
+        }
+        text.push_str(std::mem::take(&mut head));
+        let default = match &value["default"] {
+            Value::Null if required.contains(&key.as_str()) => "required".to_owned(),
+            Value::Null => "none".to_owned(),
+            default => format!("`{}`", toml_value(default)),
+        };
+        let meaning = [description(schema, value), choices(inner)].concat();
+        let _ = writeln!(text, "| `{key}` | {} | {default} | {meaning} |", type_name(inner));
+    }
+}
+
+fn properties(of: &Value) -> Option<&Map<String, Value>> {
+    of["properties"].as_object()
+}
+
+/// What a reference, an optional value or a value with a description of its own stands for.
+fn resolved<'a>(schema: &'a Value, mut value: &'a Value) -> &'a Value {
+    loop {
+        if let Some(name) = value["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+            value = &schema["$defs"][name];
+        } else if let Some(first) = value["anyOf"].as_array().and_then(|any| any.first()) {
+            value = first;
+        } else {
+            return value;
+        }
+    }
+}
+
+/// Its own description, or that of what it stands for; in one line.
+fn description(schema: &Value, value: &Value) -> String {
+    let text = value["description"].as_str().or_else(|| resolved(schema, value)["description"].as_str());
+    text.unwrap_or_default().replace('\n', " ").replace('|', "\\|")
+}
+
+/// The values that can be chosen, each with what it means.
+fn choices(of: &Value) -> String {
+    let one = |choice: &Value| {
+        let name = choice["const"].as_str()?;
+        let meaning = choice["description"].as_str().unwrap_or_default().replace('\n', " ");
+        Some(format!(" `\"{name}\"`: {meaning}"))
+    };
+    of["oneOf"].as_array().into_iter().flatten().filter_map(one).collect()
+}
+
+fn type_name(of: &Value) -> String {
+    if let Some(title) = of["title"].as_str() {
+        return title.to_owned();
+    }
+    if of["oneOf"].is_array() || of["enum"].is_array() {
+        return "name".into();
+    }
+    let kind = match &of["type"] {
+        Value::Array(kinds) => kinds.first().and_then(Value::as_str).unwrap_or_default(),
+        kind => kind.as_str().unwrap_or_default(),
+    };
+    match kind {
+        "array" => format!("list of {}s", type_name(&of["items"])),
+        "boolean" => "true or false".into(),
+        "string" => "text".into(),
+        "object" => "table".into(),
+        kind => kind.into(),
+    }
+}
+
+/// JSON as TOML has it.
+fn toml_value(value: &Value) -> String {
+    match value {
+        Value::Object(table) => {
+            // what is off needs not be said
+            let on = table.iter().filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
+            let each: Vec<String> = on.map(|(key, value)| format!("{key} = {}", toml_value(value))).collect();
+            if each.is_empty() { "{}".into() } else { format!("{{ {} }}", each.join(", ")) }
+        }
+        Value::Array(values) => {
+            format!("[{}]", values.iter().map(toml_value).collect::<Vec<String>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_reference_in_docs_is_the_types() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/KEYS.md");
+        let text = reference().unwrap();
+        for expected in ["| `lr` | number | required |", "## `[probe.interpolation]`", "`\"adaptive\"`: "] {
+            assert!(text.contains(expected), "{expected}");
+        }
+        assert_eq!(std::fs::read_to_string(file).unwrap(), text, "run `runner keys > docs/KEYS.md`");
+    }
+}
