@@ -12,6 +12,7 @@ mod networks;
 mod plugins;
 mod probes;
 mod pytorch;
+mod reproduce;
 mod resume;
 mod support;
 mod tensorboard;

@@ -89,6 +89,15 @@ impl RunFolder {
         self.path.join(CONFIG)
     }
 
+    /// The resolved experiment's text.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`] if it cannot be read.
+    pub fn read_config(&self) -> Result<String, RecordError> {
+        let path = self.config_path();
+        fs::read_to_string(&path).map_err(|source| RecordError::Io { path, action: "read", source })
+    }
+
     /// Writes the description, in place of an earlier one.
     ///
     /// # Errors

@@ -113,8 +113,7 @@ impl Child {
         let program = std::env::current_exe().context("this program cannot be found")?;
         let mut command = Command::new(program);
         if let Ok(folder) = RunFolder::open(&self.out) {
-            let config = std::fs::read_to_string(folder.config_path()).unwrap_or_default();
-            if config != self.config {
+            if folder.read_config()? != self.config {
                 return Err(anyhow!(
                     "{} is the run of another experiment; name another folder with --out or remove it",
                     self.out.display()

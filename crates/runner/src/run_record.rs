@@ -26,11 +26,9 @@ impl RunRecord {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let folder = RunFolder::open(path)?;
         let (info, rows) = (folder.read_info()?, folder.read_rows()?);
-        let file = folder.config_path();
-        let text =
-            std::fs::read_to_string(&file).with_context(|| format!("{}: cannot be read", file.display()))?;
+        let text = folder.read_config()?;
         let table: toml::Table =
-            toml::from_str(&text).with_context(|| format!("{}: not TOML", file.display()))?;
+            toml::from_str(&text).with_context(|| format!("{}: not TOML", folder.config_path().display()))?;
         let mut config = vec![];
         flatten("", &table, &mut config);
         Ok(Self { label: info.plugin.name.clone(), path: path.into(), info, rows, config })

@@ -28,12 +28,19 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
         arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("reproduce-{scale}")));
     let runs = out.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
-    let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.sets, finished(&runs))?;
+    let finished = finished(&runs);
+    let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.sets, &finished)?;
     let children = plan.runs.iter().map(|run| {
-        let (config, file) = (run.config()?, runs.join(format!("{}.toml", run.name)));
-        write_file(&file, config.as_bytes())?;
-        let arguments = vec![file.display().to_string()];
-        Ok(Child { name: run.name.clone(), out: runs.join(&run.name), arguments, config })
+        let (out, file) = (runs.join(&run.name), runs.join(format!("{}.toml", run.name)));
+        let config = if finished.iter().any(|(name, _)| *name == run.name) {
+            // as it is written there: an earlier version may not have known every key
+            RunFolder::open(&out)?.read_config()?
+        } else {
+            let config = run.config()?;
+            write_file(&file, config.as_bytes())?;
+            config
+        };
+        Ok(Child { name: run.name.clone(), out, arguments: vec![file.display().to_string()], config })
     });
     let children: Vec<Child> = children.collect::<Result<_>>()?;
     let exhibits = plan.exhibits.len();
@@ -67,16 +74,16 @@ fn write(plan: &Plan, runs: &Path, out: &Path, scale: &str) -> Result<()> {
     Ok(())
 }
 
-/// The configurations of the finished runs in a folder.
-fn finished(runs: &Path) -> Vec<Table> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(runs).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+/// The names of the finished runs in a folder and their configurations.
+fn finished(runs: &Path) -> Vec<(String, Table)> {
+    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
     let config = |path: &PathBuf| {
         let folder = RunFolder::open(path).ok()?;
         let is_finished = folder.read_info().ok()?.status == Status::Finished;
-        let text = std::fs::read_to_string(folder.config_path()).ok().filter(|_| is_finished)?;
-        toml::from_str(&text).ok()
+        let text = folder.read_config().ok().filter(|_| is_finished)?;
+        Some((path.file_name()?.to_string_lossy().into_owned(), toml::from_str(&text).ok()?))
     };
     paths.iter().filter_map(config).collect()
 }

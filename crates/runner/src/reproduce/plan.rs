@@ -44,14 +44,14 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Reads the exhibits in `dir` that are asked for, all if none is named. `finished` are the configurations of runs that
-    /// are there.
+    /// Reads the exhibits in `dir` that are asked for, all if none is named. `finished` are the names and the
+    /// configurations of runs that are there.
     pub(super) fn read(
         dir: &Path,
         only: &[String],
         scale: &str,
         sets: &[Setting],
-        finished: Vec<Table>,
+        finished: &[(String, Table)],
     ) -> Result<Self> {
         let mut plan = Self::default();
         for path in chosen(dir, only)? {
@@ -73,10 +73,10 @@ impl Plan {
             plan.exhibits.push(Exhibit { name, parts });
         }
         for run in &mut plan.runs {
-            if let Some(there) = finished.iter().find(|there| covers(there, &run.config)) {
-                run.config = there.clone();
+            match finished.iter().find(|(_, there)| covers(there, &run.config)) {
+                Some((name, there)) => (run.name, run.config) = (name.clone(), there.clone()),
+                None => run.name()?,
             }
-            run.name()?;
         }
         Ok(plan)
     }
@@ -98,7 +98,7 @@ impl Run {
     /// Names it and its experiment.
     fn name(&mut self) -> Result<()> {
         self.config.remove("name");
-        let digest = format!("{:x}", Sha256::digest(toml::to_string(&self.config)?));
+        let digest = format!("{:x}", Sha256::digest(self.config()?));
         let value = |section: &str, key: &str| {
             let value = self.config.get(section).and_then(|section| section.get(key)).and_then(Value::as_str);
             let file = value.and_then(|name| Path::new(name).file_name()).unwrap_or_default();

@@ -1,0 +1,129 @@
+//! `runner reproduce` on a small set of experiments of its own.
+
+use serde_json::Value;
+
+use crate::support::{Bench, GOOD};
+
+/// Three experiments that train alike, and a walk of two members.
+fn bench() -> Bench {
+    let bench = Bench::new("");
+    let base = GOOD.split("[probe").next().unwrap().replace("epochs = 2", "epochs = 3");
+    bench.write("paper/base.toml", (base + "[scale.quick.data]\ntrain = 200\n").as_bytes());
+    let probes = "[probe.interpolation]\nwhen = { epochs = [EPOCH], iterations = [1, 2] }\n";
+    let figure = |epoch: &str| {
+        format!("extends = \"base.toml\"\nepochs = {epoch}\n{}", probes.replace("EPOCH", epoch))
+    };
+    bench.write("paper/fig01.toml", figure("1").as_bytes());
+    bench.write("paper/fig02.toml", figure("3").as_bytes());
+    let alignment = "extends = \"base.toml\"\nepochs = 2\n[probe.alignment]\nwhen = { at_end_of_epochs = true }\n\
+                     batch_sizes = [50, 100]\nbatches = 4\nchunk = 50\n";
+    bench.write("paper/fig05.toml", alignment.as_bytes());
+    let member = |name: &str, batch: u32| {
+        format!(
+            "[member.{name}]\nextends = \"base.toml\"\noptim.batch_size = {batch}\n\
+             probe = {{ cosine = {{}}, distance = {{}} }}\n"
+        )
+    };
+    bench.write("paper/fig07a.toml", (member("large", 100) + &member("small", 25)).as_bytes());
+    bench
+}
+
+#[test]
+fn runs_are_shared_resumed_and_held_against_the_claims() {
+    let bench = bench();
+    let arguments = ["reproduce", "--dir", "paper", "--out", "out"];
+    let ran = bench.run(&arguments);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // the first three figures share a run
+    assert!(ran.stdout.contains("4 tables and figures at scale quick from 3 runs"), "{}", ran.stdout);
+    let claims = std::fs::read_to_string(bench.path("out/tables/claims.csv")).unwrap();
+    let of = |exhibit: &str| claims.lines().filter(|line| line.contains(&format!(",{exhibit},"))).count();
+    // of fig05 two epochs of alignment, of fig07a cosine and distance
+    assert_eq!((of("fig01"), of("fig02"), of("fig05"), of("fig07a")), (1, 1, 2, 2), "{claims}");
+    assert!(bench.path("out/report.html").exists() && bench.path("out/fig05/figures/alignment.png").exists());
+    // each has its own rows alone
+    let barriers = |exhibit: &str| {
+        std::fs::read_to_string(bench.path(&format!("out/{exhibit}/tables/barriers.csv"))).unwrap()
+    };
+    assert!(barriers("fig01").contains("epoch 1\n") && !barriers("fig01").contains("epoch 3"));
+    assert!(barriers("fig02").contains("epoch 3\n") && !barriers("fig02").contains("epoch 1"));
+    assert!(claims.contains("(B = 25)") && claims.contains("(B = 100)"), "{claims}");
+
+    // again: nothing is run, the same bytes come of the records
+    let page = std::fs::read(bench.path("out/report.html")).unwrap();
+    std::fs::remove_dir_all(bench.path("out/fig05")).unwrap();
+    let again = bench.run(&arguments);
+    assert_eq!((again.code, again.stderr.matches("was there").count()), (0, 3), "{}", again.stderr);
+    assert_eq!(std::fs::read(bench.path("out/report.html")).unwrap(), page);
+    assert!(bench.path("out/fig05/figures/alignment.png").exists());
+    // a part of it is in the runs that are there
+    let part = bench.run(&[&arguments[..], &["--only", "fig02"]].concat());
+    assert_eq!((part.code, part.stderr.matches("was there").count()), (0, 1), "{}", part.stderr);
+
+    // an exhibit whose run fails is not measured, the others are
+    let text = std::fs::read_to_string(bench.path("paper/fig07a.toml")).unwrap();
+    bench.write("paper/fig07a.toml", text.replace("= 25", "= 9999").as_bytes());
+    let failed = bench.run(&arguments);
+    assert_eq!(failed.code, 1);
+    assert!(
+        failed.stderr.contains("1 of 3 runs failed") && failed.stderr.contains("batch_size"),
+        "{}",
+        failed.stderr
+    );
+    assert!(failed.stdout.contains("not measured") && failed.stdout.contains("fig05"), "{}", failed.stdout);
+}
+
+#[test]
+fn what_cannot_be_reproduced_is_named() {
+    let bench = bench();
+    let wrong = |more: &[&str]| {
+        let ran = bench.run(&[&["reproduce", "--dir", "paper", "--out", "out"], more].concat());
+        assert_eq!(ran.code, 2, "{}", ran.stdout);
+        ran.stderr
+    };
+    assert!(wrong(&["--only", "fig99"]).contains("--only fig99: paper has no fig99.toml"));
+    assert!(wrong(&["--scale", "quikc"]).contains("no scale `quikc`, did you mean `quick`?"));
+    let nowhere = bench.run(&["reproduce", "--dir", "nowhere", "--out", "out"]);
+    assert!(nowhere.code == 2 && nowhere.stderr.contains("nowhere: cannot be read"), "{}", nowhere.stderr);
+}
+
+#[test]
+fn every_experiment_of_the_paper_reads_at_every_scale() {
+    let bench = Bench::new("");
+    let folder = crate::support::root().join("experiments");
+    let (mut exhibits, mut runs) = (0, vec![]);
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_exhibit = path.file_name().is_some_and(|name| name != "quick.toml" && name != "base");
+        for scale in ["full", "cpu", "quick"].iter().filter(|_| is_exhibit) {
+            let ran = bench.run(&[path.to_str().unwrap(), "--scale", scale, "--print-config"]);
+            assert_eq!(ran.code, 0, "{} {scale}: {}", path.display(), ran.stderr);
+            runs.push((scale, ran.stdout));
+        }
+        exhibits += usize::from(is_exhibit);
+    }
+    // the table, 28 figures, of which the seventh has two parts
+    assert_eq!(exhibits, 30);
+    // at full scale nothing is smaller than the paper's
+    for (_, config) in runs.iter().filter(|(scale, _)| **scale == "full") {
+        assert!(
+            !config.contains("subset = ") && !config.contains("width = ") && !config.contains("adaptive"),
+            "{config}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_several_experiments_is_run_as_a_sweep() {
+    let bench = bench();
+    let ran = bench.run(&["paper/fig07a.toml", "--scale", "quick", "--out", "both"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let batch = |member: &str| {
+        let info: Value = bench.info(&format!("both/{member}"));
+        (info["status"].clone(), info["data"]["train"].clone())
+    };
+    assert_eq!(batch("large"), ("finished".into(), 200.into()));
+    assert_eq!(batch("small"), ("finished".into(), 200.into()));
+    let one = bench.run(&["paper/fig07a.toml", "--member", "small", "--out", "one"]);
+    assert_eq!((one.code, bench.info("one")["data"]["train"].clone()), (0, 300.into()));
+}
