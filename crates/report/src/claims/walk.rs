@@ -98,7 +98,7 @@ mod tests {
     fn rows(cosine: f64, slope: f64) -> Vec<Row> {
         let of = |step: u64| {
             // something that is no trend
-            let wobble = if step % 3 == 0 { 0.02 } else { -0.01 };
+            let wobble = if step.is_multiple_of(3) { 0.02 } else { -0.01 };
             let (epoch, iteration) = (1, step as u32);
             let cosine = Some(cosine + wobble);
             let distance = slope * (step as f64).ln() + wobble;
