@@ -24,6 +24,8 @@ pub struct Exhibit<'a> {
 pub struct ExhibitRun<'a> {
     /// What it is called.
     pub label: &'a str,
+    /// How it trains: network, data, method, rate, batch.
+    pub setting: &'a str,
     /// Samples behind the gradient of an update.
     pub batch_size: usize,
     /// What it recorded for the exhibit.

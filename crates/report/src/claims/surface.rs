@@ -9,6 +9,9 @@ use crate::Summary;
 /// Rarely: in fewer than so large a share of the updates. The paper's largest is 23 of 450, 5.1%.
 const RARELY: f64 = 0.1;
 
+/// More epochs are summed up.
+const MOST_EPOCHS: usize = 5;
+
 /// Of each run: barriers are crossed rarely.
 pub(super) fn rarely(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "SGD rarely crosses barriers";
@@ -37,7 +40,7 @@ pub(super) fn observations(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let (statistic, verdict) = counts.test();
     let Floor { up, down, sure_up, sure_down, .. } = floor;
     vec![Claim {
-        claim: claim.into(),
+        claim: format!("{claim}: {}", run.setting),
         exhibit: exhibit.name.into(),
         measured: format!("{}; up {up} ({sure_up} surely), down {down} ({sure_down} surely)", counts.text),
         statistic: format!("{statistic}; moves beyond {:.1} se", floor.bound),
@@ -58,19 +61,30 @@ struct Barriers {
 impl Barriers {
     fn of(run: &ExhibitRun<'_>) -> Self {
         let summary = Summary::new(run.label, run.rows);
-        let (mut count, mut updates, mut text) = (0, 0, vec![]);
-        for (epoch, segments) in summary.epochs.iter().filter(|(_, segments)| segments.measured > 0) {
+        let mut epochs = vec![];
+        for (&epoch, segments) in summary.epochs.iter().filter(|(_, segments)| segments.measured > 0) {
             let sure = segments.barriers_above(3.0).unwrap_or(segments.barriers);
-            count += sure;
-            updates += segments.measured;
-            let raw = if sure == segments.barriers {
-                String::new()
-            } else {
-                format!(" ({} raw)", segments.barriers)
-            };
-            text.push(format!("{sure} / {}{raw} (epoch {epoch})", segments.measured));
+            epochs.push((epoch, sure, segments.barriers, segments.measured));
         }
-        Self { count, updates, text: format!("barriers {}", text.join(", ")) }
+        let count = epochs.iter().map(|(_, sure, ..)| sure).sum();
+        let updates = epochs.iter().map(|(.., measured)| measured).sum();
+        let of = |sure: usize, raw: usize, measured: usize| {
+            let raw = if sure == raw { String::new() } else { format!(" ({raw} raw)") };
+            format!("{sure} / {measured}{raw}")
+        };
+        let text = if let [(first, ..), .., (last, ..)] = epochs[..]
+            && epochs.len() > MOST_EPOCHS
+        {
+            let raw = epochs.iter().map(|(_, _, raw, _)| raw).sum();
+            let most = epochs.iter().map(|(_, sure, ..)| sure).max().unwrap_or(&0);
+            let all = of(count, raw, updates);
+            format!("{all} (epochs {first} to {last}, at most {most} in one)")
+        } else {
+            let each =
+                epochs.iter().map(|&(epoch, sure, raw, n)| format!("{} (epoch {epoch})", of(sure, raw, n)));
+            each.collect::<Vec<String>>().join(", ")
+        };
+        Self { count, updates, text: format!("barriers {text}") }
     }
 
     fn test(&self) -> (String, Verdict) {
@@ -163,7 +177,7 @@ mod tests {
     }
 
     fn verdict(rows: &[Row]) -> Verdict {
-        let runs = [ExhibitRun { label: "mlp", batch_size: 100, rows }];
+        let runs = [ExhibitRun { label: "mlp", setting: "mlp", batch_size: 100, rows }];
         observations(&Exhibit { name: "fig01", runs: &runs })[0].verdict
     }
 

@@ -115,8 +115,8 @@ mod tests {
         let (small, large) = (rows(0.1, 2.0), rows(-0.5, 1.0));
         let verdicts = |small: &[Row], large: &[Row]| {
             let runs = [
-                ExhibitRun { label: "a", batch_size: 500, rows: small },
-                ExhibitRun { label: "b", batch_size: 5000, rows: large },
+                ExhibitRun { label: "a", setting: "a", batch_size: 500, rows: small },
+                ExhibitRun { label: "b", setting: "b", batch_size: 5000, rows: large },
             ];
             let claims = larger_batches(&Exhibit { name: "fig07a", runs: &runs });
             [claims[0].verdict, claims[1].verdict]

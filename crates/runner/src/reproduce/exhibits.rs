@@ -18,6 +18,8 @@ pub(super) struct Measured {
     /// Empty where a run is missing.
     pub(super) records: Vec<RunRecord>,
     batch_sizes: Vec<usize>,
+    /// How each run trains.
+    settings: Vec<String>,
 }
 
 /// Reads what there is of the plan's runs in a folder.
@@ -29,9 +31,10 @@ pub(super) fn measured(plan: &Plan, runs: &Path) -> Result<Vec<Measured>> {
     let there: Vec<Option<RunRecord>> = there.collect::<Result<_>>()?;
     let exhibits = plan.exhibits.iter().map(|exhibit| {
         let found = exhibit.parts.iter().filter_map(|part| Some((part, there[part.run].as_ref()?)));
-        let (mut records, mut batch_sizes) = (vec![], vec![]);
+        let (mut records, mut batch_sizes, mut settings) = (vec![], vec![], vec![]);
         for (part, run) in found {
             batch_sizes.push(batch_size(&part.experiment, run));
+            settings.push(setting(&part.experiment, run));
             records.push(record_of(part, run));
         }
         // members that differ in their batches are called by them: at each scale they have others
@@ -40,7 +43,7 @@ pub(super) fn measured(plan: &Plan, runs: &Path) -> Result<Vec<Measured>> {
                 record.label = format!("B = {batch_size}");
             }
         }
-        Measured { name: exhibit.name.clone(), records, batch_sizes }
+        Measured { name: exhibit.name.clone(), records, batch_sizes, settings }
     });
     Ok(exhibits.collect())
 }
@@ -48,13 +51,14 @@ pub(super) fn measured(plan: &Plan, runs: &Path) -> Result<Vec<Measured>> {
 /// The claims that they are about.
 pub(super) fn claims_of(measured: &[Measured]) -> Vec<Claim> {
     let runs = measured.iter().map(|exhibit| {
-        let runs = exhibit.records.iter().zip(&exhibit.batch_sizes);
-        let runs = runs.map(|(record, &batch_size)| ExhibitRun {
+        let each = exhibit.records.iter().zip(&exhibit.batch_sizes).zip(&exhibit.settings);
+        let each = each.map(|((record, &batch_size), setting)| ExhibitRun {
             label: &record.label,
+            setting,
             batch_size,
             rows: &record.rows,
         });
-        runs.collect::<Vec<ExhibitRun<'_>>>()
+        each.collect::<Vec<ExhibitRun<'_>>>()
     });
     let runs: Vec<Vec<ExhibitRun<'_>>> = runs.collect();
     let exhibits: Vec<Exhibit<'_>> =
@@ -68,6 +72,15 @@ fn batch_size(experiment: &Experiment, run: &RunRecord) -> usize {
         Method::Sgd => experiment.optim.batch_size,
         Method::Gd => run.info.data.train,
     }
+}
+
+/// How an experiment trains.
+fn setting(experiment: &Experiment, run: &RunRecord) -> String {
+    let how = match experiment.optim.method {
+        Method::Sgd => format!("SGD, B = {}", experiment.optim.batch_size),
+        Method::Gd => "GD".into(),
+    };
+    format!("{} on {}, {how}, lr {}", run.info.plugin.name, run.info.data.set, experiment.optim.lr)
 }
 
 /// The run with the rows that the part's experiment would have alone.
