@@ -48,7 +48,7 @@ pub use ops::{
     softmax, subsample,
 };
 pub use options::{OptionError, OptionKind, OptionSpec, OptionValue, OptionValues, Options};
-pub use suggest::nearest;
+pub use suggest::{did_you_mean, nearest};
 
 #[doc(hidden)]
 pub mod private {

@@ -10,9 +10,14 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// ", did you mean `widths`?", to follow an error about `word`; empty if no candidate is like it.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, candidates).map_or(String::new(), |known| format!(", did you mean `{known}`?"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{did_you_mean, nearest};
 
     #[test]
     fn finds_the_mistyped_word_and_nothing_for_a_strange_one() {
@@ -21,5 +26,7 @@ mod tests {
         assert_eq!(nearest("batchnorm", known), Some("batch_norm"));
         assert_eq!(nearest("xyzzy", known), None);
         assert_eq!(nearest("mpl", ["mlp"]), Some("mlp"));
+        assert_eq!(did_you_mean("width", known), ", did you mean `widths`?");
+        assert_eq!(did_you_mean("xyzzy", known), "");
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tabled::builder::Builder;
 use tabled::settings::Style;
-use walk_arch::nearest;
+use walk_arch::did_you_mean;
 use walk_data::fetch::{Fetched, fetch, source};
 use walk_data::{DataConfig, DataSet};
 
@@ -28,8 +28,7 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
     let names = || DataSet::ALL.into_iter().filter(|set| source(*set).is_some()).map(DataSet::name);
     let set = DataSet::ALL.into_iter().find(|set| set.name() == name);
     let Some((set, origin)) = set.and_then(|set| Some((set, source(set)?))) else {
-        let suggestion = nearest(name, names()).map(|known| format!(", did you mean `{known}`?"));
-        let (known, suggestion) = (names().collect::<Vec<_>>().join(", "), suggestion.unwrap_or_default());
+        let (known, suggestion) = (names().collect::<Vec<_>>().join(", "), did_you_mean(name, names()));
         return Err(
             anyhow!("`{name}` is no set that can be fetched, expected one of {known}{suggestion}").into()
         );

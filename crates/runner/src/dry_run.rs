@@ -22,13 +22,12 @@ const ROW_BYTES: [usize; 2] = [150, 900];
 
 /// Prints the configuration, or what running it would take.
 pub(crate) fn look(path: &Path, arguments: &RunArguments) -> Result<(), Failure> {
-    let members = Source::members(path)?;
-    if members.is_empty() || arguments.member.is_some() {
-        return look_at(path, arguments.selection(), arguments);
-    }
+    let members = Source::members(path, arguments.member.as_deref())?;
     members.iter().enumerate().try_for_each(|(index, member)| {
-        println!("{}# {member}", if index > 0 { "\n" } else { "" });
-        look_at(path, Selection { member: Some(member), ..arguments.selection() }, arguments)
+        if let (Some(member), None) = (member, &arguments.member) {
+            println!("{}# {member}", if index > 0 { "\n" } else { "" });
+        }
+        look_at(path, Selection { member: member.as_deref(), ..arguments.selection() }, arguments)
     })
 }
 

@@ -10,7 +10,7 @@ use walk_core::Convolution;
 use walk_data::DataConfig;
 use walk_train::{CheckpointConfig, OptimConfig, ProbeConfig};
 
-use crate::source::Source;
+use crate::source::{Source, check_folder_name};
 
 /// An experiment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -135,12 +135,7 @@ impl Experiment {
         }
         let stem = source.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = experiment.name.clone().or(stem).unwrap_or_else(|| "experiment".into());
-        let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-            let error =
-                format!("`name` = \"{name}\", expected letters, digits, `-`, `_` and `.`: it names a folder");
-            return Err(source.error_at("name", error));
-        }
+        check_folder_name(&name).map_err(|error| source.error_at("name", error))?;
         experiment.name = Some(name);
         Ok(experiment)
     }

@@ -100,8 +100,8 @@ fn run_experiment(arguments: &RunArguments) -> Result<(), Failure> {
         if arguments.print_config || arguments.dry_run {
             return dry_run::look(path, arguments);
         }
-        let one = arguments.member.is_some() || Source::members(path)?.is_empty();
-        if !one || !arguments.sweeps.is_empty() || arguments.seeds.is_some() {
+        let every_member = arguments.member.is_none() && Source::members(path, None)? != [None];
+        if every_member || !arguments.sweeps.is_empty() || arguments.seeds.is_some() {
             return sweep::sweep(path, arguments);
         }
         (Source::read(path, arguments.selection(), &arguments.sets)?, Origin::New)

@@ -35,12 +35,13 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Re
         (None, [run]) => Some(run.as_path()),
         (None, _) => None,
     };
+    let tables = tables_of(&records);
     if let Some(place) = place {
         let title = match records.as_slice() {
             [one] => one.info.name.clone(),
             several => format!("{} runs", several.len()),
         };
-        write_report(place, &title, &records, vec![]).map_err(Failure::Run)?;
+        write_report(place, &title, &records, &tables).map_err(Failure::Run)?;
     }
     for record in &records {
         match output {
@@ -52,7 +53,7 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Re
         }
     }
     if output == Output::Text {
-        print_tables(&tables_of(&records));
+        print_tables(&tables);
     }
     if let (Some(place), Output::Text) = (place, output) {
         println!("\ntables, figures and report.html are in {}", place.display());
@@ -63,13 +64,13 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Re
 /// Prints a run's tables as it ends, and writes them, its figures and its page into its folder.
 pub(crate) fn print_run(folder: &RunFolder, output: Output) -> Result<()> {
     let records = [RunRecord::read(folder.path())?];
-    let [record] = &records;
-    write_report(folder.path(), &record.info.name, &records, vec![])?;
+    let ([record], tables) = (&records, tables_of(&records));
+    write_report(folder.path(), &record.info.name, &records, &tables)?;
     if output == Output::Json {
         println!("{}", record.json());
     } else {
         record.print_head();
-        print_tables(&tables_of(&records));
+        print_tables(&tables);
         println!("\n{}; everything is in {}", record.cost(), folder.path().display());
     }
     Ok(())

@@ -13,10 +13,9 @@ pub(crate) fn tables_of(records: &[RunRecord]) -> Vec<Table> {
     tables(&records.iter().map(RunRecord::summary).collect::<Vec<Summary>>())
 }
 
-/// Writes the tables, `more` before them, the figures and the page of some runs into `place`.
-pub(crate) fn write_report(place: &Path, title: &str, records: &[RunRecord], more: Vec<Table>) -> Result<()> {
-    let tables = [more, tables_of(records)].concat();
-    for table in &tables {
+/// Writes the tables, the figures and the page of some runs into `place`.
+pub(crate) fn write_report(place: &Path, title: &str, records: &[RunRecord], tables: &[Table]) -> Result<()> {
+    for table in tables {
         write_table(place, table)?;
     }
     let runs: Vec<Run<'_>> =
@@ -36,7 +35,7 @@ pub(crate) fn write_report(place: &Path, title: &str, records: &[RunRecord], mor
         PageRun { label, info, rows, config, folder }
     });
     let runs: Vec<PageRun<'_>> = runs.collect();
-    let page = Page { title, runs: &runs, tables: &tables, figures: &drawn };
+    let page = Page { title, runs: &runs, tables, figures: &drawn };
     write_file(&place.join("report.html"), page.html()?.as_bytes())?;
     Ok(())
 }

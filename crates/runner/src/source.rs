@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
-use walk_arch::nearest;
+use walk_arch::did_you_mean;
 use walk_train::TrainError;
 
 /// Largest experiment file that is read.
@@ -98,18 +98,18 @@ impl Source {
         Ok(source)
     }
 
-    /// The names of the members that a file has, in its order; none if it is one experiment.
-    pub(crate) fn members(path: &Path) -> Result<Vec<String>> {
-        let file = Layer::read(path)?;
-        let Some(members) = file.named("member")? else { return Ok(vec![]) };
-        let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        match members.keys().find(|name| !name.chars().all(plain)) {
-            None => Ok(members.keys().cloned().collect()),
-            Some(name) => Err(anyhow!(
-                "{}: `{name}`: expected letters, digits, `-`, `_` and `.`: it names a folder",
-                file.place("member")
-            )),
+    /// The members of a file that are meant, in its order: the one named, or all of them; `[None]` if the file is one
+    /// experiment.
+    pub(crate) fn members(path: &Path, named: Option<&str>) -> Result<Vec<Option<String>>> {
+        if let Some(name) = named {
+            return Ok(vec![Some(name.to_owned())]);
         }
+        let file = Layer::read(path)?;
+        let Some(members) = file.named("member")? else { return Ok(vec![None]) };
+        for name in members.keys() {
+            check_folder_name(name).map_err(|wrong| anyhow!("{}: {wrong}", file.place("member")))?;
+        }
+        Ok(members.keys().cloned().map(Some).collect())
     }
 
     /// Refuses a scale that none of the files knows.
@@ -122,8 +122,7 @@ impl Source {
         let scales = self.layers.iter().filter_map(|layer| layer.table.get("scale")?.as_table());
         let known: BTreeSet<&str> = scales.flat_map(|table| table.keys()).map(String::as_str).collect();
         let known: Vec<&str> = std::iter::once(FULL).chain(known).collect();
-        let suggestion = nearest(scale, known.iter().copied());
-        let suggestion = suggestion.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
+        let suggestion = did_you_mean(scale, known.iter().copied());
         let (path, known) = (self.path().display(), known.join(", "));
         Err(anyhow!("{path}: no scale `{scale}`{suggestion} (there are {known})"))
     }
@@ -158,8 +157,7 @@ impl Source {
         // serde's messages quote what was found first, then what is known
         let mut quoted = message.split('`').skip(1).step_by(2);
         let found = quoted.next().unwrap_or_default();
-        let suggestion = nearest(found, quoted).map(|known| format!(", did you mean `{known}`?"));
-        let suggestion = suggestion.unwrap_or_default();
+        let suggestion = did_you_mean(found, quoted);
         let (section, key) = if path == "." {
             (String::new(), found.to_owned())
         } else {
@@ -198,6 +196,17 @@ impl Source {
     }
 }
 
+/// Refuses a name that is no plain name of a folder.
+pub(crate) fn check_folder_name(name: &str) -> Result<()> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(anyhow!(
+            "`name` = \"{name}\", expected letters, digits, `-`, `_` and `.`: it names a folder"
+        ));
+    }
+    Ok(())
+}
+
 /// Adds a file's tables to the layers, then those of the files that it extends.
 fn add_file(path: &Path, selection: Selection<'_>, depth: usize, layers: &mut Vec<Layer>) -> Result<()> {
     let parts = Layer::read(path)?.parts(selection)?;
@@ -206,14 +215,16 @@ fn add_file(path: &Path, selection: Selection<'_>, depth: usize, layers: &mut Ve
     let Some(extending) = extending else { return Ok(()) };
     let at = |message: String| anyhow!("{}: {message}", extending.place("extends"));
     let bases = match &extending.table["extends"] {
-        Value::String(base) => vec![base.as_str()],
-        Value::Array(bases) => bases.iter().filter_map(Value::as_str).collect(),
-        other => return Err(at(format!("`extends` is a {}, expected files' names", other.type_str()))),
+        Value::Array(bases) => bases.as_slice(),
+        base => std::slice::from_ref(base),
     };
     if depth == MAX_FILES {
         return Err(at(format!("more than {MAX_FILES} files extend one another")));
     }
     for base in bases {
+        let Value::String(base) = base else {
+            return Err(at(format!("`extends` is a {}, expected files' names", base.type_str())));
+        };
         let path = path.parent().unwrap_or(Path::new("")).join(base);
         add_file(&path, Selection { member: None, ..selection }, depth + 1, layers)
             .map_err(|error| if depth == 1 { at(format!("`extends`: {error:#}")) } else { error })?;
@@ -409,7 +420,10 @@ mod tests {
         let place = |key: &str| source.place(key).rsplit('/').next().unwrap().to_owned();
         assert_eq!(place("seed"), "top.toml:5");
         assert_eq!(place("data.train"), "base.toml:8");
-        assert_eq!(Source::members(&dir.path().join("top.toml")).unwrap(), ["a", "b"]);
+        let members = |named| Source::members(&dir.path().join("top.toml"), named).unwrap();
+        assert_eq!(members(None), [Some("a".to_owned()), Some("b".to_owned())]);
+        assert_eq!(members(Some("b")), [Some("b".to_owned())]);
+        assert_eq!(Source::members(&dir.path().join("base.toml"), None).unwrap(), [None]);
         let wrong = |scale, member| select(&files, Selection { scale, member }, &[]).unwrap_err().to_string();
         let text = wrong(Some("quikc"), Some("a"));
         assert!(text.contains("no scale `quikc`, did you mean `quick`? (there are full, quick)"), "{text}");
@@ -428,6 +442,7 @@ mod tests {
             message(&[("a.toml", "extends = \"a.toml\"\n")], &[]).contains("a.toml:1: more than 8 files")
         );
         assert!(message(&[("a.toml", "\nextends = 3\n")], &[]).contains("a.toml:2: `extends` is a integer"));
+        assert!(message(&[("a.toml", "extends = [3]\n")], &[]).contains("a.toml:1: `extends` is a integer"));
         let several = [
             ("a.toml", "extends = [\"b.toml\", \"c.toml\"]\n"),
             ("b.toml", "seed = 1\n"),

@@ -30,10 +30,7 @@ struct Member {
 
 /// Runs every member that has not been run, and prints the tables of all.
 pub(crate) fn sweep(path: &Path, arguments: &RunArguments) -> Result<(), Failure> {
-    let parts = match &arguments.member {
-        Some(member) => vec![member.clone()],
-        None => Source::members(path)?,
-    };
+    let parts = Source::members(path, arguments.member.as_deref())?;
     let mut axes: Vec<Vec<Setting>> =
         arguments.sweeps.iter().map(|text| axis(text)).collect::<Result<_>>()?;
     let read = |part: Option<&str>, sets: &[Setting]| {
@@ -41,7 +38,7 @@ pub(crate) fn sweep(path: &Path, arguments: &RunArguments) -> Result<(), Failure
         Source::read(path, selection, &[arguments.sets.as_slice(), sets].concat())
     };
     if let Some(seeds) = arguments.seeds {
-        let first = Experiment::parse(&read(parts.first().map(String::as_str), &[])?)?.seed;
+        let first = Experiment::parse(&read(parts[0].as_deref(), &[])?)?.seed;
         let seed = |n: u32| Setting::parse(&format!("seed={}", first + u64::from(n)));
         axes.push((0..seeds).map(seed).collect::<Result<_>>()?);
     }
@@ -136,12 +133,13 @@ fn items(values: &str) -> Vec<String> {
 }
 
 /// Every combination of the file's parts and the axes' values, the last axis fastest.
-fn grid(parts: &[String], axes: &[Vec<Setting>]) -> Result<Vec<Member>> {
-    let member = |part: &String| Member { name: part.clone(), part: Some(part.clone()), sets: vec![] };
+fn grid(parts: &[Option<String>], axes: &[Vec<Setting>]) -> Result<Vec<Member>> {
+    let member = |part: &Option<String>| Member {
+        name: part.clone().unwrap_or_default(),
+        part: part.clone(),
+        sets: vec![],
+    };
     let mut members: Vec<Member> = parts.iter().map(member).collect();
-    if members.is_empty() {
-        members.push(Member { name: String::new(), part: None, sets: vec![] });
-    }
     for axis in axes {
         if members.len() * axis.len() > MAX_MEMBERS {
             return Err(anyhow!("the sweep has more than {MAX_MEMBERS} members"));
@@ -179,16 +177,19 @@ mod tests {
         for wrong in ["seed", "seed=5..=3", "seed=1,,2", "lr=0.1:0.3:0", "lr=1:0:1", "lr=a:b:c"] {
             assert!(texts(wrong).unwrap_err().to_string().contains("expected KEY=VALUES"), "{wrong}");
         }
-        let members = grid(&[], &[axis("optim.lr=0.1,0.2").unwrap(), axis("seed=1..=2").unwrap()]).unwrap();
+        let members =
+            grid(&[None], &[axis("optim.lr=0.1,0.2").unwrap(), axis("seed=1..=2").unwrap()]).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         let expected =
             ["optim.lr=0.1,seed=1", "optim.lr=0.1,seed=2", "optim.lr=0.2,seed=1", "optim.lr=0.2,seed=2"];
         assert_eq!(names, expected);
-        assert!(grid(&[], &[axis("seed=1,1").unwrap()]).unwrap_err().to_string().contains("seed=1 twice"));
-        let parts = ["a".to_owned(), "b".to_owned()];
+        assert!(
+            grid(&[None], &[axis("seed=1,1").unwrap()]).unwrap_err().to_string().contains("seed=1 twice")
+        );
+        let parts = ["a", "b"].map(|name| Some(name.to_owned()));
         let members = grid(&parts, &[axis("seed=1..=2").unwrap()]).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         assert_eq!(names, ["a,seed=1", "a,seed=2", "b,seed=1", "b,seed=2"]);
-        assert!(grid(&[], &[axis("seed=1..=99999").unwrap()]).is_err());
+        assert!(grid(&[None], &[axis("seed=1..=99999").unwrap()]).is_err());
     }
 }

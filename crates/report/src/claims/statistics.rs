@@ -1,5 +1,7 @@
 //! What the verdicts rest on.
 
+use std::ops::Range;
+
 use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
 
 use super::Verdict;
@@ -65,23 +67,26 @@ fn p_of_rise(a: Mean, b: Mean) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |student| student.sf(t))
 }
 
-/// The mean of a series whose values depend on their neighbours: its error is that of the means of up to ten blocks.
+/// Blocks that a series is cut into, at most.
+pub(super) const BLOCKS: usize = 10;
+
+/// A series of `len` values in `count` blocks, equal to within a value.
+pub(super) fn blocks(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).map(move |block| block * len / count..(block + 1) * len / count)
+}
+
+/// The mean of a series whose values depend on their neighbours: its error is that of the means of up to [`BLOCKS`] blocks.
 pub(super) fn mean_of_blocks(values: &[f64]) -> Option<Mean> {
-    let blocks = values.len().min(10);
-    if blocks < 2 {
+    let count = values.len().min(BLOCKS);
+    if count < 2 {
         return None;
     }
-    let means: Vec<f64> = (0..blocks)
-        .map(|block| {
-            let part = &values[block * values.len() / blocks..(block + 1) * values.len() / blocks];
-            part.iter().sum::<f64>() / part.len() as f64
-        })
-        .collect();
-    let n = blocks as f64;
-    let mean = means.iter().sum::<f64>() / n;
-    let variance = means.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let value = values.iter().sum::<f64>() / values.len() as f64;
-    Some(Mean { value, error: (variance / n).sqrt(), freedom: n - 1.0 })
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let means: Vec<f64> = blocks(values.len(), count).map(|block| mean(&values[block])).collect();
+    let n = count as f64;
+    let middle = mean(&means);
+    let variance = means.iter().map(|value| (value - middle).powi(2)).sum::<f64>() / (n - 1.0);
+    Some(Mean { value: mean(values), error: (variance / n).sqrt(), freedom: n - 1.0 })
 }
 
 #[cfg(test)]

@@ -1,10 +1,7 @@
 //! What of the runs' rows belongs to each table and figure.
 
-use std::path::Path;
-
-use anyhow::Result;
 use walk_core::Step;
-use walk_record::{Row, RunFolder};
+use walk_record::Row;
 use walk_report::{Claim, Exhibit, ExhibitRun, claims};
 use walk_train::{Method, Position};
 
@@ -17,45 +14,43 @@ pub(super) struct Measured {
     pub(super) name: String,
     /// Empty where a run is missing.
     pub(super) records: Vec<RunRecord>,
-    batch_sizes: Vec<usize>,
-    /// How each run trains.
-    settings: Vec<String>,
+    /// How each of them trains.
+    trainings: Vec<Training>,
 }
 
-/// Reads what there is of the plan's runs in a folder.
-pub(super) fn measured(plan: &Plan, runs: &Path) -> Result<Vec<Measured>> {
-    let there = plan.runs.iter().map(|run| {
-        let path = runs.join(&run.name);
-        if RunFolder::open(&path).is_ok() { RunRecord::read(&path).map(Some) } else { Ok(None) }
-    });
-    let there: Vec<Option<RunRecord>> = there.collect::<Result<_>>()?;
+/// How a run trains.
+struct Training {
+    /// Samples behind a gradient.
+    batch_size: usize,
+    /// Network, data, method, rate.
+    setting: String,
+}
+
+/// What each of the plan's exhibits has of the runs that are there.
+pub(super) fn measured(plan: &Plan, there: &[Option<RunRecord>]) -> Vec<Measured> {
     let exhibits = plan.exhibits.iter().map(|exhibit| {
         let found = exhibit.parts.iter().filter_map(|part| Some((part, there[part.run].as_ref()?)));
-        let (mut records, mut batch_sizes, mut settings) = (vec![], vec![], vec![]);
-        for (part, run) in found {
-            batch_sizes.push(batch_size(&part.experiment, run));
-            settings.push(setting(&part.experiment, run));
-            records.push(record_of(part, run));
-        }
+        let found = found.map(|(part, run)| (record_of(part, run), Training::of(&part.experiment, run)));
+        let (mut records, trainings): (Vec<RunRecord>, Vec<Training>) = found.unzip();
         // members that differ in their batches are called by them: at each scale they have others
-        if batch_sizes.windows(2).any(|pair| pair[0] != pair[1]) {
-            for (record, batch_size) in records.iter_mut().zip(&batch_sizes) {
-                record.label = format!("B = {batch_size}");
+        if trainings.windows(2).any(|pair| pair[0].batch_size != pair[1].batch_size) {
+            for (record, training) in records.iter_mut().zip(&trainings) {
+                record.label = format!("B = {}", training.batch_size);
             }
         }
-        Measured { name: exhibit.name.clone(), records, batch_sizes, settings }
+        Measured { name: exhibit.name.clone(), records, trainings }
     });
-    Ok(exhibits.collect())
+    exhibits.collect()
 }
 
 /// The claims that they are about.
 pub(super) fn claims_of(measured: &[Measured]) -> Vec<Claim> {
     let runs = measured.iter().map(|exhibit| {
-        let each = exhibit.records.iter().zip(&exhibit.batch_sizes).zip(&exhibit.settings);
-        let each = each.map(|((record, &batch_size), setting)| ExhibitRun {
+        let each = exhibit.records.iter().zip(&exhibit.trainings);
+        let each = each.map(|(record, Training { batch_size, setting })| ExhibitRun {
             label: &record.label,
             setting,
-            batch_size,
+            batch_size: *batch_size,
             rows: &record.rows,
         });
         each.collect::<Vec<ExhibitRun<'_>>>()
@@ -66,21 +61,16 @@ pub(super) fn claims_of(measured: &[Measured]) -> Vec<Claim> {
     claims(&exhibits)
 }
 
-/// Samples behind a gradient.
-fn batch_size(experiment: &Experiment, run: &RunRecord) -> usize {
-    match experiment.optim.method {
-        Method::Sgd => experiment.optim.batch_size,
-        Method::Gd => run.info.data.train,
+impl Training {
+    fn of(experiment: &Experiment, run: &RunRecord) -> Self {
+        let (optim, info) = (&experiment.optim, &run.info);
+        let (batch_size, how) = match optim.method {
+            Method::Sgd => (optim.batch_size, format!("SGD, B = {}", optim.batch_size)),
+            Method::Gd => (info.data.train, "GD".into()),
+        };
+        let setting = format!("{} on {}, {how}, lr {}", info.plugin.name, info.data.set, optim.lr);
+        Self { batch_size, setting }
     }
-}
-
-/// How an experiment trains.
-fn setting(experiment: &Experiment, run: &RunRecord) -> String {
-    let how = match experiment.optim.method {
-        Method::Sgd => format!("SGD, B = {}", experiment.optim.batch_size),
-        Method::Gd => "GD".into(),
-    };
-    format!("{} on {}, {how}, lr {}", run.info.plugin.name, run.info.data.set, experiment.optim.lr)
 }
 
 /// The run with the rows that the part's experiment would have alone.

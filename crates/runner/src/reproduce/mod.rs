@@ -8,17 +8,16 @@ mod plan;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use toml::Table;
 use walk_record::{RunFolder, Status, write_file};
 use walk_report::claims_table;
 
 use self::exhibits::{claims_of, measured};
-use self::plan::Plan;
+use self::plan::{Finished, Plan, Run};
 use crate::child::{Child, Jobs, run_all};
 use crate::cli::ReproduceArguments;
 use crate::failure::Failure;
 use crate::report_command::print_tables;
-use crate::report_files::write_report;
+use crate::report_files::{tables_of, write_report};
 use crate::run_record::RunRecord;
 
 /// Runs what is missing and prints the claims.
@@ -28,19 +27,12 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
         arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("reproduce-{scale}")));
     let runs = out.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
-    let finished = finished(&runs);
-    let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.sets, &finished)?;
-    let children = plan.runs.iter().map(|run| {
-        let (out, file) = (runs.join(&run.name), runs.join(format!("{}.toml", run.name)));
-        let config = if finished.iter().any(|(name, _)| *name == run.name) {
-            // as it is written there: an earlier version may not have known every key
-            RunFolder::open(&out)?.read_config()?
-        } else {
-            let config = run.config()?;
-            write_file(&file, config.as_bytes())?;
-            config
-        };
-        Ok(Child { name: run.name.clone(), out, arguments: vec![file.display().to_string()], config })
+    let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.sets, &finished(&runs))?;
+    let children = plan.runs.iter().map(|Run { name, config }| {
+        let (out, file) = (runs.join(name), runs.join(format!("{name}.toml")));
+        write_file(&file, config.as_bytes())?;
+        let (name, config, arguments) = (name.clone(), config.clone(), vec![file.display().to_string()]);
+        Ok(Child { name, out, arguments, config })
     });
     let children: Vec<Child> = children.collect::<Result<_>>()?;
     let exhibits = plan.exhibits.len();
@@ -57,33 +49,39 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
 
 /// Writes each table and figure into a folder of its name, and the claims and everything else into `out`; prints the claims.
 fn write(plan: &Plan, runs: &Path, out: &Path, scale: &str) -> Result<()> {
-    let measured = measured(plan, runs)?;
+    let there = plan.runs.iter().map(|run| RunFolder::open(&runs.join(&run.name)).ok());
+    let there = there.map(|folder| folder.map(|folder| RunRecord::read(folder.path())).transpose());
+    let there: Vec<Option<RunRecord>> = there.collect::<Result<_>>()?;
+    let measured = measured(plan, &there);
     for exhibit in measured.iter().filter(|exhibit| !exhibit.records.is_empty()) {
-        write_report(&out.join(&exhibit.name), &exhibit.name, &exhibit.records, vec![])?;
+        write_report(
+            &out.join(&exhibit.name),
+            &exhibit.name,
+            &exhibit.records,
+            &tables_of(&exhibit.records),
+        )?;
     }
-    let there = plan.runs.iter().map(|run| runs.join(&run.name)).filter(|path| RunFolder::open(path).is_ok());
-    let label = |path: PathBuf| {
-        let record = RunRecord::read(&path)?;
-        Ok(RunRecord { label: record.info.name.clone(), ..record })
-    };
-    let records: Vec<RunRecord> = there.map(label).collect::<Result<_>>()?;
     let claims = claims_table(&claims_of(&measured));
-    write_report(out, &format!("the paper at scale {scale}"), &records, claims.iter().cloned().collect())?;
+    let label = |record: RunRecord| RunRecord { label: record.info.name.clone(), ..record };
+    let records: Vec<RunRecord> = there.into_iter().flatten().map(label).collect();
+    let tables = [claims.as_slice(), &tables_of(&records)].concat();
+    write_report(out, &format!("the paper at scale {scale}"), &records, &tables)?;
     print_tables(claims.as_slice());
     println!("\nclaims, tables and figures are in {}; report.html has them all", out.display());
     Ok(())
 }
 
-/// The names of the finished runs in a folder and their configurations.
-fn finished(runs: &Path) -> Vec<(String, Table)> {
+/// The finished runs in a folder.
+fn finished(runs: &Path) -> Vec<Finished> {
     let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
-    let config = |path: &PathBuf| {
+    let finished = |path: &PathBuf| {
         let folder = RunFolder::open(path).ok()?;
         let is_finished = folder.read_info().ok()?.status == Status::Finished;
-        let text = folder.read_config().ok().filter(|_| is_finished)?;
-        Some((path.file_name()?.to_string_lossy().into_owned(), toml::from_str(&text).ok()?))
+        let config = folder.read_config().ok().filter(|_| is_finished)?;
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        Some(Finished { name, table: toml::from_str(&config).ok()?, config })
     };
-    paths.iter().filter_map(config).collect()
+    paths.iter().filter_map(finished).collect()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
-use walk_arch::nearest;
+use walk_arch::did_you_mean;
 
 use crate::experiment::Experiment;
 use crate::source::{Selection, Setting, Source};
@@ -33,86 +33,81 @@ pub(super) struct Part {
 pub(super) struct Run {
     /// The architecture, the data, and a digest of the rest.
     pub(super) name: String,
-    config: Table,
+    /// The resolved experiment, as its run folder keeps it.
+    pub(super) config: String,
+}
+
+/// A run that is there.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) name: String,
+    /// The experiment as it is written there: an earlier version may not have known every key.
+    pub(super) config: String,
+    pub(super) table: Table,
 }
 
 /// Exhibits and their runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Plan {
     pub(super) exhibits: Vec<Exhibit>,
     pub(super) runs: Vec<Run>,
 }
 
 impl Plan {
-    /// Reads the exhibits in `dir` that are asked for, all if none is named. `finished` are the names and the
-    /// configurations of runs that are there.
+    /// Reads the exhibits in `dir` that are asked for, all if none is named. `finished` are the runs that are
+    /// there.
     pub(super) fn read(
         dir: &Path,
         only: &[String],
         scale: &str,
         sets: &[Setting],
-        finished: &[(String, Table)],
+        finished: &[Finished],
     ) -> Result<Self> {
-        let mut plan = Self::default();
+        let (mut exhibits, mut tables) = (vec![], vec![]);
         for path in chosen(dir, only)? {
             let name = stem(&path);
-            let members = Source::members(&path)?;
-            let members: Vec<Option<&str>> = if members.is_empty() {
-                vec![None]
-            } else {
-                members.iter().map(|m| Some(m.as_str())).collect()
-            };
             let mut parts = vec![];
-            for member in members {
-                let source = Source::read(&path, Selection { scale: Some(scale), member }, sets)?;
-                let experiment = Experiment::parse(&source)?;
-                let label = member.unwrap_or(&experiment.model.plugin).to_owned();
-                let run = plan.run_for(Table::try_from(&experiment)?);
+            for member in Source::members(&path, None)? {
+                let selection = Selection { scale: Some(scale), member: member.as_deref() };
+                let experiment = Experiment::parse(&Source::read(&path, selection, sets)?)?;
+                let label = member.unwrap_or_else(|| experiment.model.plugin.clone());
+                let run = run_for(&mut tables, Table::try_from(&experiment)?);
                 parts.push(Part { label, experiment, run });
             }
-            plan.exhibits.push(Exhibit { name, parts });
+            exhibits.push(Exhibit { name, parts });
         }
-        for run in &mut plan.runs {
-            match finished.iter().find(|(_, there)| covers(there, &run.config)) {
-                Some((name, there)) => (run.name, run.config) = (name.clone(), there.clone()),
-                None => run.name()?,
+        let runs = tables.into_iter().map(|table| {
+            match finished.iter().find(|there| covers(&there.table, &table)) {
+                Some(there) => Ok(Run { name: there.name.clone(), config: there.config.clone() }),
+                None => Run::new(table),
             }
-        }
-        Ok(plan)
-    }
-
-    /// A run that has what `experiment` measures: one that trains alike, made to measure this too, or another.
-    fn run_for(&mut self, experiment: Table) -> usize {
-        for (index, run) in self.runs.iter_mut().enumerate() {
-            if let Some(both) = joined(&run.config, &experiment) {
-                run.config = both;
-                return index;
-            }
-        }
-        self.runs.push(Run { name: String::new(), config: experiment });
-        self.runs.len() - 1
+        });
+        Ok(Self { exhibits, runs: runs.collect::<Result<_>>()? })
     }
 }
 
-impl Run {
-    /// Names it and its experiment.
-    fn name(&mut self) -> Result<()> {
-        self.config.remove("name");
-        let digest = format!("{:x}", Sha256::digest(self.config()?));
-        let value = |section: &str, key: &str| {
-            let value = self.config.get(section).and_then(|section| section.get(key)).and_then(Value::as_str);
-            let file = value.and_then(|name| Path::new(name).file_name()).unwrap_or_default();
-            file.to_string_lossy().into_owned()
-        };
-        self.name = format!("{}-{}-{}", value("model", "plugin"), value("data", "set"), &digest[..8]);
-        self.config.insert("name".into(), Value::String(self.name.clone()));
-        Ok(())
+/// The number of the run that has what `experiment` measures: one that trains alike, made to measure this too, or another.
+fn run_for(runs: &mut Vec<Table>, experiment: Table) -> usize {
+    for (index, run) in runs.iter_mut().enumerate() {
+        if let Some(both) = joined(run, &experiment) {
+            *run = both;
+            return index;
+        }
     }
+    runs.push(experiment);
+    runs.len() - 1
+}
 
-    /// The resolved experiment, as its run folder keeps it.
-    pub(super) fn config(&self) -> Result<String> {
-        let experiment: Experiment = self.config.clone().try_into().context("a joined experiment")?;
-        Ok(toml::to_string(&experiment)?)
+impl Run {
+    /// Names the experiment and its run.
+    fn new(table: Table) -> Result<Self> {
+        let mut experiment: Experiment = table.try_into().context("a joined experiment")?;
+        experiment.name = None;
+        let digest = format!("{:x}", Sha256::digest(toml::to_string(&experiment)?));
+        let plugin = Path::new(&experiment.model.plugin).file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{plugin}-{}-{}", experiment.data.set.name(), &digest[..8]);
+        experiment.name = Some(name.clone());
+        Ok(Self { name, config: toml::to_string(&experiment)? })
     }
 }
 
@@ -139,8 +134,7 @@ fn chosen(dir: &Path, only: &[String]) -> Result<Vec<PathBuf>> {
     };
     if let Some(name) = only.iter().find(|name| !paths.iter().any(|path| wanted(path, name))) {
         let stems: Vec<String> = paths.iter().map(|path| stem(path)).collect();
-        let suggestion = nearest(name, stems.iter().map(String::as_str));
-        let suggestion = suggestion.map(|known| format!(", did you mean `{known}`?")).unwrap_or_default();
+        let suggestion = did_you_mean(name, stems.iter().map(String::as_str));
         return Err(anyhow!("--only {name}: {} has no {name}.toml{suggestion}", dir.display()));
     }
     paths.retain(|path| only.is_empty() || only.iter().any(|name| wanted(path, name)));
