@@ -3,12 +3,15 @@
 
 use kuva::backend::svg::SvgBackend;
 use kuva::prelude::*;
-use kuva::render::render::render_multiple;
+use kuva::render::layout::ComputedLayout;
+use kuva::render::render::{collect_legend_entries, render_multiple};
 
 use super::chart::{Chart, Levels, Rule, Series, Stroke};
 
 /// Width and height of a figure: 520 pixels are a paper's column of 84 mm, so that 14 pixels are 6.4 points.
 const SIZE: (f64, f64) = (520.0, 360.0);
+/// Width of what stands left of the axes.
+const LEFT: f64 = 88.0;
 /// Pixels of the PNG per pixel of the SVG: 990 over 84 mm.
 const PNG_SCALE: f32 = 2.0;
 
@@ -87,12 +90,12 @@ fn layout(chart: &Chart, plots: &[Plot]) -> Layout {
         .with_legend_box(false)
         // away from the legend below it
         .with_x_label_offset(0.0, -12.0)
-        // room for half a tick's label at the right end
-        .with_force_margins(72.0, 32.0)
+        // room for the longest tick's label beside the axis' own, and for half a tick's label at the right end
+        .with_force_margins(LEFT, 32.0)
         .with_show_grid(false);
     if chart.levels.is_some() {
         layout =
-            layout.with_legend_position(LegendPosition::OutsideRightMiddle).with_force_margins(72.0, 112.0);
+            layout.with_legend_position(LegendPosition::OutsideRightMiddle).with_force_margins(LEFT, 112.0);
     }
     if chart.x.log {
         layout = layout.with_log_x();
@@ -109,5 +112,50 @@ fn layout(chart: &Chart, plots: &[Plot]) -> Layout {
     if let Some(max) = chart.y.max {
         layout = layout.with_y_axis_max(max);
     }
+    if chart.levels.is_none() {
+        layout = with_room_for_legend(layout, plots);
+    }
     chart.rules.iter().fold(layout, |layout, line| layout.with_reference_line(rule(line)))
+}
+
+/// Makes the figure taller by what the legend's rows beyond the first take: all of them stay within it, and the axes keep
+/// their size.
+fn with_room_for_legend(layout: Layout, plots: &[Plot]) -> Layout {
+    let mut entries = collect_legend_entries(plots);
+    // columns are as wide as their names: these keep a name off the next one's line
+    entries.iter_mut().for_each(|entry| entry.label.push_str("    "));
+    let count = entries.len();
+    let layout = layout.with_legend_entries(entries);
+    let computed = ComputedLayout::from_layout(&layout);
+    let rows = count.div_ceil(computed.legend_col_count.max(1)).max(1);
+    layout.with_height(SIZE.1 + (rows - 1) as f64 * computed.legend_line_height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values of an attribute in an SVG's texts.
+    fn of_texts(svg: &str, attribute: &str) -> Vec<f64> {
+        let texts = svg.split("<text ").skip(1).filter_map(|text| text.split('>').next());
+        let value = |text: &str| {
+            let value = text.split_once(&format!("{attribute}=\""))?.1;
+            value.split('"').next()?.parse().ok()
+        };
+        texts.filter_map(value).collect()
+    }
+
+    #[test]
+    fn every_name_of_a_long_legend_is_within_the_figure() {
+        let mut chart = Chart::new("title", "x", "y");
+        for number in 0..20 {
+            let name = format!("a run with a long name, number {number}");
+            chart.series.push(Series::new(number, name, vec![(0.0, 0.0), (1.0, number as f64)]));
+        }
+        let (svg, _) = draw(&chart).unwrap();
+        let height: f64 = svg.split_once("height=\"").unwrap().1.split('"').next().unwrap().parse().unwrap();
+        let lowest = of_texts(&svg, " y").into_iter().fold(0.0, f64::max);
+        assert!(svg.matches("a run with a long name").count() == 20, "{svg}");
+        assert!(lowest > SIZE.1 && lowest < height, "{lowest} of {height}");
+    }
 }
