@@ -1,4 +1,7 @@
-//! Guards the workspace: which way dependencies point, and that files stay small.
+//! Guards the workspace: which way dependencies point, among crates and within them, and that files stay small.
+
+mod circles;
+mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -75,4 +78,26 @@ fn files_stay_small_and_begin_with_their_purpose() {
         let is_test = file.components().any(|part| part.as_os_str() == "tests.rs");
         assert!(is_test || text.starts_with("//!"), "{}: starts without //!", file.display());
     }
+}
+
+/// Folders of the crates whose modules are checked for circles.
+const WITHOUT_CIRCLES: [&str; 6] =
+    ["crates/data", "plugins/mlp", "plugins/resnet56", "plugins/vgg11", "plugins/vit", "plugins/wresnet"];
+
+#[test]
+fn modules_form_no_circles() {
+    let mut found = vec![];
+    for folder in WITHOUT_CIRCLES {
+        let source = root().join(folder).join("src");
+        let mut files = vec![];
+        sources(&source, &mut files);
+        assert!(!files.is_empty(), "{folder}: no source");
+        let text = |file: PathBuf| {
+            let text = std::fs::read_to_string(&file).unwrap();
+            (file.strip_prefix(&source).unwrap().to_str().unwrap().to_owned(), text)
+        };
+        let name = folder.rsplit('/').next().unwrap_or(folder);
+        found.extend(circles::circles(name, &files.into_iter().map(text).collect()));
+    }
+    assert!(found.is_empty(), "modules that need each other:\n{}", found.join("\n"));
 }
