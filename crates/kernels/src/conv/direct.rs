@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::ConvShape;
-use super::packed::normalized;
+use super::input::normalized;
 use crate::batch_norm::Normalizer;
 use crate::elementwise::add;
 use crate::matmul::Write;

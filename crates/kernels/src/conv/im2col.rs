@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::packed::normalized;
+use super::input::normalized;
 use super::{ConvShape, Scratch};
 use crate::batch_norm::Normalizer;
 use crate::elementwise::{add, add_row};

@@ -4,8 +4,10 @@ use rayon::prelude::*;
 
 use super::direct;
 use super::im2col::{self, Columns};
+use super::input::normalized;
+use super::scratch::ScratchPool;
 use super::winograd::{self, F2, F4, Filters};
-use super::{ConvShape, Scratch, ScratchPool};
+use super::{Algorithm, ConvShape, Scratch};
 use crate::batch_norm::{BackwardSums, Moments, NormBackward, Normalizer};
 use crate::matmul::Write;
 use crate::rows::add_column_sums;
@@ -14,40 +16,6 @@ use crate::rows::add_column_sums;
 const TILES_ALONE: usize = 128;
 /// Tiles per block where threads share a batch.
 const TILES_SHARED: usize = 64;
-
-/// How a convolution is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// Every output's window as a row of a matrix; rounds as a plain sum does.
-    Columns,
-    /// The definition, with the sums in registers; rounds as a plain sum does. No groups.
-    Direct,
-    /// Winograd's F(2x2, 3x3).
-    Winograd2,
-    /// Winograd's F(4x4, 3x3): fewest products, most rounding.
-    Winograd4,
-}
-
-impl Algorithm {
-    /// One that rounds as a plain sum does.
-    pub fn plain(shape: &ConvShape) -> Self {
-        if shape.groups > 1 || shape.in_channels > 64 { Self::Columns } else { Self::Direct }
-    }
-
-    /// The fastest for a shape; [`Algorithm::Columns`] where only that one fits.
-    pub fn fastest(shape: &ConvShape) -> Self {
-        let square = shape.kernel == [3, 3] && shape.padding == [1, 1];
-        let plain = shape.stride == [1, 1] && shape.dilation == [1, 1] && shape.groups == 1;
-        // below 16 channels Winograd's transforms cost more than the products they save
-        if !(square && plain) || shape.in_channels.min(shape.out_channels) < 16 {
-            Self::plain(shape)
-        } else if shape.input[0].min(shape.input[1]) > 2 {
-            Self::Winograd4
-        } else {
-            Self::Winograd2
-        }
-    }
-}
 
 /// What is done to a convolution's input as it is read, and to its output as it is written.
 #[derive(Clone, Copy, Debug)]
@@ -194,15 +162,6 @@ impl PackedConv {
         }
         scratch.normalized = held;
     }
-}
-
-/// `x`, normalised into `held` if there is a norm.
-pub(super) fn normalized<'a>(norm: Option<&Normalizer>, x: &'a [f32], held: &'a mut Vec<f32>) -> &'a [f32] {
-    let Some(norm) = norm else { return x };
-    held.resize(x.len().max(held.len()), 0.0);
-    let held = &mut held[..x.len()];
-    norm.apply(x, held);
-    held
 }
 
 fn block_images(layout: &Layout, shape: &ConvShape, images: usize, tiles: usize) -> usize {

@@ -13,18 +13,16 @@ use std::marker::PhantomData;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use self::tile::Tile;
 pub(super) use self::tile::{F2, F4};
+use self::tile::{MAX_LANES, Tile};
 use self::transforms::{FilterGradient, Tiling, TransformFilters, TransformInput, TransformOutput};
-use super::packed::normalized;
-use super::{ConvShape, Scratch, ScratchPool};
+use super::input::normalized;
+use super::scratch::ScratchPool;
+use super::{ConvShape, Scratch};
 use crate::batch_norm::Normalizer;
 use crate::elementwise::add_parallel;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 use crate::memory::zeros;
-
-/// Most elements of a vector on any machine.
-const MAX_LANES: usize = 16;
 
 /// Parts of a batch whose weight gradients are summed apart, then together: fixed, so that bits do not depend on
 /// the number of threads.

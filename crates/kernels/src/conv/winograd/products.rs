@@ -3,6 +3,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::tile::MAX_LANES;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 
 /// Most channels; beyond them gemm is faster.
@@ -10,12 +11,12 @@ const MAX_CHANNELS: usize = 64;
 
 /// Whether channels are few, and whole vectors.
 pub(super) fn few(channels: usize) -> bool {
-    channels <= MAX_CHANNELS && channels.is_multiple_of(super::MAX_LANES)
+    channels <= MAX_CHANNELS && channels.is_multiple_of(MAX_LANES)
 }
 
 /// C = A B with A `[rows, inner]`, B `[inner, columns]`, C `[rows, columns]`, on the calling thread.
 pub(super) fn product([rows, inner, columns]: [usize; 3], a: &[f32], b: &[f32], c: &mut [f32]) {
-    if inner > MAX_CHANNELS || !columns.is_multiple_of(super::MAX_LANES) {
+    if inner > MAX_CHANNELS || !columns.is_multiple_of(MAX_LANES) {
         let (a, b) = (Matrix::new(a, rows, inner, inner), Matrix::new(b, inner, columns, columns));
         matmul(a, b, &mut MatrixMut::new(c, rows, columns, columns), Write::Replace);
         return;

@@ -2,6 +2,9 @@
 
 use pulp::Simd;
 
+/// Most elements of a vector on any machine.
+pub(super) const MAX_LANES: usize = 16;
+
 /// The transforms of F(m x m, 3x3) along one dimension, with IN = m + 2 and OUT = m, on one vector of channels.
 pub(crate) trait Tile<const IN: usize, const OUT: usize>: Sync + Copy {
     /// G

@@ -5,8 +5,7 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::MAX_LANES;
-use super::tile::{Tile, both_sides, filter, filter_adjoint, load, store};
+use super::tile::{MAX_LANES, Tile, both_sides, filter, filter_adjoint, load, store};
 use crate::matmul::Write;
 
 /// Tiles of a batch of images.

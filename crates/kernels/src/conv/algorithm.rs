@@ -1,0 +1,37 @@
+//! The algorithms of convolution and which of them suits a shape.
+
+use super::ConvShape;
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Every output's window as a row of a matrix; rounds as a plain sum does.
+    Columns,
+    /// The definition, with the sums in registers; rounds as a plain sum does. No groups.
+    Direct,
+    /// Winograd's F(2x2, 3x3).
+    Winograd2,
+    /// Winograd's F(4x4, 3x3): fewest products, most rounding.
+    Winograd4,
+}
+
+impl Algorithm {
+    /// One that rounds as a plain sum does.
+    pub fn plain(shape: &ConvShape) -> Self {
+        if shape.groups > 1 || shape.in_channels > 64 { Self::Columns } else { Self::Direct }
+    }
+
+    /// The fastest for a shape; [`Algorithm::Columns`] where only that one fits.
+    pub fn fastest(shape: &ConvShape) -> Self {
+        let square = shape.kernel == [3, 3] && shape.padding == [1, 1];
+        let plain = shape.stride == [1, 1] && shape.dilation == [1, 1] && shape.groups == 1;
+        // below 16 channels Winograd's transforms cost more than the products they save
+        if !(square && plain) || shape.in_channels.min(shape.out_channels) < 16 {
+            Self::plain(shape)
+        } else if shape.input[0].min(shape.input[1]) > 2 {
+            Self::Winograd4
+        } else {
+            Self::Winograd2
+        }
+    }
+}

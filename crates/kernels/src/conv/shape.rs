@@ -1,0 +1,68 @@
+//! The shape of a convolution, and the sizes that follow from it.
+
+/// The shape of a convolution. Pairs are `[vertical, horizontal]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// Size of a filter.
+    pub kernel: [usize; 2],
+    /// Distance between outputs.
+    pub stride: [usize; 2],
+    /// Zeros on each side.
+    pub padding: [usize; 2],
+    /// Distance between a filter's elements.
+    pub dilation: [usize; 2],
+    /// Height and width of the input.
+    pub input: [usize; 2],
+}
+
+impl ConvShape {
+    /// Height and width of the output.
+    pub fn output(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            let span = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+            (self.input[axis] + 2 * self.padding[axis] - span) / self.stride[axis] + 1
+        })
+    }
+
+    /// Elements of one input image.
+    pub fn in_len(&self) -> usize {
+        self.input[0] * self.input[1] * self.in_channels
+    }
+
+    /// Pixels of one output image.
+    pub fn out_pixels(&self) -> usize {
+        let [height, width] = self.output();
+        height * width
+    }
+
+    /// Elements of one output image.
+    pub fn out_len(&self) -> usize {
+        self.out_pixels() * self.out_channels
+    }
+
+    /// Number of weights.
+    pub fn weight_len(&self) -> usize {
+        self.taps() * self.group_in() * self.out_channels
+    }
+
+    /// Elements of a filter in one channel.
+    pub(super) fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Input channels of a group.
+    pub(super) fn group_in(&self) -> usize {
+        self.in_channels / self.groups
+    }
+
+    /// Output channels of a group.
+    pub(super) fn group_out(&self) -> usize {
+        self.out_channels / self.groups
+    }
+}
