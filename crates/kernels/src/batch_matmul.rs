@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 
-/// C = scale · A B for `batch` pairs of matrices, A `[rows, inner]`, B `[inner, columns]`; transposed operands lie as
-/// `[inner, rows]` and `[columns, inner]`.
+/// C = scale · A B for `batch` pairs of matrices, A `[rows, inner]`, B `[inner, columns]`; transposed operands are
+/// stored as `[inner, rows]` and `[columns, inner]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchMatmul {
     /// Rows of A and C.
@@ -14,9 +14,9 @@ pub struct BatchMatmul {
     pub inner: usize,
     /// Columns of B and C.
     pub columns: usize,
-    /// Whether A lies transposed.
+    /// Whether A is stored transposed.
     pub a_transposed: bool,
-    /// Whether B lies transposed.
+    /// Whether B is stored transposed.
     pub b_transposed: bool,
     /// Factor of the product.
     pub scale: f32,
@@ -65,62 +65,47 @@ impl BatchMatmul {
             .for_each(|((a, b), c)| self.apply(a, b, c, write));
     }
 
-    /// The product that gives A's gradient from (C's gradient, B), or, if A lies transposed, from (B, C's gradient); the
-    /// flag says which.
-    #[must_use]
-    pub fn of_a(&self) -> (Self, bool) {
-        let Self { rows, inner, columns, a_transposed, b_transposed, scale } = *self;
+    /// dA += the gradient of A, over all threads.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn backward_a(&self, b: &[f32], dc: &[f32], da: &mut [f32]) {
+        let Self { rows, inner, columns, a_transposed, b_transposed, .. } = *self;
         if a_transposed {
             // Aᵀ's gradient [inner, rows] = B [inner, columns] dCᵀ
-            let back = Self {
-                rows: inner,
-                inner: columns,
-                columns: rows,
-                a_transposed: b_transposed,
-                b_transposed: true,
-                scale,
-            };
-            (back, true)
+            self.of_shape([inner, columns, rows], [b_transposed, true]).apply_parallel(b, dc, da, Write::Add);
         } else {
-            let back = Self {
-                rows,
-                inner: columns,
-                columns: inner,
-                a_transposed: false,
-                b_transposed: !b_transposed,
-                scale,
-            };
-            (back, false)
+            self.of_shape([rows, columns, inner], [false, !b_transposed]).apply_parallel(
+                dc,
+                b,
+                da,
+                Write::Add,
+            );
         }
     }
 
-    /// The product that gives B's gradient from (A, C's gradient), or, if B lies transposed, from (C's gradient, A); the
-    /// flag says which.
-    #[must_use]
-    pub fn of_b(&self) -> (Self, bool) {
-        let Self { rows, inner, columns, a_transposed, b_transposed, scale } = *self;
+    /// dB += the gradient of B, over all threads.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn backward_b(&self, a: &[f32], dc: &[f32], db: &mut [f32]) {
+        let Self { rows, inner, columns, a_transposed, b_transposed, .. } = *self;
         if b_transposed {
             // Bᵀ's gradient [columns, inner] = dCᵀ A
-            let back = Self {
-                rows: columns,
-                inner: rows,
-                columns: inner,
-                a_transposed: true,
-                b_transposed: a_transposed,
-                scale,
-            };
-            (back, true)
+            self.of_shape([columns, rows, inner], [true, a_transposed]).apply_parallel(dc, a, db, Write::Add);
         } else {
-            let back = Self {
-                rows: inner,
-                inner: rows,
-                columns,
-                a_transposed: !a_transposed,
-                b_transposed: false,
-                scale,
-            };
-            (back, false)
+            self.of_shape([inner, rows, columns], [!a_transposed, false]).apply_parallel(
+                a,
+                dc,
+                db,
+                Write::Add,
+            );
         }
+    }
+
+    /// A product of other matrices with the same factor.
+    fn of_shape(&self, [rows, inner, columns]: [usize; 3], [a_transposed, b_transposed]: [bool; 2]) -> Self {
+        Self { rows, inner, columns, a_transposed, b_transposed, scale: self.scale }
     }
 }
 
@@ -159,15 +144,11 @@ mod tests {
             let value = |a: &[f64], b: &[f64]| -> f64 {
                 reference(&shape, a, b).iter().zip(&dc).map(|(c, &dc)| c * f64::from(dc)).sum()
             };
-            let (back, turned) = shape.of_a();
-            let (first, second) = if turned { (&b, &dc) } else { (&dc, &b) };
             let mut da = vec![0.0; a.len()];
-            back.apply_parallel(first, second, &mut da, Write::Add);
+            shape.backward_a(&b, &dc, &mut da);
             assert!(norm_error(&da, &differences(&a_64, |a| value(a, &b_64))) < 2e-6);
-            let (back, turned) = shape.of_b();
-            let (first, second) = if turned { (&dc, &a) } else { (&a, &dc) };
             let mut db = vec![0.0; b.len()];
-            back.apply_parallel(first, second, &mut db, Write::Add);
+            shape.backward_b(&a, &dc, &mut db);
             assert!(norm_error(&db, &differences(&b_64, |b| value(&a_64, b))) < 2e-6);
         }
     }

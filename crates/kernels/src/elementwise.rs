@@ -71,7 +71,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     parts.iter().sum()
 }
 
-/// Eight running sums, so that the loop vectorises in a fixed order.
+/// Eight running sums, so that the loop is vectorized in a fixed order.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn dot_task(a: &[f32], b: &[f32]) -> f64 {
     let mut sums = [0.0f64; 8];

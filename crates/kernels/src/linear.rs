@@ -4,10 +4,10 @@ use rayon::prelude::*;
 
 use crate::elementwise::add_row;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul, matmul_parallel};
-use crate::outer::{OuterScratch, outer_norm_sq, sum_norm_sq};
 use crate::rows::add_column_sums;
+use crate::sample_norms::{OuterScratch, outer_norm_sq};
 
-/// Row strides of packed outputs are multiples of this, so that no vector is cut at a row's end.
+/// Row strides of packed outputs are multiples of this, so that every row is a whole number of vectors.
 pub const LANES: usize = 16;
 
 /// The shape of a linear layer: W is `[out_features, in_features]`, b `[out_features]`.
@@ -19,7 +19,7 @@ pub struct LinearShape {
     pub out_features: usize,
 }
 
-/// A linear layer's parameters laid out for fast evaluation: made once per parameter point, used by many batches.
+/// A linear layer's parameters laid out for fast evaluation, once per point for many batches.
 #[derive(Clone, Debug)]
 pub struct PackedLinear {
     shape: LinearShape,
@@ -30,7 +30,7 @@ pub struct PackedLinear {
 }
 
 impl PackedLinear {
-    /// Room for a layer; holds zeros until [`PackedLinear::pack`].
+    /// Room for a layer, filled with zeros until [`PackedLinear::pack`].
     pub fn new(shape: LinearShape) -> Self {
         let stride = shape.out_features.next_multiple_of(LANES);
         Self { shape, weight: vec![0.0; shape.in_features * stride], bias: vec![0.0; stride] }
@@ -41,7 +41,7 @@ impl PackedLinear {
         self.bias.len()
     }
 
-    /// Takes over W (`[out_features, in_features]`) and b.
+    /// Lays out W (`[out_features, in_features]`) and b.
     ///
     /// # Panics
     /// If the lengths do not fit the shape.
@@ -65,8 +65,8 @@ impl PackedLinear {
         self.bias[..out_features].copy_from_slice(bias);
     }
 
-    /// y = x Wᵀ + b on the calling thread. `x` has `rows` rows `x_stride` apart, `y` rows [`PackedLinear::stride`]
-    /// apart.
+    /// y = x Wᵀ + b on the calling thread. The `rows` rows of `x` start `x_stride` elements apart,
+    /// those of `y` [`PackedLinear::stride`].
     ///
     /// # Panics
     /// If a slice is too short.
@@ -133,12 +133,11 @@ pub fn backward_params(shape: LinearShape, x: &[f32], dy: &[f32], dweight: &mut 
     }
 }
 
-/// Adds to `norms` ‖∂L_i/∂W‖² of every sample and, with `bias`, ‖∂L_i/∂b‖²; `dy` is the gradient of the sum of the losses.
-/// A sample may have several rows.
+/// Adds ‖∂L_i/∂W‖² of every sample to `norms`; `dy` is the gradient of the sum of the losses. A sample may have several rows.
 ///
 /// # Panics
 /// If a length does not fit.
-pub fn add_sample_norms_sq(shape: LinearShape, x: &[f32], dy: &[f32], bias: bool, norms: &mut [f64]) {
+pub fn add_weight_norms_sq(shape: LinearShape, x: &[f32], dy: &[f32], norms: &mut [f64]) {
     let LinearShape { in_features, out_features } = shape;
     let places = dy.len() / out_features / norms.len();
     assert!(x.len() == norms.len() * places * in_features && dy.len() == norms.len() * places * out_features);
@@ -147,9 +146,6 @@ pub fn add_sample_norms_sq(shape: LinearShape, x: &[f32], dy: &[f32], bias: bool
         let a = Matrix::new(x, places, in_features, in_features);
         let b = Matrix::new(dy, places, out_features, out_features);
         *norm += outer_norm_sq(a, b, scratch);
-        if bias {
-            *norm += sum_norm_sq(dy, out_features);
-        }
     });
 }
 

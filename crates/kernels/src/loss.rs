@@ -19,7 +19,7 @@ impl Loss {
             Self::CrossEntropy => {
                 let top = maximum(outputs);
                 let own = f64::from(outputs[label]);
-                // log(1 + x) of what the others add, so that nothing small is lost beside 1
+                // log(1 + x) with x the sum over the others, so that a small x is not rounded away
                 let top_index = outputs.iter().position(|&z| f64::from(z) >= top).unwrap_or(label);
                 let others = outputs.iter().enumerate().filter(|&(index, _)| index != top_index);
                 let sum: f64 = others.map(|(_, &z)| (f64::from(z) - top).exp()).sum();

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 /// Work per task of [`matmul_parallel`], in multiply-adds: about 0.1 ms on one core.
 const TASK_MULTIPLY_ADDS: usize = 1 << 23;
-/// Most tasks per product, so that operands are not packed over and over.
+/// Most tasks per product, so that operands are not packed too often.
 const MAX_TASKS: usize = 8;
 
 /// A read-only matrix view with strides.
@@ -92,7 +92,7 @@ pub enum Write {
 pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, c: &mut MatrixMut<'_>, write: Write) {
     check(a, b, c);
     let columns = c.columns;
-    // SAFETY: `check` holds the shapes together, the views hold them inside their slices, `c` is exclusive
+    // SAFETY: `check` compared the shapes, the views are within their slices, `c` is exclusive
     unsafe { product(a, b, c.data.as_mut_ptr(), c.stride, 0..columns, write) };
 }
 
@@ -143,7 +143,7 @@ fn check(a: Matrix<'_>, b: Matrix<'_>, c: &MatrixMut<'_>) {
 /// Columns `range` of the product.
 ///
 /// # Safety
-/// The shapes fit; `c` points to `a.rows` rows `stride` apart, of which nobody else touches columns `range`.
+/// The shapes fit; `c` points to `a.rows` rows `stride` apart, of which nothing else accesses columns `range`.
 unsafe fn product(
     a: Matrix<'_>,
     b: Matrix<'_>,

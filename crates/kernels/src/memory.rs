@@ -1,5 +1,5 @@
-//! Large buffers: made by all threads at once, and kept for the next one.
-#![expect(unsafe_code, reason = "buffers that are filled after they are made; a call into the C library")]
+//! Large buffers: filled by all threads at once, their memory kept for the next one.
+#![expect(unsafe_code, reason = "buffers that are allocated uninitialized; a call into the C library")]
 
 use std::mem::MaybeUninit;
 
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 /// Elements per task.
 const TASK: usize = 1 << 16;
 
-/// A copy of `values`, made by all threads.
+/// A copy of `values`, written by all threads.
 pub fn copied(values: &[f32]) -> Vec<f32> {
     let mut out: Box<[MaybeUninit<f32>]> = Box::new_uninit_slice(values.len());
     let tasks = out.par_chunks_mut(TASK).zip(values.par_chunks(TASK));
@@ -31,8 +31,8 @@ pub fn zeros(len: usize) -> Vec<f32> {
     unsafe { out.assume_init() }.into_vec()
 }
 
-/// Tells glibc to keep freed memory for the next allocation. A training step makes and frees buffers of many megabytes;
-/// given back to the system each time, they cost a page fault per 4 KiB. Elsewhere it does nothing.
+/// Tells glibc to keep freed memory for the next allocation. A training step allocates and frees many megabytes;
+/// returned to the system each time, they would cost a page fault per 4 KiB. Does nothing on other systems.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt only sets numbers of the allocator; the program calls it before it starts threads

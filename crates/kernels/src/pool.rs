@@ -37,8 +37,8 @@ impl PoolShape {
         height * width * self.channels
     }
 
-    /// Calls `each` with every output pixel and every input pixel of its window, by pixel number.
-    fn windows(&self, mut each: impl FnMut(usize, usize)) {
+    /// Calls `visit` with every output pixel and every input pixel of its window, by pixel number.
+    fn windows(&self, mut visit: impl FnMut(usize, usize)) {
         let ([rows, columns], [height, width]) = (self.output(), self.input);
         for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
             for i in 0..self.kernel[0] {
@@ -46,7 +46,7 @@ impl PoolShape {
                     let r = (row * self.stride[0] + i).wrapping_sub(self.padding[0]);
                     let c = (column * self.stride[1] + j).wrapping_sub(self.padding[1]);
                     if r < height && c < width {
-                        each(row * columns + column, r * width + c);
+                        visit(row * columns + column, r * width + c);
                     }
                 }
             }

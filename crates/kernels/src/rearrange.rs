@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use crate::matmul::Write;
+
 /// An index that stands for a zero.
 pub const ZERO: u32 = u32::MAX;
 
@@ -15,16 +17,16 @@ pub struct Rearrangement {
 }
 
 impl Rearrangement {
-    /// y = (or += with `add`) the elements of every sample of x, on the calling thread. Samples of `x` lie `in_len` apart,
-    /// samples of `y` as far apart as there are places.
+    /// y = (or +=) the elements of every sample of x, on the calling thread. A sample of `x` has `in_len`
+    /// elements, a sample of `y` as many as `from`.
     ///
     /// # Panics
     /// If a length or a place does not fit.
-    pub fn apply(&self, x: &[f32], y: &mut [f32], add: bool) {
+    pub fn apply(&self, x: &[f32], y: &mut [f32], write: Write) {
         assert_eq!(x.len() / self.in_len, y.len() / self.from.len());
         for (x, y) in x.chunks_exact(self.in_len).zip(y.chunks_exact_mut(self.from.len())) {
             for (y, &from) in y.iter_mut().zip(&self.from) {
-                let before = if add { *y } else { 0.0 };
+                let before = if write == Write::Add { *y } else { 0.0 };
                 *y = before + if from == ZERO { 0.0 } else { x[from as usize] };
             }
         }
@@ -37,7 +39,7 @@ impl Rearrangement {
     pub fn apply_parallel(&self, x: &[f32], y: &mut [f32]) {
         assert_eq!(x.len() / self.in_len, y.len() / self.from.len());
         let samples = x.par_chunks_exact(self.in_len).zip(y.par_chunks_exact_mut(self.from.len()));
-        samples.for_each(|(x, y)| self.apply(x, y, false));
+        samples.for_each(|(x, y)| self.apply(x, y, Write::Replace));
     }
 
     /// dx += the adjoint, over all threads.
@@ -68,7 +70,7 @@ mod tests {
         let mut y = [f32::NAN; 8];
         turn.apply_parallel(&x, &mut y);
         assert_eq!(y, [3.0, 0.0, 1.0, 3.0, 6.0, 0.0, 4.0, 6.0]);
-        turn.apply(&x, &mut y, true);
+        turn.apply(&x, &mut y, Write::Add);
         assert_eq!(y, [6.0, 0.0, 2.0, 6.0, 12.0, 0.0, 8.0, 12.0]);
         let mut dx = [10.0; 6];
         turn.backward(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &mut dx);

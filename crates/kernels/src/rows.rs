@@ -6,6 +6,9 @@ use rayon::prelude::*;
 /// Rows that are summed in f32; the blocks' sums are added in f64, so that 100,000 rows round no worse than 256.
 pub(crate) const BLOCK_ROWS: usize = 256;
 
+/// Elements per task where rows are independent of each other.
+pub(crate) const TASK: usize = 1 << 14;
+
 /// Whether an operation runs on the calling thread or on all; the bits are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
@@ -71,7 +74,7 @@ pub(crate) fn block(values: &[f32], columns: usize, index: usize) -> &[f32] {
 
 /// Per column, the sum of what `work` gives for each block.
 pub(crate) fn sum_blocks(
-    (rows, columns): (usize, usize),
+    [rows, columns]: [usize; 2],
     threads: Threads,
     work: impl Fn(usize, &mut [f32]) + Sync + Send,
 ) -> Vec<f64> {
@@ -94,7 +97,7 @@ pub(crate) fn sum_blocks(
 pub fn add_column_sums(values: &[f32], out: &mut [f32]) {
     let columns = out.len();
     assert!(values.len().is_multiple_of(columns));
-    let size = (values.len() / columns, columns);
+    let size = [values.len() / columns, columns];
     let sums = sum_blocks(size, Threads::All, |index, sum| add_rows(block(values, columns, index), sum));
     out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum as f32);
 }

@@ -11,6 +11,21 @@ pub struct Columns {
     pub inner: usize,
 }
 
+/// Which parameters a layer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trained {
+    /// Whether there is a γ.
+    pub scale: bool,
+    /// Whether there is a β.
+    pub shift: bool,
+}
+
+/// The gradients of γ and β.
+struct Sums {
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+}
+
 impl Columns {
     /// x ← x γ + β, on the calling thread; γ or β may be empty.
     ///
@@ -45,29 +60,31 @@ impl Columns {
     /// # Panics
     /// If a length does not fit.
     pub fn backward_params(&self, x: &[f32], dy: &[f32], dscale: &mut [f32], dshift: &mut [f32]) {
-        let (scale, shift) = self.sums(x, dy);
-        dscale.iter_mut().zip(&scale).for_each(|(to, &sum)| *to += sum as f32);
-        dshift.iter_mut().zip(&shift).for_each(|(to, &sum)| *to += sum as f32);
+        let sums = self.sums(x, dy);
+        dscale.iter_mut().zip(&sums.scale).for_each(|(to, &sum)| *to += sum as f32);
+        dshift.iter_mut().zip(&sums.shift).for_each(|(to, &sum)| *to += sum as f32);
     }
 
-    /// Adds to `norms` ‖∂L_i/∂γ‖² of every sample if there is a `scale`, and ‖∂L_i/∂β‖² if there is a `shift`; `dy` is the
-    /// gradient of the sum of the losses.
+    /// Adds ‖∂L_i/∂γ‖² and ‖∂L_i/∂β‖² of every sample to `norms`, as far as they are `trained`; `dy` is the gradient of
+    /// the sum of the losses.
     ///
     /// # Panics
     /// If a length does not fit.
-    pub fn add_sample_norms_sq(&self, x: &[f32], dy: &[f32], [scale, shift]: [bool; 2], norms: &mut [f64]) {
+    pub fn add_sample_norms_sq(&self, x: &[f32], dy: &[f32], trained: Trained, norms: &mut [f64]) {
         let len = x.len() / norms.len();
         let samples = x.par_chunks(len).zip(dy.par_chunks(len)).zip(norms);
         samples.for_each(|((x, dy), norm)| {
             let sums = self.sums(x, dy);
-            for (sums, _) in [(sums.0, scale), (sums.1, shift)].iter().filter(|(_, wanted)| *wanted) {
-                *norm += sums.iter().map(|x| x * x).sum::<f64>();
+            for (sums, trained) in [(sums.scale, trained.scale), (sums.shift, trained.shift)] {
+                if trained {
+                    *norm += sums.iter().map(|x| x * x).sum::<f64>();
+                }
             }
         });
     }
 
     /// Σ dy x and Σ dy by column.
-    fn sums(&self, x: &[f32], dy: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    fn sums(&self, x: &[f32], dy: &[f32]) -> Sums {
         let Self { columns, inner } = *self;
         assert!(x.len() == dy.len() && x.len().is_multiple_of(columns * inner));
         let (mut scale, mut shift) = (vec![0.0f64; columns], vec![0.0f64; columns]);
@@ -79,7 +96,7 @@ impl Columns {
                 }
             }
         }
-        (scale, shift)
+        Sums { scale, shift }
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use rayon::prelude::*;
 use walk_arch::Network;
 use walk_kernels::batch_norm::{Moments, Normalization, Normalizer};
-use walk_kernels::conv::{Around, Scratch};
+use walk_kernels::conv::{Fusion, Scratch};
 use walk_kernels::elementwise::{add, multiply};
 use walk_kernels::matmul::Write;
 use walk_kernels::pool::{avg_forward, max_forward};
 use walk_kernels::rows::Threads;
-use walk_kernels::segments;
+use walk_kernels::softmax::softmax;
+use walk_kernels::standardize::standardize;
 
 use super::Convolution;
 use super::plan::{Norm, Plan, Step};
@@ -137,14 +138,14 @@ impl Plan {
                 }
                 Step::Conv { from, to, packed, norm, write, moments, .. } => {
                     let norm = norm.map(|norm| normalizer(norm, measured));
-                    let around = Around { norm: norm.as_ref(), write: *write };
+                    let fusion = Fusion { norm: norm.as_ref(), write: *write };
                     let wanted = *moments && mode == BatchNormMode::Batch;
                     let moments = wanted.then(|| {
                         measured[*to].reset(packed.out_channels());
                         &mut measured[*to]
                     });
                     let [x, y] = self.values(buffers, rows, *from, *to);
-                    packed.forward(x, y, around, moments, scratch);
+                    packed.forward(x, y, fusion, moments, scratch);
                 }
                 Step::MaxPool { from, to, shape } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
@@ -166,9 +167,9 @@ impl Plan {
                     let pieces = x.chunks_exact(*stride).zip(y.chunks_exact_mut(*len));
                     pieces.for_each(|(x, y)| y.copy_from_slice(&x[..*len]));
                 }
-                Step::Rearrange { from, to, how, add } => {
+                Step::Rearrange { from, to, how, write } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
-                    how.apply(x, y, *add);
+                    how.apply(x, y, *write);
                 }
                 Step::Mul { from, to } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
@@ -181,10 +182,10 @@ impl Plan {
                     buffers[*to] = y;
                 }
                 Step::Softmax { at, len } => {
-                    segments::softmax(&mut buffers[*at][..rows * self.strides[*at]], *len);
+                    softmax(&mut buffers[*at][..rows * self.strides[*at]], *len);
                 }
                 Step::Standardize { at, len, eps } => {
-                    segments::standardize(&mut buffers[*at][..rows * self.strides[*at]], *len, *eps);
+                    standardize(&mut buffers[*at][..rows * self.strides[*at]], *len, *eps);
                 }
                 Step::ScaleShift { at, columns, packed: [scale, shift], .. } => {
                     columns.apply(&mut buffers[*at][..rows * self.strides[*at]], scale, shift);

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 use walk_arch::LayerParams;
 use walk_kernels::batch_norm::Moments;
-use walk_kernels::conv::{self, Algorithm, Around, ConvShape, InputGradient, PackedConv};
-use walk_kernels::layout::{to_channels_first, to_channels_last};
+use walk_kernels::channel_order::{to_channels_first, to_channels_last};
+use walk_kernels::conv::{self, Algorithm, ConvShape, Fusion, InputGradient, PackedConv, ParamsBackward};
 use walk_kernels::matmul::Write;
 use walk_kernels::memory::{copied, zeros};
 use walk_kernels::pool::{self, PoolShape};
+use walk_kernels::sample_norms::add_bias_norms_sq;
 
 use super::machine::{Machine, Operand};
 use super::ops::{NormUse, disjoint};
@@ -46,8 +47,9 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
         None => (zeros(rows * shape.out_len()), Write::Replace),
     };
     let normalizer = norm.as_ref().map(|norm| norm.normalizer(theta));
-    let around = Around { norm: normalizer.as_ref(), write };
-    let moments = packed.forward_parallel(view::rows(&x.rows), &mut y, around, moments);
+    let fusion = Fusion { norm: normalizer.as_ref(), write };
+    let mut moments = moments.then(Moments::default);
+    packed.forward_parallel(view::rows(&x.rows), &mut y, fusion, moments.as_mut());
     let (theta, params, norms) = (theta.clone(), params.clone(), m.norms.clone());
     let residual = residual.and_then(|residual| residual.grad);
     let y = m.record(y, rows, move |dy, spent, grads| {
@@ -75,13 +77,18 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
             slot.replace(dx);
         }
         if let Some(norms) = norms {
-            let bias = !params.bias.is_empty();
-            norms.update(|norms| conv::add_sample_norms_sq(&shape, values, &dy, bias, norms));
+            norms.update(|norms| {
+                conv::add_weight_norms_sq(&shape, values, &dy, norms);
+                if !params.bias.is_empty() {
+                    add_bias_norms_sq(&dy, shape.out_channels, norms);
+                }
+            });
         } else {
-            let normalizer = norm.as_ref().map(|(_, backward)| backward.normalizer());
+            let norm = norm.as_ref().map(|(_, backward)| backward.normalizer());
             let dtheta = grads.get_or_alloc_mut(&theta)?;
             let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
-            conv::backward_params(&shape, algorithm, (values, &dy), normalizer, dweight, dbias);
+            let backward = ParamsBackward { x: values, norm, dy: &dy };
+            conv::backward_params(&shape, algorithm, backward, dweight, dbias);
         }
         match residual {
             Some(slot) => slot.add(dy, spent),

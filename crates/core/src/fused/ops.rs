@@ -9,7 +9,8 @@ use walk_kernels::elementwise::add_parallel;
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
 use walk_kernels::memory::{copied, zeros};
 use walk_kernels::rows::Threads;
-use walk_kernels::scale_shift::Columns;
+use walk_kernels::sample_norms::add_bias_norms_sq;
+use walk_kernels::scale_shift::{Columns, Trained};
 
 use super::machine::{Machine, Operand};
 use super::{kernel_activation, view};
@@ -35,8 +36,12 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
         }
         let values = view::rows(&x.rows);
         if let Some(norms) = norms {
-            let bias = !params.bias.is_empty();
-            norms.update(|norms| linear_kernel::add_sample_norms_sq(shape, values, &dy, bias, norms));
+            norms.update(|norms| {
+                linear_kernel::add_weight_norms_sq(shape, values, &dy, norms);
+                if !params.bias.is_empty() {
+                    add_bias_norms_sq(&dy, shape.out_features, norms);
+                }
+            });
         } else {
             let dtheta = grads.get_or_alloc_mut(&theta)?;
             let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
@@ -120,7 +125,9 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
         if let Some(norms) = &norms {
             let hat = norm.standardized(view::rows(&x.rows));
             let columns = Columns { columns: norm.params.weight.len(), inner: 1 };
-            norms.update(|norms| columns.add_sample_norms_sq(&hat, &dy, [true, true], norms));
+            norms.update(|norms| {
+                columns.add_sample_norms_sq(&hat, &dy, Trained { scale: true, shift: true }, norms)
+            });
         }
         let before = x.grad.as_ref().map(|slot| slot.take()).unwrap_or_default();
         let sums = norm_kernel::backward(&norm.backward(&theta), view::rows(&x.rows), &mut dy, &before);

@@ -93,7 +93,7 @@ pub(super) enum Step {
         from: usize,
         to: usize,
         how: Rearrangement,
-        add: bool,
+        write: Write,
     },
     Mul {
         from: usize,
@@ -325,7 +325,8 @@ impl Planner<'_> {
             let to = self.buffer(layer.len());
             for (part, how) in how.into_iter().enumerate() {
                 let from = self.exact(inputs[part]).buffer;
-                self.plan.steps.push(Step::Rearrange { from, to, how, add: part > 0 });
+                let write = if part > 0 { Write::Add } else { Write::Replace };
+                self.plan.steps.push(Step::Rearrange { from, to, how, write });
             }
             return to;
         }

@@ -4,7 +4,7 @@
 use dfdx::prelude::*;
 use walk_arch::{Activation, LayerParams};
 use walk_kernels::batch_norm::{NormDirection, TangentGradients};
-use walk_kernels::conv::{self, Algorithm, Around, ConvShape, InputGradient, PackedConv};
+use walk_kernels::conv::{self, Algorithm, ConvShape, Fusion, InputGradient, PackedConv, ParamsBackward};
 use walk_kernels::linear::{self as linear_kernel, LinearShape};
 use walk_kernels::matmul::Write;
 use walk_kernels::memory::zeros;
@@ -71,7 +71,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     let forward = |values: &[f32], bias: &[f32], x: &Operand, write: Write, y: &mut [f32]| {
         let mut packed = PackedConv::new(shape, algorithm);
         packed.pack(&values[weight.clone()], bias);
-        packed.forward_parallel(view::rows(&x.rows), y, Around { norm: None, write }, false);
+        packed.forward_parallel(view::rows(&x.rows), y, Fusion { norm: None, write }, None);
     };
     let mut y = zeros(rows * shape.out_len());
     let dots = view::flat(v);
@@ -94,7 +94,8 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
         if let Some(dot_x) = &dot_x {
             back(dot_x, &view::flat(&theta)[weight.clone()]);
             let dweight = &mut grads.get_or_alloc_mut(&theta)?[weight];
-            conv::backward_params(&shape, algorithm, (view::rows(&dot_x.rows), &p), None, dweight, &mut []);
+            let backward = ParamsBackward { x: view::rows(&dot_x.rows), norm: None, dy: &p };
+            conv::backward_params(&shape, algorithm, backward, dweight, &mut []);
         }
         spent.give(p);
         Ok(())

@@ -9,8 +9,9 @@ use walk_kernels::elementwise::add_product_parallel;
 use walk_kernels::matmul::Write;
 use walk_kernels::memory::{copied, zeros};
 use walk_kernels::rearrange::Rearrangement;
-use walk_kernels::scale_shift::Columns;
-use walk_kernels::segments;
+use walk_kernels::scale_shift::{Columns, Trained};
+use walk_kernels::softmax as softmax_kernel;
+use walk_kernels::standardize as standardize_kernel;
 
 use super::machine::{Machine, Operand};
 use super::view;
@@ -72,14 +73,10 @@ pub(super) fn matmul<T: Tape<f32, Cpu>>(
     m.record(y, rows, move |dy, spent, _| {
         let (a_values, b_values) = (view::rows(&a.rows), view::rows(&b.rows));
         if let Some(slot) = &a.grad {
-            let (back, turned) = shape.of_a();
-            let (first, second) = if turned { (b_values, &dy[..]) } else { (&dy[..], b_values) };
-            slot.update(a.len(), |grad| back.apply_parallel(first, second, grad, Write::Add));
+            slot.update(a.len(), |grad| shape.backward_a(b_values, &dy, grad));
         }
         if let Some(slot) = &b.grad {
-            let (back, turned) = shape.of_b();
-            let (first, second) = if turned { (&dy[..], a_values) } else { (a_values, &dy[..]) };
-            slot.update(b.len(), |grad| back.apply_parallel(first, second, grad, Write::Add));
+            slot.update(b.len(), |grad| shape.backward_b(a_values, &dy, grad));
         }
         spent.give(dy);
         Ok(())
@@ -93,9 +90,9 @@ pub(super) fn softmax<T: Tape<f32, Cpu>>(
     len: usize,
 ) -> Result<Operand, CoreError> {
     let mut y = copied(view::rows(&x.rows));
-    segments::softmax_parallel(&mut y, len);
+    softmax_kernel::softmax_parallel(&mut y, len);
     let values = Arc::new(y.clone());
-    m.map(x, y, move |dy, dx| segments::softmax_backward(&values, dy, len, dx))
+    m.map(x, y, move |dy, dx| softmax_kernel::softmax_backward(&values, dy, len, dx))
 }
 
 /// ẏ = y (ẋ - Σ y ẋ) for y = softmax x.
@@ -106,14 +103,16 @@ pub(super) fn softmax_tangent<T: Tape<f32, Cpu>>(
     len: usize,
 ) -> Result<Operand, CoreError> {
     let mut dot_y = zeros(y.len());
-    segments::softmax_backward(view::rows(&y.rows), view::rows(&dot_x.rows), len, &mut dot_y);
+    softmax_kernel::softmax_backward(view::rows(&y.rows), view::rows(&dot_x.rows), len, &mut dot_y);
     m.record(dot_y, y.rows.shape().0, move |p, spent, _| {
         let (values, dots) = (view::rows(&y.rows), view::rows(&dot_x.rows));
         if let Some(slot) = &y.grad {
-            slot.update(y.len(), |grad| segments::softmax_tangent_backward(values, dots, &p, len, grad));
+            slot.update(y.len(), |grad| {
+                softmax_kernel::softmax_tangent_backward(values, dots, &p, len, grad)
+            });
         }
         if let Some(slot) = &dot_x.grad {
-            slot.update(y.len(), |grad| segments::softmax_backward(values, &p, len, grad));
+            slot.update(y.len(), |grad| softmax_kernel::softmax_backward(values, &p, len, grad));
         }
         spent.give(p);
         Ok(())
@@ -134,9 +133,11 @@ pub(super) fn standardize<T: Tape<f32, Cpu>>(
     eps: f32,
 ) -> Result<Standardized, CoreError> {
     let mut hat = copied(view::rows(&x.rows));
-    let r = Arc::new(segments::standardize_parallel(&mut hat, len, eps));
+    let r = Arc::new(standardize_kernel::standardize_parallel(&mut hat, len, eps));
     let (values, factors) = (hat.clone(), r.clone());
-    let hat = m.map(x, hat, move |dy, dx| segments::standardize_backward(&values, &factors, dy, len, dx))?;
+    let hat = m.map(x, hat, move |dy, dx| {
+        standardize_kernel::standardize_backward(&values, &factors, dy, len, dx)
+    })?;
     Ok(Standardized { hat, r, len })
 }
 
@@ -149,16 +150,16 @@ pub(super) fn standardize_tangent<T: Tape<f32, Cpu>>(
 ) -> Result<Operand, CoreError> {
     let (hat, r, len) = (of.hat.rows.clone(), of.r.clone(), of.len);
     let mut y = zeros(x.len());
-    segments::standardize_backward(view::rows(&hat), &r, view::rows(&dot_x.rows), len, &mut y);
+    standardize_kernel::standardize_backward(view::rows(&hat), &r, view::rows(&dot_x.rows), len, &mut y);
     m.record(y, x.rows.shape().0, move |p, spent, _| {
         let (hat, dots) = (view::rows(&hat), view::rows(&dot_x.rows));
         if let Some(slot) = &x.grad {
             slot.update(p.len(), |grad| {
-                segments::standardize_tangent_backward(hat, &r, dots, &p, len, grad);
+                standardize_kernel::standardize_tangent_backward(hat, &r, dots, &p, len, grad);
             });
         }
         if let Some(slot) = &dot_x.grad {
-            slot.update(p.len(), |grad| segments::standardize_backward(hat, &r, &p, len, grad));
+            slot.update(p.len(), |grad| standardize_kernel::standardize_backward(hat, &r, &p, len, grad));
         }
         spent.give(p);
         Ok(())
@@ -180,8 +181,8 @@ pub(super) fn scale_shift<T: Tape<f32, Cpu>>(
     let (x, source, params, norms) = (x.clone(), source.clone(), params.clone(), m.norms.clone());
     m.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
         if let (true, Some(norms)) = (trained, &norms) {
-            let which = [!params.weight.is_empty(), !params.bias.is_empty()];
-            norms.update(|norms| columns.add_sample_norms_sq(view::rows(&x.rows), &dy, which, norms));
+            let trained = Trained { scale: !params.weight.is_empty(), shift: !params.bias.is_empty() };
+            norms.update(|norms| columns.add_sample_norms_sq(view::rows(&x.rows), &dy, trained, norms));
         } else if trained {
             let dsource = grads.get_or_alloc_mut(&source)?;
             let (scale, shift) = super::ops::disjoint(dsource, params.weight.clone(), params.bias.clone());

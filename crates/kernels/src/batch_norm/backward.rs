@@ -29,7 +29,7 @@ impl BackwardSums {
         Self { shift: vec![0.0; columns], scale: vec![0.0; columns] }
     }
 
-    /// The sums of several parts, first part first.
+    /// The sums of several parts together, added in order.
     pub fn merged(columns: usize, parts: &[Self]) -> Self {
         let mut all = Self::new(columns);
         for part in parts {
@@ -51,7 +51,7 @@ impl BackwardSums {
 }
 
 impl NormBackward {
-    /// Takes over a layer's statistics and parameters. With `of_batch` the statistics are functions of x.
+    /// Copies a layer's statistics and parameters. With `of_batch` the statistics are functions of x.
     pub fn new(norm: Normalization<'_>, relu: bool, of_batch: bool) -> Self {
         let normalizer = Normalizer::new(norm, relu);
         Self { normalizer, inverse_std: norm.inverse_std(), scale: norm.scale.to_vec(), of_batch }
@@ -96,21 +96,21 @@ impl NormBackward {
         let columns = self.columns();
         assert!(x.len() == dy.len() && (before.is_empty() || before.len() == dy.len()));
         let share = if self.of_batch { columns as f64 / x.len() as f64 } else { 0.0 };
-        let mut each = InputColumns::default();
+        let mut factors = InputFactors::default();
         for column in 0..columns {
             let inverse_std = f64::from(self.inverse_std[column]);
             let factor = f64::from(self.scale[column]) * inverse_std;
-            each.factor.push(factor as f32);
-            each.slope.push((-factor * share * sums.scale[column] * inverse_std) as f32);
-            each.offset.push((-factor * share * sums.shift[column]) as f32);
+            factors.factor.push(factor as f32);
+            factors.slope.push((-factor * share * sums.scale[column] * inverse_std) as f32);
+            factors.offset.push((-factor * share * sums.shift[column]) as f32);
         }
         let mean = &self.normalizer.mean;
         Threads::All.blocks(dy, columns, |first, dy| {
             let range = first..first + dy.len();
             if before.is_empty() {
-                input_block(&x[range], mean, &each, dy);
+                input_block(&x[range], mean, &factors, dy);
             } else {
-                input_block_onto(&x[range.clone()], mean, &each, dy, &before[range]);
+                input_block_onto(&x[range.clone()], mean, &factors, dy, &before[range]);
             }
         });
     }
@@ -118,7 +118,7 @@ impl NormBackward {
 
 /// dx = factor dy + slope (x - μ) + offset, per column.
 #[derive(Default)]
-struct InputColumns {
+struct InputFactors {
     factor: Vec<f32>,
     slope: Vec<f32>,
     offset: Vec<f32>,
@@ -157,9 +157,10 @@ fn mask_and_sum(x: &[f32], dy: &mut [f32], norm: &NormBackward, shift: &mut [f32
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn input_block(x: &[f32], mean: &[f32], each: &InputColumns, dy: &mut [f32]) {
+fn input_block(x: &[f32], mean: &[f32], factors: &InputFactors, dy: &mut [f32]) {
     let columns = mean.len();
-    let (factor, slope, offset) = (&each.factor[..columns], &each.slope[..columns], &each.offset[..columns]);
+    let (factor, slope, offset) =
+        (&factors.factor[..columns], &factors.slope[..columns], &factors.offset[..columns]);
     for (x, dy) in x.chunks_exact(columns).zip(dy.chunks_exact_mut(columns)) {
         for column in 0..columns {
             dy[column] =
@@ -169,9 +170,10 @@ fn input_block(x: &[f32], mean: &[f32], each: &InputColumns, dy: &mut [f32]) {
 }
 
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn input_block_onto(x: &[f32], mean: &[f32], each: &InputColumns, dy: &mut [f32], before: &[f32]) {
+fn input_block_onto(x: &[f32], mean: &[f32], factors: &InputFactors, dy: &mut [f32], before: &[f32]) {
     let columns = mean.len();
-    let (factor, slope, offset) = (&each.factor[..columns], &each.slope[..columns], &each.offset[..columns]);
+    let (factor, slope, offset) =
+        (&factors.factor[..columns], &factors.slope[..columns], &factors.offset[..columns]);
     let rows = x.chunks_exact(columns).zip(dy.chunks_exact_mut(columns)).zip(before.chunks_exact(columns));
     for ((x, dy), before) in rows {
         for column in 0..columns {

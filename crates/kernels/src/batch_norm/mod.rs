@@ -34,7 +34,7 @@ impl Normalization<'_> {
     }
 }
 
-/// y = γ (x - μ) / √(σ² + ε) + β, followed by max(0, y) where a ReLU comes next.
+/// y = γ (x - μ) / √(σ² + ε) + β, followed by max(0, y) if a ReLU follows.
 #[derive(Clone, Debug)]
 pub struct Normalizer {
     mean: Vec<f32>,
@@ -45,7 +45,7 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// Takes over a layer's statistics and parameters.
+    /// Precomputes the factors of a layer's statistics and parameters.
     pub fn new(norm: Normalization<'_>, relu: bool) -> Self {
         let factor =
             norm.scale.iter().zip(norm.var).map(|(&scale, &var)| scale / (var + norm.eps).sqrt()).collect();

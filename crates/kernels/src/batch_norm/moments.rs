@@ -18,13 +18,13 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Those of no rows.
+    /// The moments of no rows.
     pub fn new(columns: usize) -> Self {
         let (wide, narrow) = (vec![0.0; columns], vec![0.0; columns]);
         Self { count: 0, mean: wide.clone(), squares: wide, centre: narrow.clone(), spread: narrow }
     }
 
-    /// Those of the rows of `x`, on one thread or on all, with the same bits.
+    /// The moments of the rows of `x`, on one thread or on all, with the same bits.
     ///
     /// # Panics
     /// If `x` is not a whole number of rows.
@@ -38,7 +38,7 @@ impl Moments {
         Self::merged(columns, &parts)
     }
 
-    /// Those of several parts, first part first.
+    /// The moments of several parts together, merged in order.
     ///
     /// # Panics
     /// If a part has another number of columns.
@@ -48,7 +48,7 @@ impl Moments {
         all
     }
 
-    /// Forgets all rows, and takes on another number of columns.
+    /// Forgets all rows and changes the number of columns.
     pub fn reset(&mut self, columns: usize) {
         self.count = 0;
         for values in [&mut self.mean, &mut self.squares] {
@@ -59,7 +59,7 @@ impl Moments {
         self.spread.resize(columns, 0.0);
     }
 
-    /// Takes in more rows, on the calling thread.
+    /// Adds more rows, on the calling thread.
     ///
     /// # Panics
     /// If `x` is not a whole number of rows.

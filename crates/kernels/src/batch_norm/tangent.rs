@@ -30,7 +30,7 @@ pub struct NormDirection<'a> {
     pub batch_statistics: bool,
 }
 
-/// Per column, what the tangent was made of: the means of ẋ and x̂ ẋ (zero with given statistics).
+/// Per column, the means of ẋ and x̂ ẋ that the tangent was computed with (zero with given statistics).
 #[derive(Clone, Debug)]
 pub struct NormTangent {
     mean_dot: Vec<f64>,

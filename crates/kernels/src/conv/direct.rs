@@ -5,13 +5,12 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::ConvShape;
-use super::input::normalized;
-use crate::batch_norm::Normalizer;
+use super::input::{ParamsBackward, normalized};
 use crate::elementwise::add;
 use crate::matmul::Write;
 
-/// Parts of a batch whose weight gradients are summed apart, then together: fixed, so that bits do not depend on
-/// the number of threads.
+/// Parts of a batch whose weight gradients are summed separately, then added up. The number is fixed, so that bits do
+/// not depend on the number of threads.
 const PARTS: usize = 4;
 
 /// Elements of a vector on this machine.
@@ -57,7 +56,7 @@ impl Filters {
         filters
     }
 
-    /// Takes over weights, `[out_channels, in_channels, taps]`.
+    /// Lays out weights, `[out_channels, in_channels, taps]`.
     pub(super) fn pack(&mut self, weight: &[f32]) {
         let (channels, taps) = (self.shape.in_channels, self.shape.taps());
         self.fill(|out, channel, tap| weight[(out * channels + channel) * taps + tap]);
@@ -196,8 +195,7 @@ impl Forward<'_> {
 /// dW += the gradient of the weights, over all threads.
 pub(super) fn backward_params(
     shape: &ConvShape,
-    (x, dy): (&[f32], &[f32]),
-    norm: Option<&Normalizer>,
+    ParamsBackward { x, norm, dy }: ParamsBackward<'_>,
     dweight: &mut [f32],
 ) {
     let images = dy.len() / shape.out_len();

@@ -2,20 +2,19 @@
 
 use rayon::prelude::*;
 
-use super::input::normalized;
+use super::input::{ParamsBackward, normalized};
 use super::{ConvShape, Scratch};
-use crate::batch_norm::Normalizer;
+use crate::channel_order::transpose;
 use crate::elementwise::{add, add_row};
-use crate::layout::transpose;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 
 /// Output pixels per matrix product, so that operands stay in the second-level cache.
 const BLOCK_PIXELS: usize = 128;
-/// Parts of a batch whose weight gradients are summed apart, then together: fixed, so that bits do not depend on
-/// the number of threads.
+/// Parts of a batch whose weight gradients are summed separately, then added up. The number is fixed, so that bits do
+/// not depend on the number of threads.
 const PARTS: usize = 4;
 
-/// A convolution's weights as its products want them, made once per parameter point.
+/// A convolution's weights, laid out for its matrix products once per parameter point.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
     shape: ConvShape,
@@ -24,12 +23,12 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Room for a convolution; holds zeros until [`Columns::pack`].
+    /// Room for a convolution, filled with zeros until [`Columns::pack`].
     pub(super) fn new(shape: ConvShape) -> Self {
         Self { shape, weight: vec![0.0; shape.weight_len()] }
     }
 
-    /// Takes over weights.
+    /// Lays out weights, `[out_channels, in_channels / groups, taps]`.
     pub(super) fn pack(&mut self, weight: &[f32]) {
         let (depth, group_in, group_out) =
             (self.shape.taps() * self.shape.group_in(), self.shape.group_in(), self.shape.group_out());
@@ -101,8 +100,7 @@ impl Columns {
 /// dW += the gradient of the weights, over all threads.
 pub(super) fn backward_params(
     shape: &ConvShape,
-    (x, dy): (&[f32], &[f32]),
-    norm: Option<&Normalizer>,
+    ParamsBackward { x, norm, dy }: ParamsBackward<'_>,
     dweight: &mut [f32],
 ) {
     let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
@@ -177,8 +175,8 @@ fn scatter_add(shape: &ConvShape, group: usize, columns: &[f32], dx: &mut [f32])
     });
 }
 
-/// Calls `each` with the place in the columns and the place in the images of every element inside the images.
-fn windows(shape: &ConvShape, group: usize, images: usize, mut each: impl FnMut(usize, usize)) {
+/// Calls `visit` with the place in the columns and the place in the images of every element inside the images.
+fn windows(shape: &ConvShape, group: usize, images: usize, mut visit: impl FnMut(usize, usize)) {
     let ([rows, columns], [height, width]) = (shape.output(), shape.input);
     let group_in = shape.group_in();
     let mut column = 0;
@@ -192,7 +190,7 @@ fn windows(shape: &ConvShape, group: usize, images: usize, mut each: impl FnMut(
                         .wrapping_sub(shape.padding[1]);
                     if row < height && across < width {
                         let pixel = (image * height + row) * width + across;
-                        each(column, pixel * shape.in_channels + group * group_in);
+                        visit(column, pixel * shape.in_channels + group * group_in);
                     }
                     column += group_in;
                 }

@@ -2,7 +2,18 @@
 
 use crate::batch_norm::Normalizer;
 
-/// `x`, normalised into `held` if there is a norm.
+/// What the gradient of a convolution's parameters is computed from.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamsBackward<'a> {
+    /// The input, before `norm`.
+    pub x: &'a [f32],
+    /// The batch norm (and ReLU) that the forward pass applied to the input.
+    pub norm: Option<&'a Normalizer>,
+    /// The gradient of the output.
+    pub dy: &'a [f32],
+}
+
+/// `x`, or, if there is a norm, what it makes of `x`, written to `held`.
 pub(super) fn normalized<'a>(norm: Option<&Normalizer>, x: &'a [f32], held: &'a mut Vec<f32>) -> &'a [f32] {
     let Some(norm) = norm else { return x };
     held.resize(x.len().max(held.len()), 0.0);

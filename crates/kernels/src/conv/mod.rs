@@ -1,6 +1,6 @@
 //! Two-dimensional convolution (cross-correlation, as PyTorch's Conv2d) of images with channels last.
 //!
-//! Images are `[height, width, channels]`; weights come and go as PyTorch has them,
+//! Images are `[height, width, channels]`; weights and their gradients are laid out as in PyTorch,
 //! `[out_channels, in_channels / groups, height, width]`.
 #![expect(
     clippy::needless_range_loop,
@@ -18,8 +18,9 @@ mod shape;
 mod winograd;
 
 pub use algorithm::Algorithm;
-pub use packed::{Around, InputGradient, PackedConv, backward_params};
-pub use sample_norms::add_sample_norms_sq;
+pub use input::ParamsBackward;
+pub use packed::{Fusion, InputGradient, PackedConv, backward_params};
+pub use sample_norms::add_weight_norms_sq;
 pub use scratch::Scratch;
 pub use shape::ConvShape;
 

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::direct;
 use super::im2col::{self, Columns};
-use super::input::normalized;
+use super::input::{ParamsBackward, normalized};
 use super::scratch::ScratchPool;
 use super::winograd::{self, F2, F4, Filters};
 use super::{Algorithm, ConvShape, Scratch};
@@ -17,23 +17,23 @@ const TILES_ALONE: usize = 128;
 /// Tiles per block where threads share a batch.
 const TILES_SHARED: usize = 64;
 
-/// What is done to a convolution's input as it is read, and to its output as it is written.
+/// The operations fused with a convolution: on its input as it is read, on its output as it is written.
 #[derive(Clone, Copy, Debug)]
-pub struct Around<'a> {
+pub struct Fusion<'a> {
     /// A batch norm (and ReLU) of the input, computed block by block while the values are in the caches.
     pub norm: Option<&'a Normalizer>,
     /// Whether the output is replaced or added to.
     pub write: Write,
 }
 
-impl Around<'_> {
-    /// Nothing.
-    pub const NOTHING: Self = Self { norm: None, write: Write::Replace };
+impl Fusion<'_> {
+    /// The convolution alone.
+    pub const NONE: Self = Self { norm: None, write: Write::Replace };
 }
 
 /// Filters, laid out for an algorithm.
 #[derive(Clone, Debug)]
-enum Layout {
+enum PackedFilters {
     Columns(Columns),
     Direct(direct::Filters),
     Winograd2(Filters),
@@ -44,27 +44,27 @@ enum Layout {
 #[derive(Clone, Debug)]
 pub struct PackedConv {
     shape: ConvShape,
-    layout: Layout,
+    filters: PackedFilters,
     bias: Vec<f32>,
 }
 
 impl PackedConv {
-    /// Room for a convolution; holds zeros until [`PackedConv::pack`].
+    /// Room for a convolution, filled with zeros until [`PackedConv::pack`].
     ///
     /// # Panics
     /// If the algorithm does not fit the shape.
     pub fn new(shape: ConvShape, algorithm: Algorithm) -> Self {
         let (from, to) = (shape.in_channels, shape.out_channels);
-        let layout = match algorithm {
-            Algorithm::Columns => Layout::Columns(Columns::new(shape)),
-            Algorithm::Direct => Layout::Direct(direct::Filters::new(shape)),
-            Algorithm::Winograd2 => Layout::Winograd2(Filters::new::<4>(from, to)),
-            Algorithm::Winograd4 => Layout::Winograd4(Filters::new::<6>(from, to)),
+        let filters = match algorithm {
+            Algorithm::Columns => PackedFilters::Columns(Columns::new(shape)),
+            Algorithm::Direct => PackedFilters::Direct(direct::Filters::new(shape)),
+            Algorithm::Winograd2 => PackedFilters::Winograd2(Filters::new::<4>(from, to)),
+            Algorithm::Winograd4 => PackedFilters::Winograd4(Filters::new::<6>(from, to)),
         };
         let winograd = matches!(algorithm, Algorithm::Winograd2 | Algorithm::Winograd4);
         assert!(!winograd || shape.weight_len() == 9 * from * to && shape.output() == shape.input);
         assert!(algorithm != Algorithm::Direct || shape.groups == 1);
-        Self { shape, layout, bias: vec![] }
+        Self { shape, filters, bias: vec![] }
     }
 
     /// Channels of the output.
@@ -72,7 +72,7 @@ impl PackedConv {
         self.shape.out_channels
     }
 
-    /// Takes over weights and bias, which may be empty, over all threads.
+    /// Lays out the weights and the bias, which may be empty, over all threads.
     ///
     /// # Panics
     /// If a length does not fit.
@@ -81,17 +81,17 @@ impl PackedConv {
         assert!(weight.len() == self.shape.weight_len());
         assert!(bias.is_empty() || bias.len() == self.shape.out_channels);
         let place = |from, to| (to * from_channels + from) * 9;
-        match &mut self.layout {
-            Layout::Columns(columns) => columns.pack(weight),
-            Layout::Direct(filters) => filters.pack(weight),
-            Layout::Winograd2(filters) => filters.pack::<4, 2, F2>(weight, place, false),
-            Layout::Winograd4(filters) => filters.pack::<6, 4, F4>(weight, place, false),
+        match &mut self.filters {
+            PackedFilters::Columns(columns) => columns.pack(weight),
+            PackedFilters::Direct(filters) => filters.pack(weight),
+            PackedFilters::Winograd2(filters) => filters.pack::<4, 2, F2>(weight, place, false),
+            PackedFilters::Winograd4(filters) => filters.pack::<6, 4, F4>(weight, place, false),
         }
         self.bias.clear();
         self.bias.extend_from_slice(bias);
     }
 
-    /// The output of a batch of images, on the calling thread; `moments` takes in its channels as they are written.
+    /// The output of a batch of images, on the calling thread; the moments of its channels are gathered in `moments`.
     ///
     /// # Panics
     /// If a length does not fit.
@@ -99,22 +99,21 @@ impl PackedConv {
         &self,
         x: &[f32],
         y: &mut [f32],
-        around: Around<'_>,
+        fusion: Fusion<'_>,
         mut moments: Option<&mut Moments>,
         scratch: &mut Scratch,
     ) {
         let images = self.block_images(x, TILES_ALONE);
         let blocks = x.chunks(images * self.shape.in_len()).zip(y.chunks_mut(images * self.shape.out_len()));
         for (x, y) in blocks {
-            self.forward_block(x, y, around, scratch);
+            self.forward_block(x, y, fusion, scratch);
             if let Some(moments) = &mut moments {
                 moments.add(y);
             }
         }
     }
 
-    /// The output of a batch of images and, if wanted, its channels' moments, over all threads; the same bits for any
-    /// number of them.
+    /// As [`PackedConv::forward`], over all threads; the same bits for any number of them.
     ///
     /// # Panics
     /// If a length does not fit.
@@ -122,54 +121,57 @@ impl PackedConv {
         &self,
         x: &[f32],
         y: &mut [f32],
-        around: Around<'_>,
-        with_moments: bool,
-    ) -> Option<Moments> {
+        fusion: Fusion<'_>,
+        moments: Option<&mut Moments>,
+    ) {
         let images = self.block_images(x, TILES_SHARED);
         let pool = ScratchPool::default();
         let channels = self.shape.out_channels;
         let blocks =
             x.par_chunks(images * self.shape.in_len()).zip(y.par_chunks_mut(images * self.shape.out_len()));
-        let moments = blocks.map(|(x, y)| {
-            pool.with(|scratch| self.forward_block(x, y, around, scratch));
-            let mut moments = Moments::new(channels);
+        let with_moments = moments.is_some();
+        let parts = blocks.map(|(x, y)| {
+            pool.with(|scratch| self.forward_block(x, y, fusion, scratch));
+            let mut part = Moments::new(channels);
             if with_moments {
-                moments.add(y);
+                part.add(y);
             }
-            moments
+            part
         });
-        let moments: Vec<Moments> = moments.collect();
-        with_moments.then(|| Moments::merged(channels, &moments))
+        let parts: Vec<Moments> = parts.collect();
+        if let Some(moments) = moments {
+            *moments = Moments::merged(channels, &parts);
+        }
     }
 
     fn block_images(&self, x: &[f32], tiles: usize) -> usize {
-        block_images(&self.layout, &self.shape, x.len() / self.shape.in_len(), tiles)
+        block_images(&self.filters, &self.shape, x.len() / self.shape.in_len(), tiles)
     }
 
-    fn forward_block(&self, x: &[f32], y: &mut [f32], around: Around<'_>, scratch: &mut Scratch) {
-        let (input, bias, write) = (self.shape.input, self.bias.as_slice(), around.write);
+    fn forward_block(&self, x: &[f32], y: &mut [f32], fusion: Fusion<'_>, scratch: &mut Scratch) {
+        let (input, bias, write) = (self.shape.input, self.bias.as_slice(), fusion.write);
         let mut held = std::mem::take(&mut scratch.normalized);
-        let x = normalized(around.norm, x, &mut held);
-        match &self.layout {
-            Layout::Columns(columns) => columns.forward_block(x, y, bias, write, scratch),
-            Layout::Direct(filters) => filters.forward_block(x, y, bias, write, &mut scratch.columns),
-            Layout::Winograd2(filters) => {
-                filters.forward_block::<4, 2, F2>(input, (x, y), bias, write, scratch)
+        let x = normalized(fusion.norm, x, &mut held);
+        match &self.filters {
+            PackedFilters::Columns(columns) => columns.forward_block(x, y, bias, write, scratch),
+            PackedFilters::Direct(filters) => filters.forward_block(x, y, bias, write, &mut scratch.columns),
+            PackedFilters::Winograd2(filters) => {
+                filters.forward_block::<4, 2, F2>(input, x, y, bias, write, scratch)
             }
-            Layout::Winograd4(filters) => {
-                filters.forward_block::<6, 4, F4>(input, (x, y), bias, write, scratch)
+            PackedFilters::Winograd4(filters) => {
+                filters.forward_block::<6, 4, F4>(input, x, y, bias, write, scratch)
             }
         }
         scratch.normalized = held;
     }
 }
 
-fn block_images(layout: &Layout, shape: &ConvShape, images: usize, tiles: usize) -> usize {
-    match layout {
-        Layout::Columns(_) => im2col::block_images(shape),
-        Layout::Direct(_) => 1,
-        Layout::Winograd2(_) => winograd::block_images::<2>(shape.input, images, tiles),
-        Layout::Winograd4(_) => winograd::block_images::<4>(shape.input, images, tiles),
+fn block_images(filters: &PackedFilters, shape: &ConvShape, images: usize, tiles: usize) -> usize {
+    match filters {
+        PackedFilters::Columns(_) => im2col::block_images(shape),
+        PackedFilters::Direct(_) => 1,
+        PackedFilters::Winograd2(_) => winograd::block_images::<2>(shape.input, images, tiles),
+        PackedFilters::Winograd4(_) => winograd::block_images::<4>(shape.input, images, tiles),
     }
 }
 
@@ -177,7 +179,7 @@ fn block_images(layout: &Layout, shape: &ConvShape, images: usize, tiles: usize)
 #[derive(Clone, Debug)]
 pub struct InputGradient {
     shape: ConvShape,
-    layout: Layout,
+    filters: PackedFilters,
 }
 
 impl InputGradient {
@@ -189,28 +191,28 @@ impl InputGradient {
         let (from, to) = (shape.in_channels, shape.out_channels);
         // the gradient is a convolution from the outputs' channels to the inputs', with turned filters
         let place = |out_channel, in_channel| (out_channel * from + in_channel) * 9;
-        let layout = match algorithm {
+        let filters = match algorithm {
             // with a stride the gradient is no plain convolution
             Algorithm::Direct if shape.stride == [1, 1] && turnable(&shape) => {
-                Layout::Direct(direct::Filters::of_gradient(shape, weight))
+                PackedFilters::Direct(direct::Filters::of_gradient(shape, weight))
             }
             Algorithm::Columns | Algorithm::Direct => {
                 let mut columns = Columns::new(shape);
                 columns.pack(weight);
-                Layout::Columns(columns)
+                PackedFilters::Columns(columns)
             }
             Algorithm::Winograd2 => {
                 let mut filters = Filters::new::<4>(to, from);
                 filters.pack::<4, 2, F2>(weight, place, true);
-                Layout::Winograd2(filters)
+                PackedFilters::Winograd2(filters)
             }
             Algorithm::Winograd4 => {
                 let mut filters = Filters::new::<6>(to, from);
                 filters.pack::<6, 4, F4>(weight, place, true);
-                Layout::Winograd4(filters)
+                PackedFilters::Winograd4(filters)
             }
         };
-        Self { shape, layout }
+        Self { shape, filters }
     }
 
     /// dx = (or +=) the gradient of a batch of inputs, over all threads.
@@ -224,8 +226,8 @@ impl InputGradient {
         blocks.for_each(|(dy, dx)| pool.with(|scratch| self.block(dy, dx, write, scratch)));
     }
 
-    /// dz = the gradient of what `norm` made of a batch of inputs `x`, carried back through its ReLU, with the sums
-    /// that the rest of the norm's backward pass wants; over all threads.
+    /// dz = the gradient of the output of `norm` for a batch of inputs `x`, carried back through its ReLU, with the sums
+    /// that the rest of the norm's backward pass needs; over all threads.
     ///
     /// # Panics
     /// If a length does not fit.
@@ -241,24 +243,24 @@ impl InputGradient {
     }
 
     fn block_images(&self, dy: &[f32]) -> usize {
-        block_images(&self.layout, &self.shape, dy.len() / self.shape.out_len(), TILES_SHARED)
+        block_images(&self.filters, &self.shape, dy.len() / self.shape.out_len(), TILES_SHARED)
     }
 
     fn block(&self, dy: &[f32], dx: &mut [f32], write: Write, scratch: &mut Scratch) {
         let input = self.shape.input;
-        match &self.layout {
-            Layout::Columns(columns) => {
+        match &self.filters {
+            PackedFilters::Columns(columns) => {
                 if write == Write::Replace {
                     dx.fill(0.0);
                 }
                 columns.backward_block(dy, dx, scratch);
             }
-            Layout::Direct(filters) => filters.forward_block(dy, dx, &[], write, &mut scratch.columns),
-            Layout::Winograd2(filters) => {
-                filters.forward_block::<4, 2, F2>(input, (dy, dx), &[], write, scratch);
+            PackedFilters::Direct(filters) => filters.forward_block(dy, dx, &[], write, &mut scratch.columns),
+            PackedFilters::Winograd2(filters) => {
+                filters.forward_block::<4, 2, F2>(input, dy, dx, &[], write, scratch);
             }
-            Layout::Winograd4(filters) => {
-                filters.forward_block::<6, 4, F4>(input, (dy, dx), &[], write, scratch);
+            PackedFilters::Winograd4(filters) => {
+                filters.forward_block::<6, 4, F4>(input, dy, dx, &[], write, scratch);
             }
         }
     }
@@ -269,26 +271,24 @@ fn turnable(shape: &ConvShape) -> bool {
     (0..2).all(|axis| (shape.kernel[axis] - 1) * shape.dilation[axis] >= shape.padding[axis])
 }
 
-/// dW += and db += the gradients of the parameters, over all threads, where the convolution saw what `norm` makes of `x`;
-/// `dbias` is empty if there is no bias.
+/// Adds the gradients of the parameters to `dweight` and `dbias`, over all threads; `dbias` is empty if there is no bias.
 ///
 /// # Panics
 /// If a length does not fit.
 pub fn backward_params(
     shape: &ConvShape,
     algorithm: Algorithm,
-    (x, dy): (&[f32], &[f32]),
-    norm: Option<&Normalizer>,
+    backward: ParamsBackward<'_>,
     dweight: &mut [f32],
     dbias: &mut [f32],
 ) {
     match algorithm {
-        Algorithm::Columns => im2col::backward_params(shape, (x, dy), norm, dweight),
-        Algorithm::Direct => direct::backward_params(shape, (x, dy), norm, dweight),
-        Algorithm::Winograd2 => winograd::backward_params::<4, 2, F2>(shape, (x, dy), norm, dweight),
-        Algorithm::Winograd4 => winograd::backward_params::<6, 4, F4>(shape, (x, dy), norm, dweight),
+        Algorithm::Columns => im2col::backward_params(shape, backward, dweight),
+        Algorithm::Direct => direct::backward_params(shape, backward, dweight),
+        Algorithm::Winograd2 => winograd::backward_params::<4, 2, F2>(shape, backward, dweight),
+        Algorithm::Winograd4 => winograd::backward_params::<6, 4, F4>(shape, backward, dweight),
     }
     if !dbias.is_empty() {
-        add_column_sums(dy, dbias);
+        add_column_sums(backward.dy, dbias);
     }
 }

@@ -1,8 +1,8 @@
-//! Buffers of a convolution in progress.
+//! Reusable buffers of a running convolution.
 
 use std::sync::Mutex;
 
-/// One thread's buffers; they grow once and stay.
+/// One thread's buffers, which grow to the largest size needed and are kept.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     /// Normalised inputs.
@@ -13,7 +13,7 @@ pub struct Scratch {
     pub(super) products: Vec<f32>,
 }
 
-/// Buffers that threads take and bring back.
+/// Buffers that threads borrow and return.
 #[derive(Default)]
 pub(super) struct ScratchPool(Mutex<Vec<Scratch>>);
 

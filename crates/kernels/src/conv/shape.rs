@@ -7,7 +7,7 @@ pub struct ConvShape {
     pub in_channels: usize,
     /// Channels of the output.
     pub out_channels: usize,
-    /// Groups of channels that do not see each other.
+    /// Groups of channels that are convolved independently.
     pub groups: usize,
     /// Size of a filter.
     pub kernel: [usize; 2],

@@ -83,10 +83,10 @@ fn forward_agrees_with_the_definition() {
                 let mut packed = PackedConv::new(shape, algorithm);
                 packed.pack(&weight, &bias);
                 let mut y = vec![f32::NAN; images * shape.out_len()];
-                packed.forward(&x, &mut y, Around::NOTHING, None, &mut Scratch::default());
+                packed.forward(&x, &mut y, Fusion::NONE, None, &mut Scratch::default());
                 let error = norm_error(&y, &expected);
                 assert!(error < allowed, "{shape:?} {algorithm:?}: {error:e}");
-                packed.forward_parallel(&x, &mut y, Around::NOTHING, false);
+                packed.forward_parallel(&x, &mut y, Fusion::NONE, None);
                 assert!(norm_error(&y, &expected) < allowed, "{shape:?} {algorithm:?}");
             }
         }
@@ -111,7 +111,13 @@ fn backward_agrees_with_central_differences() {
             let mut dx = vec![f32::NAN; x.len()];
             InputGradient::new(shape, algorithm, &weight).write(&dy, &mut dx, Write::Replace);
             let (mut dweight, mut dbias) = (vec![0.0; weight.len()], vec![0.0; bias.len()]);
-            backward_params(&shape, algorithm, (&x, &dy), None, &mut dweight, &mut dbias);
+            backward_params(
+                &shape,
+                algorithm,
+                ParamsBackward { x: &x, norm: None, dy: &dy },
+                &mut dweight,
+                &mut dbias,
+            );
             for (found, expected) in
                 [(dx, &expected_dx), (dweight, &expected_dweight), (dbias, &expected_dbias)]
             {
@@ -136,9 +142,15 @@ fn threads_do_not_change_bits() {
             pool.install(|| {
                 let mut packed = PackedConv::new(shape, algorithm);
                 packed.pack(&weight, &[]);
-                packed.forward_parallel(&x, &mut y, Around::NOTHING, false);
+                packed.forward_parallel(&x, &mut y, Fusion::NONE, None);
                 InputGradient::new(shape, algorithm, &weight).write(&dy, &mut dx, Write::Add);
-                backward_params(&shape, algorithm, (&x, &dy), None, &mut dweight, &mut []);
+                backward_params(
+                    &shape,
+                    algorithm,
+                    ParamsBackward { x: &x, norm: None, dy: &dy },
+                    &mut dweight,
+                    &mut [],
+                );
             });
             (y, dx, dweight)
         };
@@ -166,13 +178,14 @@ fn a_fused_norm_equals_one_on_its_own() {
             let mut packed = PackedConv::new(shape, algorithm);
             packed.pack(&weight, &bias);
             let (mut apart, mut fused, mut alone) = (before.clone(), before.clone(), before.clone());
-            let add = Around { norm: None, write: Write::Add };
-            packed.forward_parallel(&z, &mut apart, add, false);
-            let around = Around { norm: Some(backward.normalizer()), ..add };
-            let measured = packed.forward_parallel(&x, &mut fused, around, true).unwrap();
+            let add = Fusion { norm: None, write: Write::Add };
+            packed.forward_parallel(&z, &mut apart, add, None);
+            let fusion = Fusion { norm: Some(backward.normalizer()), ..add };
+            let mut measured = Moments::default();
+            packed.forward_parallel(&x, &mut fused, fusion, Some(&mut measured));
             assert_eq!(apart, fused, "{shape:?} {algorithm:?}");
             let mut moments = Moments::new(shape.out_channels);
-            packed.forward(&x, &mut alone, around, Some(&mut moments), &mut Scratch::default());
+            packed.forward(&x, &mut alone, fusion, Some(&mut moments), &mut Scratch::default());
             let expected = Moments::of(&apart, shape.out_channels, Threads::One);
             for found in [measured, moments] {
                 assert!(norm_error(&found.mean(), &wide(&expected.mean())) < 1e-5);
@@ -181,8 +194,10 @@ fn a_fused_norm_equals_one_on_its_own() {
 
             let mut apart = vec![0.0; weight.len()];
             let mut fused = apart.clone();
-            backward_params(&shape, algorithm, (&z, &dy), None, &mut apart, &mut []);
-            backward_params(&shape, algorithm, (&x, &dy), Some(backward.normalizer()), &mut fused, &mut []);
+            let separate = ParamsBackward { x: &z, norm: None, dy: &dy };
+            backward_params(&shape, algorithm, separate, &mut apart, &mut []);
+            let together = ParamsBackward { x: &x, norm: Some(backward.normalizer()), dy: &dy };
+            backward_params(&shape, algorithm, together, &mut fused, &mut []);
             assert_eq!(apart, fused, "{shape:?} {algorithm:?}");
 
             let gradient = InputGradient::new(shape, algorithm, &weight);

@@ -16,22 +16,21 @@ use rayon::prelude::*;
 pub(super) use self::tile::{F2, F4};
 use self::tile::{MAX_LANES, Tile};
 use self::transforms::{FilterGradient, Tiling, TransformFilters, TransformInput, TransformOutput};
-use super::input::normalized;
+use super::input::{ParamsBackward, normalized};
 use super::scratch::ScratchPool;
 use super::{ConvShape, Scratch};
-use crate::batch_norm::Normalizer;
 use crate::elementwise::add_parallel;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 use crate::memory::zeros;
 
-/// Parts of a batch whose weight gradients are summed apart, then together: fixed, so that bits do not depend on
-/// the number of threads.
+/// Parts of a batch whose weight gradients are summed separately, then added up. The number is fixed, so that bits do
+/// not depend on the number of threads.
 const PARTS: usize = 4;
 /// Tiles per block of the weights' gradient.
 const TILES_OF_GRADIENT: usize = 128;
 
 /// Elements of a plane of `[tiles, channels]`. The padding moves each plane's lines to another set of the caches; without
-/// it, the lines of one tile, a power of two apart, would push each other out.
+/// it, the lines of one tile, a power of two apart, would evict each other.
 fn plane_len(tiles: usize, channels: usize) -> usize {
     tiles * channels + MAX_LANES
 }
@@ -49,7 +48,7 @@ impl Filters {
         Self { from_channels, to_channels, planes: vec![0.0; IN * IN * from_channels * to_channels] }
     }
 
-    /// Takes over filters whose element for (from, to, tap) is `weight[place(from, to) + tap]`, or, `turned` by half
+    /// Lays out filters whose element for (from, to, tap) is `weight[place(from, to) + tap]`, or, `turned` by half
     /// a turn, `weight[place(from, to) + 8 - tap]`.
     pub(super) fn pack<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
         &mut self,
@@ -76,17 +75,19 @@ impl Filters {
     pub(super) fn forward_block<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
         &self,
         input: [usize; 2],
-        (x, y): (&[f32], &mut [f32]),
+        x: &[f32],
+        y: &mut [f32],
         bias: &[f32],
         write: Write,
         scratch: &mut Scratch,
     ) {
         let tiling = Tiling::new(input, OUT);
         let (from, to, pixels) = (self.from_channels, self.to_channels, input[0] * input[1]);
-        let tiles = x.len() / (pixels * from) * tiling.per_image();
+        let block = Block { tiling, images: x, channels: from, of_gradient: false };
+        let tiles = block.tiles();
         let Scratch { columns: inputs, products, .. } = scratch;
         let (input_plane, product_plane) = (plane_len(tiles, from), plane_len(tiles, to));
-        transform::<IN, OUT, F>(tiling, (x, from), false, tiles, inputs);
+        block.transform::<IN, OUT, F>(inputs);
         products.resize(IN * IN * product_plane, 0.0);
         let filters = self.planes.chunks_exact(from * to);
         let planes =
@@ -123,15 +124,14 @@ pub(super) fn block_images<const OUT: usize>(input: [usize; 2], images: usize, t
 /// dW += Gᵀ [Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ)] G, over all threads.
 pub(super) fn backward_params<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     shape: &ConvShape,
-    images: (&[f32], &[f32]),
-    norm: Option<&Normalizer>,
+    backward: ParamsBackward<'_>,
     dweight: &mut [f32],
 ) {
     let (from, to) = (shape.in_channels, shape.out_channels);
     let sums = if products::few(from) && products::few(to) {
-        sums_of_parts::<IN, OUT, F>(shape, images, norm)
+        sums_of_parts::<IN, OUT, F>(shape, backward)
     } else {
-        sums_of_planes::<IN, OUT, F>(shape, images, norm)
+        sums_of_planes::<IN, OUT, F>(shape, backward)
     };
     dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to_channel, filters)| {
         let (planes, plane_len, start, tile) = (&sums[..], from * to, to_channel * from, PhantomData::<F>);
@@ -141,12 +141,11 @@ pub(super) fn backward_params<const IN: usize, const OUT: usize, F: Tile<IN, OUT
     });
 }
 
-/// Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ) as `[IN²][to][from]`, so that a filter's elements over input channels lie side by
-/// side: for few channels, in parts of the batch, block after block of tiles that stay in the caches.
+/// Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ) as `[IN²][to][from]`, so that a filter's elements over input channels are
+/// contiguous: for few channels, in parts of the batch, block after block of tiles that stay in the caches.
 fn sums_of_parts<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     shape: &ConvShape,
-    (x, dy): (&[f32], &[f32]),
-    norm: Option<&Normalizer>,
+    ParamsBackward { x, norm, dy }: ParamsBackward<'_>,
 ) -> Vec<f32> {
     let tiling = Tiling::new(shape.input, OUT);
     let (from, to, images) = (shape.in_channels, shape.out_channels, x.len() / shape.in_len());
@@ -157,10 +156,12 @@ fn sums_of_parts<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
         let mut sums = vec![0.0; IN * IN * from * to];
         let (mut held, mut inputs, mut gradients) = (vec![], vec![], vec![]);
         for (x, dy) in x.chunks(block * shape.in_len()).zip(dy.chunks(block * shape.out_len())) {
-            let tiles = dy.len() / shape.out_len() * tiling.per_image();
-            let x = normalized(norm, x, &mut held);
-            transform::<IN, OUT, F>(tiling, (x, from), false, tiles, &mut inputs);
-            transform::<IN, OUT, F>(tiling, (dy, to), true, tiles, &mut gradients);
+            let images = normalized(norm, x, &mut held);
+            let x = Block { tiling, images, channels: from, of_gradient: false };
+            let dy = Block { tiling, images: dy, channels: to, of_gradient: true };
+            let tiles = x.tiles();
+            x.transform::<IN, OUT, F>(&mut inputs);
+            dy.transform::<IN, OUT, F>(&mut gradients);
             let planes =
                 inputs.chunks_exact(plane_len(tiles, from)).zip(gradients.chunks_exact(plane_len(tiles, to)));
             for ((inputs, gradients), sums) in planes.zip(sums.chunks_exact_mut(from * to)) {
@@ -176,30 +177,41 @@ fn sums_of_parts<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     total
 }
 
-/// The planes of a block of images or gradients, on the calling thread.
-fn transform<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
+/// Some images, or gradients of images.
+struct Block<'a> {
     tiling: Tiling,
-    (images, channels): (&[f32], usize),
+    images: &'a [f32],
+    channels: usize,
     of_gradient: bool,
-    tiles: usize,
-    planes: &mut Vec<f32>,
-) {
-    let plane = plane_len(tiles, channels);
-    planes.resize(IN * IN * plane, 0.0);
-    let mut planes: Vec<&mut [f32]> = planes.chunks_exact_mut(plane).collect();
-    let len = tiling.height * tiling.width * channels;
-    for (index, image) in images.chunks_exact(len).enumerate() {
-        let (first_tile, planes, tile) = (index * tiling.per_image(), &mut planes[..], PhantomData::<F>);
-        let work = TransformInput { tiling, channels, image, first_tile, planes, of_gradient, tile };
-        Arch::new().dispatch(work);
+}
+
+impl Block<'_> {
+    fn image_len(&self) -> usize {
+        self.tiling.height * self.tiling.width * self.channels
+    }
+
+    fn tiles(&self) -> usize {
+        self.images.len() / self.image_len() * self.tiling.per_image()
+    }
+
+    /// Their planes, on the calling thread.
+    fn transform<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(&self, planes: &mut Vec<f32>) {
+        let Self { tiling, channels, of_gradient, .. } = *self;
+        let plane = plane_len(self.tiles(), channels);
+        planes.resize(IN * IN * plane, 0.0);
+        let mut planes: Vec<&mut [f32]> = planes.chunks_exact_mut(plane).collect();
+        for (index, image) in self.images.chunks_exact(self.image_len()).enumerate() {
+            let (first_tile, planes, tile) = (index * tiling.per_image(), &mut planes[..], PhantomData::<F>);
+            let work = TransformInput { tiling, channels, image, first_tile, planes, of_gradient, tile };
+            Arch::new().dispatch(work);
+        }
     }
 }
 
 /// As [`sums_of_parts`], for many channels: every plane of the whole batch is one product.
 fn sums_of_planes<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     shape: &ConvShape,
-    (x, dy): (&[f32], &[f32]),
-    norm: Option<&Normalizer>,
+    ParamsBackward { x, norm, dy }: ParamsBackward<'_>,
 ) -> Vec<f32> {
     let tiling = Tiling::new(shape.input, OUT);
     let (from, to) = (shape.in_channels, shape.out_channels);

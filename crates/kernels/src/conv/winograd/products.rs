@@ -38,7 +38,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, s: S) {
-        // as many sums as leave registers for what they are made of: 32 registers, or 16
+        // as many sums as leave registers for their operands, of which there are 32 or 16
         let wide = S::F32_LANES >= 16;
         let mut column = 0;
         while column + 2 * S::F32_LANES <= self.columns {
@@ -152,7 +152,7 @@ impl WithSimd for AddTransposed<'_> {
     fn with_simd<S: Simd>(mut self, s: S) {
         for row in (0..self.rows).step_by(8) {
             let mut column = 0;
-            // sixteen sums where there are registers for them
+            // sixteen sums if there are enough registers
             while S::F32_LANES >= 16 && column + 2 * S::F32_LANES <= self.columns {
                 self.pair::<8, S>(s, row, column);
                 column += 2 * S::F32_LANES;

@@ -23,8 +23,8 @@ impl Tiling {
     }
 
     /// Every tile, by its place downwards and across.
-    pub(super) fn tiles(self) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.down).flat_map(move |down| (0..self.across).map(move |across| (down, across)))
+    pub(super) fn tiles(self) -> impl Iterator<Item = [usize; 2]> {
+        (0..self.down).flat_map(move |down| (0..self.across).map(move |across| [down, across]))
     }
 
     pub(super) fn per_image(self) -> usize {
@@ -39,8 +39,9 @@ fn read_row<const N: usize, S: Simd>(
     tiling: Tiling,
     image: &[f32],
     channels: usize,
-    (row, column): (usize, usize),
-    (channel, lanes): (usize, usize),
+    [row, column]: [usize; 2],
+    channel: usize,
+    lanes: usize,
 ) -> [S::f32s; N] {
     let mut line = [s.splat_f32s(0.0); N];
     if row >= tiling.height {
@@ -82,27 +83,27 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let Self { tiling, channels, image, first_tile, planes, of_gradient, .. } = self;
-        for (tile, (down, across)) in tiling.tiles().enumerate() {
+        for (tile, [down, across]) in tiling.tiles().enumerate() {
             for channel in (0..channels).step_by(S::F32_LANES) {
-                let some = (channel, S::F32_LANES.min(channels - channel));
+                let lanes = S::F32_LANES.min(channels - channel);
                 let at = (first_tile + tile) * channels + channel;
                 let mut write = |column: usize, line: [S::f32s; IN]| {
                     for row in 0..IN {
-                        store(s, line[row], planes[row * IN + column], at, some.1);
+                        store(s, line[row], planes[row * IN + column], at, lanes);
                     }
                 };
                 if of_gradient {
                     let read = |i: usize| {
-                        let place = (down * OUT + i, across * OUT);
-                        read_row::<OUT, S>(s, tiling, image, channels, place, some)
+                        let place = [down * OUT + i, across * OUT];
+                        read_row::<OUT, S>(s, tiling, image, channels, place, channel, lanes)
                     };
                     both_sides!(s, i => read(i), OUT, IN, F::output_adjoint, (column, line) => {
                         write(column, line);
                     });
                 } else {
                     let read = |i: usize| {
-                        let place = ((down * OUT + i).wrapping_sub(1), (across * OUT).wrapping_sub(1));
-                        read_row::<IN, S>(s, tiling, image, channels, place, some)
+                        let place = [(down * OUT + i).wrapping_sub(1), (across * OUT).wrapping_sub(1)];
+                        read_row::<IN, S>(s, tiling, image, channels, place, channel, lanes)
                     };
                     both_sides!(s, i => read(i), IN, IN, F::input, (column, line) => {
                         write(column, line);
@@ -132,7 +133,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let Self { tiling, channels, products, plane_len, first_tile, bias, write, image, .. } = self;
-        for (tile, (down, across)) in tiling.tiles().enumerate() {
+        for (tile, [down, across]) in tiling.tiles().enumerate() {
             for channel in (0..channels).step_by(S::F32_LANES) {
                 let lanes = S::F32_LANES.min(channels - channel);
                 let at = (first_tile + tile) * channels + channel;

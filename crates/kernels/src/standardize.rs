@@ -1,113 +1,51 @@
-//! Work on segments of equal length: softmax, and the normalisation inside layer and group norm.
+//! The normalization inside layer and group norm: zero mean and unit variance along rows.
 
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-/// Segments per task are as many as make about this many elements.
-const TASK: usize = 1 << 14;
+use crate::rows::TASK;
 
-/// Elements per task: whole segments.
-fn task(len: usize) -> usize {
-    (TASK / len).max(1) * len
-}
-
-/// x ← e^x / Σ e^x of every segment of `len` elements, on the calling thread.
+/// x̂ = (x - μ) r with r = 1/√(σ² + ε) of every row, in place on the calling thread; returns each row's r.
 ///
 /// # Panics
-/// If `values` is not a whole number of segments.
-pub fn softmax(values: &mut [f32], len: usize) {
-    assert!(values.len().is_multiple_of(len));
-    for segment in values.chunks_exact_mut(len) {
-        let largest = segment.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        segment.iter_mut().for_each(|x| *x = (*x - largest).exp());
-        let sum: f32 = segment.iter().sum();
-        segment.iter_mut().for_each(|x| *x /= sum);
-    }
-}
-
-/// [`softmax`] over all threads.
-///
-/// # Panics
-/// If `values` is not a whole number of segments.
-pub fn softmax_parallel(values: &mut [f32], len: usize) {
-    assert!(values.len().is_multiple_of(len));
-    values.par_chunks_mut(task(len)).for_each(|values| softmax(values, len));
-}
-
-/// dx += y (dy - Σ y dy) of every segment, for y = softmax x, over all threads.
-///
-/// # Panics
-/// If a length does not fit.
-pub fn softmax_backward(y: &[f32], dy: &[f32], len: usize, dx: &mut [f32]) {
-    assert!(y.len() == dy.len() && y.len() == dx.len() && y.len().is_multiple_of(len));
-    let tasks = dx.par_chunks_mut(task(len)).zip(y.par_chunks(task(len)).zip(dy.par_chunks(task(len))));
-    tasks.for_each(|(dx, (y, dy))| {
-        for ((y, dy), dx) in y.chunks_exact(len).zip(dy.chunks_exact(len)).zip(dx.chunks_exact_mut(len)) {
-            let sum: f32 = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
-            dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx += y * (dy - sum));
-        }
-    });
-}
-
-/// `grad_y` += the gradient by y of Σ p ẏ for ẏ = y (ẋ - Σ y ẋ), over all threads. (That by ẋ is [`softmax_backward`] of
-/// p, and ẏ itself that of ẋ.)
-///
-/// # Panics
-/// If a length does not fit.
-pub fn softmax_tangent_backward(y: &[f32], dot: &[f32], p: &[f32], len: usize, grad_y: &mut [f32]) {
-    assert!(y.len() == dot.len() && y.len() == p.len() && y.len() == grad_y.len());
-    let each = grad_y.par_chunks_exact_mut(len).zip(y.par_chunks_exact(len));
-    let each = each.zip(dot.par_chunks_exact(len).zip(p.par_chunks_exact(len)));
-    each.with_min_len(TASK / len + 1).for_each(|((grad, y), (dot, p))| {
-        let product = |a: &[f32]| -> f32 { a.iter().zip(y).map(|(a, y)| a * y).sum() };
-        let (y_dot, y_p) = (product(dot), product(p));
-        for (grad, (&dot, &p)) in grad.iter_mut().zip(dot.iter().zip(p)) {
-            *grad += p * (dot - y_dot) - dot * y_p;
-        }
-    });
-}
-
-/// x̂ = (x - μ) r with r = 1/√(σ² + ε) of every segment, in place on the calling thread; returns each segment's r.
-///
-/// # Panics
-/// If `values` is not a whole number of segments.
+/// If `values` is not a whole number of rows.
 pub fn standardize(values: &mut [f32], len: usize, eps: f32) -> Vec<f32> {
     assert!(values.len().is_multiple_of(len));
-    values.chunks_exact_mut(len).map(|segment| standardize_segment(segment, eps)).collect()
+    values.chunks_exact_mut(len).map(|row| standardize_row(row, eps)).collect()
 }
 
 /// [`standardize`] over all threads.
 ///
 /// # Panics
-/// If `values` is not a whole number of segments.
+/// If `values` is not a whole number of rows.
 pub fn standardize_parallel(values: &mut [f32], len: usize, eps: f32) -> Vec<f32> {
     assert!(values.len().is_multiple_of(len));
     values
         .par_chunks_exact_mut(len)
         .with_min_len(TASK / len + 1)
-        .map(|segment| standardize_segment(segment, eps))
+        .map(|row| standardize_row(row, eps))
         .collect()
 }
 
-fn standardize_segment(segment: &mut [f32], eps: f32) -> f32 {
-    let n = segment.len() as f64;
-    let mean = (sum(segment) / n) as f32;
-    segment.iter_mut().for_each(|x| *x -= mean);
-    let var = sum_of_products(segment, segment) / n;
+fn standardize_row(row: &mut [f32], eps: f32) -> f32 {
+    let n = row.len() as f64;
+    let mean = (sum(row) / n) as f32;
+    row.iter_mut().for_each(|x| *x -= mean);
+    let var = sum_of_products(row, row) / n;
     let r = (1.0 / (var + f64::from(eps)).sqrt()) as f32;
-    segment.iter_mut().for_each(|x| *x *= r);
+    row.iter_mut().for_each(|x| *x *= r);
     r
 }
 
-/// dx += r (dy - mean dy - x̂ mean(x̂ dy)) of every segment: the gradient of [`standardize`], and, with ẋ for dy, its
+/// dx += r (dy - mean dy - x̂ mean(x̂ dy)) of every row: the gradient of [`standardize`], and, with ẋ for dy, its
 /// tangent; over all threads.
 ///
 /// # Panics
 /// If a length does not fit.
 pub fn standardize_backward(hat: &[f32], r: &[f32], dy: &[f32], len: usize, dx: &mut [f32]) {
     assert!(hat.len() == dy.len() && hat.len() == dx.len() && hat.len() == r.len() * len);
-    let each = dx.par_chunks_exact_mut(len).zip(hat.par_chunks_exact(len)).zip(dy.par_chunks_exact(len));
-    each.with_min_len(TASK / len + 1).zip(r).for_each(|(((dx, hat), dy), &r)| {
+    let rows = dx.par_chunks_exact_mut(len).zip(hat.par_chunks_exact(len)).zip(dy.par_chunks_exact(len));
+    rows.with_min_len(TASK / len + 1).zip(r).for_each(|(((dx, hat), dy), &r)| {
         let n = len as f64;
         let (mean, mean_hat) = ((sum(dy) / n) as f32, (sum_of_products(hat, dy) / n) as f32);
         for ((dx, &hat), &dy) in dx.iter_mut().zip(hat).zip(dy) {
@@ -130,14 +68,14 @@ pub fn standardize_tangent_backward(
     grad_x: &mut [f32],
 ) {
     assert!(hat.len() == dot.len() && hat.len() == p.len() && hat.len() == r.len() * len);
-    let each = grad_x.par_chunks_exact_mut(len).zip(hat.par_chunks_exact(len));
-    let each = each.zip(dot.par_chunks_exact(len)).zip(p.par_chunks_exact(len));
-    each.with_min_len(TASK / len + 1).zip(r).for_each(|((((grad, hat), dot), p), &r)| {
+    let rows = grad_x.par_chunks_exact_mut(len).zip(hat.par_chunks_exact(len));
+    let rows = rows.zip(dot.par_chunks_exact(len)).zip(p.par_chunks_exact(len));
+    rows.with_min_len(TASK / len + 1).zip(r).for_each(|((((grad, hat), dot), p), &r)| {
         let n = len as f64;
         let mean = |a: &[f32], b: &[f32]| sum_of_products(a, b) / n;
         let (mean_p, mean_dot) = (sum(p) / n, sum(dot) / n);
         let (p_hat, dot_hat, p_dot) = (mean(p, hat), mean(dot, hat), mean(p, dot));
-        // Σ p ẋ̂ over the segment, by n: r's own dependence on x
+        // Σ p ẋ̂ over the row, by n: r's own dependence on x
         let r = f64::from(r);
         let whole = r * (p_dot - mean_p * mean_dot - dot_hat * p_hat);
         // u = -r (p mean(x̂ ẋ) + ẋ mean(p x̂)) is the gradient of x̂
@@ -193,15 +131,6 @@ mod tests {
 
     const LEN: usize = 21;
 
-    fn exact_softmax(x: &[f64]) -> Vec<f64> {
-        x.chunks(LEN)
-            .flat_map(|x| {
-                let sum: f64 = x.iter().map(|x| x.exp()).sum();
-                x.iter().map(move |x| x.exp() / sum)
-            })
-            .collect()
-    }
-
     fn exact_standard(x: &[f64]) -> Vec<f64> {
         let standard = |x: &[f64]| -> Vec<f64> {
             let mean = x.iter().sum::<f64>() / LEN as f64;
@@ -213,34 +142,6 @@ mod tests {
 
     fn product(a: &[f64], b: &[f32]) -> f64 {
         a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum()
-    }
-
-    #[test]
-    fn softmax_and_its_gradient_agree_with_f64() {
-        let (x, dy) = (noise(1, 5 * LEN), noise(2, 5 * LEN));
-        let mut y = x.clone();
-        softmax_parallel(&mut y, LEN);
-        assert!(norm_error(&y, &exact_softmax(&wide(&x))) < 3e-7);
-        let mut dx = vec![0.0; x.len()];
-        softmax_backward(&y, &dy, LEN, &mut dx);
-        assert!(norm_error(&dx, &differences(&wide(&x), |x| product(&exact_softmax(x), &dy))) < 2e-6);
-        let dot = noise(3, 5 * LEN);
-        let mut grad = vec![0.0; y.len()];
-        softmax_tangent_backward(&y, &dot, &dy, LEN, &mut grad);
-        let tangent = |y: &[f64]| -> f64 {
-            let segments = y.chunks(LEN).zip(dot.chunks(LEN).zip(dy.chunks(LEN)));
-            segments
-                .map(|(y, (dot, p))| {
-                    let sum = product(y, dot);
-                    let each = y.iter().zip(dot.iter().zip(p));
-                    each.map(|(y, (&dot, &p))| f64::from(p) * y * (f64::from(dot) - sum)).sum::<f64>()
-                })
-                .sum()
-        };
-        assert!(norm_error(&grad, &differences(&wide(&y), tangent)) < 2e-6);
-        let mut large = [1000.0, 0.0];
-        softmax(&mut large, 2);
-        assert_eq!(large, [1.0, 0.0]);
     }
 
     #[test]
