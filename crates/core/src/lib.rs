@@ -6,14 +6,17 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 mod backend;
+mod batch;
 mod composite;
 mod error;
 mod evaluate;
 mod executor;
 mod fused;
 mod init;
+mod kernel_activation;
 mod model;
 mod peak;
+mod point;
 pub mod probes;
 mod seed;
 mod step;
@@ -21,6 +24,7 @@ mod step;
 mod test_support;
 
 pub use backend::{At, Backend, BatchStatistics, DropoutDraw, Flat, Forward, Rows};
+pub use batch::Batch;
 pub use composite::Composite;
 pub use dfdx::tensor::Cpu;
 #[cfg(feature = "cuda")]
@@ -28,8 +32,9 @@ pub use dfdx::tensor::Cuda;
 pub use error::CoreError;
 pub use evaluate::{BatchNormMode, ChunkResult, Evaluation, Evaluator, Samples};
 pub use fused::{Convolution, Fused};
-pub use model::{Batch, BatchGradient, Model, Point};
+pub use model::{BatchGradient, Model};
 pub use peak::gemm_gflops;
+pub use point::Point;
 pub use seed::{Seed, Stream};
 pub use step::Step;
 pub use walk_kernels::elementwise::{SgdStep, dot, interpolate, sgd_step};

@@ -6,31 +6,11 @@ use dfdx::prelude::*;
 use walk_arch::{Network, Op};
 use walk_kernels::memory::copied;
 
-use crate::backend::{At, DropoutDraw, Flat, Rows};
+use crate::backend::{At, Flat, Rows};
 use crate::composite::CompositeEvaluator;
 use crate::evaluate::check_labels;
 use crate::init::initial_params;
-use crate::{Backend, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Seed};
-
-/// A place in parameter space, with the batch-norm buffers that belong to it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Point {
-    /// θ, of length P, laid out as [`Network::params`] says.
-    pub params: Vec<f32>,
-    /// Running statistics, laid out as [`Network::buffers`] says.
-    pub buffers: Vec<f32>,
-}
-
-/// A batch of samples.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// One row per sample, `[rows, input length]`.
-    pub inputs: Vec<f32>,
-    /// The class of each sample.
-    pub labels: Vec<usize>,
-    /// What dropout leaves out; nothing if there is none, as in every evaluation.
-    pub dropout: Option<DropoutDraw>,
-}
+use crate::{Backend, Batch, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Point, Seed};
 
 /// Loss and gradient of a batch.
 #[derive(Clone, Debug)]

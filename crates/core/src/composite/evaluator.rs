@@ -6,7 +6,8 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 use walk_arch::Network;
 
-use super::{Number, layers, pass};
+use super::number::Number;
+use super::{layers, pass};
 use crate::backend::{At, Flat, Rows};
 use crate::evaluate::{check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, ChunkResult, CoreError, Evaluation, Evaluator, Loss, Point, Samples};

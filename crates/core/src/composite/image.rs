@@ -3,8 +3,8 @@
 use dfdx::prelude::*;
 use walk_arch::{Conv2d, LayerParams, Pool2d};
 
-use super::Number;
 use super::layers::part;
+use super::number::Number;
 use crate::backend::{Flat, Rows};
 
 /// How a window moves over one image.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use walk_arch::{Activation, LayerParams};
 
-use super::Number;
+use super::number::Number;
 use crate::Loss;
 use crate::backend::{BatchStatistics, Flat, Rows};
 

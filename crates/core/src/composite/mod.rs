@@ -4,6 +4,7 @@
 mod evaluator;
 mod image;
 mod layers;
+mod number;
 mod pass;
 mod tangents;
 mod tensor_layers;
@@ -17,40 +18,6 @@ pub(crate) use self::evaluator::CompositeEvaluator;
 
 use crate::backend::{At, Backend, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
-
-/// What dfdx's operations compute in: f32, or f64 where a reference is wanted.
-pub(crate) trait Number: Dtype {
-    /// The nearest.
-    fn of(x: f64) -> Self;
-
-    /// As f64, exactly.
-    fn precise(self) -> f64;
-
-    /// The nearest f32.
-    fn rounded(self) -> f32 {
-        self.precise() as f32
-    }
-}
-
-impl Number for f32 {
-    fn of(x: f64) -> Self {
-        x as f32
-    }
-
-    fn precise(self) -> f64 {
-        self.into()
-    }
-}
-
-impl Number for f64 {
-    fn of(x: f64) -> Self {
-        x
-    }
-
-    fn precise(self) -> f64 {
-        self
-    }
-}
 
 /// Runs networks on any dfdx device, by compositions of its operations.
 #[derive(Clone, Debug, Default)]

@@ -3,8 +3,9 @@
 use dfdx::prelude::*;
 use walk_arch::{Layer, LayerParams, Op};
 
+use super::number::Number;
 use super::tensor_layers::concat;
-use super::{Number, image, layers, tangents, tensor_layers};
+use super::{image, layers, tangents, tensor_layers};
 use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
 use crate::executor::{layer_by_layer, walk};
 use crate::{BatchNormMode, CoreError};

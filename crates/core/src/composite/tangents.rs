@@ -4,10 +4,11 @@ use dfdx::prelude::*;
 use walk_arch::Activation;
 use walk_kernels::activation::Activation as Kernel;
 
-use super::Number;
 use super::layers::one_hot;
+use super::number::Number;
 use crate::Loss;
 use crate::backend::{Flat, Rows};
+use crate::kernel_activation::kernel_activation;
 
 /// f'(x) ẋ. dfdx lacks some second derivatives (of gelu even the first is wrong), so f'(x) is f'(c) + f''(c) (x - c) with
 /// c = x as a constant: the value and the first derivative, all that one reverse pass wants, are those of f'. Both
@@ -20,7 +21,7 @@ pub(super) fn activation<E: Number, D: Device<E>, T: Tape<E, D>>(
 ) -> Result<Rows<D, T, E>, D::Err> {
     let shape = *x.shape();
     let values: Vec<f32> = x.as_vec().into_iter().map(E::rounded).collect();
-    let kernel: Kernel = crate::fused::kernel_activation(activation);
+    let kernel: Kernel = kernel_activation(activation);
     let ones = vec![1.0; values.len()];
     let (mut slope, mut curve) = (vec![0.0; values.len()], vec![0.0; values.len()]);
     kernel.backward(&values, &ones, &mut slope);

@@ -3,9 +3,9 @@
 use dfdx::prelude::*;
 use walk_arch::{LayerParams, Matmul, Op};
 
-use super::Number;
 use super::image::gather;
 use super::layers::part;
+use super::number::Number;
 use crate::backend::{Flat, Rows};
 
 /// x times another value.

@@ -1,5 +1,6 @@
 //! The CPU backend: walk-kernels on dfdx's tape, and an evaluator that needs no tape.
 
+mod convolution;
 mod evaluator;
 mod executor;
 mod image_ops;
@@ -16,35 +17,12 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 use dfdx::tensor::{Cpu, Gradients};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use walk_arch::{Activation, Network};
-use walk_kernels::activation as kernel;
-use walk_kernels::conv::{Algorithm, ConvShape};
+use walk_arch::Network;
 
+pub use self::convolution::Convolution;
 use self::machine::SampleNorms;
 use crate::backend::{At, Backend, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
-
-/// How convolutions are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Convolution {
-    /// By the fastest algorithm: Winograd's where it pays, which rounds more (docs/PERFORMANCE.md has the numbers).
-    #[default]
-    Fast,
-    /// As plain sums of products.
-    Plain,
-}
-
-impl Convolution {
-    fn algorithm(self, shape: &ConvShape) -> Algorithm {
-        match self {
-            Self::Fast => Algorithm::fastest(shape),
-            Self::Plain => Algorithm::plain(shape),
-        }
-    }
-}
 
 /// Runs networks on the CPU with fused kernels.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +51,7 @@ impl Backend for Fused {
         at: At<'_, Cpu>,
         inputs: Rows<Cpu>,
     ) -> Result<Forward<Cpu, T>, CoreError> {
-        Ok(executor::forward(self, at, inputs, None, None)?.0)
+        Ok(executor::forward(&self.device, self.convolution, at, inputs, None, None)?.0)
     }
 
     fn directional_losses<T: Tape<f32, Cpu>>(
@@ -84,7 +62,8 @@ impl Backend for Fused {
         labels: &[usize],
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
-        let (forward, tangent) = executor::forward::<T>(self, at, inputs, Some(direction), None)?;
+        let (forward, tangent) =
+            executor::forward::<T>(&self.device, self.convolution, at, inputs, Some(direction), None)?;
         let (outputs, tape) = forward.outputs.split_tape();
         let tangent = tangent.expect("some layer has parameters, so the outputs move");
         tangents::losses(&self.device, outputs, tangent, tape, labels, loss)
@@ -107,7 +86,14 @@ impl Backend for Fused {
         loss: Loss,
     ) -> Result<Vec<f64>, CoreError> {
         let norms = SampleNorms::new(labels.len());
-        let outputs = executor::forward::<OwnedTape<f32, Cpu>>(self, at, inputs, None, Some(norms.clone()))?;
+        let outputs = executor::forward::<OwnedTape<f32, Cpu>>(
+            &self.device,
+            self.convolution,
+            at,
+            inputs,
+            None,
+            Some(norms.clone()),
+        )?;
         let losses = ops::losses(&self.device, outputs.0.outputs, labels, loss)?;
         let sum = losses.try_sum::<Rank0, Axis<0>>().map_err(CoreError::device)?;
         sum.try_backward().map_err(CoreError::device)?;
@@ -125,17 +111,5 @@ impl Backend for Fused {
 
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
         Box::new(evaluator::FusedEvaluator::new(network.clone(), loss, self.convolution))
-    }
-}
-
-/// walk-kernels' name for an activation.
-pub(crate) fn kernel_activation(activation: Activation) -> kernel::Activation {
-    match activation {
-        Activation::Relu => kernel::Activation::Relu,
-        Activation::LeakyRelu => kernel::Activation::LeakyRelu { slope: Activation::LEAKY_SLOPE },
-        Activation::Gelu => kernel::Activation::Gelu,
-        Activation::Silu => kernel::Activation::Silu,
-        Activation::Tanh => kernel::Activation::Tanh,
-        Activation::Sigmoid => kernel::Activation::Sigmoid,
     }
 }

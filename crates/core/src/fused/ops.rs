@@ -13,8 +13,9 @@ use walk_kernels::sample_norms::add_bias_norms_sq;
 use walk_kernels::scale_shift::{Columns, Trained};
 
 use super::machine::{Machine, Operand};
-use super::{kernel_activation, view};
+use super::view;
 use crate::backend::{BatchStatistics, Flat, Rows};
+use crate::kernel_activation::kernel_activation;
 use crate::{CoreError, Loss};
 
 pub(super) fn linear<T: Tape<f32, Cpu>>(

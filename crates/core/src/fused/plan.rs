@@ -10,13 +10,14 @@ use walk_kernels::pool::PoolShape;
 use walk_kernels::rearrange::Rearrangement;
 use walk_kernels::scale_shift::Columns;
 
+use super::Convolution;
 use super::image_ops::Layout;
 use super::schedule::{self, Job};
 use super::shapes::{
     batch_matmul, channels_and_pixels, columns, conv_shape, pool_shape, rearrangements, segment, whole_image,
 };
-use super::{Convolution, kernel_activation};
 use crate::executor::uses;
+use crate::kernel_activation::kernel_activation;
 
 /// The kernel calls of a forward pass. Buffer 0 holds the inputs.
 pub(super) struct Plan {

@@ -11,8 +11,9 @@ use walk_kernels::memory::zeros;
 
 use super::machine::{Machine, Operand};
 use super::ops::{NormUse, record_losses};
-use super::{kernel_activation, view};
+use super::view;
 use crate::backend::{Flat, Rows};
+use crate::kernel_activation::kernel_activation;
 use crate::{CoreError, Loss};
 
 /// A layer's input, its tangent (`None` for zero), and the parameters with their direction.

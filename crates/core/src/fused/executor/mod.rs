@@ -1,50 +1,26 @@
 //! Runs a network on the CPU, with or without a tape and a direction. Images have channels last wherever a kernel wants
 //! them so.
 
+mod pass;
 mod tensor_layers;
 
 use std::ops::Range;
 
 use dfdx::prelude::*;
-use walk_arch::{Layer, LayerParams, Op};
+use walk_arch::{Layer, Op};
 use walk_kernels::linear::LinearShape;
 
-use super::Fused;
+use self::pass::{Pass, Value, params};
+use super::Convolution;
 use super::image_ops::{self, ConvCall, Layout};
 use super::machine::{Machine, Operand, SampleNorms};
 use super::ops::{self, NormUse};
 use super::schedule::{self, Job};
-use super::shapes::{channels_and_pixels, conv_shape, pool_shape, whole_image};
-use super::tangents::{self, Direction};
+use super::shapes::{conv_shape, pool_shape, whole_image};
+use super::tangents;
 use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
 use crate::executor::walk;
 use crate::{BatchNormMode, CoreError};
-
-/// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
-#[derive(Clone)]
-struct Value {
-    operand: Operand,
-    tangent: Option<Operand>,
-    layout: Layout,
-    /// Of its channels, where they are known.
-    statistics: Option<BatchStatistics>,
-}
-
-impl Value {
-    fn new(operand: Operand, tangent: Option<Operand>, layout: Layout) -> Self {
-        Self { operand, tangent, layout, statistics: None }
-    }
-}
-
-/// A forward pass in progress.
-struct Pass<'a, T> {
-    at: At<'a, Cpu>,
-    direction: Option<&'a Flat<Cpu>>,
-    backend: &'a Fused,
-    machine: Machine<'a, T>,
-    /// By layer index, what batch norms measured.
-    measured: Vec<(usize, BatchStatistics)>,
-}
 
 /// A forward pass, and the tangent of its outputs if a direction was given.
 type WithTangent<T> = (Forward<Cpu, T>, Option<Rows<Cpu>>);
@@ -52,7 +28,8 @@ type WithTangent<T> = (Forward<Cpu, T>, Option<Rows<Cpu>>);
 /// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one. With `norms`
 /// the reverse pass gathers the norms of the samples' own gradients there, and no gradient of θ.
 pub(super) fn forward<T: Tape<f32, Cpu>>(
-    backend: &Fused,
+    device: &Cpu,
+    convolution: Convolution,
     at: At<'_, Cpu>,
     inputs: Rows<Cpu>,
     direction: Option<&Flat<Cpu>>,
@@ -63,8 +40,8 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
     let jobs = if apart { schedule::apart(at.network) } else { schedule::fused(at.network) };
     let output = at.network.output();
     let inputs = Value::new(Operand { rows: inputs, grad: None }, None, Layout::ChannelsFirst);
-    let mut pass =
-        Pass { at, direction, backend, machine: Machine::new(&backend.device, norms), measured: vec![] };
+    let machine = Machine::new(device, norms);
+    let mut pass = Pass { at, direction, convolution, machine, measured: vec![] };
     let wires = jobs.iter().map(|job| &job.wire);
     let outputs = walk(wires, output, inputs, |place, operands| pass.step(&jobs[place], operands))?;
     let rows = pass.machine.leave(outputs.operand);
@@ -141,7 +118,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let Op::Conv2d(conv) = &layer.op else { unreachable!("only called for convolutions") };
         let image = self.at.network.layers()[layer.inputs[0]].shape.as_slice();
         let shape = conv_shape(conv, image);
-        let algorithm = self.backend.convolution.algorithm(&shape);
+        let algorithm = self.convolution.algorithm(&shape);
         let params = params(layer);
         let x = self.in_layout(x, image, Layout::ChannelsLast)?;
         let norm = job.norm.map(|norm| self.norm_use(norm.layer, norm.relu, &x));
@@ -183,54 +160,4 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         };
         NormUse { params, eps: options.eps, statistics, of_batch, relu }
     }
-
-    /// The tangent of a layer with parameters, if there is a direction.
-    fn tangent(
-        &mut self,
-        x: Value,
-        of: impl FnOnce(&mut Machine<'_, T>, Direction<'_>) -> Result<Operand, CoreError>,
-    ) -> Result<Option<Operand>, CoreError> {
-        let Some(v) = self.direction else { return Ok(None) };
-        let along = Direction { x: x.operand, dot_x: x.tangent, theta: self.at.theta, v };
-        of(&mut self.machine, along).map(Some)
-    }
-
-    /// The value in layout `to`.
-    fn in_layout(&mut self, x: Value, shape: &[usize], to: Layout) -> Result<Value, CoreError> {
-        let image = channels_and_pixels(shape);
-        if x.layout == to || image.contains(&1) {
-            return Ok(Value { layout: to, ..x });
-        }
-        self.linear(x, to, |m, x| image_ops::convert(m, x, image, to))
-    }
-
-    /// A layer that is linear in its one input, which maps the tangent as it maps the value.
-    fn linear(
-        &mut self,
-        x: Value,
-        layout: Layout,
-        operation: impl Fn(&mut Machine<'_, T>, &Operand) -> Result<Operand, CoreError>,
-    ) -> Result<Value, CoreError> {
-        let y = operation(&mut self.machine, &x.operand)?;
-        let tangent = x.tangent.map(|dot| operation(&mut self.machine, &dot)).transpose()?;
-        Ok(Value::new(y, tangent, layout))
-    }
-
-    fn add(&mut self, a: Value, b: Value) -> Result<Value, CoreError> {
-        let y = ops::add(&mut self.machine, a.operand, b.operand)?;
-        let tangent = self.sum(a.tangent, b.tangent)?;
-        Ok(Value::new(y, tangent, a.layout))
-    }
-
-    /// The sum of two tangents, of which none is zero.
-    fn sum(&mut self, a: Option<Operand>, b: Option<Operand>) -> Result<Option<Operand>, CoreError> {
-        match (a, b) {
-            (Some(a), Some(b)) => ops::add(&mut self.machine, a, b).map(Some),
-            (one, other) => Ok(one.or(other)),
-        }
-    }
-}
-
-fn params(layer: &Layer) -> &LayerParams {
-    layer.params.as_ref().expect("the graph check gives it parameters")
 }

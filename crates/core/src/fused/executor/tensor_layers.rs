@@ -11,7 +11,7 @@ use super::super::image_ops::Layout;
 use super::super::machine::Operand;
 use super::super::shapes::{batch_matmul, columns, rearrangements, segment};
 use super::super::tensor_ops;
-use super::{Pass, Value, params};
+use super::pass::{Pass, Value, params};
 use crate::CoreError;
 
 impl<T: Tape<f32, Cpu>> Pass<'_, T> {

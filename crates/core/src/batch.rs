@@ -1,0 +1,14 @@
+//! Batches of samples.
+
+use crate::DropoutDraw;
+
+/// A batch of samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// One row per sample, `[rows, input length]`.
+    pub inputs: Vec<f32>,
+    /// The class of each sample.
+    pub labels: Vec<usize>,
+    /// What dropout leaves out; nothing if there is none, as in every evaluation.
+    pub dropout: Option<DropoutDraw>,
+}

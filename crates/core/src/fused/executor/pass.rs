@@ -1,0 +1,95 @@
+//! A forward pass in progress and the layers that it treats alike.
+
+use dfdx::prelude::*;
+use walk_arch::{Layer, LayerParams};
+
+use super::super::Convolution;
+use super::super::image_ops::{self, Layout};
+use super::super::machine::{Machine, Operand};
+use super::super::ops;
+use super::super::shapes::channels_and_pixels;
+use super::super::tangents::Direction;
+use crate::CoreError;
+use crate::backend::{At, BatchStatistics, Flat};
+
+/// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
+#[derive(Clone)]
+pub(super) struct Value {
+    pub(super) operand: Operand,
+    pub(super) tangent: Option<Operand>,
+    pub(super) layout: Layout,
+    /// Of its channels, where they are known.
+    pub(super) statistics: Option<BatchStatistics>,
+}
+
+impl Value {
+    pub(super) fn new(operand: Operand, tangent: Option<Operand>, layout: Layout) -> Self {
+        Self { operand, tangent, layout, statistics: None }
+    }
+}
+
+/// A forward pass in progress.
+pub(super) struct Pass<'a, T> {
+    pub(super) at: At<'a, Cpu>,
+    pub(super) direction: Option<&'a Flat<Cpu>>,
+    pub(super) convolution: Convolution,
+    pub(super) machine: Machine<'a, T>,
+    /// By layer index, what batch norms measured.
+    pub(super) measured: Vec<(usize, BatchStatistics)>,
+}
+
+impl<T: Tape<f32, Cpu>> Pass<'_, T> {
+    /// The tangent of a layer with parameters, if there is a direction.
+    pub(super) fn tangent(
+        &mut self,
+        x: Value,
+        of: impl FnOnce(&mut Machine<'_, T>, Direction<'_>) -> Result<Operand, CoreError>,
+    ) -> Result<Option<Operand>, CoreError> {
+        let Some(v) = self.direction else { return Ok(None) };
+        let along = Direction { x: x.operand, dot_x: x.tangent, theta: self.at.theta, v };
+        of(&mut self.machine, along).map(Some)
+    }
+
+    /// The value in layout `to`.
+    pub(super) fn in_layout(&mut self, x: Value, shape: &[usize], to: Layout) -> Result<Value, CoreError> {
+        let image = channels_and_pixels(shape);
+        if x.layout == to || image.contains(&1) {
+            return Ok(Value { layout: to, ..x });
+        }
+        self.linear(x, to, |m, x| image_ops::convert(m, x, image, to))
+    }
+
+    /// A layer that is linear in its one input, which maps the tangent as it maps the value.
+    pub(super) fn linear(
+        &mut self,
+        x: Value,
+        layout: Layout,
+        operation: impl Fn(&mut Machine<'_, T>, &Operand) -> Result<Operand, CoreError>,
+    ) -> Result<Value, CoreError> {
+        let y = operation(&mut self.machine, &x.operand)?;
+        let tangent = x.tangent.map(|dot| operation(&mut self.machine, &dot)).transpose()?;
+        Ok(Value::new(y, tangent, layout))
+    }
+
+    pub(super) fn add(&mut self, a: Value, b: Value) -> Result<Value, CoreError> {
+        let y = ops::add(&mut self.machine, a.operand, b.operand)?;
+        let tangent = self.sum(a.tangent, b.tangent)?;
+        Ok(Value::new(y, tangent, a.layout))
+    }
+
+    /// The sum of two tangents, of which none is zero.
+    pub(super) fn sum(
+        &mut self,
+        a: Option<Operand>,
+        b: Option<Operand>,
+    ) -> Result<Option<Operand>, CoreError> {
+        match (a, b) {
+            (Some(a), Some(b)) => ops::add(&mut self.machine, a, b).map(Some),
+            (one, other) => Ok(one.or(other)),
+        }
+    }
+}
+
+pub(super) fn params(layer: &Layer) -> &LayerParams {
+    layer.params.as_ref().expect("the graph check gives it parameters")
+}
