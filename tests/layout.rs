@@ -81,7 +81,9 @@ fn files_stay_small_and_begin_with_their_purpose() {
 }
 
 /// Folders of the crates whose modules are checked for circles.
-const WITHOUT_CIRCLES: [&str; 6] = [
+const WITHOUT_CIRCLES: [&str; 9] = [
+    "crates/arch",
+    "crates/core",
     "crates/data",
     "crates/kernels",
     "plugins/mlp",

@@ -1,38 +1,15 @@
 //! The host's side of the boundary: calls a plugin's table and believes nothing it says.
 #![expect(unsafe_code, reason = "calls the function pointers of the C boundary")]
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::abi::{ABI_VERSION, Buffer, PluginTable, Request, Status};
-use crate::options;
-use crate::{Graph, OptionError, OptionSpec, OptionValues, Problem};
+use crate::{Graph, OptionValues, PluginInfo, Problem};
 
 /// Room for a first answer; most fit.
 const FIRST_CAPACITY: usize = 64 << 10;
 /// Largest answer that is accepted.
 const MAX_CAPACITY: usize = 64 << 20;
-
-/// What a plugin says about itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PluginInfo {
-    /// Its name in tables.
-    pub name: String,
-    /// One line about it.
-    pub about: String,
-    /// Its options.
-    pub options: Vec<OptionSpec>,
-}
-
-impl PluginInfo {
-    /// Checks option values against this plugin's declarations.
-    ///
-    /// # Errors
-    /// [`OptionError`] for the first name that is unknown or value that is refused.
-    pub fn check_options(&self, values: &OptionValues) -> Result<(), OptionError> {
-        options::check(&self.options, values)
-    }
-}
 
 /// Why a plugin cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -55,7 +32,7 @@ pub enum PluginError {
     Refused { function: &'static str, message: String },
     #[error("`{function}` returned {found}, which is no status of plugin ABI {ABI_VERSION}")]
     Status { function: &'static str, found: i32 },
-    #[error("`{function}` wants room for {len} bytes, at most {MAX_CAPACITY} are given")]
+    #[error("`{function}` needs a buffer of {len} bytes, at most {MAX_CAPACITY} are allowed")]
     TooLong { function: &'static str, len: usize },
     #[error("`{function}` says it wrote {len} bytes into {capacity}")]
     Overrun { function: &'static str, len: usize, capacity: usize },

@@ -33,13 +33,14 @@ mod host;
 mod network;
 mod ops;
 mod options;
+mod plugin_info;
 mod suggest;
 
 pub use activation::Activation;
 pub use builder::{Net, Sequential, Var};
 pub use check::GraphError;
 pub use graph::{Graph, Node, Problem};
-pub use host::{PluginError, PluginHandle, PluginInfo};
+pub use host::{PluginError, PluginHandle};
 pub use network::{BufferSpec, Layer, LayerBuffers, LayerParams, Network, ParamSpec};
 pub use ops::{
     BatchNorm, Bias, Concat, Conv2d, Dropout, GroupNorm, Init, LayerNorm, Linear, Matmul, Op, PadChannels,
@@ -48,6 +49,7 @@ pub use ops::{
     softmax, subsample,
 };
 pub use options::{OptionError, OptionKind, OptionSpec, OptionValue, OptionValues, Options};
+pub use plugin_info::PluginInfo;
 pub use suggest::{did_you_mean, nearest};
 
 #[doc(hidden)]

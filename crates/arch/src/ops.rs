@@ -1,40 +1,18 @@
-//! The layers a graph is made of, and the initialisers of their parameters.
+//! The operations of a graph's layers.
 
+mod init;
+mod layers;
 mod tensor;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Activation;
-
+pub use self::init::Init;
+pub use self::layers::{BatchNorm, Conv2d, Linear, Pool2d, batch_norm, conv2d, linear};
 pub use self::tensor::{
     Bias, Concat, Dropout, GroupNorm, LayerNorm, Matmul, PadChannels, Permute, Reshape, Subsample, bias,
-    dropout, group_norm, layer_norm, matmul, pad_channels, permute, reshape, softmax, subsample,
+    group_norm, layer_norm, matmul,
 };
-
-/// How a parameter tensor gets its first values.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Init {
-    /// Every value the same.
-    Constant(f32),
-    /// U(low, high).
-    Uniform {
-        /// Lower end.
-        low: f32,
-        /// Upper end.
-        high: f32,
-    },
-    /// N(0, std²).
-    Normal {
-        /// Standard deviation.
-        std: f32,
-    },
-    /// U(-1/√fan_in, 1/√fan_in): what PyTorch's `Linear` does for weight and bias.
-    FanIn,
-    /// N(0, 2/fan_out), with fan_out = kernel height x width x out_channels: what the paper's authors did for
-    /// convolutions.
-    FanOut,
-}
+use crate::Activation;
 
 /// One layer's operation. Shapes are per sample: a vector is `[features]`, an image `[channels, height, width]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,107 +103,6 @@ impl Op {
     }
 }
 
-/// y = x Wᵀ + b along the last dimension, with W of shape `[out_features, in_features]`; the last dimension's length gives
-/// `in_features`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Linear {
-    /// Length of the output's last dimension.
-    pub out_features: usize,
-    /// Initialiser of W.
-    pub weight_init: Init,
-    /// Initialiser of b.
-    pub bias_init: Init,
-}
-
-/// A [`Linear`] layer with PyTorch's initialisers.
-pub const fn linear(out_features: usize) -> Linear {
-    Linear { out_features, weight_init: Init::FanIn, bias_init: Init::FanIn }
-}
-
-/// Cross-correlation of an image with K filters, as PyTorch's Conv2d: W is `[out_channels, in_channels / groups,
-/// height, width]`, b `[out_channels]` if there is one. Pairs are `[vertical, horizontal]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Conv2d {
-    /// Number of filters.
-    pub out_channels: usize,
-    /// Size of a filter.
-    pub kernel: [usize; 2],
-    /// Distance between outputs.
-    pub stride: [usize; 2],
-    /// Zeros added on each side.
-    pub padding: [usize; 2],
-    /// Distance between a filter's elements.
-    pub dilation: [usize; 2],
-    /// Channels fall into this many groups, each with filters of its own.
-    pub groups: usize,
-    /// Whether there is a b.
-    pub bias: bool,
-    /// Initialiser of W.
-    pub weight_init: Init,
-    /// Initialiser of b.
-    pub bias_init: Init,
-}
-
-/// A square [`Conv2d`] with stride 1, no padding and a bias; W as the paper's authors drew it,
-/// N(0, 2 / (k² out_channels)), b as PyTorch does.
-pub const fn conv2d(out_channels: usize, kernel: usize) -> Conv2d {
-    Conv2d {
-        out_channels,
-        kernel: [kernel; 2],
-        stride: [1; 2],
-        padding: [0; 2],
-        dilation: [1; 2],
-        groups: 1,
-        bias: true,
-        weight_init: Init::FanOut,
-        bias_init: Init::FanIn,
-    }
-}
-
-impl Conv2d {
-    /// The same with another stride.
-    #[must_use]
-    pub const fn stride(mut self, stride: usize) -> Self {
-        self.stride = [stride; 2];
-        self
-    }
-
-    /// The same with another padding.
-    #[must_use]
-    pub const fn padding(mut self, padding: usize) -> Self {
-        self.padding = [padding; 2];
-        self
-    }
-
-    /// The same with channels in groups.
-    #[must_use]
-    pub const fn groups(mut self, groups: usize) -> Self {
-        self.groups = groups;
-        self
-    }
-
-    /// The same with or without a bias.
-    #[must_use]
-    pub const fn bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
-    }
-}
-
-/// Windows of a pooling layer. Pairs are `[vertical, horizontal]`; incomplete windows are left out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pool2d {
-    /// Size of a window.
-    pub kernel: [usize; 2],
-    /// Distance between windows.
-    pub stride: [usize; 2],
-    /// Padding on each side, at most half a window.
-    pub padding: [usize; 2],
-}
-
 /// [`Op::MaxPool2d`] over square windows that do not overlap.
 pub const fn max_pool2d(size: usize) -> Op {
     Op::MaxPool2d(Pool2d { kernel: [size; 2], stride: [size; 2], padding: [0; 2] })
@@ -241,52 +118,50 @@ pub const fn global_avg_pool() -> Op {
     Op::GlobalAvgPool
 }
 
-/// y = γ (x - μ) / √(σ² + ε) + β per feature of a vector (PyTorch's BatchNorm1d) or per
-/// channel of an image (BatchNorm2d).
-///
-/// With batch statistics σ² is the biased variance; running statistics move by `momentum` towards the batch's
-/// mean and unbiased variance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BatchNorm {
-    /// ε, added to the variance.
-    pub eps: f32,
-    /// Weight of the newest batch in the running statistics.
-    pub momentum: f32,
-    /// Initialiser of γ. Old PyTorch drew BatchNorm1d's from U(0, 1); today's is 1.
-    pub scale_init: Init,
-}
-
-/// A [`BatchNorm`] with PyTorch's ε = 1e-5, momentum 0.1, γ = 1, β = 0.
-pub const fn batch_norm() -> BatchNorm {
-    BatchNorm { eps: 1e-5, momentum: 0.1, scale_init: Init::Constant(1.0) }
-}
-
 /// [`Op::Flatten`].
 pub const fn flatten() -> Op {
     Op::Flatten
 }
 
-impl From<Linear> for Op {
-    fn from(layer: Linear) -> Self {
-        Self::Linear(layer)
-    }
+/// [`Op::Reshape`].
+pub fn reshape(shape: &[usize]) -> Op {
+    Op::Reshape(Reshape { shape: shape.to_vec() })
 }
 
-impl From<Conv2d> for Op {
-    fn from(layer: Conv2d) -> Self {
-        Self::Conv2d(layer)
-    }
+/// [`Op::Permute`].
+pub fn permute(order: &[usize]) -> Op {
+    Op::Permute(Permute { order: order.to_vec() })
 }
 
-impl From<BatchNorm> for Op {
-    fn from(layer: BatchNorm) -> Self {
-        Self::BatchNorm(layer)
-    }
+/// [`Op::Softmax`].
+pub const fn softmax() -> Op {
+    Op::Softmax
 }
 
-impl From<Activation> for Op {
-    fn from(activation: Activation) -> Self {
-        Self::Activation(activation)
-    }
+/// [`Op::Dropout`].
+pub const fn dropout(p: f32) -> Op {
+    Op::Dropout(Dropout { p })
 }
+
+/// [`Op::PadChannels`].
+pub const fn pad_channels(before: usize, after: usize) -> Op {
+    Op::PadChannels(PadChannels { before, after })
+}
+
+/// [`Op::Subsample`] with the same stride both ways.
+pub const fn subsample(stride: usize) -> Op {
+    Op::Subsample(Subsample { stride: [stride; 2] })
+}
+
+/// Makes operations of layers' options.
+macro_rules! from_layers {
+    ($($layer:ident),+) => {
+        $(impl From<$layer> for Op {
+            fn from(layer: $layer) -> Self {
+                Self::$layer(layer)
+            }
+        })+
+    };
+}
+
+from_layers!(Activation, BatchNorm, Bias, Conv2d, GroupNorm, LayerNorm, Linear, Matmul);

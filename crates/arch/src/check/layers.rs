@@ -1,20 +1,14 @@
-//! Shapes and parameters of the layers, one after the other.
+//! Shapes and parameters of the layers on vectors and images.
 
-use std::ops::Range;
+use super::error::{GraphError, MAX_VALUE};
+use super::partial_network::{
+    PartialNetwork, at_least_one, check_init, check_number, elements, image, too_large,
+};
+use crate::{Init, Layer, LayerBuffers, LayerParams, Node, Op, Pool2d, Problem};
 
-use super::{GraphError, MAX_PARAMS, MAX_VALUE, elements};
-use crate::{BufferSpec, Init, Layer, LayerBuffers, LayerParams, Node, Op, ParamSpec, Pool2d, Problem};
-
-/// The network as far as it has been checked.
-#[derive(Default)]
-pub(super) struct Plan {
-    pub(super) layers: Vec<Layer>,
-    pub(super) params: Vec<ParamSpec>,
-    pub(super) buffers: Vec<BufferSpec>,
-}
-
-impl Plan {
-    pub(super) fn push(&mut self, node: &Node, problem: &Problem) -> Result<(), GraphError> {
+impl PartialNetwork {
+    /// Checks the next layer and appends it.
+    pub(super) fn add_layer(&mut self, node: &Node, problem: &Problem) -> Result<(), GraphError> {
         let mut layer = Layer {
             name: node.name.clone(),
             op: node.op.clone(),
@@ -130,58 +124,6 @@ impl Plan {
         self.layers.push(layer);
         Ok(())
     }
-
-    /// Appends a parameter tensor; `fan_in` resolves [`Init::FanIn`].
-    pub(super) fn param(
-        &mut self,
-        node: &Node,
-        suffix: &str,
-        shape: &[usize],
-        init: Init,
-        fan_in: usize,
-    ) -> Result<Range<usize>, GraphError> {
-        let start = self.params.last().map_or(0, |last| last.range.end);
-        let end = elements(shape).and_then(|n| start.checked_add(n)).filter(|&end| end <= MAX_PARAMS);
-        let end = end.ok_or_else(|| too_large(node, "the parameters so far", MAX_PARAMS))?;
-        let init = match init {
-            Init::FanIn => {
-                let bound = 1.0 / (fan_in as f32).sqrt();
-                Init::Uniform { low: -bound, high: bound }
-            }
-            Init::FanOut => {
-                let fan_out = shape[0] * shape[2..].iter().product::<usize>();
-                Init::Normal { std: (2.0 / fan_out as f32).sqrt() }
-            }
-            given => given,
-        };
-        let name = format!("{}.{suffix}", node.name);
-        self.params.push(ParamSpec { name, shape: shape.to_vec(), init, range: start..end });
-        Ok(start..end)
-    }
-
-    /// A bias of `len` values; none at all if `len` is 0.
-    fn bias(
-        &mut self,
-        node: &Node,
-        len: usize,
-        init: Init,
-        fan_in: usize,
-    ) -> Result<Range<usize>, GraphError> {
-        let end = self.params.last().map_or(0, |last| last.range.end);
-        if len == 0 { Ok(end..end) } else { self.param(node, "bias", &[len], init, fan_in) }
-    }
-
-    fn buffer(&mut self, node: &Node, suffix: &str, len: usize, init: f32) -> Range<usize> {
-        let start = self.buffers.last().map_or(0, |last| last.range.end);
-        let range = start..start + len;
-        self.buffers.push(BufferSpec { name: format!("{}.{suffix}", node.name), init, range: range.clone() });
-        range
-    }
-}
-
-/// Channels, height and width, or what was expected.
-pub(super) fn image(shape: &[usize]) -> Result<[usize; 3], String> {
-    shape.try_into().map_err(|_| "an image, [channels, height, width]".into())
 }
 
 /// How a window moves over an image.
@@ -217,43 +159,4 @@ impl Window {
         }
         Ok(places)
     }
-}
-
-fn too_large(node: &Node, what: &'static str, limit: usize) -> GraphError {
-    GraphError::TooLarge { layer: node.name.clone(), what, limit }
-}
-
-pub(super) fn at_least_one(node: &Node, field: &'static str, found: usize) -> Result<usize, GraphError> {
-    if found == 0 {
-        let (layer, found) = (node.name.clone(), found.to_string());
-        return Err(GraphError::Field { layer, field, found, expected: "at least 1" });
-    }
-    Ok(found)
-}
-
-pub(super) fn check_number(
-    node: &Node,
-    field: &'static str,
-    found: f32,
-    range: std::ops::RangeInclusive<f32>,
-    expected: &'static str,
-) -> Result<(), GraphError> {
-    if range.contains(&found) {
-        return Ok(());
-    }
-    Err(GraphError::Field { layer: node.name.clone(), field, found: found.to_string(), expected })
-}
-
-pub(super) fn check_init(node: &Node, field: &'static str, init: Init) -> Result<(), GraphError> {
-    let good = match init {
-        Init::Constant(value) => value.is_finite(),
-        Init::Uniform { low, high } => low.is_finite() && high.is_finite() && low < high,
-        Init::Normal { std } => std.is_finite() && std > 0.0,
-        Init::FanIn | Init::FanOut => true,
-    };
-    if good {
-        return Ok(());
-    }
-    let (layer, found) = (node.name.clone(), format!("{init:?}"));
-    Err(GraphError::Field { layer, field, found, expected: "finite values, low < high, std > 0" })
 }

@@ -1,68 +1,16 @@
 //! Checks a graph from an untrusted plugin and infers every shape.
 
+mod error;
 mod layers;
+mod partial_network;
 mod tensor_layers;
 
 use std::collections::BTreeSet;
 
-use self::layers::Plan;
+pub use self::error::GraphError;
+use self::error::{MAX_LAYERS, MAX_NAME, MAX_VALUE};
+use self::partial_network::{PartialNetwork, elements};
 use crate::{Graph, Layer, Network, Node, Op, Problem};
-
-/// Most layers of a graph.
-const MAX_LAYERS: usize = 10_000;
-/// Most elements of one layer's value for one sample: 256 Mi, 1 GiB of f32.
-const MAX_VALUE: usize = 1 << 28;
-/// Most parameters in all: 2 Gi, 8 GiB of f32.
-const MAX_PARAMS: usize = 1 << 31;
-/// Longest layer name in bytes.
-const MAX_NAME: usize = 200;
-
-/// Why a graph is not a network.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum GraphError {
-    #[error("the graph has {found} layers, expected 1 to {MAX_LAYERS}")]
-    LayerCount { found: usize },
-    #[error("layer {index} (`{name}`) must {}be the input: the first layer is the input, and no other", if *.index == 0 { "" } else { "not " })]
-    InputPlace { index: usize, name: String },
-    #[error(
-        "layer {index} has the name `{name}`, expected 1 to {MAX_NAME} printable bytes without white space"
-    )]
-    Name { index: usize, name: String },
-    #[error("two layers are called `{name}`; names must be unique")]
-    DuplicateName { name: String },
-    #[error("layer `{layer}` ({op}) has {found} inputs, expected {expected}")]
-    InputCount { layer: String, op: &'static str, found: usize, expected: usize },
-    #[error("layer `{layer}` reads node {input}, but the graph has only {count} nodes")]
-    UnknownInput { layer: String, input: usize, count: usize },
-    #[error(
-        "layer `{layer}` reads `{input}`, which does not come before it: the graph is cyclic or out of order"
-    )]
-    Cycle { layer: String, input: String },
-    #[error("layer `{layer}` ({op}) got an input of shape {found:?}, expected {expected}")]
-    Shape { layer: String, op: &'static str, found: Vec<usize>, expected: String },
-    #[error("layer `{layer}`: `{field}` = {found}, expected {expected}")]
-    Field { layer: String, field: &'static str, found: String, expected: &'static str },
-    #[error("layer `{layer}` is too large: {what} would have more than {limit} elements")]
-    TooLarge { layer: String, what: &'static str, limit: usize },
-    #[error("the graph names no output; finish the network with the value of its last layer")]
-    NoOutput,
-    #[error("the graph's output is node {output}, but it has only {count} nodes")]
-    UnknownOutput { output: usize, count: usize },
-    #[error("the output layer `{layer}` has shape {found:?}, expected [{classes}]: one value per class")]
-    OutputShape { layer: String, found: Vec<usize>, classes: usize },
-    #[error("layer `{layer}` does not lead to the output; remove it or connect it")]
-    Unused { layer: String },
-    #[error("the network has no parameters to train")]
-    NoParams,
-    #[error(
-        "the input shape {found:?} is not usable: expected 1 to 4 dimensions, each at least 1, at most {MAX_VALUE} elements"
-    )]
-    Input { found: Vec<usize> },
-    #[error("{found} classes, expected at least 2")]
-    Classes { found: usize },
-}
 
 impl Graph {
     /// Checks everything and lays the parameters out in one flat vector, layer after layer, weight before bias.
@@ -75,13 +23,13 @@ impl Graph {
             return Err(GraphError::LayerCount { found: self.nodes.len() });
         }
         self.check_names()?;
-        let mut plan = Plan::default();
+        let mut network = PartialNetwork::default();
         for (index, node) in self.nodes.iter().enumerate() {
             self.check_inputs(index, node)?;
-            plan.push(node, problem)?;
+            network.add_layer(node, problem)?;
         }
-        let output = self.check_output(&plan.layers, problem)?;
-        let Plan { layers, params, buffers } = plan;
+        let output = self.check_output(&network.layers, problem)?;
+        let PartialNetwork { layers, params, buffers } = network;
         if params.is_empty() {
             return Err(GraphError::NoParams);
         }
@@ -157,11 +105,6 @@ fn check_problem(problem: &Problem) -> Result<(), GraphError> {
         return Err(GraphError::Classes { found: problem.classes });
     }
     Ok(())
-}
-
-/// Number of elements of a shape, `None` on overflow.
-fn elements(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Shapes and parameters of the layers on values of any shape.
 
-use super::GraphError;
-use super::layers::{Plan, at_least_one, check_init, check_number, image};
+use super::error::GraphError;
+use super::partial_network::{PartialNetwork, at_least_one, check_init, check_number, elements, image};
 use crate::{Init, Layer, LayerParams, Node, Op};
 
-impl Plan {
+impl PartialNetwork {
+    /// Infers the shape and the parameters of `layer`.
     pub(super) fn tensor_layer(
         &mut self,
         node: &Node,
@@ -35,8 +36,8 @@ impl Plan {
                 shape
             }
             Op::Reshape(reshape) => {
-                let wanted = super::elements(&reshape.shape);
-                if wanted != super::elements(x) || reshape.shape.is_empty() {
+                let len = elements(&reshape.shape);
+                if len != elements(x) || reshape.shape.is_empty() {
                     return Err(mismatch(x, format!("as many elements as {:?}", reshape.shape)));
                 }
                 reshape.shape.clone()
@@ -87,7 +88,7 @@ impl Plan {
             }
             Op::Bias(bias) => {
                 check_init(node, "init", bias.init)?;
-                let range = self.param(node, "bias", x, bias.init, super::elements(x).unwrap_or(1))?;
+                let range = self.param(node, "bias", x, bias.init, elements(x).unwrap_or(1))?;
                 layer.params = Some(LayerParams { weight: range.start..range.start, bias: range });
                 x.clone()
             }

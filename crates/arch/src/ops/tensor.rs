@@ -1,8 +1,8 @@
-//! Layers on values of any shape: what transformers, mixers and shortcuts without parameters are made of.
+//! The options of the layers on values of any shape: what transformers, mixers and shortcuts without parameters are made of.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Init, Op};
+use super::Init;
 
 /// Two values one after the other along dimension `axis`; the others must be equal. Channels of images are axis 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,22 +20,12 @@ pub struct Reshape {
     pub shape: Vec<usize>,
 }
 
-/// [`Op::Reshape`].
-pub fn reshape(shape: &[usize]) -> Op {
-    Op::Reshape(Reshape { shape: shape.to_vec() })
-}
-
 /// Dimension d of the result is dimension `order[d]` of the input, as PyTorch's permute without the batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permute {
     /// Every dimension of one sample once.
     pub order: Vec<usize>,
-}
-
-/// [`Op::Permute`].
-pub fn permute(order: &[usize]) -> Op {
-    Op::Permute(Permute { order: order.to_vec() })
 }
 
 /// scale · A B, or scale · A Bᵀ, over the last two dimensions; the dimensions before them must be equal.
@@ -67,11 +57,6 @@ impl Matmul {
         self.scale = scale;
         self
     }
-}
-
-/// [`Op::Softmax`].
-pub const fn softmax() -> Op {
-    Op::Softmax
 }
 
 /// y = γ (x - μ) / √(σ² + ε) + β with μ and the biased σ² over the last `dims` dimensions of a sample, γ and β of their
@@ -128,11 +113,6 @@ pub struct Dropout {
     pub p: f32,
 }
 
-/// [`Op::Dropout`].
-pub const fn dropout(p: f32) -> Op {
-    Op::Dropout(Dropout { p })
-}
-
 /// Channels of zeros: with [`Subsample`] the shortcut without parameters of He et al. (2016).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,44 +123,10 @@ pub struct PadChannels {
     pub after: usize,
 }
 
-/// [`Op::PadChannels`].
-pub const fn pad_channels(before: usize, after: usize) -> Op {
-    Op::PadChannels(PadChannels { before, after })
-}
-
 /// The pixels of an image whose row and column are multiples of the stride.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subsample {
     /// Distance between pixels, `[vertical, horizontal]`.
     pub stride: [usize; 2],
-}
-
-/// [`Op::Subsample`] with the same stride both ways.
-pub const fn subsample(stride: usize) -> Op {
-    Op::Subsample(Subsample { stride: [stride; 2] })
-}
-
-impl From<Matmul> for Op {
-    fn from(layer: Matmul) -> Self {
-        Self::Matmul(layer)
-    }
-}
-
-impl From<LayerNorm> for Op {
-    fn from(layer: LayerNorm) -> Self {
-        Self::LayerNorm(layer)
-    }
-}
-
-impl From<GroupNorm> for Op {
-    fn from(layer: GroupNorm) -> Self {
-        Self::GroupNorm(layer)
-    }
-}
-
-impl From<Bias> for Op {
-    fn from(layer: Bias) -> Self {
-        Self::Bias(layer)
-    }
 }

@@ -1,0 +1,28 @@
+//! Initializers of parameters.
+
+use serde::{Deserialize, Serialize};
+
+/// How a parameter tensor gets its first values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// Every value the same.
+    Constant(f32),
+    /// U(low, high).
+    Uniform {
+        /// Lower end.
+        low: f32,
+        /// Upper end.
+        high: f32,
+    },
+    /// N(0, std²).
+    Normal {
+        /// Standard deviation.
+        std: f32,
+    },
+    /// U(-1/√fan_in, 1/√fan_in): what PyTorch's `Linear` does for weight and bias.
+    FanIn,
+    /// N(0, 2/fan_out), with fan_out = kernel height x width x out_channels: what the paper's authors did for
+    /// convolutions.
+    FanOut,
+}

@@ -1,0 +1,127 @@
+//! The options of the layers on vectors and images.
+
+use serde::{Deserialize, Serialize};
+
+use super::Init;
+
+/// y = x Wᵀ + b along the last dimension, with W of shape `[out_features, in_features]`; the last dimension's length gives
+/// `in_features`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Linear {
+    /// Length of the output's last dimension.
+    pub out_features: usize,
+    /// Initialiser of W.
+    pub weight_init: Init,
+    /// Initialiser of b.
+    pub bias_init: Init,
+}
+
+/// A [`Linear`] layer with PyTorch's initialisers.
+pub const fn linear(out_features: usize) -> Linear {
+    Linear { out_features, weight_init: Init::FanIn, bias_init: Init::FanIn }
+}
+
+/// Cross-correlation of an image with K filters, as PyTorch's Conv2d: W is `[out_channels, in_channels / groups,
+/// height, width]`, b `[out_channels]` if there is one. Pairs are `[vertical, horizontal]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2d {
+    /// Number of filters.
+    pub out_channels: usize,
+    /// Size of a filter.
+    pub kernel: [usize; 2],
+    /// Distance between outputs.
+    pub stride: [usize; 2],
+    /// Zeros added on each side.
+    pub padding: [usize; 2],
+    /// Distance between a filter's elements.
+    pub dilation: [usize; 2],
+    /// Channels fall into this many groups, each with filters of its own.
+    pub groups: usize,
+    /// Whether there is a b.
+    pub bias: bool,
+    /// Initialiser of W.
+    pub weight_init: Init,
+    /// Initialiser of b.
+    pub bias_init: Init,
+}
+
+/// A square [`Conv2d`] with stride 1, no padding and a bias; W as the paper's authors drew it,
+/// N(0, 2 / (k² out_channels)), b as PyTorch does.
+pub const fn conv2d(out_channels: usize, kernel: usize) -> Conv2d {
+    Conv2d {
+        out_channels,
+        kernel: [kernel; 2],
+        stride: [1; 2],
+        padding: [0; 2],
+        dilation: [1; 2],
+        groups: 1,
+        bias: true,
+        weight_init: Init::FanOut,
+        bias_init: Init::FanIn,
+    }
+}
+
+impl Conv2d {
+    /// The same with another stride.
+    #[must_use]
+    pub const fn stride(mut self, stride: usize) -> Self {
+        self.stride = [stride; 2];
+        self
+    }
+
+    /// The same with another padding.
+    #[must_use]
+    pub const fn padding(mut self, padding: usize) -> Self {
+        self.padding = [padding; 2];
+        self
+    }
+
+    /// The same with channels in groups.
+    #[must_use]
+    pub const fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// The same with or without a bias.
+    #[must_use]
+    pub const fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+}
+
+/// Windows of a pooling layer. Pairs are `[vertical, horizontal]`; incomplete windows are left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool2d {
+    /// Size of a window.
+    pub kernel: [usize; 2],
+    /// Distance between windows.
+    pub stride: [usize; 2],
+    /// Padding on each side, at most half a window.
+    pub padding: [usize; 2],
+}
+
+/// y = γ (x - μ) / √(σ² + ε) + β per feature of a vector (PyTorch's BatchNorm1d) or per
+/// channel of an image (BatchNorm2d).
+///
+/// With batch statistics σ² is the biased variance; running statistics move by `momentum` towards the batch's
+/// mean and unbiased variance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNorm {
+    /// ε, added to the variance.
+    pub eps: f32,
+    /// Weight of the newest batch in the running statistics.
+    pub momentum: f32,
+    /// Initialiser of γ. Old PyTorch drew BatchNorm1d's from U(0, 1); today's is 1.
+    pub scale_init: Init,
+}
+
+/// A [`BatchNorm`] with PyTorch's ε = 1e-5, momentum 0.1, γ = 1, β = 0.
+pub const fn batch_norm() -> BatchNorm {
+    BatchNorm { eps: 1e-5, momentum: 0.1, scale_init: Init::Constant(1.0) }
+}
