@@ -14,7 +14,7 @@ use walk_kernels::softmax::softmax;
 use walk_kernels::standardize::standardize;
 
 use super::Convolution;
-use super::plan::{Norm, Plan, Step};
+use super::kernel_plan::{KernelCall, KernelPlan, Norm};
 use crate::evaluate::{ChunkResult, check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
@@ -22,7 +22,7 @@ use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Sample
 pub(super) struct FusedEvaluator {
     network: Arc<Network>,
     loss: Loss,
-    plan: Plan,
+    plan: KernelPlan,
     workspaces: Mutex<Vec<Workspace>>,
 }
 
@@ -38,7 +38,7 @@ struct Workspace {
 
 impl FusedEvaluator {
     pub(super) fn new(network: Arc<Network>, loss: Loss, convolution: Convolution) -> Self {
-        let plan = Plan::new(&network, convolution);
+        let plan = KernelPlan::new(&network, convolution);
         Self { network, loss, plan, workspaces: Mutex::new(vec![]) }
     }
 
@@ -96,17 +96,17 @@ impl Evaluator for FusedEvaluator {
     }
 }
 
-impl Plan {
+impl KernelPlan {
     /// Takes over the parameters of `point`.
     fn pack(&mut self, point: &Point) {
-        self.steps.par_iter_mut().for_each(|step| match step {
-            Step::Linear { place, packed, .. } => {
+        self.calls.par_iter_mut().for_each(|call| match call {
+            KernelCall::Linear { place, packed, .. } => {
                 packed.pack(&point.params[place.weight.clone()], &point.params[place.bias.clone()]);
             }
-            Step::Conv { place, packed, .. } => {
+            KernelCall::Conv { place, packed, .. } => {
                 packed.pack(&point.params[place.weight.clone()], &point.params[place.bias.clone()]);
             }
-            Step::ScaleShift { place, packed, .. } => {
+            KernelCall::ScaleShift { place, packed, .. } => {
                 *packed = [&place.weight, &place.bias].map(|range| point.params[range.clone()].to_vec());
             }
             _ => {}
@@ -120,23 +120,23 @@ impl Plan {
             let norm = &self.norms[norm];
             norm.normalizer(&measured[norm.at], mode)
         };
-        for step in &self.steps {
-            match step {
-                Step::Linear { from, to, packed, pieces, .. } => {
+        for call in &self.calls {
+            match call {
+                KernelCall::Linear { from, to, packed, pieces, .. } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     packed.forward(x, self.strides[*from] / pieces, rows * pieces, y);
                 }
-                Step::Normalize { at, norm } => {
+                KernelCall::Normalize { at, norm } => {
                     let values = &mut buffers[*at][..rows * self.strides[*at]];
                     normalizer(*norm, measured).apply_in_place(values, Threads::One);
                 }
-                Step::Moments { at, columns } => {
+                KernelCall::Moments { at, columns } => {
                     if mode == BatchNormMode::Batch {
                         measured[*at].reset(*columns);
                         measured[*at].add(&buffers[*at][..rows * self.strides[*at]]);
                     }
                 }
-                Step::Conv { from, to, packed, norm, write, moments, .. } => {
+                KernelCall::Conv { from, to, packed, norm, write, moments, .. } => {
                     let norm = norm.map(|norm| normalizer(norm, measured));
                     let fusion = Fusion { norm: norm.as_ref(), write: *write };
                     let wanted = *moments && mode == BatchNormMode::Batch;
@@ -147,54 +147,54 @@ impl Plan {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     packed.forward(x, y, fusion, moments, scratch);
                 }
-                Step::MaxPool { from, to, shape } => {
+                KernelCall::MaxPool { from, to, shape } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     max_forward(shape, x, y);
                 }
-                Step::AvgPool { from, to, shape } => {
+                KernelCall::AvgPool { from, to, shape } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     avg_forward(shape, x, y);
                 }
-                Step::Convert { from, to, image: [channels, pixels], layout } => {
+                KernelCall::Convert { from, to, image: [channels, pixels], order } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
-                    layout.convert(*channels, *pixels, x, y);
+                    order.convert(*channels, *pixels, x, y);
                 }
-                Step::Activation { at, activation } => {
+                KernelCall::Activation { at, activation } => {
                     activation.apply(&mut buffers[*at][..rows * self.strides[*at]]);
                 }
-                Step::Trim { from, to, stride, len } => {
+                KernelCall::Trim { from, to, stride, len } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     let pieces = x.chunks_exact(*stride).zip(y.chunks_exact_mut(*len));
                     pieces.for_each(|(x, y)| y.copy_from_slice(&x[..*len]));
                 }
-                Step::Rearrange { from, to, how, write } => {
+                KernelCall::Rearrange { from, to, how, write } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     how.apply(x, y, *write);
                 }
-                Step::Mul { from, to } => {
+                KernelCall::Mul { from, to } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     multiply(x, y);
                 }
-                Step::Matmul { operands: [a, b], to, shape } => {
+                KernelCall::Matmul { operands: [a, b], to, shape } => {
                     let mut y = std::mem::take(&mut buffers[*to]);
                     let part = |buffer: usize| &buffers[buffer][..rows * self.strides[buffer]];
                     shape.apply(part(*a), part(*b), &mut y[..rows * self.strides[*to]], Write::Replace);
                     buffers[*to] = y;
                 }
-                Step::Softmax { at, len } => {
+                KernelCall::Softmax { at, len } => {
                     softmax(&mut buffers[*at][..rows * self.strides[*at]], *len);
                 }
-                Step::Standardize { at, len, eps } => {
+                KernelCall::Standardize { at, len, eps } => {
                     standardize(&mut buffers[*at][..rows * self.strides[*at]], *len, *eps);
                 }
-                Step::ScaleShift { at, columns, packed: [scale, shift], .. } => {
+                KernelCall::ScaleShift { at, columns, packed: [scale, shift], .. } => {
                     columns.apply(&mut buffers[*at][..rows * self.strides[*at]], scale, shift);
                 }
-                Step::Copy { from, to } => {
+                KernelCall::Copy { from, to } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
                     y.copy_from_slice(x);
                 }
-                Step::Add { from, to } => {
+                KernelCall::Add { from, to } => {
                     let (from_stride, to_stride) = (self.strides[*from], self.strides[*to]);
                     let columns = from_stride.min(to_stride);
                     let [x, y] = self.values(buffers, rows, *from, *to);
@@ -213,7 +213,7 @@ impl Plan {
         from: usize,
         to: usize,
     ) -> [&'b mut [f32]; 2] {
-        let [x, y] = buffers.get_disjoint_mut([from, to]).expect("a step never reads what it writes");
+        let [x, y] = buffers.get_disjoint_mut([from, to]).expect("a call never reads what it writes");
         [&mut x[..rows * self.strides[from]], &mut y[..rows * self.strides[to]]]
     }
 }

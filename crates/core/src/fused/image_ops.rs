@@ -5,15 +5,15 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 use walk_arch::LayerParams;
 use walk_kernels::batch_norm::Moments;
-use walk_kernels::channel_order::{to_channels_first, to_channels_last};
 use walk_kernels::conv::{self, Algorithm, ConvShape, Fusion, InputGradient, PackedConv, ParamsBackward};
 use walk_kernels::matmul::Write;
 use walk_kernels::memory::{copied, zeros};
 use walk_kernels::pool::{self, PoolShape};
 use walk_kernels::sample_norms::add_bias_norms_sq;
 
-use super::machine::{Machine, Operand};
+use super::channel_order::ChannelOrder;
 use super::ops::{NormUse, disjoint};
+use super::tape::{Operand, TapeRecorder};
 use super::view;
 use crate::CoreError;
 use crate::backend::Flat;
@@ -33,7 +33,7 @@ pub(super) struct ConvCall<'a> {
 }
 
 pub(super) fn conv2d<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: Operand,
     call: ConvCall<'_>,
 ) -> Result<(Operand, Option<Moments>), CoreError> {
@@ -50,9 +50,9 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     let fusion = Fusion { norm: normalizer.as_ref(), write };
     let mut moments = moments.then(Moments::default);
     packed.forward_parallel(view::rows(&x.rows), &mut y, fusion, moments.as_mut());
-    let (theta, params, norms) = (theta.clone(), params.clone(), m.norms.clone());
+    let (theta, params, norms) = (theta.clone(), params.clone(), tape.norms.clone());
     let residual = residual.and_then(|residual| residual.grad);
-    let y = m.record(y, rows, move |dy, spent, grads| {
+    let y = tape.record(y, rows, move |dy, spent, grads| {
         let weight = &view::flat(&theta)[params.weight.clone()];
         let values = view::rows(&x.rows);
         let norm = norm.as_ref().map(|norm| (norm, norm.backward(&theta)));
@@ -106,64 +106,38 @@ pub(super) fn max_places(x: &Operand, shape: &PoolShape) -> Arc<Vec<u32>> {
 
 /// The values at the places of every window: a max pooling, or its tangent.
 pub(super) fn gather<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
     shape: PoolShape,
     places: Arc<Vec<u32>>,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.rows.shape().0 * shape.out_len());
     pool::gather(&shape, &places, view::rows(&x.rows), &mut y);
-    m.map(x, y, move |dy, dx| pool::scatter_add(&shape, &places, dy, dx))
+    tape.map(x, y, move |dy, dx| pool::scatter_add(&shape, &places, dy, dx))
 }
 
 pub(super) fn avg_pool2d<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
     shape: PoolShape,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.rows.shape().0 * shape.out_len());
     pool::avg_forward(&shape, view::rows(&x.rows), &mut y);
-    m.map(x, y, move |dy, dx| pool::avg_backward(&shape, dy, dx))
+    tape.map(x, y, move |dy, dx| pool::avg_backward(&shape, dy, dx))
 }
 
-/// Which dimension of an image comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
-    /// `[channels, height, width]`, and vectors.
-    ChannelsFirst,
-    /// `[height, width, channels]`.
-    ChannelsLast,
-}
-
-impl Layout {
-    /// Writes images of another layout in this one.
-    pub(super) fn convert(self, channels: usize, pixels: usize, from: &[f32], to: &mut [f32]) {
-        match self {
-            Self::ChannelsLast => to_channels_last(channels, pixels, from, to),
-            Self::ChannelsFirst => to_channels_first(channels, pixels, from, to),
-        }
-    }
-
-    fn other(self) -> Self {
-        match self {
-            Self::ChannelsLast => Self::ChannelsFirst,
-            Self::ChannelsFirst => Self::ChannelsLast,
-        }
-    }
-}
-
-/// The same images in layout `to`.
+/// The same images in another order.
 pub(super) fn convert<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
     [channels, pixels]: [usize; 2],
-    to: Layout,
+    to: ChannelOrder,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.len());
     to.convert(channels, pixels, view::rows(&x.rows), &mut y);
     let rows = x.rows.shape().0;
-    let Some(slot) = x.grad.clone() else { return m.constant(y, rows) };
-    m.record(y, rows, move |dy, spent, _| {
+    let Some(slot) = x.grad.clone() else { return tape.constant(y, rows) };
+    tape.record(y, rows, move |dy, spent, _| {
         let mut back = spent.take(dy.len());
         to.other().convert(channels, pixels, &dy, &mut back);
         spent.give(dy);

@@ -1,15 +1,16 @@
 //! The CPU backend: walk-kernels on dfdx's tape, and an evaluator that needs no tape.
 
+mod channel_order;
 mod convolution;
 mod evaluator;
 mod executor;
+mod fusion;
 mod image_ops;
-mod machine;
+mod kernel_plan;
 mod ops;
-mod plan;
-mod schedule;
 mod shapes;
 mod tangents;
+mod tape;
 mod tensor_ops;
 mod view;
 
@@ -20,7 +21,7 @@ use dfdx::tensor::{Cpu, Gradients};
 use walk_arch::Network;
 
 pub use self::convolution::Convolution;
-use self::machine::SampleNorms;
+use self::tape::SampleNorms;
 use crate::backend::{At, Backend, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
 

@@ -12,14 +12,14 @@ use walk_kernels::rows::Threads;
 use walk_kernels::sample_norms::add_bias_norms_sq;
 use walk_kernels::scale_shift::{Columns, Trained};
 
-use super::machine::{Machine, Operand};
+use super::tape::{Operand, TapeRecorder};
 use super::view;
 use crate::backend::{BatchStatistics, Flat, Rows};
 use crate::kernel_activation::kernel_activation;
 use crate::{CoreError, Loss};
 
 pub(super) fn linear<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: Operand,
     theta: &Flat<Cpu>,
     params: &LayerParams,
@@ -29,8 +29,8 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
     let all = view::flat(theta);
     let (weight, bias) = (&all[params.weight.clone()], &all[params.bias.clone()]);
     linear_kernel::forward(shape, weight, bias, view::rows(&x.rows), &mut y);
-    let (theta, params, norms) = (theta.clone(), params.clone(), m.norms.clone());
-    m.record(y, x.rows.shape().0, move |dy, spent, grads| {
+    let (theta, params, norms) = (theta.clone(), params.clone(), tape.norms.clone());
+    tape.record(y, x.rows.shape().0, move |dy, spent, grads| {
         if let Some(slot) = &x.grad {
             let weight = &view::flat(&theta)[params.weight.clone()];
             slot.update(x.len(), |dx| linear_kernel::backward_input(shape, weight, &dy, dx));
@@ -114,15 +114,15 @@ impl NormUse {
 
 /// Batch norm of values whose last dimension is the channel: vectors, or images with channels last.
 pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: Operand,
     theta: &Flat<Cpu>,
     norm: NormUse,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.len());
     norm.normalizer(theta).apply_parallel(view::rows(&x.rows), &mut y);
-    let (theta, norms) = (theta.clone(), m.norms.clone());
-    m.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
+    let (theta, norms) = (theta.clone(), tape.norms.clone());
+    tape.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
         if let Some(norms) = &norms {
             let hat = norm.standardized(view::rows(&x.rows));
             let columns = Columns { columns: norm.params.weight.len(), inner: 1 };
@@ -146,7 +146,7 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
 }
 
 pub(super) fn activation<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: Operand,
     activation: Activation,
 ) -> Result<Operand, CoreError> {
@@ -154,11 +154,11 @@ pub(super) fn activation<T: Tape<f32, Cpu>>(
     let mut y = copied(view::rows(&x.rows));
     kernel.apply_parallel(&mut y);
     let input = x.rows.clone();
-    m.map(&x, y, move |dy, dx| kernel.backward_parallel(view::rows(&input), dy, dx))
+    tape.map(&x, y, move |dy, dx| kernel.backward_parallel(view::rows(&input), dy, dx))
 }
 
 pub(super) fn add<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     a: Operand,
     b: Operand,
 ) -> Result<Operand, CoreError> {
@@ -166,9 +166,9 @@ pub(super) fn add<T: Tape<f32, Cpu>>(
     let mut y = copied(view::rows(&a.rows));
     add_parallel(view::rows(&b.rows), &mut y);
     if a.grad.is_none() && b.grad.is_none() {
-        return m.constant(y, rows);
+        return tape.constant(y, rows);
     }
-    m.record(y, rows, move |dy, spent, _| {
+    tape.record(y, rows, move |dy, spent, _| {
         if let (Some(a), Some(b)) = (&a.grad, &b.grad) {
             let mut copy = spent.take(dy.len());
             copy.copy_from_slice(&dy);
@@ -207,7 +207,7 @@ pub(super) fn record_losses<T: Tape<f32, Cpu>>(
     device: &Cpu,
     values: Vec<f32>,
     mut tape: T,
-    backward: impl FnOnce(&[f32], &mut super::machine::Grads) -> Result<(), CpuError> + 'static,
+    backward: impl FnOnce(&[f32], &mut super::tape::Grads) -> Result<(), CpuError> + 'static,
 ) -> Result<Flat<Cpu, T>, CoreError> {
     let rows = values.len();
     let out = device.try_tensor_from_vec(values, (rows,)).map_err(CoreError::device)?;

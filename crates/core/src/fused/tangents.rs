@@ -9,8 +9,8 @@ use walk_kernels::linear::{self as linear_kernel, LinearShape};
 use walk_kernels::matmul::Write;
 use walk_kernels::memory::zeros;
 
-use super::machine::{Machine, Operand};
 use super::ops::{NormUse, record_losses};
+use super::tape::{Operand, TapeRecorder};
 use super::view;
 use crate::backend::{Flat, Rows};
 use crate::kernel_activation::kernel_activation;
@@ -26,7 +26,7 @@ pub(super) struct Direction<'a> {
 
 /// ẋ Wᵀ + x Vᵀ + v_b
 pub(super) fn linear<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     direction: Direction<'_>,
     params: &LayerParams,
     shape: LinearShape,
@@ -42,7 +42,7 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
         linear_kernel::add_product(shape, weight, view::rows(&dot_x.rows), &mut y);
     }
     let (theta, v) = (theta.clone(), v.clone());
-    m.record(y, x.rows.shape().0, move |p, spent, grads| {
+    tape.record(y, x.rows.shape().0, move |p, spent, grads| {
         let back = |of: &Operand, weight: &[f32]| {
             if let Some(slot) = &of.grad {
                 slot.update(of.len(), |dx| linear_kernel::backward_input(shape, weight, &p, dx));
@@ -61,7 +61,7 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
 
 /// ẋ * W + x * V + v_b
 pub(super) fn conv2d<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     direction: Direction<'_>,
     params: &LayerParams,
     (shape, algorithm): (ConvShape, Algorithm),
@@ -82,7 +82,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     }
     let (theta, v) = (theta.clone(), v.clone());
     let weight = params.weight.clone();
-    m.record(y, rows, move |p, spent, grads| {
+    tape.record(y, rows, move |p, spent, grads| {
         let back = |of: &Operand, weight: &[f32]| {
             let Some(slot) = &of.grad else { return };
             let before = slot.take();
@@ -128,7 +128,7 @@ impl NormAt {
 
 /// Batch norm's ẏ (see [`NormDirection`]) with the statistics that its values were computed with.
 pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     direction: Direction<'_>,
     norm: NormUse,
 ) -> Result<Operand, CoreError> {
@@ -137,7 +137,7 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     let at = NormAt { x, dot_x, theta: theta.clone(), v: v.clone(), norm };
     let mut y = zeros(at.x.len());
     let tangent = at.direction().forward(&mut y);
-    m.record(y, rows, move |p, spent, grads| {
+    tape.record(y, rows, move |p, spent, grads| {
         let mut grad_x = spent.take(p.len());
         let mut grad_dot_x = at.dot_x.as_ref().map(|_| spent.take(p.len())).unwrap_or_default();
         let scale = &mut grads.get_or_alloc_mut(&at.theta)?[at.norm.params.weight.clone()];
@@ -157,7 +157,7 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
 
 /// f'(x) ẋ
 pub(super) fn activation<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: Operand,
     dot_x: Operand,
     activation: Activation,
@@ -165,7 +165,7 @@ pub(super) fn activation<T: Tape<f32, Cpu>>(
     let kernel = kernel_activation(activation);
     let mut y = zeros(x.len());
     kernel.backward_parallel(view::rows(&x.rows), view::rows(&dot_x.rows), &mut y);
-    m.record(y, x.rows.shape().0, move |p, spent, _| {
+    tape.record(y, x.rows.shape().0, move |p, spent, _| {
         let (values, dots) = (view::rows(&x.rows), view::rows(&dot_x.rows));
         if let (Some(slot), true) = (&x.grad, kernel.is_curved()) {
             slot.update(p.len(), |dx| kernel.tangent_backward(values, dots, &p, dx));

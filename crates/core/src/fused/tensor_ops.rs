@@ -13,43 +13,43 @@ use walk_kernels::scale_shift::{Columns, Trained};
 use walk_kernels::softmax as softmax_kernel;
 use walk_kernels::standardize as standardize_kernel;
 
-use super::machine::{Machine, Operand};
+use super::tape::{Operand, TapeRecorder};
 use super::view;
 use crate::CoreError;
 use crate::backend::Flat;
 
 pub(super) fn rearrange<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
     how: &Arc<Rearrangement>,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.rows.shape().0 * how.from.len());
     how.apply_parallel(view::rows(&x.rows), &mut y);
     let how = how.clone();
-    m.map(x, y, move |dy, dx| how.backward(dy, dx))
+    tape.map(x, y, move |dy, dx| how.backward(dy, dx))
 }
 
 /// x times constants.
 pub(super) fn times<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
     constants: &Arc<Vec<f32>>,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.len());
     add_product_parallel(view::rows(&x.rows), constants, &mut y);
     let constants = constants.clone();
-    m.map(x, y, move |dy, dx| add_product_parallel(dy, &constants, dx))
+    tape.map(x, y, move |dy, dx| add_product_parallel(dy, &constants, dx))
 }
 
 pub(super) fn mul<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     a: Operand,
     b: Operand,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(a.len());
     add_product_parallel(view::rows(&a.rows), view::rows(&b.rows), &mut y);
     let rows = a.rows.shape().0;
-    m.record(y, rows, move |dy, spent, _| {
+    tape.record(y, rows, move |dy, spent, _| {
         for (one, other) in [(&a, &b), (&b, &a)] {
             if let Some(slot) = &one.grad {
                 slot.update(one.len(), |grad| add_product_parallel(&dy, view::rows(&other.rows), grad));
@@ -61,7 +61,7 @@ pub(super) fn mul<T: Tape<f32, Cpu>>(
 }
 
 pub(super) fn matmul<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     a: Operand,
     b: Operand,
     shape: BatchMatmul,
@@ -70,7 +70,7 @@ pub(super) fn matmul<T: Tape<f32, Cpu>>(
     let mut y = zeros(pairs * shape.rows * shape.columns);
     shape.apply_parallel(view::rows(&a.rows), view::rows(&b.rows), &mut y, Write::Replace);
     let rows = a.rows.shape().0;
-    m.record(y, rows, move |dy, spent, _| {
+    tape.record(y, rows, move |dy, spent, _| {
         let (a_values, b_values) = (view::rows(&a.rows), view::rows(&b.rows));
         if let Some(slot) = &a.grad {
             slot.update(a.len(), |grad| shape.backward_a(b_values, &dy, grad));
@@ -85,26 +85,26 @@ pub(super) fn matmul<T: Tape<f32, Cpu>>(
 
 /// Softmax of segments of `len` elements.
 pub(super) fn softmax<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
     len: usize,
 ) -> Result<Operand, CoreError> {
     let mut y = copied(view::rows(&x.rows));
     softmax_kernel::softmax_parallel(&mut y, len);
     let values = Arc::new(y.clone());
-    m.map(x, y, move |dy, dx| softmax_kernel::softmax_backward(&values, dy, len, dx))
+    tape.map(x, y, move |dy, dx| softmax_kernel::softmax_backward(&values, dy, len, dx))
 }
 
 /// ẏ = y (ẋ - Σ y ẋ) for y = softmax x.
 pub(super) fn softmax_tangent<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     y: Operand,
     dot_x: Operand,
     len: usize,
 ) -> Result<Operand, CoreError> {
     let mut dot_y = zeros(y.len());
     softmax_kernel::softmax_backward(view::rows(&y.rows), view::rows(&dot_x.rows), len, &mut dot_y);
-    m.record(dot_y, y.rows.shape().0, move |p, spent, _| {
+    tape.record(dot_y, y.rows.shape().0, move |p, spent, _| {
         let (values, dots) = (view::rows(&y.rows), view::rows(&dot_x.rows));
         if let Some(slot) = &y.grad {
             slot.update(y.len(), |grad| {
@@ -127,7 +127,7 @@ pub(super) struct Standardized {
 }
 
 pub(super) fn standardize<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
     len: usize,
     eps: f32,
@@ -135,7 +135,7 @@ pub(super) fn standardize<T: Tape<f32, Cpu>>(
     let mut hat = copied(view::rows(&x.rows));
     let r = Arc::new(standardize_kernel::standardize_parallel(&mut hat, len, eps));
     let (values, factors) = (hat.clone(), r.clone());
-    let hat = m.map(x, hat, move |dy, dx| {
+    let hat = tape.map(x, hat, move |dy, dx| {
         standardize_kernel::standardize_backward(&values, &factors, dy, len, dx)
     })?;
     Ok(Standardized { hat, r, len })
@@ -143,7 +143,7 @@ pub(super) fn standardize<T: Tape<f32, Cpu>>(
 
 /// ẋ̂ = r (ẋ - mean ẋ - x̂ mean(x̂ ẋ)).
 pub(super) fn standardize_tangent<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: Operand,
     dot_x: Operand,
     of: &Standardized,
@@ -151,7 +151,7 @@ pub(super) fn standardize_tangent<T: Tape<f32, Cpu>>(
     let (hat, r, len) = (of.hat.rows.clone(), of.r.clone(), of.len);
     let mut y = zeros(x.len());
     standardize_kernel::standardize_backward(view::rows(&hat), &r, view::rows(&dot_x.rows), len, &mut y);
-    m.record(y, x.rows.shape().0, move |p, spent, _| {
+    tape.record(y, x.rows.shape().0, move |p, spent, _| {
         let (hat, dots) = (view::rows(&hat), view::rows(&dot_x.rows));
         if let Some(slot) = &x.grad {
             slot.update(p.len(), |grad| {
@@ -168,7 +168,7 @@ pub(super) fn standardize_tangent<T: Tape<f32, Cpu>>(
 
 /// x γ + β with γ and β parts of `source`; if `trained` their gradients go to it, otherwise they are constants.
 pub(super) fn scale_shift<T: Tape<f32, Cpu>>(
-    m: &mut Machine<'_, T>,
+    tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
     source: &Flat<Cpu>,
     params: &LayerParams,
@@ -178,8 +178,8 @@ pub(super) fn scale_shift<T: Tape<f32, Cpu>>(
     let mut y = copied(view::rows(&x.rows));
     let all = view::flat(source);
     columns.apply_parallel(&mut y, &all[params.weight.clone()], &all[params.bias.clone()]);
-    let (x, source, params, norms) = (x.clone(), source.clone(), params.clone(), m.norms.clone());
-    m.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
+    let (x, source, params, norms) = (x.clone(), source.clone(), params.clone(), tape.norms.clone());
+    tape.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
         if let (true, Some(norms)) = (trained, &norms) {
             let trained = Trained { scale: !params.weight.is_empty(), shift: !params.bias.is_empty() };
             norms.update(|norms| columns.add_sample_norms_sq(view::rows(&x.rows), &dy, trained, norms));

@@ -12,12 +12,13 @@ use walk_kernels::linear::LinearShape;
 
 use self::pass::{Pass, Value, params};
 use super::Convolution;
-use super::image_ops::{self, ConvCall, Layout};
-use super::machine::{Machine, Operand, SampleNorms};
+use super::channel_order::ChannelOrder;
+use super::fusion::{self, FusionGroup};
+use super::image_ops::{self, ConvCall};
 use super::ops::{self, NormUse};
-use super::schedule::{self, Job};
 use super::shapes::{conv_shape, pool_shape, whole_image};
 use super::tangents;
+use super::tape::{Operand, SampleNorms, TapeRecorder};
 use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
 use crate::executor::walk;
 use crate::{BatchNormMode, CoreError};
@@ -37,80 +38,80 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
 ) -> Result<WithTangent<T>, CoreError> {
     // a tangent needs the values between, and so do the samples' own gradients
     let apart = direction.is_some() || norms.is_some();
-    let jobs = if apart { schedule::apart(at.network) } else { schedule::fused(at.network) };
+    let groups = if apart { fusion::unfused(at.network) } else { fusion::fused(at.network) };
     let output = at.network.output();
-    let inputs = Value::new(Operand { rows: inputs, grad: None }, None, Layout::ChannelsFirst);
-    let machine = Machine::new(device, norms);
-    let mut pass = Pass { at, direction, convolution, machine, measured: vec![] };
-    let wires = jobs.iter().map(|job| &job.wire);
-    let outputs = walk(wires, output, inputs, |place, operands| pass.step(&jobs[place], operands))?;
-    let rows = pass.machine.leave(outputs.operand);
-    let tangent = outputs.tangent.map(|tangent| pass.machine.leave(tangent));
-    let outputs = rows.put_tape(pass.machine.tape);
+    let inputs = Value::new(Operand { rows: inputs, grad: None }, None, ChannelOrder::ChannelsFirst);
+    let tape = TapeRecorder::new(device, norms);
+    let mut pass = Pass { at, direction, convolution, tape, measured: vec![] };
+    let wires = groups.iter().map(|group| &group.wire);
+    let outputs = walk(wires, output, inputs, |place, operands| pass.step(&groups[place], operands))?;
+    let rows = pass.tape.leave(outputs.operand);
+    let tangent = outputs.tangent.map(|tangent| pass.tape.leave(tangent));
+    let outputs = rows.put_tape(pass.tape.tape);
     Ok((Forward { outputs, statistics: pass.measured }, tangent))
 }
 
 impl<T: Tape<f32, Cpu>> Pass<'_, T> {
-    fn step(&mut self, job: &Job, operands: Vec<Value>) -> Result<Value, CoreError> {
-        use Layout::{ChannelsFirst, ChannelsLast};
+    fn step(&mut self, group: &FusionGroup, operands: Vec<Value>) -> Result<Value, CoreError> {
+        use ChannelOrder::{ChannelsFirst, ChannelsLast};
         let layers = self.at.network.layers();
-        let layer = &layers[job.layer];
+        let layer = &layers[group.layer];
         let mut operands = operands.into_iter();
         let mut next = || operands.next().expect("the graph check holds layers to their arity");
         let x = next();
         let shape = layers[layer.inputs[0]].shape.as_slice();
         match &layer.op {
             Op::Input => Ok(x),
-            Op::Flatten | Op::Reshape(_) => self.in_layout(x, shape, ChannelsFirst),
+            Op::Flatten | Op::Reshape(_) => self.in_order(x, shape, ChannelsFirst),
             Op::Linear(linear) => {
                 let in_features = *shape.last().expect("the graph check wants a dimension");
                 let shape = LinearShape { in_features, out_features: linear.out_features };
                 let params = params(layer);
-                let y = ops::linear(&mut self.machine, x.operand.clone(), self.at.theta, params, shape)?;
-                let tangent = self.tangent(x, |m, along| tangents::linear(m, along, params, shape))?;
+                let y = ops::linear(&mut self.tape, x.operand.clone(), self.at.theta, params, shape)?;
+                let tangent = self.tangent(x, |tape, along| tangents::linear(tape, along, params, shape))?;
                 Ok(Value::new(y, tangent, ChannelsFirst))
             }
             Op::Conv2d(_) => {
-                let residual = if job.residual { Some(next()) } else { None };
-                self.conv2d(job, layer, x, residual)
+                let residual = if group.residual { Some(next()) } else { None };
+                self.conv2d(group, layer, x, residual)
             }
             Op::BatchNorm(_) => {
-                let x = self.in_layout(x, shape, ChannelsLast)?;
-                let norm = self.norm_use(job.layer, job.relu, &x);
-                let y = ops::batch_norm(&mut self.machine, x.operand.clone(), self.at.theta, norm.clone())?;
-                let tangent = self.tangent(x, |m, along| tangents::batch_norm(m, along, norm))?;
+                let x = self.in_order(x, shape, ChannelsLast)?;
+                let norm = self.norm_use(group.layer, group.relu, &x);
+                let y = ops::batch_norm(&mut self.tape, x.operand.clone(), self.at.theta, norm.clone())?;
+                let tangent = self.tangent(x, |tape, along| tangents::batch_norm(tape, along, norm))?;
                 Ok(Value::new(y, tangent, ChannelsLast))
             }
             Op::MaxPool2d(pool) => {
-                let (x, pool) = (self.in_layout(x, shape, ChannelsLast)?, pool_shape(pool, shape));
+                let (x, pool) = (self.in_order(x, shape, ChannelsLast)?, pool_shape(pool, shape));
                 let places = image_ops::max_places(&x.operand, &pool);
-                self.linear(x, ChannelsLast, |m, x| image_ops::gather(m, x, pool, places.clone()))
+                self.linear(x, ChannelsLast, |tape, x| image_ops::gather(tape, x, pool, places.clone()))
             }
             Op::AvgPool2d(pool) => {
-                let (x, pool) = (self.in_layout(x, shape, ChannelsLast)?, pool_shape(pool, shape));
-                self.linear(x, ChannelsLast, |m, x| image_ops::avg_pool2d(m, x, pool))
+                let (x, pool) = (self.in_order(x, shape, ChannelsLast)?, pool_shape(pool, shape));
+                self.linear(x, ChannelsLast, |tape, x| image_ops::avg_pool2d(tape, x, pool))
             }
             Op::GlobalAvgPool => {
-                let (x, pool) = (self.in_layout(x, shape, ChannelsLast)?, whole_image(shape));
-                self.linear(x, ChannelsFirst, |m, x| image_ops::avg_pool2d(m, x, pool))
+                let (x, pool) = (self.in_order(x, shape, ChannelsLast)?, whole_image(shape));
+                self.linear(x, ChannelsFirst, |tape, x| image_ops::avg_pool2d(tape, x, pool))
             }
             Op::Activation(kind) => {
-                let Value { operand, tangent, layout, .. } = x;
-                let y = ops::activation(&mut self.machine, operand.clone(), *kind)?;
-                let tangent = tangent.map(|dot| tangents::activation(&mut self.machine, operand, dot, *kind));
-                Ok(Value::new(y, tangent.transpose()?, layout))
+                let Value { operand, tangent, order, .. } = x;
+                let y = ops::activation(&mut self.tape, operand.clone(), *kind)?;
+                let tangent = tangent.map(|dot| tangents::activation(&mut self.tape, operand, dot, *kind));
+                Ok(Value::new(y, tangent.transpose()?, order))
             }
             Op::Add => {
-                let b = self.in_layout(next(), shape, x.layout)?;
+                let b = self.in_order(next(), shape, x.order)?;
                 self.add(x, b)
             }
-            _ => self.tensor_layer(job.layer, x, operands.next()),
+            _ => self.tensor_layer(group.layer, x, operands.next()),
         }
     }
 
     fn conv2d(
         &mut self,
-        job: &Job,
+        group: &FusionGroup,
         layer: &Layer,
         x: Value,
         residual: Option<Value>,
@@ -120,16 +121,24 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let shape = conv_shape(conv, image);
         let algorithm = self.convolution.algorithm(&shape);
         let params = params(layer);
-        let x = self.in_layout(x, image, Layout::ChannelsLast)?;
-        let norm = job.norm.map(|norm| self.norm_use(norm.layer, norm.relu, &x));
-        let residual = residual.map(|value| self.in_layout(value, &layer.shape, Layout::ChannelsLast));
+        let x = self.in_order(x, image, ChannelOrder::ChannelsLast)?;
+        let norm = group.norm.map(|norm| self.norm_use(norm.layer, norm.relu, &x));
+        let residual = residual.map(|value| self.in_order(value, &layer.shape, ChannelOrder::ChannelsLast));
         let residual = residual.transpose()?.map(|value| value.operand);
-        let call =
-            ConvCall { theta: self.at.theta, params, shape, algorithm, norm, residual, moments: job.moments };
-        let (y, moments) = image_ops::conv2d(&mut self.machine, x.operand.clone(), call)?;
-        let tangent = self.tangent(x, |m, along| tangents::conv2d(m, along, params, (shape, algorithm)))?;
+        let call = ConvCall {
+            theta: self.at.theta,
+            params,
+            shape,
+            algorithm,
+            norm,
+            residual,
+            moments: group.moments,
+        };
+        let (y, moments) = image_ops::conv2d(&mut self.tape, x.operand.clone(), call)?;
+        let tangent =
+            self.tangent(x, |tape, along| tangents::conv2d(tape, along, params, (shape, algorithm)))?;
         let statistics = moments.as_ref().map(ops::statistics);
-        Ok(Value { statistics, ..Value::new(y, tangent, Layout::ChannelsLast) })
+        Ok(Value { statistics, ..Value::new(y, tangent, ChannelOrder::ChannelsLast) })
     }
 
     /// How a batch norm treats `x`: measures it, if the statistics are to be the batch's.

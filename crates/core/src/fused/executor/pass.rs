@@ -4,11 +4,12 @@ use dfdx::prelude::*;
 use walk_arch::{Layer, LayerParams};
 
 use super::super::Convolution;
-use super::super::image_ops::{self, Layout};
-use super::super::machine::{Machine, Operand};
+use super::super::channel_order::ChannelOrder;
+use super::super::image_ops;
 use super::super::ops;
 use super::super::shapes::channels_and_pixels;
 use super::super::tangents::Direction;
+use super::super::tape::{Operand, TapeRecorder};
 use crate::CoreError;
 use crate::backend::{At, BatchStatistics, Flat};
 
@@ -17,14 +18,14 @@ use crate::backend::{At, BatchStatistics, Flat};
 pub(super) struct Value {
     pub(super) operand: Operand,
     pub(super) tangent: Option<Operand>,
-    pub(super) layout: Layout,
+    pub(super) order: ChannelOrder,
     /// Of its channels, where they are known.
     pub(super) statistics: Option<BatchStatistics>,
 }
 
 impl Value {
-    pub(super) fn new(operand: Operand, tangent: Option<Operand>, layout: Layout) -> Self {
-        Self { operand, tangent, layout, statistics: None }
+    pub(super) fn new(operand: Operand, tangent: Option<Operand>, order: ChannelOrder) -> Self {
+        Self { operand, tangent, order, statistics: None }
     }
 }
 
@@ -33,7 +34,7 @@ pub(super) struct Pass<'a, T> {
     pub(super) at: At<'a, Cpu>,
     pub(super) direction: Option<&'a Flat<Cpu>>,
     pub(super) convolution: Convolution,
-    pub(super) machine: Machine<'a, T>,
+    pub(super) tape: TapeRecorder<'a, T>,
     /// By layer index, what batch norms measured.
     pub(super) measured: Vec<(usize, BatchStatistics)>,
 }
@@ -43,38 +44,43 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
     pub(super) fn tangent(
         &mut self,
         x: Value,
-        of: impl FnOnce(&mut Machine<'_, T>, Direction<'_>) -> Result<Operand, CoreError>,
+        of: impl FnOnce(&mut TapeRecorder<'_, T>, Direction<'_>) -> Result<Operand, CoreError>,
     ) -> Result<Option<Operand>, CoreError> {
         let Some(v) = self.direction else { return Ok(None) };
         let along = Direction { x: x.operand, dot_x: x.tangent, theta: self.at.theta, v };
-        of(&mut self.machine, along).map(Some)
+        of(&mut self.tape, along).map(Some)
     }
 
-    /// The value in layout `to`.
-    pub(super) fn in_layout(&mut self, x: Value, shape: &[usize], to: Layout) -> Result<Value, CoreError> {
+    /// The value in order `to`.
+    pub(super) fn in_order(
+        &mut self,
+        x: Value,
+        shape: &[usize],
+        to: ChannelOrder,
+    ) -> Result<Value, CoreError> {
         let image = channels_and_pixels(shape);
-        if x.layout == to || image.contains(&1) {
-            return Ok(Value { layout: to, ..x });
+        if x.order == to || image.contains(&1) {
+            return Ok(Value { order: to, ..x });
         }
-        self.linear(x, to, |m, x| image_ops::convert(m, x, image, to))
+        self.linear(x, to, |tape, x| image_ops::convert(tape, x, image, to))
     }
 
     /// A layer that is linear in its one input, which maps the tangent as it maps the value.
     pub(super) fn linear(
         &mut self,
         x: Value,
-        layout: Layout,
-        operation: impl Fn(&mut Machine<'_, T>, &Operand) -> Result<Operand, CoreError>,
+        order: ChannelOrder,
+        operation: impl Fn(&mut TapeRecorder<'_, T>, &Operand) -> Result<Operand, CoreError>,
     ) -> Result<Value, CoreError> {
-        let y = operation(&mut self.machine, &x.operand)?;
-        let tangent = x.tangent.map(|dot| operation(&mut self.machine, &dot)).transpose()?;
-        Ok(Value::new(y, tangent, layout))
+        let y = operation(&mut self.tape, &x.operand)?;
+        let tangent = x.tangent.map(|dot| operation(&mut self.tape, &dot)).transpose()?;
+        Ok(Value::new(y, tangent, order))
     }
 
     pub(super) fn add(&mut self, a: Value, b: Value) -> Result<Value, CoreError> {
-        let y = ops::add(&mut self.machine, a.operand, b.operand)?;
+        let y = ops::add(&mut self.tape, a.operand, b.operand)?;
         let tangent = self.sum(a.tangent, b.tangent)?;
-        Ok(Value::new(y, tangent, a.layout))
+        Ok(Value::new(y, tangent, a.order))
     }
 
     /// The sum of two tangents, of which none is zero.
@@ -84,7 +90,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         b: Option<Operand>,
     ) -> Result<Option<Operand>, CoreError> {
         match (a, b) {
-            (Some(a), Some(b)) => ops::add(&mut self.machine, a, b).map(Some),
+            (Some(a), Some(b)) => ops::add(&mut self.tape, a, b).map(Some),
             (one, other) => Ok(one.or(other)),
         }
     }

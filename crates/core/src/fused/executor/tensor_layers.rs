@@ -7,9 +7,9 @@ use walk_arch::{LayerParams, Op};
 use walk_kernels::memory::zeros;
 use walk_kernels::rearrange::Rearrangement;
 
-use super::super::image_ops::Layout;
-use super::super::machine::Operand;
+use super::super::channel_order::ChannelOrder::ChannelsFirst;
 use super::super::shapes::{batch_matmul, columns, rearrangements, segment};
+use super::super::tape::Operand;
 use super::super::tensor_ops;
 use super::pass::{Pass, Value, params};
 use crate::CoreError;
@@ -25,31 +25,31 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let layer = &network.layers()[index];
         let shapes: Vec<&[usize]> =
             layer.inputs.iter().map(|&input| network.layers()[input].shape.as_slice()).collect();
-        let x = self.in_layout(x, shapes[0], Layout::ChannelsFirst)?;
-        let other = other.map(|other| self.in_layout(other, shapes[1], Layout::ChannelsFirst)).transpose()?;
+        let x = self.in_order(x, shapes[0], ChannelsFirst)?;
+        let other = other.map(|other| self.in_order(other, shapes[1], ChannelsFirst)).transpose()?;
         let second = || other.clone().expect("the graph check holds layers to their arity");
         if let Some(how) = rearrangements(&layer.op, &shapes, &layer.shape) {
             return self.rearrange(x, other, how.into_iter().map(Arc::new).collect());
         }
         match &layer.op {
-            Op::Mul => self.bilinear(x, second(), |pass, a, b| tensor_ops::mul(&mut pass.machine, a, b)),
+            Op::Mul => self.bilinear(x, second(), |pass, a, b| tensor_ops::mul(&mut pass.tape, a, b)),
             Op::Matmul(matmul) => {
                 let shape = batch_matmul(matmul, shapes[0], shapes[1]);
-                self.bilinear(x, second(), |pass, a, b| tensor_ops::matmul(&mut pass.machine, a, b, shape))
+                self.bilinear(x, second(), |pass, a, b| tensor_ops::matmul(&mut pass.tape, a, b, shape))
             }
             Op::Softmax => {
                 let len = *layer.shape.last().expect("shapes have a dimension");
-                let y = tensor_ops::softmax(&mut self.machine, &x.operand, len)?;
+                let y = tensor_ops::softmax(&mut self.tape, &x.operand, len)?;
                 let tangent =
-                    x.tangent.map(|dot| tensor_ops::softmax_tangent(&mut self.machine, y.clone(), dot, len));
+                    x.tangent.map(|dot| tensor_ops::softmax_tangent(&mut self.tape, y.clone(), dot, len));
                 let tangent = tangent.transpose()?;
-                Ok(Value::new(y, tangent, Layout::ChannelsFirst))
+                Ok(Value::new(y, tangent, ChannelsFirst))
             }
             Op::Dropout(dropout) => match self.at.dropout {
                 None => Ok(x),
                 Some(draw) => {
                     let mask = Arc::new(draw.mask(dropout.p, index, x.operand.len()));
-                    self.linear(x, Layout::ChannelsFirst, |m, x| tensor_ops::times(m, x, &mask))
+                    self.linear(x, ChannelsFirst, |tape, x| tensor_ops::times(tape, x, &mask))
                 }
             },
             op => match segment(op, &layer.shape) {
@@ -66,10 +66,9 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         other: Option<Value>,
         how: Vec<Arc<Rearrangement>>,
     ) -> Result<Value, CoreError> {
-        let first = self.linear(x, Layout::ChannelsFirst, |m, x| tensor_ops::rearrange(m, x, &how[0]))?;
+        let first = self.linear(x, ChannelsFirst, |tape, x| tensor_ops::rearrange(tape, x, &how[0]))?;
         let Some(other) = other else { return Ok(first) };
-        let second =
-            self.linear(other, Layout::ChannelsFirst, |m, x| tensor_ops::rearrange(m, x, &how[1]))?;
+        let second = self.linear(other, ChannelsFirst, |tape, x| tensor_ops::rearrange(tape, x, &how[1]))?;
         self.add(first, second)
     }
 
@@ -84,42 +83,41 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let left = a.tangent.map(|dot| product(self, dot, b.operand.clone())).transpose()?;
         let right = b.tangent.map(|dot| product(self, a.operand.clone(), dot)).transpose()?;
         let tangent = self.sum(left, right)?;
-        Ok(Value::new(y, tangent, Layout::ChannelsFirst))
+        Ok(Value::new(y, tangent, ChannelsFirst))
     }
 
     /// Layer or group norm.
     fn segment_norm(&mut self, index: usize, x: Value, (len, eps): (usize, f32)) -> Result<Value, CoreError> {
-        let standard = tensor_ops::standardize(&mut self.machine, &x.operand, len, eps)?;
-        let tangent = x
-            .tangent
-            .map(|dot| tensor_ops::standardize_tangent(&mut self.machine, x.operand, dot, &standard));
+        let standard = tensor_ops::standardize(&mut self.tape, &x.operand, len, eps)?;
+        let tangent =
+            x.tangent.map(|dot| tensor_ops::standardize_tangent(&mut self.tape, x.operand, dot, &standard));
         let tangent = tangent.transpose()?;
-        self.scale_shift(index, Value::new(standard.hat, tangent, Layout::ChannelsFirst))
+        self.scale_shift(index, Value::new(standard.hat, tangent, ChannelsFirst))
     }
 
     /// x γ + β; its tangent is ẋ γ + x γ̇ + β̇.
     fn scale_shift(&mut self, index: usize, x: Value) -> Result<Value, CoreError> {
         let layer = &self.at.network.layers()[index];
         let (params, columns) = (params(layer), columns(&layer.op, &layer.shape));
-        let (m, theta) = (&mut self.machine, self.at.theta);
-        let y = tensor_ops::scale_shift(m, &x.operand, theta, params, columns, true)?;
-        let Some(v) = self.direction else { return Ok(Value::new(y, None, Layout::ChannelsFirst)) };
+        let (tape, theta) = (&mut self.tape, self.at.theta);
+        let y = tensor_ops::scale_shift(tape, &x.operand, theta, params, columns, true)?;
+        let Some(v) = self.direction else { return Ok(Value::new(y, None, ChannelsFirst)) };
         let without_scale = params.weight.is_empty();
         let own = if without_scale {
             let rows = x.operand.rows.shape().0;
-            &m.constant(zeros(x.operand.len()), rows)?
+            &tape.constant(zeros(x.operand.len()), rows)?
         } else {
             &x.operand
         };
-        let own = tensor_ops::scale_shift(m, own, v, params, columns, false)?;
+        let own = tensor_ops::scale_shift(tape, own, v, params, columns, false)?;
         let scale = LayerParams { weight: params.weight.clone(), bias: params.weight.end..params.weight.end };
         let scaled = match x.tangent {
             Some(dot) if !without_scale => {
-                Some(tensor_ops::scale_shift(m, &dot, theta, &scale, columns, true)?)
+                Some(tensor_ops::scale_shift(tape, &dot, theta, &scale, columns, true)?)
             }
             dot => dot,
         };
         let tangent = self.sum(Some(own), scaled)?;
-        Ok(Value::new(y, tangent, Layout::ChannelsFirst))
+        Ok(Value::new(y, tangent, ChannelsFirst))
     }
 }

@@ -11,8 +11,8 @@ use walk_kernels::rearrange::Rearrangement;
 use walk_kernels::scale_shift::Columns;
 
 use super::Convolution;
-use super::image_ops::Layout;
-use super::schedule::{self, Job};
+use super::channel_order::ChannelOrder;
+use super::fusion::{self, FusionGroup};
 use super::shapes::{
     batch_matmul, channels_and_pixels, columns, conv_shape, pool_shape, rearrangements, segment, whole_image,
 };
@@ -20,8 +20,8 @@ use crate::executor::uses;
 use crate::kernel_activation::kernel_activation;
 
 /// The kernel calls of a forward pass. Buffer 0 holds the inputs.
-pub(super) struct Plan {
-    pub(super) steps: Vec<Step>,
+pub(super) struct KernelPlan {
+    pub(super) calls: Vec<KernelCall>,
     pub(super) norms: Vec<Norm>,
     /// Elements of each buffer per sample.
     pub(super) strides: Vec<usize>,
@@ -30,7 +30,7 @@ pub(super) struct Plan {
 }
 
 /// One kernel call. Parameters are taken over anew at every point.
-pub(super) enum Step {
+pub(super) enum KernelCall {
     Linear {
         from: usize,
         to: usize,
@@ -77,7 +77,7 @@ pub(super) enum Step {
         from: usize,
         to: usize,
         image: [usize; 2],
-        layout: Layout,
+        order: ChannelOrder,
     },
     Copy {
         from: usize,
@@ -127,7 +127,7 @@ pub(super) enum Step {
     },
 }
 
-impl Step {
+impl KernelCall {
     /// The buffer it changes.
     fn writes(&self) -> Option<usize> {
         match self {
@@ -183,39 +183,39 @@ impl PackedNorm {
 #[derive(Clone, Copy)]
 struct Place {
     buffer: usize,
-    layout: Layout,
+    order: ChannelOrder,
 }
 
 /// A plan under construction.
 struct Planner<'a> {
     layers: &'a [Layer],
     convolution: Convolution,
-    plan: Plan,
+    plan: KernelPlan,
     /// By value.
     places: Vec<Option<Place>>,
     /// Reads still to come of each buffer.
     readers: Vec<usize>,
-    /// Buffers handed out for the job being planned, each with a reader of its own until it is planned.
+    /// Buffers handed out for the group being planned, each with a reader of its own until it is planned.
     pinned: Vec<usize>,
 }
 
-impl Plan {
+impl KernelPlan {
     pub(super) fn new(network: &Network, convolution: Convolution) -> Self {
-        let plan = Self { steps: vec![], norms: vec![], strides: vec![], output: 0 };
+        let plan = Self { calls: vec![], norms: vec![], strides: vec![], output: 0 };
         let layers = network.layers();
-        let jobs = schedule::fused(network);
-        let uses = uses(jobs.iter().map(|job| &job.wire), network.output());
+        let groups = fusion::fused(network);
+        let uses = uses(groups.iter().map(|group| &group.wire), network.output());
         let places = vec![None; layers.len()];
         let mut planner = Planner { layers, convolution, plan, places, readers: vec![], pinned: vec![] };
-        let input = Place { buffer: planner.buffer(layers[0].len()), layout: Layout::ChannelsFirst };
+        let input = Place { buffer: planner.buffer(layers[0].len()), order: ChannelOrder::ChannelsFirst };
         planner.planned(0, input, uses[0]);
-        for job in &jobs {
-            let place = planner.place(job);
-            for &input in &job.wire.inputs {
+        for group in &groups {
+            let place = planner.place(group);
+            for &input in &group.wire.inputs {
                 let buffer = planner.at(input).buffer;
                 planner.readers[buffer] -= 1;
             }
-            planner.planned(job.wire.value, place, uses[job.wire.value]);
+            planner.planned(group.wire.value, place, uses[group.wire.value]);
         }
         planner.plan.output = planner.at(network.output()).buffer;
         planner.plan
@@ -235,68 +235,68 @@ impl Planner<'_> {
         }
     }
 
-    /// Plans one job and says where its value will be.
-    fn place(&mut self, job: &Job) -> Place {
-        use Layout::{ChannelsFirst, ChannelsLast};
-        let layer = &self.layers[job.layer];
-        let input = |n: usize| job.wire.inputs[n];
+    /// Plans one group and says where its value will be.
+    fn place(&mut self, group: &FusionGroup) -> Place {
+        use ChannelOrder::{ChannelsFirst, ChannelsLast};
+        let layer = &self.layers[group.layer];
+        let input = |n: usize| group.wire.inputs[n];
         let shape = self.layers[input(0)].shape.as_slice();
         match &layer.op {
-            Op::Input => unreachable!("the input is no job"),
+            Op::Input => unreachable!("the input is no group"),
             // losses are evaluated without dropout
-            Op::Flatten | Op::Dropout(_) => self.in_layout(input(0), ChannelsFirst),
+            Op::Flatten | Op::Dropout(_) => self.in_order(input(0), ChannelsFirst),
             Op::Reshape(_) => self.exact(input(0)),
             Op::Linear(linear) => self.linear(layer, input(0), shape, linear.out_features),
             Op::Conv2d(conv) => {
-                let from = self.in_layout(input(0), ChannelsLast).buffer;
+                let from = self.in_order(input(0), ChannelsLast).buffer;
                 let shape = conv_shape(conv, shape);
-                let norm = job.norm.map(|norm| self.norm(norm.layer, from, norm.relu, shape.in_channels));
-                let (to, write) = if job.residual {
+                let norm = group.norm.map(|norm| self.norm(norm.layer, from, norm.relu, shape.in_channels));
+                let (to, write) = if group.residual {
                     (self.own(input(1), ChannelsLast), Write::Add)
                 } else {
                     (self.buffer(shape.out_len()), Write::Replace)
                 };
                 let packed = Box::new(PackedConv::new(shape, self.convolution.algorithm(&shape)));
-                let (place, moments) = (params(layer), job.moments);
-                self.plan.steps.push(Step::Conv { from, to, place, packed, norm, write, moments });
-                Place { buffer: to, layout: ChannelsLast }
+                let (place, moments) = (params(layer), group.moments);
+                self.plan.calls.push(KernelCall::Conv { from, to, place, packed, norm, write, moments });
+                Place { buffer: to, order: ChannelsLast }
             }
             Op::BatchNorm(_) => {
-                let found = self.in_layout(input(0), ChannelsLast);
+                let found = self.in_order(input(0), ChannelsLast);
                 let known = found.buffer;
                 let columns = if shape.len() == 1 { self.plan.strides[known] } else { shape[0] };
-                let norm = self.norm(job.layer, known, job.relu, columns);
+                let norm = self.norm(group.layer, known, group.relu, columns);
                 let at = self.own_of(input(0), found);
-                self.plan.steps.push(Step::Normalize { at, norm });
-                Place { buffer: at, layout: ChannelsLast }
+                self.plan.calls.push(KernelCall::Normalize { at, norm });
+                Place { buffer: at, order: ChannelsLast }
             }
             Op::MaxPool2d(pool) => {
                 let shape = pool_shape(pool, shape);
-                self.pool(input(0), &shape, |from, to| Step::MaxPool { from, to, shape })
+                self.pool(input(0), &shape, |from, to| KernelCall::MaxPool { from, to, shape })
             }
             Op::AvgPool2d(pool) => {
                 let shape = pool_shape(pool, shape);
-                self.pool(input(0), &shape, |from, to| Step::AvgPool { from, to, shape })
+                self.pool(input(0), &shape, |from, to| KernelCall::AvgPool { from, to, shape })
             }
             Op::GlobalAvgPool => {
                 let shape = whole_image(shape);
-                self.pool(input(0), &shape, |from, to| Step::AvgPool { from, to, shape })
+                self.pool(input(0), &shape, |from, to| KernelCall::AvgPool { from, to, shape })
             }
             Op::Activation(activation) => {
-                let layout = self.at(input(0)).layout;
-                let at = self.own(input(0), layout);
+                let order = self.at(input(0)).order;
+                let at = self.own(input(0), order);
                 let activation = kernel_activation(*activation);
-                self.plan.steps.push(Step::Activation { at, activation });
-                Place { buffer: at, layout }
+                self.plan.calls.push(KernelCall::Activation { at, activation });
+                Place { buffer: at, order }
             }
             Op::Add => {
-                let layout = self.at(input(0)).layout;
-                let from = self.in_layout(input(1), layout).buffer;
-                let to = self.own(input(0), layout);
-                self.plan.steps.push(Step::Add { from, to });
-                Place { buffer: to, layout }
+                let order = self.at(input(0)).order;
+                let from = self.in_order(input(1), order).buffer;
+                let to = self.own(input(0), order);
+                self.plan.calls.push(KernelCall::Add { from, to });
+                Place { buffer: to, order }
             }
-            _ => Place { buffer: self.tensor_layer(layer, &job.wire.inputs), layout: ChannelsFirst },
+            _ => Place { buffer: self.tensor_layer(layer, &group.wire.inputs), order: ChannelsFirst },
         }
     }
 
@@ -307,15 +307,15 @@ impl Planner<'_> {
         // of one piece per sample the padding may stay: later layers skip it
         let from = if pieces == 1 { self.at(input).buffer } else { self.exact(input).buffer };
         let to = self.buffer(pieces * stride);
-        self.plan.steps.push(Step::Linear { from, to, place: params(layer), packed, pieces });
+        self.plan.calls.push(KernelCall::Linear { from, to, place: params(layer), packed, pieces });
         let buffer = if pieces == 1 || stride == out_features {
             to
         } else {
             let trimmed = self.buffer(layer.len());
-            self.plan.steps.push(Step::Trim { from: to, to: trimmed, stride, len: out_features });
+            self.plan.calls.push(KernelCall::Trim { from: to, to: trimmed, stride, len: out_features });
             trimmed
         };
-        Place { buffer, layout: Layout::ChannelsFirst }
+        Place { buffer, order: ChannelOrder::ChannelsFirst }
     }
 
     /// A layer on values of any shape; returns the buffer of its value.
@@ -327,14 +327,14 @@ impl Planner<'_> {
             for (part, how) in how.into_iter().enumerate() {
                 let from = self.exact(inputs[part]).buffer;
                 let write = if part > 0 { Write::Add } else { Write::Replace };
-                self.plan.steps.push(Step::Rearrange { from, to, how, write });
+                self.plan.calls.push(KernelCall::Rearrange { from, to, how, write });
             }
             return to;
         }
         if let Op::Matmul(matmul) = &layer.op {
             let operands = [0, 1].map(|n| self.exact(inputs[n]).buffer);
             let (to, shape) = (self.buffer(layer.len()), batch_matmul(matmul, shapes[0], shapes[1]));
-            self.plan.steps.push(Step::Matmul { operands, to, shape });
+            self.plan.calls.push(KernelCall::Matmul { operands, to, shape });
             return to;
         }
         let other = (layer.op == Op::Mul).then(|| self.exact(inputs[1]).buffer);
@@ -343,18 +343,18 @@ impl Planner<'_> {
         match &layer.op {
             Op::Mul => {
                 let from = other.expect("a product has two operands");
-                self.plan.steps.push(Step::Mul { from, to: at });
+                self.plan.calls.push(KernelCall::Mul { from, to: at });
             }
             Op::Softmax => {
                 let len = *layer.shape.last().expect("shapes have a dimension");
-                self.plan.steps.push(Step::Softmax { at, len });
+                self.plan.calls.push(KernelCall::Softmax { at, len });
             }
             op => {
                 if let Some((len, eps)) = segment(op, &layer.shape) {
-                    self.plan.steps.push(Step::Standardize { at, len, eps });
+                    self.plan.calls.push(KernelCall::Standardize { at, len, eps });
                 }
                 let (place, columns) = (params(layer), columns(op, &layer.shape));
-                self.plan.steps.push(Step::ScaleShift { at, place, columns, packed: [vec![], vec![]] });
+                self.plan.calls.push(KernelCall::ScaleShift { at, place, columns, packed: [vec![], vec![]] });
             }
         }
         at
@@ -362,13 +362,13 @@ impl Planner<'_> {
 
     /// The value of layer `input`, channels first and without padding.
     fn exact(&mut self, input: usize) -> Place {
-        let place = self.in_layout(input, Layout::ChannelsFirst);
+        let place = self.in_order(input, ChannelOrder::ChannelsFirst);
         let (stride, len) = (self.plan.strides[place.buffer], self.layers[input].len());
         if stride == len {
             return place;
         }
         let to = self.buffer(len);
-        self.plan.steps.push(Step::Trim { from: place.buffer, to, stride, len });
+        self.plan.calls.push(KernelCall::Trim { from: place.buffer, to, stride, len });
         Place { buffer: to, ..place }
     }
 
@@ -376,13 +376,13 @@ impl Planner<'_> {
     fn norm(&mut self, layer: usize, at: usize, relu: bool, columns: usize) -> usize {
         let layer = &self.layers[layer];
         let Op::BatchNorm(options) = &layer.op else { unreachable!("only called for batch norms") };
-        let measured = |step: &Step| match step {
-            Step::Conv { to, moments, .. } if *to == at => Some(*moments),
-            Step::Moments { at: same, .. } if *same == at => Some(true),
-            step => (step.writes() == Some(at)).then_some(false),
+        let measured = |call: &KernelCall| match call {
+            KernelCall::Conv { to, moments, .. } if *to == at => Some(*moments),
+            KernelCall::Moments { at: same, .. } if *same == at => Some(true),
+            call => (call.writes() == Some(at)).then_some(false),
         };
-        if self.plan.steps.iter().rev().find_map(measured) != Some(true) {
-            self.plan.steps.push(Step::Moments { at, columns });
+        if self.plan.calls.iter().rev().find_map(measured) != Some(true) {
+            self.plan.calls.push(KernelCall::Moments { at, columns });
         }
         let buffers = layer.buffers.clone().expect("a norm has buffers");
         let (place, packed) = (params(layer), PackedNorm::new(columns));
@@ -390,17 +390,22 @@ impl Planner<'_> {
         self.plan.norms.len() - 1
     }
 
-    fn pool(&mut self, input: usize, shape: &PoolShape, step: impl FnOnce(usize, usize) -> Step) -> Place {
-        let from = self.in_layout(input, Layout::ChannelsLast).buffer;
+    fn pool(
+        &mut self,
+        input: usize,
+        shape: &PoolShape,
+        call: impl FnOnce(usize, usize) -> KernelCall,
+    ) -> Place {
+        let from = self.in_order(input, ChannelOrder::ChannelsLast).buffer;
         let to = self.buffer(shape.out_len());
-        self.plan.steps.push(step(from, to));
-        Place { buffer: to, layout: Layout::ChannelsLast }
+        self.plan.calls.push(call(from, to));
+        Place { buffer: to, order: ChannelOrder::ChannelsLast }
     }
 
     /// A buffer that nobody reads any more, or a new one.
     fn buffer(&mut self, stride: usize) -> usize {
         let strides = &self.plan.strides;
-        // buffer 0 is written before the first step
+        // buffer 0 is written before the first call
         let free = (1..strides.len()).find(|&buffer| self.readers[buffer] == 0 && strides[buffer] == stride);
         let buffer = free.unwrap_or_else(|| {
             self.plan.strides.push(stride);
@@ -412,25 +417,25 @@ impl Planner<'_> {
         buffer
     }
 
-    /// The value of layer `input` in the layout wanted; converted if it has to be.
-    fn in_layout(&mut self, input: usize, layout: Layout) -> Place {
+    /// The value of layer `input` in the order wanted; converted if it has to be.
+    fn in_order(&mut self, input: usize, order: ChannelOrder) -> Place {
         let place = self.at(input);
         let image = channels_and_pixels(&self.layers[input].shape);
-        if place.layout == layout || image.contains(&1) {
-            return Place { layout, ..place };
+        if place.order == order || image.contains(&1) {
+            return Place { order, ..place };
         }
         let to = self.buffer(self.layers[input].len());
-        self.plan.steps.push(Step::Convert { from: place.buffer, to, image, layout });
-        Place { buffer: to, layout }
+        self.plan.calls.push(KernelCall::Convert { from: place.buffer, to, image, order });
+        Place { buffer: to, order }
     }
 
     /// A buffer with the value of layer `input` that may be written over.
-    fn own(&mut self, input: usize, layout: Layout) -> usize {
-        let found = self.in_layout(input, layout);
+    fn own(&mut self, input: usize, order: ChannelOrder) -> usize {
+        let found = self.in_order(input, order);
         self.own_of(input, found)
     }
 
-    /// [`Planner::own`] of a value that has been brought to its layout.
+    /// [`Planner::own`] of a value that has been brought to its order.
     fn own_of(&mut self, input: usize, found: Place) -> usize {
         let buffer = found.buffer;
         let converted = buffer != self.at(input).buffer;
@@ -438,7 +443,7 @@ impl Planner<'_> {
             return buffer;
         }
         let to = self.buffer(self.plan.strides[buffer]);
-        self.plan.steps.push(Step::Copy { from: buffer, to });
+        self.plan.calls.push(KernelCall::Copy { from: buffer, to });
         to
     }
 }

@@ -106,7 +106,7 @@ impl SampleNorms {
 }
 
 /// The device operations run on, and their tape.
-pub(super) struct Machine<'a, T> {
+pub(super) struct TapeRecorder<'a, T> {
     pub(super) device: &'a Cpu,
     pub(super) tape: T,
     pub(super) buffers: Buffers,
@@ -114,7 +114,7 @@ pub(super) struct Machine<'a, T> {
     pub(super) norms: Option<SampleNorms>,
 }
 
-impl<'a, T: Tape<f32, Cpu>> Machine<'a, T> {
+impl<'a, T: Tape<f32, Cpu>> TapeRecorder<'a, T> {
     pub(super) fn new(device: &'a Cpu, norms: Option<SampleNorms>) -> Self {
         Self { device, tape: T::default(), buffers: Buffers::default(), norms }
     }
@@ -149,7 +149,7 @@ impl<'a, T: Tape<f32, Cpu>> Machine<'a, T> {
         Ok(Operand { rows, grad: Some(slot) })
     }
 
-    /// As [`Machine::record`] for an operation on `x` alone, whose `backward` adds the gradient to that of `x`.
+    /// As [`TapeRecorder::record`] for an operation on `x` alone, whose `backward` adds the gradient to that of `x`.
     pub(super) fn map(
         &mut self,
         x: &Operand,

@@ -1,50 +1,50 @@
-//! Which layers one kernel computes together: a batch norm and its ReLU with the convolutions that read them, a
+//! Which layers are fused into one kernel: a batch norm and its ReLU with the convolutions that read them, a
 //! residual sum with the convolution before it.
 
 use walk_arch::{Activation, Network, Op};
 
 use crate::executor::{Wire, layer_by_layer};
 
-/// One kernel's work.
+/// The layers that one kernel computes together.
 #[derive(Clone, Debug)]
-pub(super) struct Job {
-    /// Values are numbered as the layers whose they are.
+pub(super) struct FusionGroup {
+    /// The values it reads and writes; each has the number of its layer.
     pub(super) wire: Wire,
-    /// The layer that says what to compute.
+    /// The layer whose operation the kernel is for.
     pub(super) layer: usize,
     /// For a convolution: the batch norm of its input.
-    pub(super) norm: Option<NormBefore>,
+    pub(super) norm: Option<FusedNorm>,
     /// For a convolution: whether its second input is added to its output.
     pub(super) residual: bool,
     /// For a batch norm: whether a ReLU follows.
     pub(super) relu: bool,
-    /// Whether a batch norm wants the value's moments.
+    /// Whether a batch norm reads the value and needs its moments.
     pub(super) moments: bool,
 }
 
-/// A batch norm that is computed as a convolution reads its input.
+/// A batch norm and the ReLU fused with it, if any.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NormBefore {
+pub(super) struct FusedNorm {
     /// The batch norm's layer.
     pub(super) layer: usize,
     /// Whether a ReLU follows.
     pub(super) relu: bool,
 }
 
-impl Job {
+impl FusionGroup {
     fn new(wire: Wire) -> Self {
         let layer = wire.value;
         Self { wire, layer, norm: None, residual: false, relu: false, moments: false }
     }
 }
 
-/// Every layer on its own.
-pub(super) fn apart(network: &Network) -> Vec<Job> {
-    layer_by_layer(network).into_iter().map(Job::new).collect()
+/// Every layer in a group of its own.
+pub(super) fn unfused(network: &Network) -> Vec<FusionGroup> {
+    layer_by_layer(network).into_iter().map(FusionGroup::new).collect()
 }
 
-/// As few kernels as there are.
-pub(super) fn fused(network: &Network) -> Vec<Job> {
+/// As few kernels as possible.
+pub(super) fn fused(network: &Network) -> Vec<FusionGroup> {
     let layers = network.layers();
     let mut readers: Vec<Vec<usize>> = vec![vec![]; layers.len()];
     for (index, layer) in layers.iter().enumerate() {
@@ -55,8 +55,8 @@ pub(super) fn fused(network: &Network) -> Vec<Job> {
         _ => None,
     };
     let is_conv = |layer: &usize| matches!(layers[*layer].op, Op::Conv2d(_));
-    let mut jobs: Vec<Option<Job>> =
-        std::iter::once(None).chain(apart(network).into_iter().map(Some)).collect();
+    let mut groups: Vec<Option<FusionGroup>> =
+        std::iter::once(None).chain(unfused(network).into_iter().map(Some)).collect();
     for (index, layer) in layers.iter().enumerate() {
         match layer.op {
             Op::BatchNorm(_) => {
@@ -65,40 +65,40 @@ pub(super) fn fused(network: &Network) -> Vec<Job> {
                 let after = relu.unwrap_or(index);
                 if !readers[after].is_empty() && readers[after].iter().all(is_conv) {
                     for &conv in &readers[after] {
-                        let job = jobs[conv].as_mut().expect("a convolution is a job of its own");
-                        job.wire.inputs[0] = layer.inputs[0];
-                        job.norm = Some(NormBefore { layer: index, relu: relu.is_some() });
+                        let group = groups[conv].as_mut().expect("a convolution starts as a group");
+                        group.wire.inputs[0] = layer.inputs[0];
+                        group.norm = Some(FusedNorm { layer: index, relu: relu.is_some() });
                     }
-                    jobs[after] = None;
-                    jobs[index] = None;
+                    groups[after] = None;
+                    groups[index] = None;
                 } else if let Some(relu) = relu {
-                    let job = jobs[index].as_mut().expect("a norm is a job of its own");
-                    job.wire.value = relu;
-                    job.relu = true;
-                    jobs[relu] = None;
+                    let group = groups[index].as_mut().expect("a norm starts as a group");
+                    group.wire.value = relu;
+                    group.relu = true;
+                    groups[relu] = None;
                 }
             }
             Op::Add => {
                 let (first, last) =
                     (layer.inputs[0].min(layer.inputs[1]), layer.inputs[0].max(layer.inputs[1]));
                 if first < last && is_conv(&last) && only_reader(last).is_some() {
-                    let job = jobs[last].as_mut().expect("a convolution is a job of its own");
-                    job.wire.value = index;
-                    job.wire.inputs.push(first);
-                    job.residual = true;
-                    jobs[index] = None;
+                    let group = groups[last].as_mut().expect("a convolution starts as a group");
+                    group.wire.value = index;
+                    group.wire.inputs.push(first);
+                    group.residual = true;
+                    groups[index] = None;
                 }
             }
             _ => {}
         }
     }
-    let mut jobs: Vec<Job> = jobs.into_iter().flatten().collect();
-    for job in &mut jobs {
-        let value = job.wire.value;
-        job.moments = is_conv(&job.layer)
+    let mut groups: Vec<FusionGroup> = groups.into_iter().flatten().collect();
+    for group in &mut groups {
+        let value = group.wire.value;
+        group.moments = is_conv(&group.layer)
             && readers[value].iter().any(|&reader| matches!(layers[reader].op, Op::BatchNorm(_)));
     }
-    jobs
+    groups
 }
 
 #[cfg(test)]
@@ -111,10 +111,10 @@ mod tests {
     #[test]
     fn norms_and_sums_go_into_the_convolutions_around_them() {
         let network = image_network(Activation::Relu);
-        let jobs = fused(&network);
+        let groups = fused(&network);
         let name = |index: usize| network.layers()[index].name.as_str();
         let made: Vec<(&str, &str)> =
-            jobs.iter().map(|job| (name(job.layer), name(job.wire.value))).collect();
+            groups.iter().map(|group| (name(group.layer), name(group.wire.value))).collect();
         // bn0 goes into conv1; bn1's ReLU is read by conv2 and the sum, so it stays; bn2's by the sum alone
         let expected = [
             ("conv1", "conv1"),
@@ -134,6 +134,6 @@ mod tests {
             ("both", "both"),
         ];
         assert_eq!(made, expected);
-        assert!(jobs[0].norm.is_some_and(|norm| !norm.relu) && jobs[0].moments && jobs[2].moments);
+        assert!(groups[0].norm.is_some_and(|norm| !norm.relu) && groups[0].moments && groups[2].moments);
     }
 }
