@@ -34,6 +34,12 @@ pub struct Forward<D: Device<E>, T, E: Dtype = f32> {
     pub statistics: Vec<(usize, BatchStatistics)>,
 }
 
+/// A forward pass, and the tangent of its outputs if a direction was given.
+pub(crate) struct DirectionalForward<D: Device<E>, T, E: Dtype = f32> {
+    pub(crate) forward: Forward<D, T, E>,
+    pub(crate) tangent: Option<Rows<D, NoneTape, E>>,
+}
+
 /// What dropout leaves out in one training step: a function of seed, update, part of its samples and layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DropoutDraw {

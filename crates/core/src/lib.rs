@@ -18,6 +18,7 @@ mod model;
 mod peak;
 mod point;
 pub mod probes;
+mod row_norm;
 mod seed;
 mod step;
 #[cfg(test)]

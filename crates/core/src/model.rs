@@ -30,7 +30,10 @@ impl BatchGradient {
 }
 
 /// θ and a batch's inputs on a device.
-type Uploaded<D> = (Flat<D>, Rows<D>);
+struct Uploaded<D: Device<f32>> {
+    theta: Flat<D>,
+    inputs: Rows<D>,
+}
 
 /// A network that runs on a backend.
 #[derive(Clone, Debug)]
@@ -77,7 +80,7 @@ impl<B: Backend> Model<B> {
         batch: &Batch,
         mode: BatchNormMode,
     ) -> Result<BatchGradient, CoreError> {
-        let (theta, inputs) = self.upload(point, batch)?;
+        let Uploaded { theta, inputs } = self.upload(point, batch)?;
         let at = self.at(point, &theta, mode, batch);
         let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(at, inputs)?;
         let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
@@ -100,7 +103,7 @@ impl<B: Backend> Model<B> {
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError> {
         CoreError::check_length("the direction", direction.len(), self.network.n_params())?;
-        let (theta, inputs) = self.upload(point, batch)?;
+        let Uploaded { theta, inputs } = self.upload(point, batch)?;
         let direction = self.backend.device().try_tensor_from_vec(direction.to_vec(), (direction.len(),));
         let direction = direction.map_err(CoreError::device)?;
         let at = self.at(point, &theta, mode, batch);
@@ -128,7 +131,7 @@ impl<B: Backend> Model<B> {
         if mode == BatchNormMode::Batch && self.network.n_buffers() > 0 {
             return Err(CoreError::BatchStatistics);
         }
-        let (theta, inputs) = self.upload(point, batch)?;
+        let Uploaded { theta, inputs } = self.upload(point, batch)?;
         let at = self.at(point, &theta, mode, batch);
         self.backend.sample_norms_sq(at, inputs, &batch.labels, self.loss)
     }
@@ -158,8 +161,9 @@ impl<B: Backend> Model<B> {
         check_labels(&batch.labels, problem.classes, 0)?;
         let device = self.backend.device();
         let theta = device.try_tensor_from_vec(copied(&point.params), (point.params.len(),));
+        let theta = theta.map_err(CoreError::device)?;
         let inputs = device.try_tensor_from_vec(copied(&batch.inputs), (rows, features));
-        Ok((theta.map_err(CoreError::device)?, inputs.map_err(CoreError::device)?))
+        Ok(Uploaded { theta, inputs: inputs.map_err(CoreError::device)? })
     }
 
     /// The gradient by θ of the mean of `losses`.

@@ -52,7 +52,7 @@ impl<E: Number, D: Device<E>> Evaluator for CompositeEvaluator<E, D> {
             let inputs: Rows<D, NoneTape, E> = inputs.map_err(CoreError::device)?;
             let at =
                 At { network: &self.network, theta: &theta, buffers: &point.buffers, mode, dropout: None };
-            let outputs = pass::forward::<E, D, NoneTape>(device, at, inputs, None)?.0.outputs;
+            let outputs = pass::forward::<E, D, NoneTape>(device, at, inputs, None)?.forward.outputs;
             let scores = outputs.as_vec();
             let losses = layers::losses(device, outputs, &labels, self.loss).map_err(CoreError::device)?;
             let mut result = ChunkResult::default();

@@ -40,8 +40,18 @@ pub(super) fn linear<E: Number, D: Device<E>, T: Tape<E, D>>(
     y.try_reshape_like(&(rows, pieces * out_features))
 }
 
-/// Standardised values, and the statistics if they are the batch's.
-type Normed<E, D, T> = (Rows<D, T, E>, Option<BatchStatistics>);
+/// Given mean and variance of each channel.
+#[derive(Clone)]
+pub(super) struct ChannelStatistics<E> {
+    pub(super) mean: Vec<E>,
+    pub(super) var: Vec<E>,
+}
+
+/// Standardized values, and the statistics if they are the batch's.
+pub(super) struct Standardized<E: Number, D: Device<E>, T> {
+    pub(super) hat: Rows<D, T, E>,
+    pub(super) statistics: Option<BatchStatistics>,
+}
 
 /// (x - μ) / √(σ² + ε) per channel, the first dimension of `shape`.
 pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
@@ -49,15 +59,15 @@ pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
     x: Rows<D, T, E>,
     eps: f32,
     shape: &[usize],
-    running: Option<(Vec<E>, Vec<E>)>,
-) -> Result<Normed<E, D, T>, D::Err> {
+    running: Option<ChannelStatistics<E>>,
+) -> Result<Standardized<E, D, T>, D::Err> {
     let flat = *x.shape();
     let (channels, pixels) = (shape[0], shape[1..].iter().product::<usize>());
     let full = (flat.0, channels, pixels);
     let (x, tape) = x.try_reshape_like(&full)?.split_tape();
     let of_batch = running.is_none();
     let (mean, var) = match running {
-        Some((mean, var)) => {
+        Some(ChannelStatistics { mean, var }) => {
             let constant = |values| device.try_tensor_from_vec(values, (channels,));
             (constant(mean)?.put_tape(T::default()), constant(var)?.put_tape(T::default()))
         }
@@ -74,7 +84,7 @@ pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
     let centred = x.put_tape(tape).try_sub(mean.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
     let std = var.try_add(E::of(eps.into()))?.try_sqrt()?;
     let hat = centred.try_div(std.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
-    Ok((hat.try_reshape_like(&flat)?, statistics))
+    Ok(Standardized { hat: hat.try_reshape_like(&flat)?, statistics })
 }
 
 pub(super) fn activation<E: Number, D: Device<E>, T: Tape<E, D>>(

@@ -16,7 +16,7 @@ use walk_arch::Network;
 
 pub(crate) use self::evaluator::CompositeEvaluator;
 
-use crate::backend::{At, Backend, Flat, Forward, Rows};
+use crate::backend::{At, Backend, DirectionalForward, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on any dfdx device, by compositions of its operations.
@@ -48,7 +48,7 @@ macro_rules! composite_backend {
                 at: At<'_, $device>,
                 inputs: Rows<$device>,
             ) -> Result<Forward<$device, T>, CoreError> {
-                Ok(pass::forward(&self.device, at, inputs, None)?.0)
+                Ok(pass::forward(&self.device, at, inputs, None)?.forward)
             }
 
             fn directional_losses<T: Tape<f32, $device>>(
@@ -59,7 +59,7 @@ macro_rules! composite_backend {
                 labels: &[usize],
                 loss: Loss,
             ) -> Result<Flat<$device, T>, CoreError> {
-                let (forward, tangent) =
+                let DirectionalForward { forward, tangent } =
                     pass::forward::<f32, _, T>(&self.device, at, inputs, Some(direction))?;
                 let tangent = tangent.expect("some layer has parameters, so the outputs move");
                 tangents::losses(&self.device, forward.outputs, tangent, labels, loss)

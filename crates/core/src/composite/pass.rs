@@ -3,11 +3,13 @@
 use dfdx::prelude::*;
 use walk_arch::{Layer, LayerParams, Op};
 
+use super::layers::ChannelStatistics;
 use super::number::Number;
 use super::tensor_layers::concat;
 use super::{image, layers, tangents, tensor_layers};
-use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
+use crate::backend::{At, BatchStatistics, DirectionalForward, Flat, Forward, Rows};
 use crate::executor::{layer_by_layer, walk};
+use crate::row_norm::RowNorm;
 use crate::{BatchNormMode, CoreError};
 
 /// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
@@ -26,16 +28,13 @@ struct Pass<'a, E: Number, D: Device<E>, T> {
     statistics: Vec<(usize, BatchStatistics)>,
 }
 
-/// A forward pass, and the tangent of its outputs if a direction was given.
-type WithTangent<E, D, T> = (Forward<D, T, E>, Option<Rows<D, NoneTape, E>>);
-
 /// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one.
 pub(super) fn forward<'a, E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &'a D,
     at: At<'a, D, E>,
     inputs: Rows<D, NoneTape, E>,
     direction: Option<&'a Flat<D, NoneTape, E>>,
-) -> Result<WithTangent<E, D, T>, CoreError> {
+) -> Result<DirectionalForward<D, T, E>, CoreError> {
     let (wires, output) = (layer_by_layer(at.network), at.network.output());
     let layers = at.network.layers();
     let mut pass = Pass { device, at, direction, tape: T::default(), statistics: vec![] };
@@ -43,8 +42,8 @@ pub(super) fn forward<'a, E: Number, D: Device<E>, T: Tape<E, D>>(
         let index = wires[place].value;
         pass.step(index, &layers[index], operands)
     })?;
-    let statistics = pass.statistics;
-    Ok((Forward { outputs: outputs.rows.put_tape(pass.tape), statistics }, outputs.tangent))
+    let forward = Forward { outputs: outputs.rows.put_tape(pass.tape), statistics: pass.statistics };
+    Ok(DirectionalForward { forward, tangent: outputs.tangent })
 }
 
 impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
@@ -140,14 +139,14 @@ impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
                     let buffer = |range: &std::ops::Range<usize>| -> Vec<E> {
                         self.at.buffers[range.clone()].iter().map(|&x| E::of(x.into())).collect()
                     };
-                    (buffer(&place.mean), buffer(&place.var))
+                    ChannelStatistics { mean: buffer(&place.mean), var: buffer(&place.var) }
                 });
                 let given = running.clone();
                 let mut measured = None;
                 let rows = self.run(&x.rows, |x| {
-                    let (hat, statistics) = layers::standardize(device, x, norm.eps, shape, given)?;
-                    measured = statistics;
-                    Ok(hat)
+                    let standardized = layers::standardize(device, x, norm.eps, shape, given)?;
+                    measured = standardized.statistics;
+                    Ok(standardized.hat)
                 })?;
                 self.statistics.extend(measured.map(|measured| (index, measured)));
                 let tangent = x.tangent.map(|dot| {
@@ -207,13 +206,12 @@ impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
                     x.tangent.map(|dot| self.run(&rows, |y| tangents::softmax(y, dot, len))).transpose()?;
                 Ok(Value { rows, tangent })
             }
-            Op::LayerNorm(norm) => {
-                let len = shape[shape.len() - norm.dims..].iter().product();
-                self.segment_norm(x, params(), (len, norm.eps), [len, 1])
-            }
-            Op::GroupNorm(norm) => {
+            Op::LayerNorm(_) | Op::GroupNorm(_) => {
+                let norm = RowNorm::new(&layer.op, shape).expect("both standardize rows");
                 let len: usize = shape.iter().product();
-                self.segment_norm(x, params(), (len / norm.groups, norm.eps), [shape[0], len / shape[0]])
+                let columns = if let Op::GroupNorm(_) = layer.op { shape[0] } else { norm.len };
+                let inner = if let Op::GroupNorm(_) = layer.op { len / shape[0] } else { 1 };
+                self.row_norm(x, params(), norm, [columns, inner])
             }
             Op::Bias(_) => {
                 let rows = self.run(&x.rows, |x| tensor_layers::shift(x, self.at.theta, params()))?;
@@ -233,17 +231,17 @@ impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
         }
     }
 
-    /// Layer or group norm: segments are standardised, then scaled and shifted by column.
-    fn segment_norm(
+    /// Layer or group norm: rows are standardized, then scaled and shifted by column.
+    fn row_norm(
         &mut self,
         x: Value<E, D>,
         params: &LayerParams,
-        (len, eps): (usize, f32),
+        RowNorm { len, eps }: RowNorm,
         [columns, inner]: [usize; 2],
     ) -> Result<Value<E, D>, CoreError> {
         let rows = self.run(&x.rows, |x| tensor_layers::standardize(x, len, eps))?;
         let tangent =
-            x.tangent.map(|dot| self.run(&x.rows, |x| tangents::standardize_segments(x, dot, len, eps)));
+            x.tangent.map(|dot| self.run(&x.rows, |x| tangents::standardize_rows(x, dot, len, eps)));
         let hat = Value { rows, tangent: tangent.transpose()? };
         self.affine(hat, params, |x, theta, params| {
             tensor_layers::scale_shift(x, theta, params, columns, inner)

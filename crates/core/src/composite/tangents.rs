@@ -4,15 +4,15 @@ use dfdx::prelude::*;
 use walk_arch::Activation;
 use walk_kernels::activation::Activation as Kernel;
 
-use super::layers::one_hot;
+use super::layers::{ChannelStatistics, one_hot};
 use super::number::Number;
 use crate::Loss;
 use crate::backend::{Flat, Rows};
 use crate::kernel_activation::kernel_activation;
 
 /// f'(x) ẋ. dfdx lacks some second derivatives (of gelu even the first is wrong), so f'(x) is f'(c) + f''(c) (x - c) with
-/// c = x as a constant: the value and the first derivative, all that one reverse pass wants, are those of f'. Both
-/// are computed in f32.
+/// c = x as a constant: the value and the first derivative, all that one reverse pass reads, are those of f'. Both are
+/// computed in f32.
 pub(super) fn activation<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
     x: Rows<D, T, E>,
@@ -41,13 +41,13 @@ pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
     dot_x: Rows<D, NoneTape, E>,
     eps: f32,
     shape: &[usize],
-    running: Option<(Vec<E>, Vec<E>)>,
+    running: Option<ChannelStatistics<E>>,
 ) -> Result<Rows<D, T, E>, D::Err> {
     let flat = *x.shape();
     let (channels, pixels) = (shape[0], shape[1..].iter().product::<usize>());
     let full = (flat.0, channels, pixels);
     let dot_x = dot_x.retaped::<T>().try_reshape_like(&full)?;
-    if let Some((_, var)) = running {
+    if let Some(ChannelStatistics { var, .. }) = running {
         let std = |var: &E| E::of((var.precise() + f64::from(eps)).sqrt());
         let std: Vec<E> = var.iter().map(std).collect();
         let std = device.try_tensor_from_vec(std, (channels,))?;
@@ -60,14 +60,14 @@ pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
         let x = x.try_permute::<(usize, usize, usize), Axes3<1, 0, 2>>()?.try_contiguous()?;
         x.try_reshape_like(&(channels, flat.0 * pixels))
     };
-    let y = segment_tangent(turned(x.try_reshape_like(&full)?)?, turned(dot_x)?, eps)?;
+    let y = row_tangent(turned(x.try_reshape_like(&full)?)?, turned(dot_x)?, eps)?;
     let y = y.try_reshape_like(&(channels, flat.0, pixels))?;
     let y = y.try_permute::<(usize, usize, usize), Axes3<1, 0, 2>>()?.try_contiguous()?;
     y.try_reshape_like(&flat)
 }
 
-/// The same of segments of `len` elements of each row.
-pub(super) fn standardize_segments<E: Number, D: Device<E>, T: Tape<E, D>>(
+/// The same over rows of `len` elements, of which each sample has one or more.
+pub(super) fn standardize_rows<E: Number, D: Device<E>, T: Tape<E, D>>(
     x: Rows<D, T, E>,
     dot_x: Rows<D, NoneTape, E>,
     len: usize,
@@ -76,10 +76,10 @@ pub(super) fn standardize_segments<E: Number, D: Device<E>, T: Tape<E, D>>(
     let flat = *x.shape();
     let shape = (flat.0 * flat.1 / len, len);
     let dot_x = dot_x.retaped::<T>().try_reshape_like(&shape)?;
-    segment_tangent(x.try_reshape_like(&shape)?, dot_x, eps)?.try_reshape_like(&flat)
+    row_tangent(x.try_reshape_like(&shape)?, dot_x, eps)?.try_reshape_like(&flat)
 }
 
-fn segment_tangent<E: Number, D: Device<E>, T: Tape<E, D>>(
+fn row_tangent<E: Number, D: Device<E>, T: Tape<E, D>>(
     x: Rows<D, T, E>,
     dot_x: Rows<D, T, E>,
     eps: f32,
@@ -101,7 +101,7 @@ fn segment_tangent<E: Number, D: Device<E>, T: Tape<E, D>>(
     dot_c.put_tape(dot_tape).try_sub(through)?.try_div(s.retaped::<T>())
 }
 
-/// y (ẋ - Σ y ẋ) for y the softmax of segments of `len` elements.
+/// y (ẋ - Σ y ẋ) for y the softmax of rows of `len` elements.
 pub(super) fn softmax<E: Number, D: Device<E>, T: Tape<E, D>>(
     y: Rows<D, T, E>,
     dot_x: Rows<D, NoneTape, E>,

@@ -122,7 +122,7 @@ pub(super) fn softmax<E: Number, D: Device<E>, T: Tape<E, D>>(
     x.try_softmax::<Axis<1>>()?.try_reshape_like(&(rows, columns))
 }
 
-/// (x - μ) / √(σ² + ε) of segments of `len` elements.
+/// (x - μ) / √(σ² + ε) of rows of `len` elements.
 pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
     x: Rows<D, T, E>,
     len: usize,

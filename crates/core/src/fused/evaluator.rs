@@ -167,9 +167,9 @@ impl KernelPlan {
                     let pieces = x.chunks_exact(*stride).zip(y.chunks_exact_mut(*len));
                     pieces.for_each(|(x, y)| y.copy_from_slice(&x[..*len]));
                 }
-                KernelCall::Rearrange { from, to, how, write } => {
+                KernelCall::Rearrange { from, to, rearrangement, write } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);
-                    how.apply(x, y, *write);
+                    rearrangement.apply(x, y, *write);
                 }
                 KernelCall::Mul { from, to } => {
                     let [x, y] = self.values(buffers, rows, *from, *to);

@@ -28,15 +28,21 @@ pub(super) struct ConvCall<'a> {
     pub(super) norm: Option<NormUse>,
     /// What is added to the output.
     pub(super) residual: Option<Operand>,
-    /// Whether the output's moments are wanted.
+    /// Whether to measure the output's moments.
     pub(super) moments: bool,
+}
+
+/// A convolution's value, and the moments of its channels if they were asked for.
+pub(super) struct ConvOutput {
+    pub(super) value: Operand,
+    pub(super) moments: Option<Moments>,
 }
 
 pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     tape: &mut TapeRecorder<'_, T>,
     x: Operand,
     call: ConvCall<'_>,
-) -> Result<(Operand, Option<Moments>), CoreError> {
+) -> Result<ConvOutput, CoreError> {
     let ConvCall { theta, params, shape, algorithm, norm, residual, moments } = call;
     let rows = x.rows.shape().0;
     let all = view::flat(theta);
@@ -52,7 +58,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     packed.forward_parallel(view::rows(&x.rows), &mut y, fusion, moments.as_mut());
     let (theta, params, norms) = (theta.clone(), params.clone(), tape.norms.clone());
     let residual = residual.and_then(|residual| residual.grad);
-    let y = tape.record(y, rows, move |dy, spent, grads| {
+    let value = tape.record(y, rows, move |dy, spent, grads| {
         let weight = &view::flat(&theta)[params.weight.clone()];
         let values = view::rows(&x.rows);
         let norm = norm.as_ref().map(|norm| (norm, norm.backward(&theta)));
@@ -61,7 +67,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
             let mut dx = spent.take(values.len());
             let sums = gradient.write_through(backward, &dy, values, &mut dx);
             let dtheta = grads.get_or_alloc_mut(&theta)?;
-            let (scale, shift) = disjoint(dtheta, norm.params.weight.clone(), norm.params.bias.clone());
+            let [scale, shift] = disjoint(dtheta, norm.params.weight.clone(), norm.params.bias.clone());
             sums.add_to(scale, shift);
             if let Some(slot) = &x.grad {
                 let before = slot.take();
@@ -86,7 +92,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
         } else {
             let norm = norm.as_ref().map(|(_, backward)| backward.normalizer());
             let dtheta = grads.get_or_alloc_mut(&theta)?;
-            let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
+            let [dweight, dbias] = disjoint(dtheta, params.weight, params.bias);
             let backward = ParamsBackward { x: values, norm, dy: &dy };
             conv::backward_params(&shape, algorithm, backward, dweight, dbias);
         }
@@ -96,7 +102,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
         }
         Ok(())
     })?;
-    Ok((y, moments))
+    Ok(ConvOutput { value, moments })
 }
 
 /// The place of the largest value of every window.

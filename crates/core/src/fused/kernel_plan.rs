@@ -12,12 +12,13 @@ use walk_kernels::scale_shift::Columns;
 
 use super::Convolution;
 use super::channel_order::ChannelOrder;
-use super::fusion::{self, FusionGroup};
+use super::fusion::{self, FusedNorm, FusionGroup};
 use super::shapes::{
-    batch_matmul, channels_and_pixels, columns, conv_shape, pool_shape, rearrangements, segment, whole_image,
+    batch_matmul, channels_and_pixels, columns, conv_shape, pool_shape, rearrangements, whole_image,
 };
 use crate::executor::uses;
 use crate::kernel_activation::kernel_activation;
+use crate::row_norm::RowNorm;
 
 /// The kernel calls of a forward pass. Buffer 0 holds the inputs.
 pub(super) struct KernelPlan {
@@ -93,7 +94,7 @@ pub(super) enum KernelCall {
     Rearrange {
         from: usize,
         to: usize,
-        how: Rearrangement,
+        rearrangement: Rearrangement,
         write: Write,
     },
     Mul {
@@ -250,7 +251,7 @@ impl Planner<'_> {
             Op::Conv2d(conv) => {
                 let from = self.in_order(input(0), ChannelsLast).buffer;
                 let shape = conv_shape(conv, shape);
-                let norm = group.norm.map(|norm| self.norm(norm.layer, from, norm.relu, shape.in_channels));
+                let norm = group.norm.map(|norm| self.norm(norm, from, shape.in_channels));
                 let (to, write) = if group.residual {
                     (self.own(input(1), ChannelsLast), Write::Add)
                 } else {
@@ -265,7 +266,7 @@ impl Planner<'_> {
                 let found = self.in_order(input(0), ChannelsLast);
                 let known = found.buffer;
                 let columns = if shape.len() == 1 { self.plan.strides[known] } else { shape[0] };
-                let norm = self.norm(group.layer, known, group.relu, columns);
+                let norm = self.norm(FusedNorm { layer: group.layer, relu: group.relu }, known, columns);
                 let at = self.own_of(input(0), found);
                 self.plan.calls.push(KernelCall::Normalize { at, norm });
                 Place { buffer: at, order: ChannelsLast }
@@ -322,12 +323,12 @@ impl Planner<'_> {
     fn tensor_layer(&mut self, layer: &Layer, inputs: &[usize]) -> usize {
         let shapes: Vec<&[usize]> =
             layer.inputs.iter().map(|&input| self.layers[input].shape.as_slice()).collect();
-        if let Some(how) = rearrangements(&layer.op, &shapes, &layer.shape) {
+        if let Some(parts) = rearrangements(&layer.op, &shapes, &layer.shape) {
             let to = self.buffer(layer.len());
-            for (part, how) in how.into_iter().enumerate() {
+            for (part, rearrangement) in parts.into_iter().enumerate() {
                 let from = self.exact(inputs[part]).buffer;
                 let write = if part > 0 { Write::Add } else { Write::Replace };
-                self.plan.calls.push(KernelCall::Rearrange { from, to, how, write });
+                self.plan.calls.push(KernelCall::Rearrange { from, to, rearrangement, write });
             }
             return to;
         }
@@ -350,7 +351,7 @@ impl Planner<'_> {
                 self.plan.calls.push(KernelCall::Softmax { at, len });
             }
             op => {
-                if let Some((len, eps)) = segment(op, &layer.shape) {
+                if let Some(RowNorm { len, eps }) = RowNorm::new(op, &layer.shape) {
                     self.plan.calls.push(KernelCall::Standardize { at, len, eps });
                 }
                 let (place, columns) = (params(layer), columns(op, &layer.shape));
@@ -373,7 +374,7 @@ impl Planner<'_> {
     }
 
     /// A norm of the value in buffer `at`, measured there unless it has just been.
-    fn norm(&mut self, layer: usize, at: usize, relu: bool, columns: usize) -> usize {
+    fn norm(&mut self, FusedNorm { layer, relu }: FusedNorm, at: usize, columns: usize) -> usize {
         let layer = &self.layers[layer];
         let Op::BatchNorm(options) = &layer.op else { unreachable!("only called for batch norms") };
         let measured = |call: &KernelCall| match call {

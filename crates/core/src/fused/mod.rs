@@ -22,7 +22,7 @@ use walk_arch::Network;
 
 pub use self::convolution::Convolution;
 use self::tape::SampleNorms;
-use crate::backend::{At, Backend, Flat, Forward, Rows};
+use crate::backend::{At, Backend, DirectionalForward, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on the CPU with fused kernels.
@@ -52,7 +52,7 @@ impl Backend for Fused {
         at: At<'_, Cpu>,
         inputs: Rows<Cpu>,
     ) -> Result<Forward<Cpu, T>, CoreError> {
-        Ok(executor::forward(&self.device, self.convolution, at, inputs, None, None)?.0)
+        Ok(executor::forward(&self.device, self.convolution, at, inputs, None, None)?.forward)
     }
 
     fn directional_losses<T: Tape<f32, Cpu>>(
@@ -63,7 +63,7 @@ impl Backend for Fused {
         labels: &[usize],
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
-        let (forward, tangent) =
+        let DirectionalForward { forward, tangent } =
             executor::forward::<T>(&self.device, self.convolution, at, inputs, Some(direction), None)?;
         let (outputs, tape) = forward.outputs.split_tape();
         let tangent = tangent.expect("some layer has parameters, so the outputs move");
@@ -95,7 +95,7 @@ impl Backend for Fused {
             None,
             Some(norms.clone()),
         )?;
-        let losses = ops::losses(&self.device, outputs.0.outputs, labels, loss)?;
+        let losses = ops::losses(&self.device, outputs.forward.outputs, labels, loss)?;
         let sum = losses.try_sum::<Rank0, Axis<0>>().map_err(CoreError::device)?;
         sum.try_backward().map_err(CoreError::device)?;
         Ok(norms.take())

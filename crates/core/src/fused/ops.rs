@@ -45,7 +45,7 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
             });
         } else {
             let dtheta = grads.get_or_alloc_mut(&theta)?;
-            let (dweight, dbias) = disjoint(dtheta, params.weight, params.bias);
+            let [dweight, dbias] = disjoint(dtheta, params.weight, params.bias);
             linear_kernel::backward_params(shape, values, &dy, dweight, dbias);
         }
         spent.give(dy);
@@ -54,13 +54,9 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
 }
 
 /// Two neighbouring parts of a slice, weight before bias.
-pub(super) fn disjoint(
-    all: &mut [f32],
-    first: Range<usize>,
-    second: Range<usize>,
-) -> (&mut [f32], &mut [f32]) {
+pub(super) fn disjoint(all: &mut [f32], first: Range<usize>, second: Range<usize>) -> [&mut [f32]; 2] {
     let (head, tail) = all.split_at_mut(second.start);
-    (&mut head[first], &mut tail[..second.len()])
+    [&mut head[first], &mut tail[..second.len()]]
 }
 
 /// Mean and variance of each channel, the last dimension of the values.
@@ -134,7 +130,7 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
         let sums = norm_kernel::backward(&norm.backward(&theta), view::rows(&x.rows), &mut dy, &before);
         if norms.is_none() {
             let dtheta = grads.get_or_alloc_mut(&theta)?;
-            let (scale, shift) = disjoint(dtheta, norm.params.weight.clone(), norm.params.bias.clone());
+            let [scale, shift] = disjoint(dtheta, norm.params.weight.clone(), norm.params.bias.clone());
             sums.add_to(scale, shift);
         }
         match &x.grad {

@@ -31,7 +31,7 @@ pub(super) fn whole_image(shape: &[usize]) -> PoolShape {
     PoolShape { channels: shape[0], kernel: input, stride: input, padding: [0, 0], input }
 }
 
-/// Where the elements of a layer that only moves them come from, by input; `None` if the layer does more.
+/// For a layer that only moves elements, where they come from in each input; `None` for other layers.
 pub(super) fn rearrangements(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Option<Vec<Rearrangement>> {
     let len = |shape: &[usize]| shape.iter().product::<usize>();
     let of = |input: usize, from: &dyn Fn(usize) -> Option<usize>| {
@@ -84,7 +84,7 @@ fn strides(shape: &[usize]) -> Vec<usize> {
     (0..shape.len()).map(|d| shape[d + 1..].iter().product()).collect()
 }
 
-/// How the trained part of a layer without running statistics lies along a sample.
+/// How γ and β, or b, are laid out along a sample.
 pub(super) fn columns(op: &Op, shape: &[usize]) -> Columns {
     let all: usize = shape.iter().product();
     match op {
@@ -96,18 +96,9 @@ pub(super) fn columns(op: &Op, shape: &[usize]) -> Columns {
     }
 }
 
-/// Elements that layer or group norm standardises together, and ε.
-pub(super) fn segment(op: &Op, shape: &[usize]) -> Option<(usize, f32)> {
-    match op {
-        Op::GroupNorm(norm) => Some((shape.iter().product::<usize>() / norm.groups, norm.eps)),
-        Op::LayerNorm(norm) => Some((shape[shape.len() - norm.dims..].iter().product(), norm.eps)),
-        _ => None,
-    }
-}
-
 /// The matrix products of two values.
 pub(super) fn batch_matmul(matmul: &Matmul, a: &[usize], b: &[usize]) -> BatchMatmul {
-    let [.., rows, inner] = *a else { unreachable!("the graph check wants two dimensions") };
+    let [.., rows, inner] = *a else { unreachable!("the graph check requires two dimensions") };
     let columns = b[b.len() - if matmul.transposed { 2 } else { 1 }];
     let (b_transposed, scale) = (matmul.transposed, matmul.scale);
     BatchMatmul { rows, inner, columns, a_transposed: false, b_transposed, scale }

@@ -64,7 +64,8 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     tape: &mut TapeRecorder<'_, T>,
     direction: Direction<'_>,
     params: &LayerParams,
-    (shape, algorithm): (ConvShape, Algorithm),
+    shape: ConvShape,
+    algorithm: Algorithm,
 ) -> Result<Operand, CoreError> {
     let Direction { x, dot_x, theta, v } = direction;
     let rows = x.rows.shape().0;

@@ -13,6 +13,7 @@ use walk_kernels::scale_shift::{Columns, Trained};
 use walk_kernels::softmax as softmax_kernel;
 use walk_kernels::standardize as standardize_kernel;
 
+use super::ops::disjoint;
 use super::tape::{Operand, TapeRecorder};
 use super::view;
 use crate::CoreError;
@@ -21,12 +22,12 @@ use crate::backend::Flat;
 pub(super) fn rearrange<T: Tape<f32, Cpu>>(
     tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
-    how: &Arc<Rearrangement>,
+    rearrangement: &Arc<Rearrangement>,
 ) -> Result<Operand, CoreError> {
-    let mut y = zeros(x.rows.shape().0 * how.from.len());
-    how.apply_parallel(view::rows(&x.rows), &mut y);
-    let how = how.clone();
-    tape.map(x, y, move |dy, dx| how.backward(dy, dx))
+    let mut y = zeros(x.rows.shape().0 * rearrangement.from.len());
+    rearrangement.apply_parallel(view::rows(&x.rows), &mut y);
+    let rearrangement = rearrangement.clone();
+    tape.map(x, y, move |dy, dx| rearrangement.backward(dy, dx))
 }
 
 /// x times constants.
@@ -83,7 +84,7 @@ pub(super) fn matmul<T: Tape<f32, Cpu>>(
     })
 }
 
-/// Softmax of segments of `len` elements.
+/// Softmax of rows of `len` elements.
 pub(super) fn softmax<T: Tape<f32, Cpu>>(
     tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
@@ -119,7 +120,7 @@ pub(super) fn softmax_tangent<T: Tape<f32, Cpu>>(
     })
 }
 
-/// x̂ of segments of `len` elements, and each segment's 1/√(σ² + ε).
+/// x̂ of rows of `len` elements, and each row's 1/√(σ² + ε).
 pub(super) struct Standardized {
     pub(super) hat: Operand,
     pub(super) r: Arc<Vec<f32>>,
@@ -146,9 +147,10 @@ pub(super) fn standardize_tangent<T: Tape<f32, Cpu>>(
     tape: &mut TapeRecorder<'_, T>,
     x: Operand,
     dot_x: Operand,
-    of: &Standardized,
+    standardized: &Standardized,
 ) -> Result<Operand, CoreError> {
-    let (hat, r, len) = (of.hat.rows.clone(), of.r.clone(), of.len);
+    let Standardized { hat, r, len } = standardized;
+    let (hat, r, len) = (hat.rows.clone(), r.clone(), *len);
     let mut y = zeros(x.len());
     standardize_kernel::standardize_backward(view::rows(&hat), &r, view::rows(&dot_x.rows), len, &mut y);
     tape.record(y, x.rows.shape().0, move |p, spent, _| {
@@ -166,14 +168,22 @@ pub(super) fn standardize_tangent<T: Tape<f32, Cpu>>(
     })
 }
 
-/// x γ + β with γ and β parts of `source`; if `trained` their gradients go to it, otherwise they are constants.
+/// Where the γ and β of a layer come from.
+#[derive(Clone, Copy)]
+pub(super) struct ScaleShift<'a> {
+    /// θ, or a direction of it.
+    pub(super) source: &'a Flat<Cpu>,
+    pub(super) params: &'a LayerParams,
+    pub(super) columns: Columns,
+    /// Whether `source` gets their gradients; otherwise they are constants.
+    pub(super) trained: bool,
+}
+
+/// x γ + β
 pub(super) fn scale_shift<T: Tape<f32, Cpu>>(
     tape: &mut TapeRecorder<'_, T>,
     x: &Operand,
-    source: &Flat<Cpu>,
-    params: &LayerParams,
-    columns: Columns,
-    trained: bool,
+    ScaleShift { source, params, columns, trained }: ScaleShift<'_>,
 ) -> Result<Operand, CoreError> {
     let mut y = copied(view::rows(&x.rows));
     let all = view::flat(source);
@@ -185,7 +195,7 @@ pub(super) fn scale_shift<T: Tape<f32, Cpu>>(
             norms.update(|norms| columns.add_sample_norms_sq(view::rows(&x.rows), &dy, trained, norms));
         } else if trained {
             let dsource = grads.get_or_alloc_mut(&source)?;
-            let (scale, shift) = super::ops::disjoint(dsource, params.weight.clone(), params.bias.clone());
+            let [scale, shift] = disjoint(dsource, params.weight.clone(), params.bias.clone());
             columns.backward_params(view::rows(&x.rows), &dy, scale, shift);
         }
         match &x.grad {

@@ -13,18 +13,15 @@ use walk_kernels::linear::LinearShape;
 use self::pass::{Pass, Value, params};
 use super::Convolution;
 use super::channel_order::ChannelOrder;
-use super::fusion::{self, FusionGroup};
-use super::image_ops::{self, ConvCall};
+use super::fusion::{self, FusedNorm, FusionGroup};
+use super::image_ops::{self, ConvCall, ConvOutput};
 use super::ops::{self, NormUse};
 use super::shapes::{conv_shape, pool_shape, whole_image};
 use super::tangents;
 use super::tape::{Operand, SampleNorms, TapeRecorder};
-use crate::backend::{At, BatchStatistics, Flat, Forward, Rows};
+use crate::backend::{At, BatchStatistics, DirectionalForward, Flat, Forward, Rows};
 use crate::executor::walk;
 use crate::{BatchNormMode, CoreError};
-
-/// A forward pass, and the tangent of its outputs if a direction was given.
-type WithTangent<T> = (Forward<Cpu, T>, Option<Rows<Cpu>>);
 
 /// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one. With `norms`
 /// the reverse pass gathers the norms of the samples' own gradients there, and no gradient of θ.
@@ -35,7 +32,7 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
     inputs: Rows<Cpu>,
     direction: Option<&Flat<Cpu>>,
     norms: Option<SampleNorms>,
-) -> Result<WithTangent<T>, CoreError> {
+) -> Result<DirectionalForward<Cpu, T>, CoreError> {
     // a tangent needs the values between, and so do the samples' own gradients
     let apart = direction.is_some() || norms.is_some();
     let groups = if apart { fusion::unfused(at.network) } else { fusion::fused(at.network) };
@@ -48,7 +45,7 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
     let rows = pass.tape.leave(outputs.operand);
     let tangent = outputs.tangent.map(|tangent| pass.tape.leave(tangent));
     let outputs = rows.put_tape(pass.tape.tape);
-    Ok((Forward { outputs, statistics: pass.measured }, tangent))
+    Ok(DirectionalForward { forward: Forward { outputs, statistics: pass.measured }, tangent })
 }
 
 impl<T: Tape<f32, Cpu>> Pass<'_, T> {
@@ -77,7 +74,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
             }
             Op::BatchNorm(_) => {
                 let x = self.in_order(x, shape, ChannelsLast)?;
-                let norm = self.norm_use(group.layer, group.relu, &x);
+                let norm = self.norm_use(FusedNorm { layer: group.layer, relu: group.relu }, &x);
                 let y = ops::batch_norm(&mut self.tape, x.operand.clone(), self.at.theta, norm.clone())?;
                 let tangent = self.tangent(x, |tape, along| tangents::batch_norm(tape, along, norm))?;
                 Ok(Value::new(y, tangent, ChannelsLast))
@@ -122,7 +119,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let algorithm = self.convolution.algorithm(&shape);
         let params = params(layer);
         let x = self.in_order(x, image, ChannelOrder::ChannelsLast)?;
-        let norm = group.norm.map(|norm| self.norm_use(norm.layer, norm.relu, &x));
+        let norm = group.norm.map(|norm| self.norm_use(norm, &x));
         let residual = residual.map(|value| self.in_order(value, &layer.shape, ChannelOrder::ChannelsLast));
         let residual = residual.transpose()?.map(|value| value.operand);
         let call = ConvCall {
@@ -134,15 +131,15 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
             residual,
             moments: group.moments,
         };
-        let (y, moments) = image_ops::conv2d(&mut self.tape, x.operand.clone(), call)?;
+        let ConvOutput { value: y, moments } = image_ops::conv2d(&mut self.tape, x.operand.clone(), call)?;
         let tangent =
-            self.tangent(x, |tape, along| tangents::conv2d(tape, along, params, (shape, algorithm)))?;
+            self.tangent(x, |tape, along| tangents::conv2d(tape, along, params, shape, algorithm))?;
         let statistics = moments.as_ref().map(ops::statistics);
         Ok(Value { statistics, ..Value::new(y, tangent, ChannelOrder::ChannelsLast) })
     }
 
-    /// How a batch norm treats `x`: measures it, if the statistics are to be the batch's.
-    fn norm_use(&mut self, layer: usize, relu: bool, x: &Value) -> NormUse {
+    /// A batch norm as it is applied to `x`, which is measured here if the statistics are the batch's.
+    fn norm_use(&mut self, FusedNorm { layer, relu }: FusedNorm, x: &Value) -> NormUse {
         let norm = &self.at.network.layers()[layer];
         let Op::BatchNorm(options) = &norm.op else { unreachable!("only called for batch norms") };
         let params = params(norm).clone();

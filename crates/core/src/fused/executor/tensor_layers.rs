@@ -8,11 +8,12 @@ use walk_kernels::memory::zeros;
 use walk_kernels::rearrange::Rearrangement;
 
 use super::super::channel_order::ChannelOrder::ChannelsFirst;
-use super::super::shapes::{batch_matmul, columns, rearrangements, segment};
+use super::super::shapes::{batch_matmul, columns, rearrangements};
 use super::super::tape::Operand;
-use super::super::tensor_ops;
+use super::super::tensor_ops::{self, ScaleShift};
 use super::pass::{Pass, Value, params};
 use crate::CoreError;
+use crate::row_norm::RowNorm;
 
 impl<T: Tape<f32, Cpu>> Pass<'_, T> {
     pub(super) fn tensor_layer(
@@ -28,8 +29,8 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let x = self.in_order(x, shapes[0], ChannelsFirst)?;
         let other = other.map(|other| self.in_order(other, shapes[1], ChannelsFirst)).transpose()?;
         let second = || other.clone().expect("the graph check holds layers to their arity");
-        if let Some(how) = rearrangements(&layer.op, &shapes, &layer.shape) {
-            return self.rearrange(x, other, how.into_iter().map(Arc::new).collect());
+        if let Some(parts) = rearrangements(&layer.op, &shapes, &layer.shape) {
+            return self.rearrange(x, other, parts.into_iter().map(Arc::new).collect());
         }
         match &layer.op {
             Op::Mul => self.bilinear(x, second(), |pass, a, b| tensor_ops::mul(&mut pass.tape, a, b)),
@@ -52,8 +53,8 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
                     self.linear(x, ChannelsFirst, |tape, x| tensor_ops::times(tape, x, &mask))
                 }
             },
-            op => match segment(op, &layer.shape) {
-                Some(segment) => self.segment_norm(index, x, segment),
+            op => match RowNorm::new(op, &layer.shape) {
+                Some(norm) => self.row_norm(index, x, norm),
                 None => self.scale_shift(index, x),
             },
         }
@@ -64,11 +65,12 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         &mut self,
         x: Value,
         other: Option<Value>,
-        how: Vec<Arc<Rearrangement>>,
+        parts: Vec<Arc<Rearrangement>>,
     ) -> Result<Value, CoreError> {
-        let first = self.linear(x, ChannelsFirst, |tape, x| tensor_ops::rearrange(tape, x, &how[0]))?;
+        let first = self.linear(x, ChannelsFirst, |tape, x| tensor_ops::rearrange(tape, x, &parts[0]))?;
         let Some(other) = other else { return Ok(first) };
-        let second = self.linear(other, ChannelsFirst, |tape, x| tensor_ops::rearrange(tape, x, &how[1]))?;
+        let second =
+            self.linear(other, ChannelsFirst, |tape, x| tensor_ops::rearrange(tape, x, &parts[1]))?;
         self.add(first, second)
     }
 
@@ -87,7 +89,12 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
     }
 
     /// Layer or group norm.
-    fn segment_norm(&mut self, index: usize, x: Value, (len, eps): (usize, f32)) -> Result<Value, CoreError> {
+    fn row_norm(
+        &mut self,
+        index: usize,
+        x: Value,
+        RowNorm { len, eps }: RowNorm,
+    ) -> Result<Value, CoreError> {
         let standard = tensor_ops::standardize(&mut self.tape, &x.operand, len, eps)?;
         let tangent =
             x.tangent.map(|dot| tensor_ops::standardize_tangent(&mut self.tape, x.operand, dot, &standard));
@@ -100,7 +107,8 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let layer = &self.at.network.layers()[index];
         let (params, columns) = (params(layer), columns(&layer.op, &layer.shape));
         let (tape, theta) = (&mut self.tape, self.at.theta);
-        let y = tensor_ops::scale_shift(tape, &x.operand, theta, params, columns, true)?;
+        let from_theta = |params| ScaleShift { source: theta, params, columns, trained: true };
+        let y = tensor_ops::scale_shift(tape, &x.operand, from_theta(params))?;
         let Some(v) = self.direction else { return Ok(Value::new(y, None, ChannelsFirst)) };
         let without_scale = params.weight.is_empty();
         let own = if without_scale {
@@ -109,12 +117,11 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         } else {
             &x.operand
         };
-        let own = tensor_ops::scale_shift(tape, own, v, params, columns, false)?;
+        let own =
+            tensor_ops::scale_shift(tape, own, ScaleShift { source: v, params, columns, trained: false })?;
         let scale = LayerParams { weight: params.weight.clone(), bias: params.weight.end..params.weight.end };
         let scaled = match x.tangent {
-            Some(dot) if !without_scale => {
-                Some(tensor_ops::scale_shift(tape, &dot, theta, &scale, columns, true)?)
-            }
+            Some(dot) if !without_scale => Some(tensor_ops::scale_shift(tape, &dot, from_theta(&scale))?),
             dot => dot,
         };
         let tangent = self.sum(Some(own), scaled)?;
