@@ -1,5 +1,4 @@
-//! A set's files where they are: in a folder, or in the archive that its authors publish, read without unpacking it to
-//! disk.
+//! A set's files, in a folder or in the archive that its authors publish, which is read without unpacking it to disk.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -20,6 +19,20 @@ pub(crate) enum Place {
     Zip(PathBuf),
 }
 
+/// A file of an archive that was asked for.
+struct Match {
+    /// Which of the files asked for it is.
+    index: usize,
+    /// Which of that file's names it has.
+    rank: usize,
+}
+
+/// The best match so far for a file that was asked for.
+struct Candidate {
+    rank: usize,
+    found: Found,
+}
+
 /// A file's bytes, and its name for messages.
 pub(crate) struct Found {
     pub(crate) file: PathBuf,
@@ -27,13 +40,13 @@ pub(crate) struct Found {
 }
 
 impl Place {
-    /// `path` itself, if it is an archive; else the archive `archive` in the folder `path`, if it is there and `sign`, a
-    /// file of the unpacked set, is not; else the folder.
-    pub(crate) fn new(path: &Path, archive: &str, sign: &str) -> Self {
+    /// `path` itself if it is an archive; otherwise the file `archive` in the folder `path`, provided that it exists and
+    /// `unpacked`, a file of the unpacked set, does not; otherwise the folder.
+    pub(crate) fn new(path: &Path, archive: &str, unpacked: &str) -> Self {
         let within = path.join(archive);
         let file = if path.is_file() {
             path
-        } else if within.is_file() && !path.join(sign).exists() {
+        } else if within.is_file() && !path.join(unpacked).exists() {
             &within
         } else {
             return Self::Folder(path.into());
@@ -52,17 +65,17 @@ impl Place {
         }
     }
 
-    /// The first file there is for each of `names`, whose items are alternatives. In an archive folders do not count.
+    /// One file for each item of `names`, the first of its alternatives that exists. Folders within an archive are ignored.
     pub(crate) fn read(&self, set: &'static str, names: &[Vec<String>]) -> Result<Vec<Found>, DataError> {
         let missing = |names: &Vec<String>| DataError::missing(set, self.path(), names.join(", "));
-        let mut found: Vec<Option<(usize, Found)>> = names.iter().map(|_| None).collect();
+        let mut candidates: Vec<Option<Candidate>> = names.iter().map(|_| None).collect();
         match self {
             Self::Folder(dir) => {
-                for (names, found) in names.iter().zip(&mut found) {
+                for (names, candidate) in names.iter().zip(&mut candidates) {
                     let file = names.iter().map(|name| dir.join(name)).find(|path| path.is_file());
                     let file = file.ok_or_else(|| missing(names))?;
                     let bytes = read_file(&file)?;
-                    *found = Some((0, Found { file, bytes }));
+                    *candidate = Some(Candidate { rank: 0, found: Found { file, bytes } });
                 }
             }
             Self::TarGz(path) => {
@@ -73,9 +86,10 @@ impl Place {
                     let entry = entry.map_err(|error| broken(0, error))?;
                     let at = entry.raw_file_position();
                     let name = entry.path().map_err(|error| broken(at, error))?.into_owned();
-                    if let Some((place, rank)) = wanted(names, &name) {
+                    if let Some(matched) = matching(names, &name) {
                         let bytes = read_limited(entry).map_err(|error| broken(at, error))?;
-                        put(&mut found[place], rank, Found { file: path.join(&name), bytes });
+                        let found = Found { file: path.join(&name), bytes };
+                        put(&mut candidates[matched.index], Candidate { rank: matched.rank, found });
                     }
                 }
             }
@@ -87,28 +101,28 @@ impl Place {
                         |error: &dyn std::fmt::Display| DataError::archive(path, index as u64, error);
                     let entry = archive.by_index(index).map_err(|error| broken(&error))?;
                     let name = PathBuf::from(entry.name());
-                    if let Some((place, rank)) = wanted(names, &name) {
+                    if let Some(matched) = matching(names, &name) {
                         let bytes = read_limited(entry).map_err(|error| broken(&error))?;
-                        put(&mut found[place], rank, Found { file: path.join(&name), bytes });
+                        let found = Found { file: path.join(&name), bytes };
+                        put(&mut candidates[matched.index], Candidate { rank: matched.rank, found });
                     }
                 }
             }
         }
-        let each = found.into_iter().zip(names);
-        each.map(|(found, names)| found.map(|(_, found)| found).ok_or_else(|| missing(names))).collect()
+        let files = candidates.into_iter().zip(names);
+        files.map(|(best, names)| best.map(|best| best.found).ok_or_else(|| missing(names))).collect()
     }
 }
 
-/// Which of `names` a file of an archive is, and which alternative.
-fn wanted(names: &[Vec<String>], file: &Path) -> Option<(usize, usize)> {
+fn matching(names: &[Vec<String>], file: &Path) -> Option<Match> {
     let name = file.file_name()?.to_str()?;
-    let each = names.iter().enumerate();
-    each.filter_map(|(place, names)| Some((place, names.iter().position(|wanted| wanted == name)?))).next()
+    let rank = |names: &Vec<String>| names.iter().position(|known| known == name);
+    names.iter().enumerate().find_map(|(index, names)| Some(Match { index, rank: rank(names)? }))
 }
 
-fn put(slot: &mut Option<(usize, Found)>, rank: usize, found: Found) {
-    if slot.as_ref().is_none_or(|(before, _)| rank < *before) {
-        *slot = Some((rank, found));
+fn put(slot: &mut Option<Candidate>, candidate: Candidate) {
+    if slot.as_ref().is_none_or(|before| candidate.rank < before.rank) {
+        *slot = Some(candidate);
     }
 }
 
@@ -125,7 +139,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     let file = File::open(path).map_err(|error| DataError::io(path, error))?;
     let len = file.metadata().map_err(|error| DataError::io(path, error))?.len();
     let mut bytes = Vec::with_capacity(len.min(MAX_BYTES) as usize);
-    // one byte more than allowed, so that "too long" is seen
+    // one byte more than allowed, to notice a file that is too long
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| DataError::io(path, error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(DataError::TooLong { file: path.into(), expected: MAX_BYTES as usize });
@@ -133,7 +147,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(bytes)
 }
 
-/// At most [`MAX_BYTES`]; never more memory than there are bytes, whatever a header says.
+/// All bytes, at most [`MAX_BYTES`]; memory grows with the bytes read, whatever a header says.
 pub(crate) fn read_limited(reader: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;

@@ -4,14 +4,14 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is done to a training image at random.
+/// Random changes of a training image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
-    /// Black pixels added on each side before an image's size is cut out at a random place; 0 for none.
+    /// Black pixels added on each side before a crop of the original size is taken at a random place; 0 for none.
     #[serde(default)]
     pub crop_padding: usize,
-    /// Whether every other image is mirrored left to right.
+    /// Whether half the images, drawn at random, are mirrored left to right.
     #[serde(default)]
     pub flip: bool,
 }
@@ -19,7 +19,7 @@ pub struct Augment {
 /// How one image is changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Where the crop begins, down and across, in the padded image less the padding.
+    /// Offset of the crop from the image's corner, down and across.
     pub(crate) shift: [isize; 2],
     pub(crate) flip: bool,
 }
@@ -40,21 +40,21 @@ impl Augment {
 }
 
 impl Change {
-    /// Writes `from(byte)` of every pixel of a plane of `width` columns; `outside` where the image has none.
+    /// Writes every pixel of a plane of `width` columns, converted by `convert`; `outside` where the image has none.
     pub(crate) fn plane(
         self,
         bytes: &[u8],
         width: usize,
         out: &mut [f32],
         outside: f32,
-        from: impl Fn(&[u8], &mut [f32]),
+        convert: impl Fn(&[u8], &mut [f32]),
     ) {
         let height = bytes.len() / width;
         let [down, across] = self.shift;
-        // the columns of the image that are seen, and where they go
+        // the columns of the image inside the crop, and their place in it
         let first = across.clamp(0, width as isize) as usize;
         let to = (-across).clamp(0, width as isize) as usize;
-        let seen = (width - first).min(width - to);
+        let visible = (width - first).min(width - to);
         for (row, out) in out.chunks_exact_mut(width).enumerate() {
             let row = row as isize + down;
             if row < 0 || row >= height as isize {
@@ -63,8 +63,8 @@ impl Change {
             }
             let bytes = &bytes[row as usize * width..][..width];
             out[..to].fill(outside);
-            out[to + seen..].fill(outside);
-            from(&bytes[first..first + seen], &mut out[to..to + seen]);
+            out[to + visible..].fill(outside);
+            convert(&bytes[first..first + visible], &mut out[to..to + visible]);
             if self.flip {
                 out.reverse();
             }

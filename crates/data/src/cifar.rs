@@ -1,4 +1,4 @@
-//! CIFAR-10 and CIFAR-100 (A. Krizhevsky) in their binary layout: records of label bytes and 3 x 32 x 32 pixels.
+//! CIFAR-10 and CIFAR-100 (A. Krizhevsky) in their binary format: records of label bytes and 3 x 32 x 32 pixels.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use crate::{DataError, Images};
 
 const PIXELS: usize = 3 * 32 * 32;
 
-/// What tells the two sets apart.
-struct Layout {
-    set: &'static str,
+/// The differences between the two sets.
+struct CifarSet {
+    name: &'static str,
     archive: &'static str,
     training: &'static [&'static str],
     test: &'static str,
@@ -19,54 +19,54 @@ struct Layout {
     classes: usize,
 }
 
-/// CIFAR-10's 50,000 training images, in the order of its five files, and its 10,000 test images if they are wanted.
+/// CIFAR-10's 50,000 training images, in the order of its five files, followed by its 10,000 test images if `which` says so.
 pub(crate) fn load_10(path: &Path, which: Published) -> Result<Images, DataError> {
     let training =
         &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
     let (archive, test) = ("cifar-10-binary.tar.gz", "test_batch.bin");
-    load(path, which, &Layout { set: "cifar10", archive, training, test, label_bytes: 1, classes: 10 })
+    load(path, which, &CifarSet { name: "cifar10", archive, training, test, label_bytes: 1, classes: 10 })
 }
 
-/// CIFAR-100's 50,000 training images with their fine labels, and its 10,000 test images if they are wanted.
+/// CIFAR-100's 50,000 training images with their fine labels, followed by its 10,000 test images if `which` says so.
 pub(crate) fn load_100(path: &Path, which: Published) -> Result<Images, DataError> {
     let (archive, training, test) = ("cifar-100-binary.tar.gz", &["train.bin"], "test.bin");
-    load(path, which, &Layout { set: "cifar100", archive, training, test, label_bytes: 2, classes: 100 })
+    load(path, which, &CifarSet { name: "cifar100", archive, training, test, label_bytes: 2, classes: 100 })
 }
 
-fn load(path: &Path, which: Published, layout: &Layout) -> Result<Images, DataError> {
-    let test = (which == Published::TrainingAndTest).then_some(layout.test);
+fn load(path: &Path, which: Published, set: &CifarSet) -> Result<Images, DataError> {
+    let test = (which == Published::TrainingAndTest).then_some(set.test);
     let names: Vec<Vec<String>> =
-        layout.training.iter().copied().chain(test).map(|name| vec![name.to_owned()]).collect();
-    let found = Place::new(path, layout.archive, layout.training[0]).read(layout.set, &names)?;
+        set.training.iter().copied().chain(test).map(|name| vec![name.to_owned()]).collect();
+    let found = Place::new(path, set.archive, set.training[0]).read(set.name, &names)?;
     let total = found.iter().map(|found| found.bytes.len()).sum();
     let mut images = Images {
         pixels: Vec::with_capacity(total),
         labels: vec![],
         shape: [3, 32, 32],
-        classes: layout.classes,
+        classes: set.classes,
         max: 255,
         official_train: None,
     };
     for (index, found) in found.into_iter().enumerate() {
-        if index == layout.training.len() {
+        if index == set.training.len() {
             images.official_train = Some(images.len());
         }
-        add(found, layout, &mut images)?;
+        add(found, set, &mut images)?;
     }
     Ok(images)
 }
 
-fn add(Found { file, bytes }: Found, layout: &Layout, images: &mut Images) -> Result<(), DataError> {
-    let record = layout.label_bytes + PIXELS;
+fn add(Found { file, bytes }: Found, set: &CifarSet, images: &mut Images) -> Result<(), DataError> {
+    let record = set.label_bytes + PIXELS;
     if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
         let expected = (bytes.len() / record + 1) * record;
         return Err(DataError::Truncated { file, found: bytes.len(), expected });
     }
     for (index, record) in bytes.chunks_exact(record).enumerate() {
-        let (labels, pixels) = record.split_at(layout.label_bytes);
-        let label = labels[layout.label_bytes - 1];
-        if usize::from(label) >= layout.classes {
-            let (label, classes) = (label.into(), layout.classes);
+        let (labels, pixels) = record.split_at(set.label_bytes);
+        let label = labels[set.label_bytes - 1];
+        if usize::from(label) >= set.classes {
+            let (label, classes) = (label.into(), set.classes);
             return Err(DataError::Label { file, record: index, label, classes });
         }
         images.labels.push(label.into());

@@ -10,7 +10,7 @@ use crate::images::Published;
 use crate::split::{Part, SplitConfig};
 use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist};
 
-/// Which set, from where, how it is cut and what becomes of its images.
+/// Which set is used, where its files are, and how its images are split and preprocessed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
@@ -22,7 +22,7 @@ pub struct DataConfig {
     /// Which of EMNIST's parts: `balanced` if not given, `byclass`, `bymerge`, `letters`, `digits`, `mnist`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Channels of a folder of one's own: 1 for brightness, 3 for colour.
+    /// Channels of the images in your own folder: 1 for brightness, 3 for color.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
     /// Training images: a number, from the start of the official order, or a range [first, end].
@@ -31,27 +31,27 @@ pub struct DataConfig {
     /// Validation images: a number, from the end, a range, or "test" for the set's own test images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<Part>,
-    /// So many of the training images, drawn at random and balanced over the classes.
+    /// Size of a random subset of the training images, balanced over the classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<usize>,
-    /// Seed of that draw; not the experiment's, so that runs of several seeds share their samples.
+    /// Seed of the subset; not the experiment's, so that runs with different seeds use the same samples.
     #[serde(default)]
     pub subset_seed: u64,
-    /// Constants that inputs are normalised with.
+    /// Constants that inputs are normalized with.
     #[serde(default)]
     pub normalize: Normalize,
-    /// One's own mean of each channel, of values scaled to [0, 1].
+    /// Your own mean of each channel, for values scaled to [0, 1].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<f32>>,
-    /// One's own deviation of each channel.
+    /// Your own standard deviation of each channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub std: Option<Vec<f32>>,
-    /// What is done to training images at random.
+    /// Random changes of training images.
     #[serde(default)]
     pub augment: Augment,
 }
 
-/// Constants that inputs are normalised with, unless the user gives some.
+/// Constants that inputs are normalized with, unless the user gives some.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalize {
@@ -72,9 +72,9 @@ pub enum DataSet {
     Digits,
     /// MNIST: the paper's 45,000 and 10,000 of its 60,000 training images.
     Mnist,
-    /// Fashion-MNIST: cut as MNIST.
+    /// Fashion-MNIST: split as MNIST.
     FashionMnist,
-    /// A part of EMNIST: its last sixth validates.
+    /// A part of EMNIST: its last sixth is for validation.
     Emnist,
     /// CIFAR-10: the paper's 45,000 and 5,000 of its 50,000 training images.
     Cifar10,
@@ -82,8 +82,15 @@ pub enum DataSet {
     Cifar100,
     /// Tiny ImageNet: its training and validation images.
     TinyImagenet,
-    /// A folder of one's own, a folder per class.
+    /// Your own images, in a folder per class.
     Folder,
+}
+
+/// Numbers of training and validation images.
+#[derive(Clone, Copy)]
+struct UsualSplit {
+    train: usize,
+    valid: usize,
 }
 
 impl DataSet {
@@ -113,19 +120,20 @@ impl DataSet {
         }
     }
 
-    /// Where it is looked for if the experiment does not say.
+    /// The folder that is searched if the experiment names none.
     pub fn usual_dir(self) -> PathBuf {
         Path::new("data").join(self.name())
     }
 
-    /// Its usual numbers of training and validation images, of so many; `None` where the authors' own division counts.
-    const fn usual_split(self) -> Option<(usize, usize)> {
-        match self {
-            Self::Digits => Some((1400, 397)),
-            Self::Mnist | Self::FashionMnist => Some((45_000, 10_000)),
-            Self::Cifar10 | Self::Cifar100 => Some((45_000, 5_000)),
-            Self::Emnist | Self::TinyImagenet | Self::Folder => None,
-        }
+    /// Its usual split; `None` where the authors' own division is used.
+    const fn usual_split(self) -> Option<UsualSplit> {
+        let (train, valid) = match self {
+            Self::Digits => (1400, 397),
+            Self::Mnist | Self::FashionMnist => (45_000, 10_000),
+            Self::Cifar10 | Self::Cifar100 => (45_000, 5_000),
+            Self::Emnist | Self::TinyImagenet | Self::Folder => return None,
+        };
+        Some(UsualSplit { train, valid })
     }
 
     /// The constants of the authors' runs: x - 0.5 for digits and MNIST, mean and deviation per channel for the others.
@@ -141,7 +149,7 @@ impl DataSet {
 }
 
 impl DataConfig {
-    /// A set as it is used if nothing else is said.
+    /// A set with default values for everything else.
     pub fn new(set: DataSet) -> Self {
         Self {
             set,
@@ -159,7 +167,7 @@ impl DataConfig {
         }
     }
 
-    /// Reads the set and cuts it.
+    /// Reads the set and splits it.
     ///
     /// # Errors
     /// [`DataError`] if a file is missing or broken, the split does not fit, or a value cannot be used.
@@ -179,8 +187,8 @@ impl DataConfig {
         let usual = self.set.usual_split();
         let part = |given: &Option<Part>, usual: Option<usize>| given.clone().or(usual.map(Part::Count));
         let config = SplitConfig {
-            train: part(&self.train, usual.map(|(train, _)| train)),
-            valid: part(&self.valid, usual.map(|(_, valid)| valid)),
+            train: part(&self.train, usual.map(|usual| usual.train)),
+            valid: part(&self.valid, usual.map(|usual| usual.valid)),
             subset: self.subset,
             subset_seed: self.subset_seed,
             augment: self.augment,
@@ -188,7 +196,7 @@ impl DataConfig {
         Split::new(images, preprocess, &config)
     }
 
-    /// The constants, `None` to measure them.
+    /// The constants, `None` if they are to be measured.
     fn preprocess(&self, channels: usize) -> Result<Option<Preprocess>, DataError> {
         let given = match (&self.mean, &self.std) {
             (None, None) => None,
@@ -232,7 +240,7 @@ impl DataConfig {
             only("variant", self.variant.clone(), "only emnist has variants")?;
         }
         if self.set != DataSet::Folder {
-            only("channels", self.channels.map(|n| n.to_string()), "only a folder of one's own needs it")?;
+            only("channels", self.channels.map(|n| n.to_string()), "only set = \"folder\" takes it")?;
         }
         let dir = self.dir.clone().unwrap_or_else(|| self.set.usual_dir());
         let which = match self.valid {

@@ -17,7 +17,7 @@ pub enum DataError {
     Format { file: PathBuf, offset: usize, found: String, expected: String },
     #[error("{}: the file ends after {found} of {expected} bytes; it is cut off, fetch it again", .file.display())]
     Truncated { file: PathBuf, found: usize, expected: usize },
-    #[error("{}: goes on after the {expected} bytes that its header announces", .file.display())]
+    #[error("{}: longer than the {expected} bytes expected", .file.display())]
     TooLong { file: PathBuf, expected: usize },
     #[error("{}: broken gzip data after {read} bytes: {message}; the file is damaged or cut off, fetch it again", .file.display())]
     Gzip { file: PathBuf, read: usize, message: String },
@@ -46,7 +46,7 @@ impl DataError {
         Self::Archive { file: file.into(), at, message: message.to_string() }
     }
 
-    /// A set that is not where it was looked for.
+    /// A set whose files were not found.
     pub(crate) fn missing(set: &'static str, dir: &Path, tried: String) -> Self {
         Self::Missing { set, dir: dir.into(), tried }
     }

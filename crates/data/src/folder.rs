@@ -1,13 +1,15 @@
 //! Images in folders: one folder per class, as PNG or JPEG; and Tiny ImageNet's folders (Stanford CS231n, 2015).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use crate::archive::{Place, open_zip, read_file, read_limited};
-use crate::picture::{Picture, decode, is_picture};
+use crate::picture::{Color, Picture, decode, is_picture};
 use crate::{DataError, Images};
 
 /// Most images of a set.
@@ -21,10 +23,10 @@ struct Entry {
     label: u16,
 }
 
-/// A folder of one's own: `train/CLASS/*.png` and perhaps `valid/CLASS/*.png` (or `val`), or `CLASS/*.png`.
+/// A user's folder: `train/CLASS/*.png` and perhaps `valid/CLASS/*.png` (or `val`), or `CLASS/*.png`.
 ///
-/// Classes are the folders in alphabetical order. Within training and validation part images are in turn the first of each
-/// class, the second of each, ..., so that the first of them are balanced.
+/// Classes are the folders in alphabetical order. In both parts the first image of each class comes first, then the second
+/// of each, and so on, so that any number of images from the start is balanced.
 pub(crate) fn load(dir: &Path, channels: usize) -> Result<Images, DataError> {
     let train = dir.join("train");
     let (train, valid) = if train.is_dir() {
@@ -56,11 +58,12 @@ pub(crate) fn load(dir: &Path, channels: usize) -> Result<Images, DataError> {
     }
     let bytes = |entry: &Entry| read_file(&entry.file);
     let official_train = valid.is_some().then_some(official_train);
-    decode_all(&entries, channels == 3, classes.len(), official_train, bytes)
+    let color = if channels == 3 { Color::Rgb } else { Color::Gray };
+    decode_all(&entries, color, classes.len(), official_train, bytes)
 }
 
-/// Tiny ImageNet: 200 classes of 64x64 images, in its folder or its published archive. Training images come class after
-/// class in the order of wnids.txt, then the validation images in the order of val_annotations.txt.
+/// Tiny ImageNet: 200 classes of 64x64 images, in its folder or its published archive. The training images, class by
+/// class in the order of wnids.txt, are followed by the validation images in the order of val_annotations.txt.
 pub(crate) fn load_tiny(path: &Path) -> Result<Images, DataError> {
     let place = Place::new(path, "tiny-imagenet-200.zip", "wnids.txt");
     let files = match &place {
@@ -77,7 +80,7 @@ pub(crate) fn load_tiny(path: &Path) -> Result<Images, DataError> {
         String::from_utf8(bytes).map_err(|error| DataError::Line {
             file: files.shown(name),
             line: 1,
-            found: format!("bytes that are no text ({error})"),
+            found: format!("bytes that are not text ({error})"),
             expected: "lines of text".into(),
         })
     };
@@ -90,7 +93,7 @@ pub(crate) fn load_tiny(path: &Path) -> Result<Images, DataError> {
             file,
             line: 1,
             found,
-            expected: "200 distinct class names, one a line".into(),
+            expected: "200 distinct class names, one per line".into(),
         });
     }
     let mut entries = vec![];
@@ -119,7 +122,7 @@ pub(crate) fn load_tiny(path: &Path) -> Result<Images, DataError> {
             return Err(wrong(line, "an image's name, a tab and its class"));
         };
         let label = *labels.get(wnid).ok_or_else(|| wrong(wnid, "a class of wnids.txt"))?;
-        // the listing names images that a part of the set may not have
+        // the listing may name images that an incomplete copy of the set does not have
         if let Some(&file) = present.get(name) {
             entries.push(Entry { file: file.clone(), label });
         }
@@ -128,7 +131,7 @@ pub(crate) fn load_tiny(path: &Path) -> Result<Images, DataError> {
         let name = entry.file.to_string_lossy().into_owned();
         files.read(&name)?.ok_or_else(|| missing(&name))
     };
-    decode_all(&entries, true, classes.len(), Some(official_train), bytes)
+    decode_all(&entries, Color::Rgb, classes.len(), Some(official_train), bytes)
 }
 
 /// Tiny ImageNet's files; names are relative to its folder.
@@ -138,9 +141,15 @@ enum Files {
     Zip(PathBuf, BTreeMap<String, usize>),
 }
 
+/// An archive in use.
+struct OpenZip {
+    path: PathBuf,
+    archive: zip::ZipArchive<BufReader<File>>,
+}
+
 /// The files of an archive by their names below its one folder.
 fn names_in_zip(path: &Path) -> Result<BTreeMap<String, usize>, DataError> {
-    let file = std::fs::File::open(path).map_err(|error| DataError::io(path, error))?;
+    let file = File::open(path).map_err(|error| DataError::io(path, error))?;
     let archive = open_zip(path, file)?;
     let below = |name: &str| name.strip_prefix("tiny-imagenet-200/").unwrap_or(name).to_owned();
     Ok((0..archive.len()).filter_map(|index| Some((below(archive.name_for_index(index)?), index))).collect())
@@ -163,18 +172,18 @@ impl Files {
             Self::Zip(path, names) => {
                 let Some(&index) = names.get(name) else { return Ok(None) };
                 let broken = |error: &dyn std::fmt::Display| DataError::archive(path, index as u64, error);
-                // every thread has a view of its own: the table of contents is read once more, which is cheap beside
-                // decoding only if a thread reads many files, so threads keep theirs
+                // every thread reads through its own view and keeps it, since reading the table of contents takes
+                // as long as decoding several files
                 thread_local! {
-                    static OPEN: std::cell::RefCell<Option<(PathBuf, zip::ZipArchive<std::io::BufReader<std::fs::File>>)>> =
-                        const { std::cell::RefCell::new(None) };
+                    static OPEN: RefCell<Option<OpenZip>> = const { RefCell::new(None) };
                 }
                 OPEN.with_borrow_mut(|open| {
-                    if open.as_ref().is_none_or(|(opened, _)| opened != path) {
-                        let file = std::fs::File::open(path).map_err(|error| DataError::io(path, error))?;
-                        *open = Some((path.clone(), open_zip(path, std::io::BufReader::new(file))?));
+                    if open.as_ref().is_none_or(|open| open.path != *path) {
+                        let file = File::open(path).map_err(|error| DataError::io(path, error))?;
+                        let archive = open_zip(path, BufReader::new(file))?;
+                        *open = Some(OpenZip { path: path.clone(), archive });
                     }
-                    let (_, archive) = open.as_mut().expect("opened above");
+                    let OpenZip { archive, .. } = open.as_mut().expect("opened above");
                     let entry = archive.by_index(index).map_err(|error| broken(&error))?;
                     read_limited(entry.take(crate::archive::MAX_BYTES))
                         .map(Some)
@@ -184,7 +193,7 @@ impl Files {
         }
     }
 
-    /// The pictures of a folder, by the number at their name's end.
+    /// The pictures of a folder, sorted by the number at the end of their names.
     fn pictures(&self, folder: &str) -> Result<Vec<PathBuf>, DataError> {
         let mut found: Vec<PathBuf> = match self {
             Self::Folder(dir) if dir.join(folder).is_dir() => {
@@ -241,15 +250,15 @@ fn in_turn(dir: &Path, classes: &[String]) -> Result<Vec<Entry>, DataError> {
 
 fn decode_all(
     entries: &[Entry],
-    colour: bool,
+    color: Color,
     classes: usize,
     official_train: Option<usize>,
     bytes: impl Fn(&Entry) -> Result<Vec<u8>, DataError> + Sync,
 ) -> Result<Images, DataError> {
-    let picture = |entry: &Entry| decode(&entry.file, &bytes(entry)?, colour);
+    let picture = |entry: &Entry| decode(&entry.file, &bytes(entry)?, color);
     let first = picture(&entries[0])?;
     let [height, width] = first.size;
-    let shape = [if colour { 3 } else { 1 }, height, width];
+    let shape = [if color == Color::Rgb { 3 } else { 1 }, height, width];
     let len = shape.iter().product::<usize>();
     if entries.len() > MAX_IMAGES || entries.len().saturating_mul(len) > MAX_PIXELS {
         let found = format!("{} images of {len} bytes", entries.len());

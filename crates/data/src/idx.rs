@@ -15,12 +15,12 @@ pub(crate) struct Idx {
     pub(crate) values: Vec<u8>,
 }
 
-/// An array with `dimensions` sizes out of a file's bytes. Gzip is told by its first two bytes, not by the name.
+/// The array with `dimensions` sizes in a file's bytes. Gzip is recognized by its first two bytes, not by the name.
 pub(crate) fn read(found: Found, dimensions: usize) -> Result<Idx, DataError> {
     let Found { file, mut bytes } = found;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();
-        // one byte more than allowed, so that "too long" is seen
+        // one byte more than allowed, to notice a file that is too long
         let result = MultiGzDecoder::new(&bytes[..]).take(MAX_BYTES + 1).read_to_end(&mut unpacked);
         result.map_err(|error| DataError::Gzip {
             file: file.clone(),

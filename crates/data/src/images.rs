@@ -1,8 +1,8 @@
-//! A set of labelled images in memory, as bytes.
+//! A set of labeled images in memory, as bytes.
 
 use sha2::{Digest, Sha256};
 
-/// Labelled images: `[n, channels, height, width]` bytes from 0 to `max`.
+/// Labeled images: `[n, channels, height, width]` bytes from 0 to `max`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     /// All pixels, image after image.
@@ -15,7 +15,7 @@ pub struct Images {
     pub classes: usize,
     /// The byte that stands for full intensity: 255, or 16 for the digits.
     pub max: u8,
-    /// How many of the first images are for training where the authors say so; the rest is for validation.
+    /// The authors' number of training images, which come first, if they name one; the rest is for validation.
     pub official_train: Option<usize>,
 }
 
@@ -44,8 +44,8 @@ impl Images {
         self.shape.iter().product()
     }
 
-    /// SHA-256 over pixels, then labels (two bytes each, the low one first), in hexadecimal: what a run's record
-    /// identifies its data by.
+    /// SHA-256 over pixels, then labels (two bytes each, the low one first), in hexadecimal, by which a run's
+    /// record identifies its data.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(&self.pixels);

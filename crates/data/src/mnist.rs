@@ -1,4 +1,4 @@
-//! MNIST (Y. LeCun, C. Cortes, C. Burges) and the sets in its layout: Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf,
+//! MNIST (Y. LeCun, C. Cortes, C. Burges) and the sets in its format: Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf,
 //! 2017) and EMNIST (G. Cohen et al., 2017). IDX files, plain or gzipped, EMNIST's also in its archive.
 
 use std::path::Path;
@@ -7,30 +7,35 @@ use crate::archive::Place;
 use crate::images::Published;
 use crate::{DataError, Images, idx};
 
-/// A set in MNIST's layout.
-struct Layout {
-    set: &'static str,
-    /// What comes before `train-images-idx3-ubyte`.
+/// A set in MNIST's format.
+struct MnistSet {
+    name: &'static str,
+    /// The part of the files' names before `train-images-idx3-ubyte`.
     prefix: String,
     archive: &'static str,
     classes: usize,
     /// The label of the first class.
     first_label: u8,
-    /// Whether images lie transposed, as EMNIST's do.
+    /// Whether images are stored transposed, as EMNIST's are.
     transposed: bool,
 }
 
-/// EMNIST's parts, their numbers of classes and the label of the first.
-pub(crate) const EMNIST: [(&str, usize, u8); 6] = [
-    ("balanced", 47, 0),
-    ("byclass", 62, 0),
-    ("bymerge", 47, 0),
-    ("letters", 26, 1),
-    ("digits", 10, 0),
-    ("mnist", 10, 0),
+/// A part of EMNIST.
+struct EmnistPart {
+    name: &'static str,
+    classes: usize,
+}
+
+const EMNIST: [EmnistPart; 6] = [
+    EmnistPart { name: "balanced", classes: 47 },
+    EmnistPart { name: "byclass", classes: 62 },
+    EmnistPart { name: "bymerge", classes: 47 },
+    EmnistPart { name: "letters", classes: 26 },
+    EmnistPart { name: "digits", classes: 10 },
+    EmnistPart { name: "mnist", classes: 10 },
 ];
 
-/// The 60,000 training images of MNIST, and its 10,000 test images if they are wanted.
+/// The 60,000 training images of MNIST, followed by its 10,000 test images if `which` says so.
 pub(crate) fn load_mnist(path: &Path, which: Published) -> Result<Images, DataError> {
     load(path, which, &plain("mnist"))
 }
@@ -40,29 +45,30 @@ pub(crate) fn load_fashion(path: &Path, which: Published) -> Result<Images, Data
     load(path, which, &plain("fashion_mnist"))
 }
 
-fn plain(set: &'static str) -> Layout {
+fn plain(name: &'static str) -> MnistSet {
     let (prefix, archive) = (String::new(), "");
-    Layout { set, prefix, archive, classes: 10, first_label: 0, transposed: false }
+    MnistSet { name, prefix, archive, classes: 10, first_label: 0, transposed: false }
 }
 
 /// The images of one of EMNIST's parts, upright.
 pub(crate) fn load_emnist(path: &Path, which: Published, part: &str) -> Result<Images, DataError> {
-    let names = || EMNIST.map(|(name, ..)| format!("\"{name}\"")).join(", ");
-    let known = EMNIST.iter().find(|(name, ..)| *name == part);
-    let &(name, classes, first_label) = known.ok_or_else(|| DataError::Value {
+    let names = || EMNIST.map(|known| format!("\"{}\"", known.name)).join(", ");
+    let known = EMNIST.iter().find(|known| known.name == part);
+    let &EmnistPart { name: part, classes } = known.ok_or_else(|| DataError::Value {
         key: "variant",
         found: format!("\"{part}\""),
         expected: format!("one of {}", names()),
     })?;
-    let prefix = format!("emnist-{name}-");
-    let archive = "gzip.zip";
-    load(path, which, &Layout { set: "emnist", prefix, archive, classes, first_label, transposed: true })
+    let (prefix, archive) = (format!("emnist-{part}-"), "gzip.zip");
+    // the letters are counted from 1
+    let first_label = u8::from(part == "letters");
+    load(path, which, &MnistSet { name: "emnist", prefix, archive, classes, first_label, transposed: true })
 }
 
-fn load(path: &Path, which: Published, layout: &Layout) -> Result<Images, DataError> {
-    let mut images = load_files(path, ["train"].as_slice(), layout)?;
+fn load(path: &Path, which: Published, set: &MnistSet) -> Result<Images, DataError> {
+    let mut images = load_files(path, ["train"].as_slice(), set)?;
     if which == Published::TrainingAndTest {
-        let test = load_files(path, ["t10k", "test"].as_slice(), layout)?;
+        let test = load_files(path, ["t10k", "test"].as_slice(), set)?;
         if test.shape != images.shape {
             let (found, expected) = (format!("{:?}", test.shape), format!("{:?}", images.shape));
             return Err(DataError::Value { key: "valid", found, expected });
@@ -75,13 +81,13 @@ fn load(path: &Path, which: Published, layout: &Layout) -> Result<Images, DataEr
 }
 
 /// The images of the files that begin with one of `stems`.
-fn load_files(path: &Path, stems: &[&str], layout: &Layout) -> Result<Images, DataError> {
+fn load_files(path: &Path, stems: &[&str], set: &MnistSet) -> Result<Images, DataError> {
     let of = |what: &str, kind: &str| -> Vec<String> {
-        stems.iter().flat_map(|stem| names(&layout.prefix, &format!("{stem}-{what}"), kind)).collect()
+        stems.iter().flat_map(|stem| names(&set.prefix, &format!("{stem}-{what}"), kind)).collect()
     };
     let names = [of("images", "idx3"), of("labels", "idx1")];
-    let place = Place::new(path, layout.archive, &names[0][0]);
-    let mut found = place.read(layout.set, &names)?.into_iter();
+    let place = Place::new(path, set.archive, &names[0][0]);
+    let mut found = place.read(set.name, &names)?.into_iter();
     let (image_file, label_file) =
         (found.next().expect("two files were asked for"), found.next().expect("two files were asked for"));
     let (image_path, label_path) = (image_file.file.clone(), label_file.file.clone());
@@ -91,18 +97,17 @@ fn load_files(path: &Path, stems: &[&str], layout: &Layout) -> Result<Images, Da
         let (images, labels) = (images.sizes[0], labels.sizes[0]);
         return Err(DataError::Count { image_file: image_path, images, label_file: label_path, labels });
     }
-    let class = |label: &u8| label.checked_sub(layout.first_label).map(u16::from);
-    let good = |label: &u8| class(label).is_some_and(|class| usize::from(class) < layout.classes);
+    let class = |label: &u8| label.checked_sub(set.first_label).map(u16::from);
+    let good = |label: &u8| class(label).is_some_and(|class| usize::from(class) < set.classes);
     if let Some(record) = labels.values.iter().position(|label| !good(label)) {
-        let (label, classes) =
-            (labels.values[record].into(), layout.classes + usize::from(layout.first_label));
+        let (label, classes) = (labels.values[record].into(), set.classes + usize::from(set.first_label));
         return Err(DataError::Label { file: label_path, record, label, classes });
     }
     let shape = [1, images.sizes[1], images.sizes[2]];
-    let pixels = if layout.transposed { transpose(&images.values, shape) } else { images.values };
-    let shape = if layout.transposed { [1, shape[2], shape[1]] } else { shape };
+    let pixels = if set.transposed { transpose(&images.values, shape) } else { images.values };
+    let shape = if set.transposed { [1, shape[2], shape[1]] } else { shape };
     let labels = labels.values.iter().filter_map(class).collect();
-    Ok(Images { pixels, labels, shape, classes: layout.classes, max: 255, official_train: None })
+    Ok(Images { pixels, labels, shape, classes: set.classes, max: 255, official_train: None })
 }
 
 fn transpose(pixels: &[u8], [_, height, width]: [usize; 3]) -> Vec<u8> {
@@ -112,7 +117,7 @@ fn transpose(pixels: &[u8], [_, height, width]: [usize; 3]) -> Vec<u8> {
     pixels.chunks_exact(height * width).flat_map(turned).collect()
 }
 
-/// A file under its published name, or as it is called after unpacking elsewhere.
+/// The names a file may have: as published, or as other tools unpack it.
 fn names(prefix: &str, stem: &str, kind: &str) -> Vec<String> {
     let names = ["-", "."].map(|dot| format!("{prefix}{stem}{dot}{kind}-ubyte"));
     names.iter().flat_map(|name| [format!("{name}.gz"), name.clone()]).collect()

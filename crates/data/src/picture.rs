@@ -12,17 +12,26 @@ const MAX_SIDE: u32 = 4096;
 /// Most memory a decoder may take.
 const MAX_MEMORY: u64 = 256 << 20;
 
+/// The channels an image is decoded to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Color {
+    /// One: brightness.
+    Gray,
+    /// Three.
+    Rgb,
+}
+
 /// A decoded image.
 pub(crate) struct Picture {
     /// Height and width.
     pub(crate) size: [usize; 2],
-    /// One plane for grey, three for colour.
+    /// One plane for gray, three for color.
     pub(crate) planes: Vec<u8>,
 }
 
-/// Decodes a file's bytes; the kind is told by the bytes, not by the name. A grey picture gives one plane, or, with
-/// `colour`, three equal ones; a coloured one without `colour` its brightness.
-pub(crate) fn decode(file: &Path, bytes: &[u8], colour: bool) -> Result<Picture, DataError> {
+/// Decodes a file's bytes, whose format is recognized by the bytes, not by the name. As [`Color::Rgb`] a gray picture gives
+/// three equal planes, as [`Color::Gray`] a colored one gives its brightness.
+pub(crate) fn decode(file: &Path, bytes: &[u8], color: Color) -> Result<Picture, DataError> {
     let failed =
         |error: &dyn std::fmt::Display| DataError::Image { file: file.into(), message: error.to_string() };
     let mut reader =
@@ -33,12 +42,12 @@ pub(crate) fn decode(file: &Path, bytes: &[u8], colour: bool) -> Result<Picture,
     limits.max_alloc = Some(MAX_MEMORY);
     reader.limits(limits);
     let image = reader.decode().map_err(|error| failed(&error))?;
-    Ok(planes(&image, colour))
+    Ok(planes(&image, color))
 }
 
-fn planes(image: &DynamicImage, colour: bool) -> Picture {
+fn planes(image: &DynamicImage, color: Color) -> Picture {
     let size = [image.height() as usize, image.width() as usize];
-    if !colour {
+    if color == Color::Gray {
         return Picture { size, planes: image.to_luma8().into_raw() };
     }
     let pixels = image.to_rgb8().into_raw();
@@ -59,26 +68,26 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A PNG of one colour.
-    pub(crate) fn png(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
+    /// A PNG of one color.
+    pub(crate) fn png(width: u32, height: u32, color: [u8; 3]) -> Vec<u8> {
         let mut bytes = Cursor::new(vec![]);
-        RgbImage::from_pixel(width, height, Rgb(colour)).write_to(&mut bytes, ImageFormat::Png).unwrap();
+        RgbImage::from_pixel(width, height, Rgb(color)).write_to(&mut bytes, ImageFormat::Png).unwrap();
         bytes.into_inner()
     }
 
     #[test]
-    fn colour_and_grey_come_out_as_asked() {
-        let picture = decode(Path::new("a"), &png(3, 2, [10, 20, 30]), true).unwrap();
+    fn color_and_gray_are_decoded_as_asked() {
+        let picture = decode(Path::new("a"), &png(3, 2, [10, 20, 30]), Color::Rgb).unwrap();
         assert_eq!(picture.size, [2, 3]);
         assert_eq!(picture.planes, [[10; 6], [20; 6], [30; 6]].concat());
-        let grey = decode(Path::new("a"), &png(1, 1, [40, 40, 40]), false).unwrap();
-        assert_eq!(grey.planes, [40]);
+        let gray = decode(Path::new("a"), &png(1, 1, [40, 40, 40]), Color::Gray).unwrap();
+        assert_eq!(gray.planes, [40]);
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), flip in 0usize..70, jpeg: bool) {
-            let _ = decode(Path::new("a"), &bytes, true);
+            let _ = decode(Path::new("a"), &bytes, Color::Rgb);
             let mut good = if jpeg {
                 let mut bytes = Cursor::new(vec![]);
                 RgbImage::from_pixel(8, 8, Rgb([1, 2, 3])).write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
@@ -88,7 +97,7 @@ pub(crate) mod tests {
             };
             let at = flip % good.len();
             good[at] ^= 0x41;
-            let _ = decode(Path::new("a"), &good, true);
+            let _ = decode(Path::new("a"), &good, Color::Rgb);
         }
     }
 }

@@ -28,16 +28,16 @@ impl Preprocess {
             count += (height * width) as u64;
         }
         let (n, max) = (count.max(1) as f64, f64::from(images.max));
-        let each = sums.iter().zip(&squares).map(|(&sum, &square)| {
+        let constants = sums.iter().zip(&squares).map(|(&sum, &square)| {
             let mean = sum as f64 / n;
             let std = (square as f64 / n - mean * mean).max(0.0).sqrt() / max;
             ((mean / max) as f32, if std > 0.0 { std as f32 } else { 1.0 })
         });
-        let (mean, std) = each.unzip();
+        let (mean, std) = constants.unzip();
         Self { mean, std }
     }
 
-    /// Writes `images[index]` into `out`, changed as told; what a crop sees outside the image is black.
+    /// Writes `images[index]`, changed by `change`, into `out`; a crop is black where it reaches outside the image.
     ///
     /// # Panics
     /// If `out` is not one image long or the number of channels differs.
@@ -46,8 +46,8 @@ impl Preprocess {
         let plane = height * width;
         assert!(self.mean.len() == channels && out.len() == images.image_len());
         let bytes = &images.pixels[index * out.len()..][..out.len()];
-        let each = bytes.chunks_exact(plane).zip(out.chunks_exact_mut(plane));
-        for ((bytes, out), (mean, std)) in each.zip(self.mean.iter().zip(&self.std)) {
+        let planes = bytes.chunks_exact(plane).zip(out.chunks_exact_mut(plane));
+        for ((bytes, out), (mean, std)) in planes.zip(self.mean.iter().zip(&self.std)) {
             let (factor, shift) = (1.0 / (f32::from(images.max) * std), -mean / std);
             if change == Change::default() {
                 affine(bytes, factor, shift, out);

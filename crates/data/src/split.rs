@@ -18,7 +18,7 @@ use crate::{DataError, Images, Preprocess};
 /// Which images make a part: a number of them, or a range of the official order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// So many, from the start (training) or the end (validation).
+    /// A number of images from the start (training) or the end (validation).
     Count(usize),
     /// From the first to before the second.
     Range([usize; 2]),
@@ -83,18 +83,18 @@ impl<'de> Deserialize<'de> for Part {
     }
 }
 
-/// How a set is cut.
+/// How a set is split.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SplitConfig {
     /// Training part; the set's usual one if `None`.
     pub train: Option<Part>,
     /// Validation part; the set's usual one if `None`.
     pub valid: Option<Part>,
-    /// So many of the training part, drawn at random with as many of each class as there can be.
+    /// Size of a random subset of the training part, balanced over the classes as far as possible.
     pub subset: Option<usize>,
-    /// Seed of that draw.
+    /// Seed of the subset.
     pub subset_seed: u64,
-    /// What is done to training images at random.
+    /// Random changes of training images.
     pub augment: Augment,
 }
 
@@ -175,7 +175,7 @@ impl Subset {
     }
 }
 
-/// A set cut into a training and a validation part.
+/// A set split into a training and a validation part.
 #[derive(Clone, Debug)]
 pub struct Split {
     /// The whole set.
@@ -187,8 +187,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Cuts a set. What lies between the parts is not used: the paper's split of MNIST is images 0..45,000 and
-    /// 50,000..60,000. `preprocess` is `None` to measure its constants on the training part.
+    /// Splits a set. Images between the two parts are not used: the paper's split of MNIST is images 0..45,000 and
+    /// 50,000..60,000. If `preprocess` is `None`, its constants are measured on the training part.
     ///
     /// # Errors
     /// [`DataError::Value`] if a part would be empty, reach past the end, or the two would overlap.
@@ -197,7 +197,7 @@ impl Split {
         preprocess: Option<Preprocess>,
         config: &SplitConfig,
     ) -> Result<Self, DataError> {
-        let (train, valid) = ranges(&images, config)?;
+        let Ranges { train, valid } = Ranges::new(&images, config)?;
         let indices = match config.subset {
             None => Indices::Range(train.clone()),
             Some(size) => {
@@ -219,47 +219,59 @@ impl Split {
 }
 
 /// The two parts of the official order.
-fn ranges(images: &Images, config: &SplitConfig) -> Result<(Range<usize>, Range<usize>), DataError> {
-    let total = images.len();
-    let official = images.official_train.unwrap_or(total);
-    let part = |key: &'static str, part: &Option<Part>, usual: usize, from_start: bool| match *part {
-        Some(Part::Range([first, end])) => {
-            if first < end && end <= total {
-                return Ok(first..end);
-            }
-            let expected = format!("[first, end] with first < end, at most {total} (the images in all)");
-            Err(DataError::Value { key, found: format!("[{first}, {end}]"), expected })
-        }
-        Some(Part::Test) if from_start || official == total => {
-            let expected = "a number of images or a range [first, end]".into();
-            Err(DataError::Value { key, found: "\"test\"".into(), expected })
-        }
-        Some(Part::Test) => Ok(official..total),
-        // one image at least is left for the other part
-        Some(Part::Count(count)) if count == 0 || count >= total => {
-            let expected = format!("1 to {} ({total} images in all)", total.saturating_sub(1));
-            Err(DataError::Value { key, found: count.to_string(), expected })
-        }
-        Some(Part::Count(count)) if from_start => Ok(0..count),
-        Some(Part::Count(count)) => Ok(total - count..total),
-        None if from_start => Ok(0..usual.min(official)),
-        None => Ok(total - usual.min(total)..total),
-    };
-    // without a word from the user or the authors: the last sixth is for validation
-    let usual_valid = if official < total { total - official } else { (total / 6).max(1) };
-    let train =
-        part("train", &config.train, if official < total { official } else { total - usual_valid }, true)?;
-    let valid = part("valid", &config.valid, usual_valid, false)?;
-    if train.is_empty() || valid.is_empty() || (train.start < valid.end && valid.start < train.end) {
-        let (found, key) = (format!("images {}..{}", valid.start, valid.end), "valid");
-        let expected = format!("images that are not in the training part, {}..{}", train.start, train.end);
-        return Err(DataError::Value { key, found, expected });
-    }
-    Ok((train, valid))
+struct Ranges {
+    train: Range<usize>,
+    valid: Range<usize>,
 }
 
-/// `size` images of `range`, in the official order: of each class as many as of the others, as far as there are some, which
-/// ones being drawn by `seed`.
+impl Ranges {
+    fn new(images: &Images, config: &SplitConfig) -> Result<Self, DataError> {
+        let total = images.len();
+        let official = images.official_train.unwrap_or(total);
+        let part = |key: &'static str, part: &Option<Part>, usual: usize, from_start: bool| match *part {
+            Some(Part::Range([first, end])) => {
+                if first < end && end <= total {
+                    return Ok(first..end);
+                }
+                let expected = format!("[first, end] with first < end, at most {total} (the images in all)");
+                Err(DataError::Value { key, found: format!("[{first}, {end}]"), expected })
+            }
+            Some(Part::Test) if from_start || official == total => {
+                let expected = "a number of images or a range [first, end]".into();
+                Err(DataError::Value { key, found: "\"test\"".into(), expected })
+            }
+            Some(Part::Test) => Ok(official..total),
+            // at least one image is left for the other part
+            Some(Part::Count(count)) if count == 0 || count >= total => {
+                let expected = format!("1 to {} ({total} images in all)", total.saturating_sub(1));
+                Err(DataError::Value { key, found: count.to_string(), expected })
+            }
+            Some(Part::Count(count)) if from_start => Ok(0..count),
+            Some(Part::Count(count)) => Ok(total - count..total),
+            None if from_start => Ok(0..usual.min(official)),
+            None => Ok(total - usual.min(total)..total),
+        };
+        // if neither the user nor the authors say otherwise, the last sixth is for validation
+        let usual_valid = if official < total { total - official } else { (total / 6).max(1) };
+        let train = part(
+            "train",
+            &config.train,
+            if official < total { official } else { total - usual_valid },
+            true,
+        )?;
+        let valid = part("valid", &config.valid, usual_valid, false)?;
+        if train.is_empty() || valid.is_empty() || (train.start < valid.end && valid.start < train.end) {
+            let (found, key) = (format!("images {}..{}", valid.start, valid.end), "valid");
+            let expected =
+                format!("images that are not in the training part, {}..{}", train.start, train.end);
+            return Err(DataError::Value { key, found, expected });
+        }
+        Ok(Self { train, valid })
+    }
+}
+
+/// `size` images of `range`, drawn at random by `seed` and in the official order: of each class as many as of the others,
+/// as far as the class has enough.
 fn balanced(images: &Images, range: Range<usize>, size: usize, seed: u64) -> Result<Vec<usize>, DataError> {
     if size == 0 || size > range.len() {
         let expected = format!("1 to {}, the training images", range.len());
@@ -269,7 +281,7 @@ fn balanced(images: &Images, range: Range<usize>, size: usize, seed: u64) -> Res
     let mut classes: Vec<Vec<usize>> = vec![vec![]; images.classes];
     range.for_each(|index| classes[usize::from(images.labels[index])].push(index));
     classes.iter_mut().for_each(|class| class.shuffle(&mut rng));
-    // one of each class in turn; where a turn is cut short, by classes drawn anew
+    // one of each class in turn; the classes of the last, incomplete turn are drawn at random
     let mut chosen = Vec::with_capacity(size);
     let mut turn = 0;
     while chosen.len() < size {

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tabled::builder::Builder;
 use tabled::settings::Style;
 use walk_arch::did_you_mean;
-use walk_data::fetch::{Fetched, fetch, source};
+use walk_data::fetch::{Fetched, fetch, remote_set};
 use walk_data::{DataConfig, DataSet};
 
 use crate::cli::DataCommand;
@@ -25,9 +25,9 @@ pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
 }
 
 fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), Failure> {
-    let names = || DataSet::ALL.into_iter().filter(|set| source(*set).is_some()).map(DataSet::name);
+    let names = || DataSet::ALL.into_iter().filter(|set| remote_set(*set).is_some()).map(DataSet::name);
     let set = DataSet::ALL.into_iter().find(|set| set.name() == name);
-    let Some((set, origin)) = set.and_then(|set| Some((set, source(set)?))) else {
+    let Some((set, origin)) = set.and_then(|set| Some((set, remote_set(set)?))) else {
         let (known, suggestion) = (names().collect::<Vec<_>>().join(", "), did_you_mean(name, names()));
         return Err(
             anyhow!("`{name}` is no set that can be fetched, expected one of {known}{suggestion}").into()
@@ -61,7 +61,7 @@ fn list(dir: &Path) {
     let mut table = Builder::default();
     table.push_record(["set", "size to fetch", "where", "there"]);
     for set in DataSet::ALL {
-        let origin = source(set).map_or("-".into(), |origin| format!("{} MB", origin.megabytes));
+        let origin = remote_set(set).map_or("-".into(), |origin| format!("{} MB", origin.megabytes));
         let place = dir.join(set.name());
         let (place, there) = match set {
             DataSet::Digits => ("built in".into(), "yes".into()),

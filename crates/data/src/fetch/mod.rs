@@ -1,6 +1,6 @@
 //! Fetches a set's files from where its authors publish them.
 
-mod sources;
+mod remote_set;
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -11,9 +11,9 @@ use md5::{Digest, Md5};
 use ureq::Agent;
 use ureq::http::StatusCode;
 
-pub use self::sources::{RemoteFile, Source, source};
+pub use self::remote_set::{RemoteFile, RemoteSet, remote_set};
 
-/// How often a broken connection is taken up again, as long as each time brought some bytes.
+/// Most attempts to resume a broken connection; one that brings no bytes is the last.
 const ATTEMPTS: usize = 5;
 /// Longest silence of a server.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -26,7 +26,7 @@ pub enum FetchError {
     #[error("{url}: {message}; if the file has moved, name a mirror with --from URL")]
     Server { url: String, message: String },
     #[error(
-        "{url}: the connection broke after {received} bytes: {message}; run the same command again to go on from there"
+        "{url}: the connection broke after {received} bytes: {message}; run the same command again to resume there"
     )]
     Broken { url: String, received: u64, message: String },
     #[error(
@@ -40,20 +40,20 @@ pub enum FetchError {
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// It was there already, as published.
+    /// It was already present, as published.
     There,
-    /// It was fetched, so many bytes anew.
+    /// It was fetched; the number of bytes received now.
     New(u64),
 }
 
-/// Hears how many bytes of a file are there, and how many there will be if the server says so.
+/// Called with the number of bytes received so far, and with the total if the server announces it.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, Option<u64>);
 
-/// Fetches `file` from `url` into `dir`: into a file aside, from where it left off if it is there, then checked and renamed.
-/// Proxies are taken from the usual environment variables.
+/// Fetches `file` from `url` into `dir`: it is written to a `.part` file, resumed if that already exists, then checked and
+/// renamed. Proxies are taken from the usual environment variables.
 ///
 /// # Errors
-/// [`FetchError`]; after [`FetchError::Broken`] what was received stays for the next call.
+/// [`FetchError`]; after [`FetchError::Broken`] the received part is kept for the next call.
 pub fn fetch(
     file: &RemoteFile,
     url: &str,
@@ -69,20 +69,20 @@ pub fn fetch(
     if to.is_file() && hash(&to).map_err(io(&to))? == file.md5 {
         return Ok(Fetched::There);
     }
-    let aside = dir.join(format!("{}.part", file.name));
-    let part = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&aside);
-    let mut part = part.map_err(io(&aside))?;
-    let before = part.seek(SeekFrom::End(0)).map_err(io(&aside))?;
+    let part_path = dir.join(format!("{}.part", file.name));
+    let part = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&part_path);
+    let mut part = part.map_err(io(&part_path))?;
+    let before = part.seek(SeekFrom::End(0)).map_err(io(&part_path))?;
     let agent = agent();
     let mut attempts = 0;
     loop {
-        let start = part.stream_position().map_err(io(&aside))?;
+        let start = part.stream_position().map_err(io(&part_path))?;
         match receive(&agent, url, &mut part, progress) {
             Ok(()) => break,
             Err(Stop::Server(message)) => return Err(FetchError::Server { url: url.into(), message }),
-            Err(Stop::Disk(source)) => return Err(FetchError::Io { file: aside, source }),
+            Err(Stop::Disk(source)) => return Err(FetchError::Io { file: part_path, source }),
             Err(Stop::Broken(message)) => {
-                let received = part.stream_position().map_err(io(&aside))?;
+                let received = part.stream_position().map_err(io(&part_path))?;
                 attempts = if received > start { 0 } else { attempts + 1 };
                 if attempts >= ATTEMPTS || received == start {
                     return Err(FetchError::Broken { url: url.into(), received, message });
@@ -90,14 +90,14 @@ pub fn fetch(
             }
         }
     }
-    part.sync_all().map_err(io(&aside))?;
-    let received = part.metadata().map_err(io(&aside))?.len();
-    let found = hash(&aside).map_err(io(&aside))?;
+    part.sync_all().map_err(io(&part_path))?;
+    let received = part.metadata().map_err(io(&part_path))?.len();
+    let found = hash(&part_path).map_err(io(&part_path))?;
     if found != file.md5 {
-        std::fs::remove_file(&aside).map_err(io(&aside))?;
+        std::fs::remove_file(&part_path).map_err(io(&part_path))?;
         return Err(FetchError::Hash { url: url.into(), found, expected: file.md5.into() });
     }
-    std::fs::rename(&aside, &to).map_err(io(&to))?;
+    std::fs::rename(&part_path, &to).map_err(io(&to))?;
     Ok(Fetched::New(received.saturating_sub(before)))
 }
 
@@ -118,7 +118,7 @@ enum Stop {
     Disk(std::io::Error),
 }
 
-/// Asks for what follows the bytes in `part` and appends it; starts anew if the server only sends the whole.
+/// Requests the rest of the file after the bytes in `part` and appends it; starts over if the server sends the whole file.
 fn receive(agent: &Agent, url: &str, part: &mut File, progress: Progress<'_>) -> Result<(), Stop> {
     let mut at = part.seek(SeekFrom::End(0)).map_err(Stop::Disk)?;
     let mut request = agent.get(url);
@@ -131,7 +131,7 @@ fn receive(agent: &Agent, url: &str, part: &mut File, progress: Progress<'_>) ->
     })?;
     match response.status() {
         StatusCode::PARTIAL_CONTENT => {}
-        // the part is the whole, or more than it: its hash will tell
+        // the part is complete, or too long; the hash will tell
         StatusCode::RANGE_NOT_SATISFIABLE if at > 0 => return Ok(()),
         status if status.is_success() => {
             part.set_len(0).and_then(|()| part.rewind()).map_err(Stop::Disk)?;

@@ -1,4 +1,4 @@
-//! Who publishes what, where.
+//! Where sets are published.
 
 use crate::DataSet;
 
@@ -11,31 +11,31 @@ pub struct RemoteFile {
     pub md5: &'static str,
 }
 
-/// Where a set comes from.
+/// A set as it is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// What comes before the files' names.
+pub struct RemoteSet {
+    /// The address of the folder with its files.
     pub url: &'static str,
     /// Its files.
     pub files: &'static [RemoteFile],
-    /// Their size in all, in MB.
+    /// Their total size in MB.
     pub megabytes: u32,
 }
 
-impl Source {
-    /// The address of a file, at the authors' place or at a mirror's.
+impl RemoteSet {
+    /// The address of a file, at the publisher or at a mirror.
     pub fn address(&self, file: &RemoteFile, mirror: Option<&str>) -> String {
         let base = mirror.unwrap_or(self.url);
         format!("{}/{}", base.trim_end_matches('/'), file.name)
     }
 }
 
-/// Where a set comes from; `None` for the built-in one and a folder of one's own.
-pub const fn source(set: DataSet) -> Option<Source> {
+/// Where a set is published; `None` for the built-in one and for a user's folder.
+pub const fn remote_set(set: DataSet) -> Option<RemoteSet> {
     Some(match set {
         DataSet::Digits | DataSet::Folder => return None,
         // the authors' page no longer serves the files; these are the same bytes
-        DataSet::Mnist => Source {
+        DataSet::Mnist => RemoteSet {
             url: "https://ossci-datasets.s3.amazonaws.com/mnist",
             files: &[
                 RemoteFile { name: "train-images-idx3-ubyte.gz", md5: "f68b3c2dcbeaaa9fbdd348bbdeb94873" },
@@ -45,7 +45,7 @@ pub const fn source(set: DataSet) -> Option<Source> {
             ],
             megabytes: 12,
         },
-        DataSet::FashionMnist => Source {
+        DataSet::FashionMnist => RemoteSet {
             url: "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
             files: &[
                 RemoteFile { name: "train-images-idx3-ubyte.gz", md5: "8d4fb7e6c68d591d4c3dfef9ec88bf0d" },
@@ -55,22 +55,22 @@ pub const fn source(set: DataSet) -> Option<Source> {
             ],
             megabytes: 31,
         },
-        DataSet::Emnist => Source {
+        DataSet::Emnist => RemoteSet {
             url: "https://biometrics.nist.gov/cs_links/EMNIST",
             files: &[RemoteFile { name: "gzip.zip", md5: "58c8d27c78d21e728a6bc7b3cc06412e" }],
             megabytes: 562,
         },
-        DataSet::Cifar10 => Source {
+        DataSet::Cifar10 => RemoteSet {
             url: "https://www.cs.toronto.edu/~kriz",
             files: &[RemoteFile { name: "cifar-10-binary.tar.gz", md5: "c32a1d4ab5d03f1284b67883e8d87530" }],
             megabytes: 170,
         },
-        DataSet::Cifar100 => Source {
+        DataSet::Cifar100 => RemoteSet {
             url: "https://www.cs.toronto.edu/~kriz",
             files: &[RemoteFile { name: "cifar-100-binary.tar.gz", md5: "03b5dce01913d631647c71ecec9e9cb8" }],
             megabytes: 169,
         },
-        DataSet::TinyImagenet => Source {
+        DataSet::TinyImagenet => RemoteSet {
             url: "https://cs231n.stanford.edu",
             files: &[RemoteFile { name: "tiny-imagenet-200.zip", md5: "90528d7ca1a48142e341f4ef8d21d0de" }],
             megabytes: 248,
