@@ -4,7 +4,7 @@
 //! 1. A plugin library exports one function, [`SYMBOL`], which takes nothing and returns a pointer to a
 //!    [`PluginTable`] that lives as long as the library, which is never unloaded.
 //! 2. The table starts with `abi_version` and `struct_size`; the host reads nothing else before it has checked
-//!    both. New fields go last; `struct_size` tells whether they are there.
+//!    both. New fields go last; `struct_size` says whether they exist.
 //! 3. Pointers that the host passes are valid for the call and not kept: `request[..request_len]` is not
 //!    written by anyone, `out` points to a [`Buffer`] that only the called function writes.
 //! 4. The host allocates every buffer and frees it. A function that needs more room than `capacity` writes
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Graph, OptionValues, Options, PluginInfo, Problem};
 
-/// Version of the contract above. It moves only when the contract does, not with releases.
+/// Version of the contract above. It changes only with the contract, not with releases.
 pub const ABI_VERSION: u32 = 1;
 
 /// Name of the exported function, of type [`EntryFn`].
@@ -30,13 +30,13 @@ pub const SYMBOL: &str = "walk_plugin";
 /// Type of the exported function.
 pub type EntryFn = extern "C" fn() -> *const PluginTable;
 
-/// The functions a plugin hands out.
+/// The functions of a plugin.
 #[repr(C)]
 #[derive(Debug)]
 pub struct PluginTable {
     /// [`ABI_VERSION`] of the walk-arch that the plugin was built with.
     pub abi_version: u32,
-    /// Size of this struct in bytes, there.
+    /// Size of this struct in bytes when the plugin was built.
     pub struct_size: u32,
     /// Writes the plugin's [`PluginInfo`].
     pub describe: unsafe extern "C" fn(out: *mut Buffer) -> i32,
@@ -72,7 +72,7 @@ pub enum Status {
     Panicked = 4,
 }
 
-/// What the host asks `build` for.
+/// The input of `build`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
@@ -82,7 +82,7 @@ pub struct Request {
     pub options: OptionValues,
 }
 
-/// What a plugin author writes; [`export_plugin!`](crate::export_plugin) implements it.
+/// The interface that a plugin implements; [`export_plugin!`](crate::export_plugin) implements it.
 pub trait Plugin {
     /// The plugin's options.
     type Options: Options;
@@ -108,7 +108,7 @@ pub const fn table<P: Plugin>() -> PluginTable {
 }
 
 /// # Safety
-/// `out` as the contract's point 3 demands.
+/// `out` as required by the contract's point 3.
 unsafe extern "C" fn describe<P: Plugin>(out: *mut Buffer) -> i32 {
     // SAFETY: the caller keeps point 3
     unsafe {
@@ -120,7 +120,7 @@ unsafe extern "C" fn describe<P: Plugin>(out: *mut Buffer) -> i32 {
 }
 
 /// # Safety
-/// `request` and `out` as the contract's point 3 demands.
+/// `request` and `out` as required by the contract's point 3.
 unsafe extern "C" fn build<P: Plugin>(request: *const u8, request_len: usize, out: *mut Buffer) -> i32 {
     if request.is_null() {
         return Status::NullPointer as i32;
@@ -145,7 +145,7 @@ fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
 /// Runs `work`, catches its panic, and writes its bytes or its message to `out`.
 ///
 /// # Safety
-/// `out` is null or points to a [`Buffer`] as the contract's point 3 demands.
+/// `out` is null or points to a [`Buffer`] as required by the contract's point 3.
 pub unsafe fn guard(out: *mut Buffer, work: impl FnOnce() -> Result<Vec<u8>, String>) -> i32 {
     if out.is_null() {
         return Status::NullPointer as i32;

@@ -1,10 +1,10 @@
-//! Builds a [`Graph`] in the order in which the network is read.
+//! Builds a [`Graph`], layer by layer.
 
 use std::cell::RefCell;
 
 use crate::{Concat, Graph, Matmul, Node, Op};
 
-/// A network under construction. It never fails: [`Graph::check`] finds every mistake later, by layer name.
+/// A network under construction. Building does not fail; [`Graph::check`] reports every mistake later, by layer name.
 ///
 /// ```
 /// use walk_arch::{Activation, Net, linear};
@@ -86,7 +86,7 @@ impl<'net> Var<'net> {
         self.net.push(name.into(), Op::Mul, vec![self.index, other.index])
     }
 
-    /// This value and then another along dimension `axis`.
+    /// This value followed by another along dimension `axis`.
     pub fn concat(self, name: impl Into<String>, other: Self, axis: usize) -> Self {
         self.net.push(name.into(), Op::Concat(Concat { axis }), vec![self.index, other.index])
     }

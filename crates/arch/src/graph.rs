@@ -1,10 +1,10 @@
-//! The graph as a plugin hands it over: unchecked data.
+//! The graph as it comes from a plugin: unchecked data.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Op;
 
-/// What a network is built for.
+/// The problem a network is built for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
@@ -16,13 +16,13 @@ pub struct Problem {
 
 /// A directed acyclic graph of layers, in an order in which every layer follows its inputs.
 ///
-/// It may come from anyone: nothing holds until [`Graph::check`] has passed.
+/// It comes from an untrusted plugin: nothing about it is certain until [`Graph::check`] has passed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Graph {
     /// The layers; the first is the input.
     pub nodes: Vec<Node>,
-    /// Index of the node whose value is the network's output; `None` if the plugin named none.
+    /// Index of the node whose value is the network's output; `None` if the plugin set none.
     pub output: Option<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! The host's side of the boundary: calls a plugin's table and believes nothing it says.
+//! The host's side of the boundary: calls a plugin's functions and trusts none of their answers.
 #![expect(unsafe_code, reason = "calls the function pointers of the C boundary")]
 
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::abi::{ABI_VERSION, Buffer, PluginTable, Request, Status};
 use crate::{Graph, OptionValues, PluginInfo, Problem};
 
-/// Room for a first answer; most fit.
+/// Size of the first buffer, enough for most answers.
 const FIRST_CAPACITY: usize = 64 << 10;
 /// Largest answer that is accepted.
 const MAX_CAPACITY: usize = 64 << 20;
@@ -30,7 +30,7 @@ pub enum PluginError {
     Panicked { function: &'static str, message: String },
     #[error("{message}")]
     Refused { function: &'static str, message: String },
-    #[error("`{function}` returned {found}, which is no status of plugin ABI {ABI_VERSION}")]
+    #[error("`{function}` returned {found}, which is not a status of plugin ABI {ABI_VERSION}")]
     Status { function: &'static str, found: i32 },
     #[error("`{function}` needs a buffer of {len} bytes, at most {MAX_CAPACITY} are allowed")]
     TooLong { function: &'static str, len: usize },
@@ -47,7 +47,7 @@ pub struct PluginHandle {
 }
 
 impl PluginHandle {
-    /// Checks version and size, then takes the table.
+    /// Checks the table's version and size.
     ///
     /// # Errors
     /// [`PluginError::BadTable`], [`PluginError::AbiVersion`] or [`PluginError::TableSize`].
@@ -68,11 +68,11 @@ impl PluginHandle {
         if (size as usize) < expected {
             return Err(PluginError::TableSize { found: size, expected });
         }
-        // SAFETY: version and size say that a whole table is there; it lives as long as the process (point 1)
+        // SAFETY: by version and size the table is complete; it lives as long as the process (point 1)
         Ok(Self { table: unsafe { &*table } })
     }
 
-    /// What the plugin says about itself.
+    /// The plugin's name, description and options.
     ///
     /// # Errors
     /// A [`PluginError`] if it does not keep the contract.
@@ -82,7 +82,7 @@ impl PluginHandle {
         parse("describe", &bytes)
     }
 
-    /// The plugin's graph for these options: still unchecked.
+    /// The plugin's graph for these options, not yet checked.
     ///
     /// # Errors
     /// [`PluginError::Refused`] if the plugin refuses the options, others if it does not keep the contract.
@@ -105,7 +105,7 @@ fn parse<T: for<'de> Deserialize<'de>>(function: &'static str, bytes: &[u8]) -> 
     serde_json::from_slice(bytes).map_err(|error| unreadable(function, &error))
 }
 
-/// Calls with a buffer of ours, once more if it was too small.
+/// Calls a function with a buffer, and again with a larger one if that was too small.
 fn call(function: &'static str, ask: impl Fn(*mut Buffer) -> i32) -> Result<Vec<u8>, PluginError> {
     let mut bytes = vec![0u8; FIRST_CAPACITY];
     for _ in 0..2 {

@@ -28,9 +28,9 @@ pub struct Layer {
     pub inputs: Vec<usize>,
     /// Shape of its value for one sample.
     pub shape: Vec<usize>,
-    /// Where its parameters lie in θ.
+    /// The place of its parameters in θ.
     pub params: Option<LayerParams>,
-    /// Where its buffers lie in the flat buffer vector.
+    /// The place of its buffers in the flat buffer vector.
     pub buffers: Option<LayerBuffers>,
 }
 
@@ -59,7 +59,7 @@ pub struct ParamSpec {
     pub name: String,
     /// Its shape, in PyTorch's order.
     pub shape: Vec<usize>,
-    /// Its first values; [`Init::FanIn`] and [`Init::FanOut`] are already resolved to
+    /// Its initial values; [`Init::FanIn`] and [`Init::FanOut`] are already resolved to
     /// [`Init::Uniform`] and [`Init::Normal`].
     pub init: Init,
     /// Its place in θ.
@@ -71,14 +71,14 @@ pub struct ParamSpec {
 pub struct BufferSpec {
     /// PyTorch's name: `features.1.running_mean`.
     pub name: String,
-    /// The value it starts with everywhere.
+    /// The initial value of every element.
     pub init: f32,
     /// Its place in the flat buffer vector.
     pub range: Range<usize>,
 }
 
 impl Network {
-    /// What the network was built for.
+    /// The problem the network was built for.
     pub fn problem(&self) -> &Problem {
         &self.problem
     }

@@ -24,7 +24,7 @@ pub enum Op {
     Linear(Linear),
     /// Two-dimensional convolution.
     Conv2d(Conv2d),
-    /// Batch normalisation.
+    /// Batch normalization.
     BatchNorm(BatchNorm),
     /// Largest value of each window.
     MaxPool2d(Pool2d),
@@ -40,7 +40,7 @@ pub enum Op {
     Add,
     /// Product of two inputs of equal shape, element by element.
     Mul,
-    /// Two inputs one after the other along a dimension.
+    /// Two inputs joined along a dimension.
     Concat(Concat),
     /// The same elements in another shape.
     Reshape(Reshape),
@@ -50,13 +50,13 @@ pub enum Op {
     Matmul(Matmul),
     /// e^x / Σ e^x along the last dimension.
     Softmax,
-    /// Layer normalisation.
+    /// Layer normalization.
     LayerNorm(LayerNorm),
-    /// Group normalisation.
+    /// Group normalization.
     GroupNorm(GroupNorm),
     /// x + b with a trained b of the value's shape: a position embedding.
     Bias(Bias),
-    /// Zeros for some elements at random, in training.
+    /// Random elements set to zero, in training.
     Dropout(Dropout),
     /// Channels of zeros around those of an image.
     PadChannels(PadChannels),

@@ -15,7 +15,7 @@ const MAX_LIST: usize = 1000;
 
 /// The options struct of a plugin; [`options!`](crate::options) implements it.
 pub trait Options: Sized {
-    /// What the plugin declares, in its order.
+    /// The declared options, in order.
     fn specs() -> Vec<OptionSpec>;
 
     /// The options with `values` in place of the defaults they name.
@@ -35,7 +35,7 @@ pub struct OptionSpec {
     pub help: String,
     /// Type and range.
     pub kind: OptionKind,
-    /// The value it has if none is given.
+    /// Its value if none is given.
     pub default: Value,
 }
 
@@ -116,7 +116,7 @@ impl OptionKind {
 /// Checks values against declared options; host and plugin share it.
 ///
 /// # Errors
-/// [`OptionError`] for the first name that is unknown or value that is refused.
+/// [`OptionError`] for the first name that is unknown or value that is not accepted.
 #[doc(hidden)]
 pub fn check(specs: &[OptionSpec], values: &OptionValues) -> Result<(), OptionError> {
     for (name, value) in values {
@@ -151,9 +151,9 @@ impl From<RangeInclusive<f64>> for Limits {
     }
 }
 
-/// A type that can stand in an options struct.
+/// A type that a field of an options struct may have.
 pub trait OptionValue: Sized {
-    /// Its [`OptionKind`] with the given limits, which types without limits ignore.
+    /// Its [`OptionKind`] with the given limits, if it has any.
     fn kind(limits: Limits) -> OptionKind;
     /// The value, `None` if it has another type.
     fn from_value(value: &Value) -> Option<Self>;

@@ -1,11 +1,11 @@
-//! What a plugin says about itself.
+//! A plugin's description of itself.
 
 use serde::{Deserialize, Serialize};
 
 use crate::options;
 use crate::{OptionError, OptionSpec, OptionValues};
 
-/// What a plugin says about itself.
+/// A plugin's name, description and options.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginInfo {
@@ -21,7 +21,7 @@ impl PluginInfo {
     /// Checks option values against this plugin's declarations.
     ///
     /// # Errors
-    /// [`OptionError`] for the first name that is unknown or value that is refused.
+    /// [`OptionError`] for the first name that is unknown or value that is not accepted.
     pub fn check_options(&self, values: &OptionValues) -> Result<(), OptionError> {
         options::check(&self.options, values)
     }

@@ -1,6 +1,6 @@
 //! The nearest known word to a mistyped one.
 
-/// The candidate most like `word`, if one is like it at all (at most half its letters wrong, by edit distance).
+/// The candidate most similar to `word`, if there is one with at most half its letters wrong, by edit distance.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
@@ -10,7 +10,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// ", did you mean `widths`?", to follow an error about `word`; empty if no candidate is like it.
+/// ", did you mean `widths`?", to append to an error about `word`; empty if no candidate is similar.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, candidates).map_or(String::new(), |known| format!(", did you mean `{known}`?"))
 }

@@ -1,4 +1,4 @@
-//! The one device trait: what a place that runs networks must be able to do.
+//! The device trait: what is needed to run networks.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ pub struct BatchStatistics {
     pub mean: Vec<f32>,
     /// σ²
     pub var: Vec<f32>,
-    /// Values behind each: samples times pixels.
+    /// Number of values per channel: samples times pixels.
     pub count: usize,
 }
 
-/// What a forward pass leaves.
+/// The result of a forward pass.
 #[derive(Debug)]
 pub struct Forward<D: Device<E>, T, E: Dtype = f32> {
     /// The network's outputs, `[rows, classes]`.
@@ -40,7 +40,7 @@ pub(crate) struct DirectionalForward<D: Device<E>, T, E: Dtype = f32> {
     pub(crate) tangent: Option<Rows<D, NoneTape, E>>,
 }
 
-/// What dropout leaves out in one training step: a function of seed, update, part of its samples and layer.
+/// The random numbers of dropout in one training step: a function of seed, update, part of its samples and layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DropoutDraw {
     /// The experiment's seed.
@@ -71,11 +71,11 @@ pub struct At<'a, D: Device<E>, E: Dtype = f32> {
     pub buffers: &'a [f32],
     /// Which statistics batch norm uses.
     pub mode: BatchNormMode,
-    /// What dropout leaves out; nothing if there is none.
+    /// The random numbers of dropout, which does nothing without them.
     pub dropout: Option<DropoutDraw>,
 }
 
-// by hand: derived, they would want D to be Copy
+// by hand, since the derived implementations would require D to be Copy
 impl<D: Device<E>, E: Dtype> Clone for At<'_, D, E> {
     fn clone(&self) -> Self {
         *self
@@ -84,9 +84,9 @@ impl<D: Device<E>, E: Dtype> Clone for At<'_, D, E> {
 
 impl<D: Device<E>, E: Dtype> Copy for At<'_, D, E> {}
 
-/// A place that runs networks: a dfdx device and a version of every layer on it.
+/// A dfdx device with an implementation of every layer on it.
 ///
-/// `T` is dfdx's tape: with one, gradients can be had afterwards.
+/// `T` is dfdx's tape; with one, gradients can be computed afterwards.
 pub trait Backend: Clone + std::fmt::Debug + 'static {
     /// The dfdx device.
     type Device: Device<f32>;
@@ -132,7 +132,7 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
         loss: Loss,
     ) -> Result<Flat<Self::Device, T>, CoreError>;
 
-    /// ‖∇ℓ_i‖² of every sample's own loss. Batch norm must not use the batch's statistics: with them no sample has a
+    /// ‖∇ℓ_i‖² of every sample's own loss. Batch norm must not use the batch's statistics, with which no sample has a
     /// gradient of its own.
     ///
     /// # Errors
@@ -159,7 +159,7 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
         samples.map(one).collect()
     }
 
-    /// ∂/∂θ out of the gradients of a backward pass.
+    /// Takes ∂/∂θ from the gradients of a backward pass.
     ///
     /// # Errors
     /// [`CoreError::Device`] if the device fails.
@@ -173,6 +173,6 @@ pub trait Backend: Clone + std::fmt::Debug + 'static {
         Ok(grad)
     }
 
-    /// What evaluates losses without a gradient.
+    /// An evaluator of losses without gradients.
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator>;
 }

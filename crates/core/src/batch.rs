@@ -9,6 +9,6 @@ pub struct Batch {
     pub inputs: Vec<f32>,
     /// The class of each sample.
     pub labels: Vec<usize>,
-    /// What dropout leaves out; nothing if there is none, as in every evaluation.
+    /// The random numbers of dropout; `None` in evaluations, where dropout does nothing.
     pub dropout: Option<DropoutDraw>,
 }

@@ -1,4 +1,4 @@
-//! Losses without gradients: where nearly all of a run's time goes.
+//! Losses without gradients, which take nearly all of a run's time.
 
 use std::ops::Range;
 
@@ -19,9 +19,9 @@ pub enum BatchNormMode {
     Running,
 }
 
-/// Where samples come from. They may be kept as bytes until they are asked for.
+/// A source of samples, which may be kept as bytes until they are requested.
 pub trait Samples: Sync {
-    /// How many there are.
+    /// Number of samples.
     fn len(&self) -> usize;
 
     /// Whether there are none.
@@ -46,7 +46,7 @@ impl<S: Samples + ?Sized> Samples for &S {
 /// The loss of a set of samples at one point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// What each chunk gave, first chunk first.
+    /// The result of each chunk, in order.
     pub chunks: Vec<ChunkResult>,
     /// Number of samples in all chunks.
     pub samples: usize,
@@ -57,29 +57,29 @@ pub struct Evaluation {
 pub struct ChunkResult {
     /// Sum of the per-sample losses, in f64 and in the samples' order.
     pub loss_sum: f64,
-    /// How many samples have their largest output at their label.
+    /// Number of samples whose largest output is at their label.
     pub correct: usize,
 }
 
 impl ChunkResult {
-    /// Takes one more sample in.
+    /// Adds a sample.
     pub(crate) fn add<E: PartialOrd + Copy>(&mut self, outputs: &[E], label: usize, loss: f64) {
         self.loss_sum += loss;
         let own = outputs[label];
         let beaten = outputs.iter().enumerate().any(|(class, &z)| z > own || (z >= own && class < label));
-        // a NaN is like nothing, itself included
+        // a NaN does not compare, not even to itself
         let number = own.partial_cmp(&own).is_some();
         self.correct += usize::from(!beaten && number);
     }
 }
 
 impl Evaluation {
-    /// The mean loss: the chunks' sums, first chunk first, over the number of samples.
+    /// The mean loss: the chunks' sums, added in order, over the number of samples.
     pub fn mean_loss(&self) -> f64 {
         self.chunks.iter().map(|chunk| chunk.loss_sum).sum::<f64>() / self.samples as f64
     }
 
-    /// The share of samples whose largest output is at their label; among equals the first class counts.
+    /// The share of samples whose largest output is at their label; of equal outputs the first counts.
     pub fn accuracy(&self) -> f64 {
         self.chunks.iter().map(|chunk| chunk.correct).sum::<usize>() as f64 / self.samples as f64
     }
@@ -102,12 +102,12 @@ pub trait Evaluator {
     ) -> Result<Evaluation, CoreError>;
 }
 
-/// The ranges of the chunks of `len` samples.
+/// The range of chunk number `index` of `len` samples.
 pub(crate) fn chunk_range(index: usize, chunk: usize, len: usize) -> Range<usize> {
     index * chunk..len.min((index + 1) * chunk)
 }
 
-/// Refuses labels that are no class.
+/// An error if a label is not a class.
 pub(crate) fn check_labels(labels: &[usize], classes: usize, first: usize) -> Result<(), CoreError> {
     match labels.iter().position(|&label| label >= classes) {
         Some(index) => Err(CoreError::Label { sample: first + index, label: labels[index], classes }),
@@ -115,7 +115,7 @@ pub(crate) fn check_labels(labels: &[usize], classes: usize, first: usize) -> Re
     }
 }
 
-/// Refuses a point or samples that do not fit.
+/// An error if a point or samples do not fit the network.
 pub(crate) fn check_evaluation(
     network: &Network,
     point: &Point,

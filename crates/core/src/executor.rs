@@ -1,17 +1,17 @@
-//! Walks a network's values in order and lets go of those that nobody will read again.
+//! Computes a network's values in order and drops those that are not read again.
 
 use walk_arch::Network;
 
-/// What one step reads and makes: numbers of values.
+/// The values that a step reads and writes, by number.
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
-    /// The value it makes.
+    /// The value it writes.
     pub(crate) value: usize,
-    /// The values it reads, each made before.
+    /// The values it reads, each written before.
     pub(crate) inputs: Vec<usize>,
 }
 
-/// One step per layer but the input, whose value is number 0.
+/// A step per layer except the input, whose value is number 0.
 pub(crate) fn layer_by_layer(network: &Network) -> Vec<Wire> {
     let layers = network.layers().iter().enumerate().skip(1);
     layers.map(|(value, layer)| Wire { value, inputs: layer.inputs.clone() }).collect()
@@ -39,7 +39,7 @@ pub(crate) fn walk<'w, V: Clone, E>(
     Ok(values[output].take().expect("every value has been computed"))
 }
 
-/// How many reads there are of each value; the output is read once more, by whoever called.
+/// The number of reads of each value; the output has one more, by the caller.
 pub(crate) fn uses<'w>(wires: impl Iterator<Item = &'w Wire> + Clone, output: usize) -> Vec<usize> {
     let values = wires.clone().map(|wire| wire.value).chain([output]).max().unwrap_or(0) + 1;
     let mut uses = vec![0; values];

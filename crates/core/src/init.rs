@@ -1,4 +1,4 @@
-//! First values of the parameters.
+//! Initial values of the parameters.
 
 use rand::distributions::{Distribution, Uniform};
 use rand_distr::Normal;
@@ -6,7 +6,7 @@ use walk_arch::{Init, Network};
 
 use crate::{Seed, Stream};
 
-/// θ_0: every parameter tensor drawn from its own stream, so that one layer's change leaves the others alone.
+/// θ_0. Every parameter tensor is drawn from its own stream, so a change of one layer does not affect the others.
 pub(crate) fn initial_params(network: &Network, seed: Seed) -> Vec<f32> {
     let mut params = vec![0.0; network.n_params()];
     for (index, spec) in network.params().iter().enumerate() {
@@ -19,7 +19,7 @@ pub(crate) fn initial_params(network: &Network, seed: Seed) -> Vec<f32> {
                 values.for_each(|x| *x = uniform.sample(&mut rng));
             }
             Init::Normal { std } => {
-                let normal = Normal::new(0.0, std).expect("the graph check wants std > 0");
+                let normal = Normal::new(0.0, std).expect("the graph check requires std > 0");
                 values.for_each(|x| *x = normal.sample(&mut rng));
             }
             Init::FanIn | Init::FanOut => unreachable!("the graph check resolves them"),
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_follow_their_initialisers() {
+    fn values_follow_their_initializers() {
         let problem = Problem { input: vec![400], classes: 10 };
         let net = Net::new();
         let mut layers = net.sequential("");
@@ -43,7 +43,7 @@ mod tests {
         layers.push(Linear { weight_init: Init::Normal { std: 0.1 }, ..linear(10) });
         let network = net.finish(layers.output()).check(&problem).unwrap();
         let params = initial_params(&network, Seed(7));
-        let of = |name: &str| {
+        let values = |name: &str| {
             let spec = network.params().iter().find(|spec| spec.name == name).unwrap();
             &params[spec.range.clone()]
         };
@@ -52,11 +52,11 @@ mod tests {
             (mean, (x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / x.len() as f32).sqrt())
         };
         // 120,000 draws of U(-1/20, 1/20): std .0289 +- .00004; 3,000 draws of N(0, .01): .1 +- .0013
-        let (mean, std) = moments(of("0.weight"));
+        let (mean, std) = moments(values("0.weight"));
         assert!(mean.abs() < 4e-4 && (std - 0.05 / 3f32.sqrt()).abs() < 2e-4, "{mean} {std}");
-        let (mean, std) = moments(of("2.weight"));
+        let (mean, std) = moments(values("2.weight"));
         assert!(mean.abs() < 0.008 && (std - 0.1).abs() < 0.006, "{mean} {std}");
-        assert!(of("1.weight").iter().all(|&x| x == 1.0) && of("1.bias").iter().all(|&x| x == 0.0));
+        assert!(values("1.weight").iter().all(|&x| x == 1.0) && values("1.bias").iter().all(|&x| x == 0.0));
         assert_eq!(params, initial_params(&network, Seed(7)));
         assert_ne!(params, initial_params(&network, Seed(8)));
     }

@@ -54,13 +54,13 @@ impl<B: Backend> Model<B> {
         &self.network
     }
 
-    /// What evaluates its loss without a gradient.
+    /// An evaluator of its loss without gradients.
     pub fn evaluator(&self) -> Box<dyn Evaluator> {
         self.backend.evaluator(&self.network, self.loss)
     }
 
-    /// What evaluates it in f64 throughout, by dfdx's operations on the processor: slow, and what the rounding of the
-    /// other is measured against.
+    /// A slow evaluator in f64 throughout, by dfdx's operations on the CPU: the reference that the other's rounding is
+    /// measured against.
     pub fn reference(&self) -> Box<dyn Evaluator> {
         Box::new(CompositeEvaluator::<f64, _>::new(Cpu::default(), self.network.clone(), self.loss))
     }
@@ -136,7 +136,7 @@ impl<B: Backend> Model<B> {
         self.backend.sample_norms_sq(at, inputs, &batch.labels, self.loss)
     }
 
-    /// The network at a point, as `batch` wants it.
+    /// The network at a point, with the dropout of `batch`.
     fn at<'a>(
         &'a self,
         point: &'a Point,
@@ -147,7 +147,7 @@ impl<B: Backend> Model<B> {
         At { network: &self.network, theta, buffers: &point.buffers, mode, dropout: batch.dropout }
     }
 
-    /// θ and a batch's inputs on the device, after a look at every length and label.
+    /// θ and a batch's inputs on the device, after every length and label is checked.
     fn upload(&self, point: &Point, batch: &Batch) -> Result<Uploaded<B::Device>, CoreError> {
         let problem = self.network.problem();
         let features: usize = problem.input.iter().product();
@@ -176,7 +176,7 @@ impl<B: Backend> Model<B> {
         self.backend.take_gradient(backward().map_err(CoreError::device)?, theta)
     }
 
-    /// Moves the running statistics towards a batch's: r ← (1 - m) r + m s, with the unbiased variance.
+    /// Moves the running statistics toward a batch's: r ← (1 - m) r + m s, with the unbiased variance.
     pub fn update_buffers(&self, buffers: &mut [f32], gradient: &BatchGradient) {
         for (index, statistics) in &gradient.statistics {
             let layer = &self.network.layers()[*index];

@@ -1,12 +1,12 @@
-//! What this machine's matrix product reaches: the yardstick for everything else.
+//! The speed of the matrix product on this computer, which other speeds are compared with.
 
 use std::time::Instant;
 
 use rayon::prelude::*;
 use walk_kernels::matmul::{Matrix, MatrixMut, Write, matmul};
 
-/// Floating-point operations per second of gemm on all threads of the pool, in GFLOP/s: each thread multiplies matrices of
-/// its own of 768 rows and columns; the best of a few repetitions.
+/// Floating-point operations per second of gemm on all threads of the pool, in GFLOP/s: each thread multiplies its own
+/// matrices of 768 rows and columns. The best of several repetitions.
 pub fn gemm_gflops() -> f64 {
     const N: usize = 768;
     const REPEAT: usize = 8;

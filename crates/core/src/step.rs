@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A number of updates made.
+/// A number of completed updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Step(pub u64);
 
 impl Step {
-    /// One update more.
+    /// The number after one more update.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)

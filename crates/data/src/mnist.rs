@@ -82,10 +82,10 @@ fn load(path: &Path, which: Published, set: &MnistSet) -> Result<Images, DataErr
 
 /// The images of the files that begin with one of `stems`.
 fn load_files(path: &Path, stems: &[&str], set: &MnistSet) -> Result<Images, DataError> {
-    let of = |what: &str, kind: &str| -> Vec<String> {
+    let alternatives = |what: &str, kind: &str| -> Vec<String> {
         stems.iter().flat_map(|stem| names(&set.prefix, &format!("{stem}-{what}"), kind)).collect()
     };
-    let names = [of("images", "idx3"), of("labels", "idx1")];
+    let names = [alternatives("images", "idx3"), alternatives("labels", "idx1")];
     let place = Place::new(path, set.archive, &names[0][0]);
     let mut found = place.read(set.name, &names)?.into_iter();
     let (image_file, label_file) =

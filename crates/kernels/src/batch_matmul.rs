@@ -29,13 +29,13 @@ impl BatchMatmul {
     /// If a length does not fit.
     pub fn apply(&self, a: &[f32], b: &[f32], c: &mut [f32], write: Write) {
         let Self { rows, inner, columns, .. } = *self;
-        let each = a.chunks_exact(rows * inner).zip(b.chunks_exact(inner * columns));
+        let operands = a.chunks_exact(rows * inner).zip(b.chunks_exact(inner * columns));
         assert!(
             a.len() / (rows * inner) == c.len() / (rows * columns)
                 && b.len() / (inner * columns) == c.len() / (rows * columns)
         );
         let mut scaled = vec![0.0; rows * inner];
-        for ((a, b), c) in each.zip(c.chunks_exact_mut(rows * columns)) {
+        for ((a, b), c) in operands.zip(c.chunks_exact_mut(rows * columns)) {
             scaled.iter_mut().zip(a).for_each(|(to, &a)| *to = self.scale * a);
             let a = if self.a_transposed {
                 Matrix::new(&scaled, inner, rows, rows).transposed()

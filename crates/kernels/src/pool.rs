@@ -82,8 +82,8 @@ pub fn max_places(shape: &PoolShape, x: &[f32]) -> Vec<u32> {
     let images = x.len() / shape.in_len();
     let mut places = vec![u32::MAX; images * shape.out_len()];
     let n = shape.channels;
-    let each = x.par_chunks_exact(shape.in_len()).zip(places.par_chunks_exact_mut(shape.out_len()));
-    each.for_each(|(x, places)| {
+    let pairs = x.par_chunks_exact(shape.in_len()).zip(places.par_chunks_exact_mut(shape.out_len()));
+    pairs.for_each(|(x, places)| {
         shape.windows(|to, from| {
             for channel in 0..n {
                 let (place, candidate) = (&mut places[to * n + channel], from * n + channel);

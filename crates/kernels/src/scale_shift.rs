@@ -7,7 +7,7 @@ use rayon::prelude::*;
 pub struct Columns {
     /// Number of γ's and β's.
     pub columns: usize,
-    /// Neighbouring elements that share one.
+    /// Neighboring elements that share one.
     pub inner: usize,
 }
 

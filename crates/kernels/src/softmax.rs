@@ -102,8 +102,8 @@ mod tests {
             let rows = y.chunks(LEN).zip(dot.chunks(LEN).zip(dy.chunks(LEN)));
             rows.map(|(y, (dot, p))| {
                 let sum = product(y, dot);
-                let each = y.iter().zip(dot.iter().zip(p));
-                each.map(|(y, (&dot, &p))| f64::from(p) * y * (f64::from(dot) - sum)).sum::<f64>()
+                let terms = y.iter().zip(dot.iter().zip(p));
+                terms.map(|(y, (&dot, &p))| f64::from(p) * y * (f64::from(dot) - sum)).sum::<f64>()
             })
             .sum()
         };

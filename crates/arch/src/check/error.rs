@@ -4,7 +4,7 @@
 pub(super) const MAX_LAYERS: usize = 10_000;
 /// Most elements of one layer's value for one sample: 256 Mi, 1 GiB of f32.
 pub(super) const MAX_VALUE: usize = 1 << 28;
-/// Most parameters in all: 2 Gi, 8 GiB of f32.
+/// Most parameters in total: 2 Gi, 8 GiB of f32.
 pub(super) const MAX_PARAMS: usize = 1 << 31;
 /// Longest layer name in bytes.
 pub(super) const MAX_NAME: usize = 200;

@@ -36,7 +36,7 @@ impl PartialNetwork {
                 layer.shape = a.to_vec();
             }
             (Op::Linear(linear), [x]) => {
-                // a linear layer on an image is more likely a forgotten flatten than meant
+                // a linear layer on an image most likely lacks a flatten before it
                 let (lead, in_features) = match x.split_last() {
                     Some((&last, lead)) if lead.len() < 2 => (lead.to_vec(), last),
                     _ => return Err(mismatch(x, "a vector or [rows, features] (flatten it first)".into())),
@@ -126,7 +126,7 @@ impl PartialNetwork {
     }
 }
 
-/// How a window moves over an image.
+/// A window that moves over an image.
 struct Window {
     kernel: [usize; 2],
     stride: [usize; 2],
@@ -134,7 +134,7 @@ struct Window {
 }
 
 impl Window {
-    /// Number of places, downwards and across.
+    /// Number of places, down and across.
     fn outputs(
         &self,
         node: &Node,

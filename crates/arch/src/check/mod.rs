@@ -16,7 +16,7 @@ impl Graph {
     /// Checks everything and lays the parameters out in one flat vector, layer after layer, weight before bias.
     ///
     /// # Errors
-    /// A [`GraphError`] for the first thing found wrong, named by layer, with the shapes.
+    /// A [`GraphError`] for the first mistake, with the layer's name and the shapes.
     pub fn check(&self, problem: &Problem) -> Result<Network, GraphError> {
         check_problem(problem)?;
         if self.nodes.is_empty() || self.nodes.len() > MAX_LAYERS {

@@ -111,7 +111,7 @@ impl PartialNetwork {
         Ok(())
     }
 
-    /// γ = 1 and β = 0 of a normalisation without running statistics.
+    /// γ = 1 and β = 0 of a normalization without running statistics.
     fn scale_and_shift(&mut self, node: &Node, shape: &[usize]) -> Result<LayerParams, GraphError> {
         let weight = self.param(node, "weight", shape, Init::Constant(1.0), 1)?;
         let bias = self.param(node, "bias", shape, Init::Constant(0.0), 1)?;

@@ -193,8 +193,8 @@ fn tensor_layers_have_the_shapes_and_parameters_of_pytorch() {
     let y = y.mul("gate", y).concat("both", y, 1); // [3, 4]
     let y = y.then("flat", flatten()).then("head", linear(6));
     let network = net.finish(y).check(&problem).unwrap();
-    let of = |name: &str| network.layers().iter().find(|layer| layer.name == name).unwrap().shape.clone();
-    let shapes: Vec<Vec<usize>> = ["pad", "sub", "fc", "scores", "mix", "t", "both"].map(of).to_vec();
+    let shape = |name: &str| network.layers().iter().find(|layer| layer.name == name).unwrap().shape.clone();
+    let shapes: Vec<Vec<usize>> = ["pad", "sub", "fc", "scores", "mix", "t", "both"].map(shape).to_vec();
     assert_eq!(
         shapes,
         [vec![8, 3, 2], vec![8, 2, 1], vec![2, 3], vec![2, 2], vec![2, 3], vec![3, 2], vec![3, 4]]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a parameter tensor gets its first values.
+/// The distribution of a parameter tensor's initial values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
@@ -20,9 +20,9 @@ pub enum Init {
         /// Standard deviation.
         std: f32,
     },
-    /// U(-1/√fan_in, 1/√fan_in): what PyTorch's `Linear` does for weight and bias.
+    /// U(-1/√fan_in, 1/√fan_in), as PyTorch's `Linear` initializes weight and bias.
     FanIn,
-    /// N(0, 2/fan_out), with fan_out = kernel height x width x out_channels: what the paper's authors did for
+    /// N(0, 2/fan_out), with fan_out = kernel height x width x out_channels, as the paper's authors initialized
     /// convolutions.
     FanOut,
 }

@@ -11,13 +11,13 @@ use super::Init;
 pub struct Linear {
     /// Length of the output's last dimension.
     pub out_features: usize,
-    /// Initialiser of W.
+    /// Initializer of W.
     pub weight_init: Init,
-    /// Initialiser of b.
+    /// Initializer of b.
     pub bias_init: Init,
 }
 
-/// A [`Linear`] layer with PyTorch's initialisers.
+/// A [`Linear`] layer with PyTorch's initializers.
 pub const fn linear(out_features: usize) -> Linear {
     Linear { out_features, weight_init: Init::FanIn, bias_init: Init::FanIn }
 }
@@ -37,13 +37,13 @@ pub struct Conv2d {
     pub padding: [usize; 2],
     /// Distance between a filter's elements.
     pub dilation: [usize; 2],
-    /// Channels fall into this many groups, each with filters of its own.
+    /// Number of groups of channels, each with its own filters.
     pub groups: usize,
     /// Whether there is a b.
     pub bias: bool,
-    /// Initialiser of W.
+    /// Initializer of W.
     pub weight_init: Init,
-    /// Initialiser of b.
+    /// Initializer of b.
     pub bias_init: Init,
 }
 
@@ -64,28 +64,28 @@ pub const fn conv2d(out_channels: usize, kernel: usize) -> Conv2d {
 }
 
 impl Conv2d {
-    /// The same with another stride.
+    /// Sets the stride.
     #[must_use]
     pub const fn stride(mut self, stride: usize) -> Self {
         self.stride = [stride; 2];
         self
     }
 
-    /// The same with another padding.
+    /// Sets the padding.
     #[must_use]
     pub const fn padding(mut self, padding: usize) -> Self {
         self.padding = [padding; 2];
         self
     }
 
-    /// The same with channels in groups.
+    /// Sets the number of groups.
     #[must_use]
     pub const fn groups(mut self, groups: usize) -> Self {
         self.groups = groups;
         self
     }
 
-    /// The same with or without a bias.
+    /// Sets whether there is a bias.
     #[must_use]
     pub const fn bias(mut self, bias: bool) -> Self {
         self.bias = bias;
@@ -108,7 +108,7 @@ pub struct Pool2d {
 /// y = γ (x - μ) / √(σ² + ε) + β per feature of a vector (PyTorch's BatchNorm1d) or per
 /// channel of an image (BatchNorm2d).
 ///
-/// With batch statistics σ² is the biased variance; running statistics move by `momentum` towards the batch's
+/// With batch statistics σ² is the biased variance; running statistics move by `momentum` toward the batch's
 /// mean and unbiased variance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,7 +117,7 @@ pub struct BatchNorm {
     pub eps: f32,
     /// Weight of the newest batch in the running statistics.
     pub momentum: f32,
-    /// Initialiser of γ. Old PyTorch drew BatchNorm1d's from U(0, 1); today's is 1.
+    /// Initializer of γ. Old PyTorch drew BatchNorm1d's from U(0, 1); today's is 1.
     pub scale_init: Init,
 }
 

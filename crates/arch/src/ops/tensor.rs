@@ -1,4 +1,4 @@
-//! The options of the layers on values of any shape: what transformers, mixers and shortcuts without parameters are made of.
+//! The options of the layers on values of any shape: those of transformers, mixers and shortcuts without parameters.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,14 +44,14 @@ pub const fn matmul() -> Matmul {
 }
 
 impl Matmul {
-    /// The same with the second input transposed.
+    /// Transposes the second input.
     #[must_use]
     pub const fn transposed(mut self) -> Self {
         self.transposed = true;
         self
     }
 
-    /// The same with a factor.
+    /// Sets the factor.
     #[must_use]
     pub const fn scale(mut self, scale: f32) -> Self {
         self.scale = scale;
@@ -64,7 +64,7 @@ impl Matmul {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNorm {
-    /// How many of the last dimensions are normalised together.
+    /// How many of the last dimensions are normalized together.
     pub dims: usize,
     /// ε, added to the variance.
     pub eps: f32,
@@ -95,7 +95,7 @@ pub const fn group_norm(groups: usize) -> GroupNorm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bias {
-    /// Initialiser of b.
+    /// Initializer of b.
     pub init: Init,
 }
 
@@ -104,8 +104,8 @@ pub const fn bias(std: f32) -> Bias {
     Bias { init: Init::Normal { std } }
 }
 
-/// In training each element is 0 with probability `p`, and divided by 1 - p otherwise (Srivastava et al., 2014); losses
-/// are evaluated without it.
+/// In training each element is set to 0 with probability `p`, and divided by 1 - p otherwise (Srivastava et al., 2014).
+/// Losses are evaluated without dropout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {

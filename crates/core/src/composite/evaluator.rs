@@ -1,4 +1,4 @@
-//! Losses chunk after chunk in dfdx's operations: in f32, or in f64 as what the rounding of f32 is measured against.
+//! Losses in dfdx's operations, chunk by chunk: in f32, or in f64 as the reference that rounding is measured against.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::backend::{At, Flat, Rows};
 use crate::evaluate::{check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, ChunkResult, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
-/// Evaluates in `E` throughout; parameters and samples are the f32 numbers they are.
+/// Evaluates in `E` throughout; the parameters and samples themselves are f32 numbers.
 pub(crate) struct CompositeEvaluator<E, D> {
     device: D,
     network: Arc<Network>,
@@ -56,8 +56,8 @@ impl<E: Number, D: Device<E>> Evaluator for CompositeEvaluator<E, D> {
             let scores = outputs.as_vec();
             let losses = layers::losses(device, outputs, &labels, self.loss).map_err(CoreError::device)?;
             let mut result = ChunkResult::default();
-            let each = scores.chunks_exact(problem.classes).zip(&labels).zip(losses.as_vec());
-            each.for_each(|((outputs, &label), loss)| result.add(outputs, label, loss.precise()));
+            let rows = scores.chunks_exact(problem.classes).zip(&labels).zip(losses.as_vec());
+            rows.for_each(|((outputs, &label), loss)| result.add(outputs, label, loss.precise()));
             chunks.push(result);
         }
         Ok(Evaluation { chunks, samples: samples.len() })

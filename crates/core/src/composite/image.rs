@@ -107,8 +107,8 @@ pub(super) fn conv2d<E: Number, D: Device<E>, T: Tape<E, D>>(
     y.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()
 }
 
-/// The place of the largest value of each window, `[rows, outputs]`. They are found on the host, so that equal values give
-/// their gradient to the first of them, as in PyTorch; dfdx's own maximum gives it to each.
+/// The place of the largest value of each window, `[rows, outputs]`. They are found on the host, so that of equal
+/// values the first gets the gradient, as in PyTorch; with dfdx's own maximum each would.
 pub(super) fn max_places<E: Number, D: Device<E>>(
     x: &Rows<D, NoneTape, E>,
     pool: &Pool2d,
@@ -130,7 +130,7 @@ pub(super) fn max_places<E: Number, D: Device<E>>(
     index
 }
 
-/// The largest value of each window, once their places are known.
+/// The largest value of each window, given their places.
 pub(super) fn max_pool2d<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
     x: Rows<D, T, E>,

@@ -9,8 +9,8 @@ use super::number::Number;
 use crate::Loss;
 use crate::backend::{BatchStatistics, Flat, Rows};
 
-/// A part of θ as a vector on the same tape. Not by dfdx 0.13.0's `slice`, whose backward pass on the CPU overwrites: the
-/// gradient of a part that is read twice, as Hv reads it, would be lost.
+/// A part of θ as a vector on the same tape. This does not use dfdx 0.13.0's `slice`, whose backward pass on the CPU
+/// overwrites gradients: that of a part that is read twice, as in Hv, would be lost.
 pub(super) fn part<E: Number, D: Device<E>, T: Tape<E, D>>(
     theta: &Flat<D, NoneTape, E>,
     range: &Range<usize>,
@@ -81,9 +81,9 @@ pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
     let count = flat.0 * pixels;
     let in_f32 = |x: &Flat<D, T, E>| x.as_vec().into_iter().map(E::rounded).collect();
     let statistics = of_batch.then(|| BatchStatistics { mean: in_f32(&mean), var: in_f32(&var), count });
-    let centred = x.put_tape(tape).try_sub(mean.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
+    let centered = x.put_tape(tape).try_sub(mean.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
     let std = var.try_add(E::of(eps.into()))?.try_sqrt()?;
-    let hat = centred.try_div(std.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
+    let hat = centered.try_div(std.try_broadcast_like::<_, Axes2<0, 2>>(&full)?)?;
     Ok(Standardized { hat: hat.try_reshape_like(&flat)?, statistics })
 }
 
@@ -104,8 +104,8 @@ pub(super) fn activation<E: Number, D: Device<E>, T: Tape<E, D>>(
     }
 }
 
-/// x Φ(x). dfdx 0.13.0's `accurate_gelu` has the right value, but the derivative Φ(x) + √2 x φ(x) in place of
-/// Φ(x) + x φ(x); so a term is added whose value is 0 and whose derivative is (1 - √2) x φ(x): (√2 - 1) (φ(x) - φ),
+/// x Φ(x). dfdx 0.13.0's `accurate_gelu` has the right value, but the derivative Φ(x) + √2 x φ(x) instead of
+/// Φ(x) + x φ(x). Therefore a term is added whose value is 0 and whose derivative is (1 - √2) x φ(x): (√2 - 1) (φ(x) - φ),
 /// with the second φ a constant.
 fn gelu<E: Number, D: Device<E>, T: Tape<E, D>>(x: Rows<D, T, E>) -> Result<Rows<D, T, E>, D::Err> {
     let norm = E::of(std::f64::consts::TAU.sqrt().recip());
@@ -122,7 +122,7 @@ pub(super) fn add<E: Number, D: Device<E>, T: Tape<E, D>>(
     a: Rows<D, T, E>,
     b: Rows<D, NoneTape, E>,
 ) -> Result<Rows<D, T, E>, D::Err> {
-    // a may be b, and dfdx's binary operations refuse one tensor twice; times 1 it is another
+    // a may be b, and dfdx's binary operations do not take the same tensor twice; times 1 it is a copy
     b.retaped::<T>().try_mul(E::of(1.0)).and_then(|b| a.try_add(b))
 }
 

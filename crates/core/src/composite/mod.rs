@@ -1,5 +1,5 @@
-//! Every layer as a composition of stable dfdx operations: right on any dfdx device, and the oracle for the fused
-//! kernels. Images have channels first, as PyTorch's.
+//! Every layer as a composition of stable dfdx operations, for any dfdx device; the fused kernels are tested against it.
+//! Images have channels first, as in PyTorch.
 
 mod evaluator;
 mod image;
@@ -19,7 +19,7 @@ pub(crate) use self::evaluator::CompositeEvaluator;
 use crate::backend::{At, Backend, DirectionalForward, Flat, Forward, Rows};
 use crate::{CoreError, Evaluator, Loss};
 
-/// Runs networks on any dfdx device, by compositions of its operations.
+/// Runs networks on any dfdx device as compositions of its operations.
 #[derive(Clone, Debug, Default)]
 pub struct Composite<D> {
     device: D,

@@ -2,9 +2,9 @@
 
 use dfdx::prelude::*;
 
-/// What dfdx's operations compute in: f32, or f64 where a reference is wanted.
+/// The type that dfdx's operations compute in: f32, or f64 for a reference.
 pub(crate) trait Number: Dtype {
-    /// The nearest.
+    /// The number nearest to `x`.
     fn of(x: f64) -> Self;
 
     /// As f64, exactly.

@@ -12,7 +12,7 @@ use crate::executor::{layer_by_layer, walk};
 use crate::row_norm::RowNorm;
 use crate::{BatchNormMode, CoreError};
 
-/// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
+/// A layer's value, and its tangent if there is a direction and the tangent is not zero.
 #[derive(Clone)]
 struct Value<E: Number, D: Device<E>> {
     rows: Rows<D, NoneTape, E>,
@@ -59,7 +59,7 @@ impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
         Ok(y)
     }
 
-    /// A layer that is linear in its one input.
+    /// A layer that is linear in its only input.
     fn linear(
         &mut self,
         x: Value<E, D>,

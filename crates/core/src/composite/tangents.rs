@@ -86,13 +86,13 @@ fn row_tangent<E: Number, D: Device<E>, T: Tape<E, D>>(
 ) -> Result<Rows<D, T, E>, D::Err> {
     let shape = *x.shape();
     let spread = |x: Flat<D, T, E>| x.try_broadcast_like::<(usize, usize), Axis<1>>(&shape);
-    let centre = |x: Rows<D, T, E>| {
+    let center = |x: Rows<D, T, E>| {
         let (x, tape) = x.split_tape();
         let mean = x.retaped::<T>().try_mean::<(usize,), Axis<1>>()?;
         x.put_tape(tape).try_sub(spread(mean)?)
     };
-    let (c, c_tape) = centre(x)?.split_tape();
-    let (dot_c, dot_tape) = centre(dot_x)?.split_tape();
+    let (c, c_tape) = center(x)?.split_tape();
+    let (dot_c, dot_tape) = center(dot_x)?.split_tape();
     let var = c.retaped::<T>().try_square()?.try_mean::<(usize,), Axis<1>>()?;
     let (s, s_tape) = spread(var.try_add(E::of(eps.into()))?.try_sqrt()?)?.split_tape();
     let (hat, hat_tape) = c.put_tape(c_tape).try_div(s.clone().put_tape(s_tape))?.split_tape();

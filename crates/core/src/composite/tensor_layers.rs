@@ -13,7 +13,7 @@ pub(super) fn mul<E: Number, D: Device<E>, T: Tape<E, D>>(
     a: Rows<D, T, E>,
     b: Rows<D, NoneTape, E>,
 ) -> Result<Rows<D, T, E>, D::Err> {
-    // a may be b, and dfdx's binary operations refuse one tensor twice; times 1 it is another
+    // a may be b, and dfdx's binary operations do not take the same tensor twice; times 1 it is a copy
     b.retaped::<T>().try_mul(E::of(1.0)).and_then(|b| a.try_mul(b))
 }
 
@@ -28,7 +28,7 @@ pub(super) fn times<E: Number, D: Device<E>, T: Tape<E, D>>(
     x.try_mul(device.try_tensor_from_vec::<(usize, usize)>(constants, shape)?)
 }
 
-/// Both values as they lie in memory, `[rows · dimensions before the axis, the rest]`, side by side.
+/// Both values, seen as matrices `[rows · dimensions before the axis, the rest]`, side by side.
 pub(super) fn concat<E: Number, D: Device<E>, T: Tape<E, D>>(
     a: Rows<D, T, E>,
     b: Rows<D, NoneTape, E>,
@@ -50,7 +50,7 @@ pub(super) fn concat<E: Number, D: Device<E>, T: Tape<E, D>>(
     y.try_reshape_like(&(rows, outer / rows * (inner(a_shape) + inner(b_shape))))
 }
 
-/// The elements of every row in another order, from places given by `from`; one outside gives a zero.
+/// The elements of every row in another order, zero where the operation pads.
 pub(super) fn rearrange<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
     x: Rows<D, T, E>,
@@ -132,11 +132,11 @@ pub(super) fn standardize<E: Number, D: Device<E>, T: Tape<E, D>>(
     let shape = (flat.0 * flat.1 / len, len);
     let (x, tape) = x.try_reshape_like(&shape)?.split_tape();
     let mean = x.retaped::<T>().try_mean::<(usize,), Axis<1>>()?.try_broadcast_like::<_, Axis<1>>(&shape)?;
-    let centred = x.put_tape(tape).try_sub(mean)?;
-    let (centred, tape) = centred.split_tape();
-    let var = centred.retaped::<T>().try_square()?.try_mean::<(usize,), Axis<1>>()?;
+    let centered = x.put_tape(tape).try_sub(mean)?;
+    let (centered, tape) = centered.split_tape();
+    let var = centered.retaped::<T>().try_square()?.try_mean::<(usize,), Axis<1>>()?;
     let std = var.try_add(E::of(eps.into()))?.try_sqrt()?.try_broadcast_like::<_, Axis<1>>(&shape)?;
-    centred.put_tape(tape).try_div(std)?.try_reshape_like(&flat)
+    centered.put_tape(tape).try_div(std)?.try_reshape_like(&flat)
 }
 
 /// x γ + β, a sample being `[outer, columns, inner]`; without β if its range is empty.

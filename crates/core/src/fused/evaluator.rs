@@ -1,4 +1,4 @@
-//! Losses on the CPU without a tape: kernels over workspaces that are planned once.
+//! Losses on the CPU without a tape: the calls of a plan made once, on reusable buffers.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use super::kernel_plan::{KernelCall, KernelPlan, Norm};
 use crate::evaluate::{ChunkResult, check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
-/// Evaluates chunks in parallel, each on one thread: what a chunk yields does not depend on the others.
+/// Evaluates chunks in parallel, each on one thread; a chunk's result does not depend on the others.
 pub(super) struct FusedEvaluator {
     network: Arc<Network>,
     loss: Loss,
@@ -31,7 +31,7 @@ pub(super) struct FusedEvaluator {
 struct Workspace {
     buffers: Vec<Vec<f32>>,
     labels: Vec<usize>,
-    /// By buffer: the moments of its channels, where a norm wants them.
+    /// By buffer, the moments of its channels if a norm needs them.
     moments: Vec<Moments>,
     scratch: Scratch,
 }
@@ -97,7 +97,7 @@ impl Evaluator for FusedEvaluator {
 }
 
 impl KernelPlan {
-    /// Takes over the parameters of `point`.
+    /// Lays out the parameters of `point` for the kernels.
     fn pack(&mut self, point: &Point) {
         self.calls.par_iter_mut().for_each(|call| match call {
             KernelCall::Linear { place, packed, .. } => {
@@ -139,8 +139,8 @@ impl KernelPlan {
                 KernelCall::Conv { from, to, packed, norm, write, moments, .. } => {
                     let norm = norm.map(|norm| normalizer(norm, measured));
                     let fusion = Fusion { norm: norm.as_ref(), write: *write };
-                    let wanted = *moments && mode == BatchNormMode::Batch;
-                    let moments = wanted.then(|| {
+                    let measure = *moments && mode == BatchNormMode::Batch;
+                    let moments = measure.then(|| {
                         measured[*to].reset(packed.out_channels());
                         &mut measured[*to]
                     });
@@ -198,14 +198,14 @@ impl KernelPlan {
                     let (from_stride, to_stride) = (self.strides[*from], self.strides[*to]);
                     let columns = from_stride.min(to_stride);
                     let [x, y] = self.values(buffers, rows, *from, *to);
-                    let each = x.chunks_exact(from_stride).zip(y.chunks_exact_mut(to_stride));
-                    each.for_each(|(x, y)| add(&x[..columns], &mut y[..columns]));
+                    let pairs = x.chunks_exact(from_stride).zip(y.chunks_exact_mut(to_stride));
+                    pairs.for_each(|(x, y)| add(&x[..columns], &mut y[..columns]));
                 }
             }
         }
     }
 
-    /// The rows of two different buffers, the second to write.
+    /// The rows of two different buffers, one to read and one to write.
     fn values<'b>(
         &self,
         buffers: &'b mut [Vec<f32>],
@@ -244,7 +244,7 @@ impl Norm {
 }
 
 impl Workspace {
-    /// Room for `rows` rows; grows once and stays.
+    /// Makes room for `rows` rows; buffers grow and are kept.
     fn prepare(&mut self, strides: &[usize], rows: usize) {
         self.buffers.resize_with(strides.len(), Vec::new);
         for (buffer, stride) in self.buffers.iter_mut().zip(strides) {

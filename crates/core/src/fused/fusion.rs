@@ -12,11 +12,11 @@ pub(super) struct FusionGroup {
     pub(super) wire: Wire,
     /// The layer whose operation the kernel is for.
     pub(super) layer: usize,
-    /// For a convolution: the batch norm of its input.
+    /// For a convolution, the batch norm of its input.
     pub(super) norm: Option<FusedNorm>,
-    /// For a convolution: whether its second input is added to its output.
+    /// For a convolution, whether its second input is added to its output.
     pub(super) residual: bool,
-    /// For a batch norm: whether a ReLU follows.
+    /// For a batch norm, whether a ReLU follows.
     pub(super) relu: bool,
     /// Whether a batch norm reads the value and needs its moments.
     pub(super) moments: bool,

@@ -26,7 +26,7 @@ pub(super) struct ConvCall<'a> {
     pub(super) algorithm: Algorithm,
     /// A norm of the input.
     pub(super) norm: Option<NormUse>,
-    /// What is added to the output.
+    /// A value that is added to the output.
     pub(super) residual: Option<Operand>,
     /// Whether to measure the output's moments.
     pub(super) moments: bool,

@@ -1,4 +1,4 @@
-//! A network as a list of kernel calls on numbered buffers, planned once.
+//! A network's forward pass as a list of kernel calls on numbered buffers, planned once.
 
 use walk_arch::{Layer, LayerBuffers, LayerParams, Network, Op};
 use walk_kernels::activation::Activation;
@@ -26,11 +26,11 @@ pub(super) struct KernelPlan {
     pub(super) norms: Vec<Norm>,
     /// Elements of each buffer per sample.
     pub(super) strides: Vec<usize>,
-    /// The buffer with the outputs, at the start of each of its rows.
+    /// The buffer whose rows begin with the outputs.
     pub(super) output: usize,
 }
 
-/// One kernel call. Parameters are taken over anew at every point.
+/// One kernel call. Parameters are laid out anew for every point.
 pub(super) enum KernelCall {
     Linear {
         from: usize,
@@ -48,7 +48,7 @@ pub(super) enum KernelCall {
         /// A norm of the input.
         norm: Option<usize>,
         write: Write,
-        /// Whether the output's moments are wanted.
+        /// Whether to measure the output's moments.
         moments: bool,
     },
     /// Measures the channels of a value.
@@ -180,7 +180,7 @@ impl PackedNorm {
     }
 }
 
-/// Where a layer's value lies while the plan is made.
+/// Where a layer's value is at a stage of the plan.
 #[derive(Clone, Copy)]
 struct Place {
     buffer: usize,
@@ -194,9 +194,9 @@ struct Planner<'a> {
     plan: KernelPlan,
     /// By value.
     places: Vec<Option<Place>>,
-    /// Reads still to come of each buffer.
+    /// The number of reads of each buffer that are not planned yet.
     readers: Vec<usize>,
-    /// Buffers handed out for the group being planned, each with a reader of its own until it is planned.
+    /// Buffers of the group being planned; each counts one read more until the group is planned.
     pinned: Vec<usize>,
 }
 
@@ -236,14 +236,14 @@ impl Planner<'_> {
         }
     }
 
-    /// Plans one group and says where its value will be.
+    /// Plans one group and returns the place of its value.
     fn place(&mut self, group: &FusionGroup) -> Place {
         use ChannelOrder::{ChannelsFirst, ChannelsLast};
         let layer = &self.layers[group.layer];
         let input = |n: usize| group.wire.inputs[n];
         let shape = self.layers[input(0)].shape.as_slice();
         match &layer.op {
-            Op::Input => unreachable!("the input is no group"),
+            Op::Input => unreachable!("the input is in no group"),
             // losses are evaluated without dropout
             Op::Flatten | Op::Dropout(_) => self.in_order(input(0), ChannelsFirst),
             Op::Reshape(_) => self.exact(input(0)),
@@ -305,7 +305,7 @@ impl Planner<'_> {
         let in_features = *shape.last().expect("shapes have a dimension");
         let packed = PackedLinear::new(LinearShape { in_features, out_features });
         let (pieces, stride) = (layer.len() / out_features, packed.stride());
-        // of one piece per sample the padding may stay: later layers skip it
+        // the padding of one piece per sample may stay, since later layers skip it
         let from = if pieces == 1 { self.at(input).buffer } else { self.exact(input).buffer };
         let to = self.buffer(pieces * stride);
         self.plan.calls.push(KernelCall::Linear { from, to, place: params(layer), packed, pieces });
@@ -373,7 +373,7 @@ impl Planner<'_> {
         Place { buffer: to, ..place }
     }
 
-    /// A norm of the value in buffer `at`, measured there unless it has just been.
+    /// A norm of the value in buffer `at`, which is measured unless the call that wrote it does so.
     fn norm(&mut self, FusedNorm { layer, relu }: FusedNorm, at: usize, columns: usize) -> usize {
         let layer = &self.layers[layer];
         let Op::BatchNorm(options) = &layer.op else { unreachable!("only called for batch norms") };
@@ -403,10 +403,10 @@ impl Planner<'_> {
         Place { buffer: to, order: ChannelOrder::ChannelsLast }
     }
 
-    /// A buffer that nobody reads any more, or a new one.
+    /// A buffer that is no longer read, or a new one.
     fn buffer(&mut self, stride: usize) -> usize {
         let strides = &self.plan.strides;
-        // buffer 0 is written before the first call
+        // buffer 0 holds the inputs, written before the first call
         let free = (1..strides.len()).find(|&buffer| self.readers[buffer] == 0 && strides[buffer] == stride);
         let buffer = free.unwrap_or_else(|| {
             self.plan.strides.push(stride);
@@ -418,7 +418,7 @@ impl Planner<'_> {
         buffer
     }
 
-    /// The value of layer `input` in the order wanted; converted if it has to be.
+    /// The value of layer `input` in the given order, converted if necessary.
     fn in_order(&mut self, input: usize, order: ChannelOrder) -> Place {
         let place = self.at(input);
         let image = channels_and_pixels(&self.layers[input].shape);
@@ -430,13 +430,13 @@ impl Planner<'_> {
         Place { buffer: to, order }
     }
 
-    /// A buffer with the value of layer `input` that may be written over.
+    /// A buffer with the value of layer `input` that may be overwritten.
     fn own(&mut self, input: usize, order: ChannelOrder) -> usize {
         let found = self.in_order(input, order);
         self.own_of(input, found)
     }
 
-    /// [`Planner::own`] of a value that has been brought to its order.
+    /// [`Planner::own`] of a value that is in its order already.
     fn own_of(&mut self, input: usize, found: Place) -> usize {
         let buffer = found.buffer;
         let converted = buffer != self.at(input).buffer;

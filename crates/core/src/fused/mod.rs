@@ -33,7 +33,7 @@ pub struct Fused {
 }
 
 impl Fused {
-    /// A backend that computes convolutions as told.
+    /// A backend with the given choice of convolution algorithms.
     pub fn new(convolution: Convolution) -> Self {
         Self { device: Cpu::default(), convolution }
     }

@@ -53,7 +53,7 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
     })
 }
 
-/// Two neighbouring parts of a slice, weight before bias.
+/// Two adjacent parts of a slice, weight before bias.
 pub(super) fn disjoint(all: &mut [f32], first: Range<usize>, second: Range<usize>) -> [&mut [f32]; 2] {
     let (head, tail) = all.split_at_mut(second.start);
     [&mut head[first], &mut tail[..second.len()]]
@@ -64,12 +64,12 @@ pub(super) fn batch_statistics(x: &Rows<Cpu>, channels: usize) -> BatchStatistic
     statistics(&Moments::of(view::rows(x), channels, Threads::All))
 }
 
-/// Moments as a backend reports them.
+/// Moments in the form that a backend reports.
 pub(super) fn statistics(moments: &Moments) -> BatchStatistics {
     BatchStatistics { mean: moments.mean(), var: moments.var(), count: moments.count() }
 }
 
-/// A batch norm, and the ReLU after it if it is computed in the same pass.
+/// A batch norm, and the ReLU after it if that is fused with it.
 #[derive(Clone)]
 pub(super) struct NormUse {
     /// Where γ and β lie.
@@ -77,7 +77,7 @@ pub(super) struct NormUse {
     pub(super) eps: f32,
     /// Mean and variance to use.
     pub(super) statistics: BatchStatistics,
-    /// Whether they are the values' own, functions of them.
+    /// Whether they are the batch's, functions of the values.
     pub(super) of_batch: bool,
     pub(super) relu: bool,
 }
@@ -190,8 +190,8 @@ pub(super) fn losses<T: Tape<f32, Cpu>>(
     let labels = labels.to_vec();
     record_losses(device, values, tape, move |weights, grads| {
         let gradient = grads.get_or_alloc_mut(&outputs)?;
-        let each = view::rows(&outputs).chunks_exact(classes).zip(gradient.chunks_exact_mut(classes));
-        for ((row, gradient), (&label, &weight)) in each.zip(labels.iter().zip(weights)) {
+        let samples = view::rows(&outputs).chunks_exact(classes).zip(gradient.chunks_exact_mut(classes));
+        for ((row, gradient), (&label, &weight)) in samples.zip(labels.iter().zip(weights)) {
             loss.backward(row, label, weight, gradient);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! walk-kernels' shapes of a network's layers.
+//! The shapes of a network's layers in walk-kernels' terms.
 
 use walk_arch::{Conv2d, Matmul, Op, Pool2d};
 use walk_kernels::batch_matmul::BatchMatmul;
@@ -34,7 +34,7 @@ pub(super) fn whole_image(shape: &[usize]) -> PoolShape {
 /// For a layer that only moves elements, where they come from in each input; `None` for other layers.
 pub(super) fn rearrangements(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Option<Vec<Rearrangement>> {
     let len = |shape: &[usize]| shape.iter().product::<usize>();
-    let of = |input: usize, from: &dyn Fn(usize) -> Option<usize>| {
+    let part = |input: usize, from: &dyn Fn(usize) -> Option<usize>| {
         let place = |to: usize| from(to).map_or(ZERO, |place| place as u32);
         Rearrangement { in_len: len(inputs[input]), from: (0..len(out)).map(place).collect() }
     };
@@ -43,7 +43,7 @@ pub(super) fn rearrangements(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Opt
         Op::Permute(permute) => {
             let strides = strides(x);
             let (to_strides, order) = (self::strides(out), &permute.order);
-            vec![of(0, &|to| {
+            vec![part(0, &|to| {
                 let digit = |d: usize| to / to_strides[d] % out[d];
                 Some((0..out.len()).map(|d| digit(d) * strides[order[d]]).sum())
             })]
@@ -54,11 +54,11 @@ pub(super) fn rearrangements(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Opt
             let digits = move |to: usize| (to / inner / all, to / inner % all, to % inner);
             let second = all - first;
             vec![
-                of(0, &|to| {
+                part(0, &|to| {
                     let (outer, digit, rest) = digits(to);
                     (digit < first).then(|| (outer * first + digit) * inner + rest)
                 }),
-                of(1, &|to| {
+                part(1, &|to| {
                     let (outer, digit, rest) = digits(to);
                     (digit >= first).then(|| (outer * second + digit - first) * inner + rest)
                 }),
@@ -66,11 +66,11 @@ pub(super) fn rearrangements(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Opt
         }
         Op::PadChannels(pad) => {
             let before = pad.before * x[1] * x[2];
-            vec![of(0, &|to| to.checked_sub(before).filter(|&from| from < len(x)))]
+            vec![part(0, &|to| to.checked_sub(before).filter(|&from| from < len(x)))]
         }
         Op::Subsample(sample) => {
             let [rows, columns] = [out[1], out[2]];
-            vec![of(0, &|to| {
+            vec![part(0, &|to| {
                 let (channel, row, column) = (to / (rows * columns), to / columns % rows, to % columns);
                 Some((channel * x[1] + row * sample.stride[0]) * x[2] + column * sample.stride[1])
             })]
@@ -79,7 +79,7 @@ pub(super) fn rearrangements(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Opt
     })
 }
 
-/// Distance between neighbours along each dimension of a row-major value.
+/// Distance between neighbors along each dimension of a row-major value.
 fn strides(shape: &[usize]) -> Vec<usize> {
     (0..shape.len()).map(|d| shape[d + 1..].iter().product()).collect()
 }

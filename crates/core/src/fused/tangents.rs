@@ -43,9 +43,9 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
     }
     let (theta, v) = (theta.clone(), v.clone());
     tape.record(y, x.rows.shape().0, move |p, spent, grads| {
-        let back = |of: &Operand, weight: &[f32]| {
-            if let Some(slot) = &of.grad {
-                slot.update(of.len(), |dx| linear_kernel::backward_input(shape, weight, &p, dx));
+        let back = |input: &Operand, weight: &[f32]| {
+            if let Some(slot) = &input.grad {
+                slot.update(input.len(), |dx| linear_kernel::backward_input(shape, weight, &p, dx));
             }
         };
         back(&x, &view::flat(&v)[weight.clone()]);
@@ -84,11 +84,11 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     let (theta, v) = (theta.clone(), v.clone());
     let weight = params.weight.clone();
     tape.record(y, rows, move |p, spent, grads| {
-        let back = |of: &Operand, weight: &[f32]| {
-            let Some(slot) = &of.grad else { return };
+        let back = |input: &Operand, weight: &[f32]| {
+            let Some(slot) = &input.grad else { return };
             let before = slot.take();
             let write = if before.is_empty() { Write::Replace } else { Write::Add };
-            let mut dx = if before.is_empty() { spent.take(of.len()) } else { before };
+            let mut dx = if before.is_empty() { spent.take(input.len()) } else { before };
             InputGradient::new(shape, algorithm, weight).write(&p, &mut dx, write);
             slot.replace(dx);
         };
@@ -104,7 +104,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     })
 }
 
-/// What a batch norm's tangent and its gradient are computed from.
+/// The operands of a batch norm's tangent and of its gradient.
 struct NormAt {
     x: Operand,
     dot_x: Option<Operand>,
@@ -189,8 +189,9 @@ pub(super) fn losses<T: Tape<f32, Cpu>>(
     loss: Loss,
 ) -> Result<Flat<Cpu, T>, CoreError> {
     let (_, classes) = *outputs.shape();
-    let each = view::rows(&outputs).chunks_exact(classes).zip(view::rows(&dot_outputs).chunks_exact(classes));
-    let values = each.zip(labels).map(|((z, dot), &label)| loss.tangent(z, label, dot) as f32).collect();
+    let samples =
+        view::rows(&outputs).chunks_exact(classes).zip(view::rows(&dot_outputs).chunks_exact(classes));
+    let values = samples.zip(labels).map(|((z, dot), &label)| loss.tangent(z, label, dot) as f32).collect();
     let labels = labels.to_vec();
     record_losses(device, values, tape, move |weights, grads| {
         let (z, dot) = (view::rows(&outputs), view::rows(&dot_outputs));

@@ -1,5 +1,5 @@
-//! How an operation is put on dfdx's tape: values are tensors, gradients of values wait in slots until the reverse pass
-//! takes them. (Gradients kept by dfdx start as cleared buffers and live as long as the tape.)
+//! Operations on dfdx's tape. Values are tensors; the gradients of values are kept in slots until the reverse pass takes
+//! them, since gradients kept by dfdx start as cleared buffers and live as long as the tape.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,17 +14,17 @@ use crate::backend::Rows;
 
 pub(super) type Grads = Gradients<f32, Cpu>;
 
-/// The gradient of a value in a reverse pass; empty until something arrives.
+/// The gradient of a value during a reverse pass; empty until a part of it is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot(Rc<RefCell<Vec<f32>>>);
 
 impl Slot {
-    /// What has arrived so far.
+    /// The gradient so far.
     pub(super) fn take(&self) -> Vec<f32> {
         self.0.take()
     }
 
-    /// Puts a gradient in place of what was there.
+    /// Replaces the gradient.
     pub(super) fn replace(&self, gradient: Vec<f32>) {
         self.0.replace(gradient);
     }
@@ -41,7 +41,7 @@ impl Slot {
         self.replace(sum);
     }
 
-    /// Lets `write` add to the gradient, zeros if nothing has arrived.
+    /// Lets `write` add to the gradient, which starts as zeros.
     pub(super) fn update(&self, len: usize, write: impl FnOnce(&mut [f32])) {
         let mut gradient = self.take();
         if gradient.is_empty() {
@@ -52,24 +52,24 @@ impl Slot {
     }
 }
 
-/// Spent gradients, to be written over.
+/// Buffers of gradients that are no longer needed, for reuse.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Buffers(Rc<RefCell<BTreeMap<usize, Vec<Vec<f32>>>>>);
 
 impl Buffers {
-    /// A buffer with anything in it.
+    /// A buffer with unspecified contents.
     pub(super) fn take(&self, len: usize) -> Vec<f32> {
         let spent = self.0.borrow_mut().get_mut(&len).and_then(Vec::pop);
         spent.unwrap_or_else(|| zeros(len))
     }
 
-    /// Takes a buffer back.
+    /// Returns a buffer.
     pub(super) fn give(&self, buffer: Vec<f32>) {
         self.0.borrow_mut().entry(buffer.len()).or_default().push(buffer);
     }
 }
 
-/// A layer's value, and where its gradient goes if anything that is trained lies behind it.
+/// A layer's value, and the slot of its gradient if it depends on trained parameters.
 #[derive(Clone, Debug)]
 pub(super) struct Operand {
     pub(super) rows: Rows<Cpu>,
@@ -84,33 +84,33 @@ impl Operand {
     }
 }
 
-/// ‖∂L_i/∂θ‖² of every sample, gathered in a reverse pass in place of the gradient of θ.
+/// ‖∂L_i/∂θ‖² of every sample, computed by a reverse pass instead of the gradient of θ.
 #[derive(Clone, Debug)]
 pub(super) struct SampleNorms(Rc<RefCell<Vec<f64>>>);
 
 impl SampleNorms {
-    /// Zeros for so many samples.
+    /// Zeros for `samples` samples.
     pub(super) fn new(samples: usize) -> Self {
         Self(Rc::new(RefCell::new(vec![0.0; samples])))
     }
 
-    /// Lets `write` add a layer's part.
+    /// Lets `write` add a layer's contribution.
     pub(super) fn update(&self, write: impl FnOnce(&mut [f64])) {
         write(&mut self.0.borrow_mut());
     }
 
-    /// What was gathered.
+    /// The norms.
     pub(super) fn take(&self) -> Vec<f64> {
         self.0.take()
     }
 }
 
-/// The device operations run on, and their tape.
+/// Records operations on a device's tape.
 pub(super) struct TapeRecorder<'a, T> {
     pub(super) device: &'a Cpu,
     pub(super) tape: T,
     pub(super) buffers: Buffers,
-    /// Where each sample's gradient norm is wanted, and not the gradient.
+    /// Collects each sample's gradient norm, if those are computed instead of the gradient.
     pub(super) norms: Option<SampleNorms>,
 }
 
@@ -124,13 +124,13 @@ impl<'a, T: Tape<f32, Cpu>> TapeRecorder<'a, T> {
         self.device.try_tensor_from_vec(values, (rows, columns)).map_err(CoreError::device)
     }
 
-    /// A value that depends on nothing that is trained.
+    /// A value that does not depend on trained parameters.
     pub(super) fn constant(&self, values: Vec<f32>, rows: usize) -> Result<Operand, CoreError> {
         Ok(Operand { rows: self.tensor(values, rows)?, grad: None })
     }
 
-    /// A value of `rows` rows, and the operation that carries its gradient back. `backward` is not called if no
-    /// gradient arrives.
+    /// A value of `rows` rows, and the operation that carries its gradient back. `backward` is not called if there is no
+    /// gradient.
     pub(super) fn record(
         &mut self,
         values: Vec<f32>,
@@ -149,7 +149,7 @@ impl<'a, T: Tape<f32, Cpu>> TapeRecorder<'a, T> {
         Ok(Operand { rows, grad: Some(slot) })
     }
 
-    /// As [`TapeRecorder::record`] for an operation on `x` alone, whose `backward` adds the gradient to that of `x`.
+    /// As [`TapeRecorder::record`], for an operation with the one input `x`, to whose gradient `backward` adds.
     pub(super) fn map(
         &mut self,
         x: &Operand,
@@ -165,7 +165,7 @@ impl<'a, T: Tape<f32, Cpu>> TapeRecorder<'a, T> {
         })
     }
 
-    /// The value as a tensor whose gradient dfdx keeps: what leaves the network.
+    /// The value as a tensor whose gradient dfdx keeps: the network's output.
     pub(super) fn leave(&mut self, value: Operand) -> Rows<Cpu> {
         if let (true, Some(slot)) = (T::OWNS_TAPE, value.grad) {
             let rows = value.rows.clone();

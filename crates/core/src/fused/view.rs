@@ -1,4 +1,4 @@
-//! A CPU tensor's elements as a slice. dfdx lends single elements only, and copying out costs as much as a layer.
+//! A CPU tensor's elements as a slice. dfdx gives access to single elements only, and a copy costs as much as a layer.
 #![expect(unsafe_code, reason = "the one place that views a CPU tensor as a slice")]
 
 use dfdx::shapes::HasShape;

@@ -79,7 +79,7 @@ fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
 }
 
 #[test]
-fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbours() {
+fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() {
     for network in NETWORKS.map(|network| network(Activation::Relu)) {
         let samples = Noise::new(&network, 95);
         let model = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
@@ -247,10 +247,10 @@ fn the_reference_in_f64_differs_by_rounding_alone() {
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
             let model = Model::new(Fused::default(), network.clone(), loss);
             let at = point(&model);
-            let of = |mut evaluator: Box<dyn crate::Evaluator>| {
+            let evaluate = |mut evaluator: Box<dyn crate::Evaluator>| {
                 evaluator.evaluate(&at, &samples, 10, mode).unwrap()
             };
-            let (ours, reference) = (of(model.evaluator()), of(model.reference()));
+            let (ours, reference) = (evaluate(model.evaluator()), evaluate(model.reference()));
             let error = ours.mean_loss() / reference.mean_loss() - 1.0;
             assert!(error.abs() < 1e-6 && error != 0.0, "{mode:?} {loss:?}: {error:e}");
             assert_eq!(ours.accuracy(), reference.accuracy());

@@ -1,4 +1,4 @@
-//! Batch normalisation: one mean and variance per column of a `[rows, columns]` matrix. An image with channels last is
+//! Batch normalization: one mean and variance per column of a `[rows, columns]` matrix. An image with channels last is
 //! a row per pixel.
 
 mod backward;

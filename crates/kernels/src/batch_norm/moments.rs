@@ -12,7 +12,7 @@ pub struct Moments {
     mean: Vec<f64>,
     squares: Vec<f64>,
     /// The block's sums, then its mean.
-    centre: Vec<f32>,
+    center: Vec<f32>,
     /// The block's squared deviations.
     spread: Vec<f32>,
 }
@@ -21,7 +21,7 @@ impl Moments {
     /// The moments of no rows.
     pub fn new(columns: usize) -> Self {
         let (wide, narrow) = (vec![0.0; columns], vec![0.0; columns]);
-        Self { count: 0, mean: wide.clone(), squares: wide, centre: narrow.clone(), spread: narrow }
+        Self { count: 0, mean: wide.clone(), squares: wide, center: narrow.clone(), spread: narrow }
     }
 
     /// The moments of the rows of `x`, on one thread or on all, with the same bits.
@@ -55,7 +55,7 @@ impl Moments {
             values.clear();
             values.resize(columns, 0.0);
         }
-        self.centre.resize(columns, 0.0);
+        self.center.resize(columns, 0.0);
         self.spread.resize(columns, 0.0);
     }
 
@@ -68,20 +68,20 @@ impl Moments {
         assert!(x.len().is_multiple_of(columns));
         for rows in x.chunks(BLOCK_ROWS * columns) {
             let count = rows.len() / columns;
-            self.centre.fill(0.0);
-            add_rows(rows, &mut self.centre);
+            self.center.fill(0.0);
+            add_rows(rows, &mut self.center);
             let share = 1.0 / count as f32;
-            self.centre.iter_mut().for_each(|sum| *sum *= share);
+            self.center.iter_mut().for_each(|sum| *sum *= share);
             self.spread.fill(0.0);
-            add_squares(rows, &self.centre, &mut self.spread);
+            add_squares(rows, &self.center, &mut self.spread);
             self.merge_block(count);
         }
     }
 
     fn merge_block(&mut self, count: usize) {
-        let (centre, spread) = (std::mem::take(&mut self.centre), std::mem::take(&mut self.spread));
-        self.merge(count, &centre, &spread);
-        (self.centre, self.spread) = (centre, spread);
+        let (center, spread) = (std::mem::take(&mut self.center), std::mem::take(&mut self.spread));
+        self.merge(count, &center, &spread);
+        (self.center, self.spread) = (center, spread);
     }
 
     fn merge<F: Copy + Into<f64>>(&mut self, count: usize, mean: &[F], squares: &[F]) {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 /// One thread's buffers, which grow to the largest size needed and are kept.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    /// Normalised inputs.
+    /// Normalized inputs.
     pub(super) normalized: Vec<f32>,
     /// Gathered windows, or transformed inputs.
     pub(super) columns: Vec<f32>,

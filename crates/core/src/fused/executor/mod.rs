@@ -1,5 +1,5 @@
-//! Runs a network on the CPU, with or without a tape and a direction. Images have channels last wherever a kernel wants
-//! them so.
+//! Runs a network on the CPU, with or without a tape and a direction. Images are converted to channels last for the
+//! kernels that require it.
 
 mod pass;
 mod tensor_layers;
@@ -24,7 +24,7 @@ use crate::executor::walk;
 use crate::{BatchNormMode, CoreError};
 
 /// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one. With `norms`
-/// the reverse pass gathers the norms of the samples' own gradients there, and no gradient of θ.
+/// the reverse pass collects the norms of the samples' own gradients there instead of the gradient of θ.
 pub(super) fn forward<T: Tape<f32, Cpu>>(
     device: &Cpu,
     convolution: Convolution,
@@ -33,7 +33,7 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
     direction: Option<&Flat<Cpu>>,
     norms: Option<SampleNorms>,
 ) -> Result<DirectionalForward<Cpu, T>, CoreError> {
-    // a tangent needs the values between, and so do the samples' own gradients
+    // tangents and the samples' own gradients need the values between layers
     let apart = direction.is_some() || norms.is_some();
     let groups = if apart { fusion::unfused(at.network) } else { fusion::fused(at.network) };
     let output = at.network.output();
@@ -61,7 +61,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
             Op::Input => Ok(x),
             Op::Flatten | Op::Reshape(_) => self.in_order(x, shape, ChannelsFirst),
             Op::Linear(linear) => {
-                let in_features = *shape.last().expect("the graph check wants a dimension");
+                let in_features = *shape.last().expect("the graph check requires a dimension");
                 let shape = LinearShape { in_features, out_features: linear.out_features };
                 let params = params(layer);
                 let y = ops::linear(&mut self.tape, x.operand.clone(), self.at.theta, params, shape)?;

@@ -13,13 +13,13 @@ use super::super::tape::{Operand, TapeRecorder};
 use crate::CoreError;
 use crate::backend::{At, BatchStatistics, Flat};
 
-/// A layer's value, and its tangent where a directional derivative is wanted and it is not zero.
+/// A layer's value, and its tangent if there is a direction and the tangent is not zero.
 #[derive(Clone)]
 pub(super) struct Value {
     pub(super) operand: Operand,
     pub(super) tangent: Option<Operand>,
     pub(super) order: ChannelOrder,
-    /// Of its channels, where they are known.
+    /// The statistics of its channels, if they are known.
     pub(super) statistics: Option<BatchStatistics>,
 }
 
@@ -40,15 +40,15 @@ pub(super) struct Pass<'a, T> {
 }
 
 impl<T: Tape<f32, Cpu>> Pass<'_, T> {
-    /// The tangent of a layer with parameters, if there is a direction.
+    /// The tangent of a layer with parameters by its `rule`, if there is a direction.
     pub(super) fn tangent(
         &mut self,
         x: Value,
-        of: impl FnOnce(&mut TapeRecorder<'_, T>, Direction<'_>) -> Result<Operand, CoreError>,
+        rule: impl FnOnce(&mut TapeRecorder<'_, T>, Direction<'_>) -> Result<Operand, CoreError>,
     ) -> Result<Option<Operand>, CoreError> {
         let Some(v) = self.direction else { return Ok(None) };
         let along = Direction { x: x.operand, dot_x: x.tangent, theta: self.at.theta, v };
-        of(&mut self.tape, along).map(Some)
+        rule(&mut self.tape, along).map(Some)
     }
 
     /// The value in order `to`.
@@ -65,7 +65,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         self.linear(x, to, |tape, x| image_ops::convert(tape, x, image, to))
     }
 
-    /// A layer that is linear in its one input, which maps the tangent as it maps the value.
+    /// A layer that is linear in its only input, so the tangent is mapped as the value is.
     pub(super) fn linear(
         &mut self,
         x: Value,
@@ -83,7 +83,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         Ok(Value::new(y, tangent, a.order))
     }
 
-    /// The sum of two tangents, of which none is zero.
+    /// The sum of two tangents; `None` is zero.
     pub(super) fn sum(
         &mut self,
         a: Option<Operand>,

@@ -60,7 +60,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         }
     }
 
-    /// A concatenation is the sum of its parts, each among zeros.
+    /// A concatenation is the sum of its parts, each padded with zeros.
     fn rearrange(
         &mut self,
         x: Value,

@@ -222,8 +222,8 @@ fn sums_of_planes<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     let mut gradients = zeros(IN * IN * gradient_plane);
     let pool = ScratchPool::default();
     let mut parts = by_image(&mut inputs, input_plane, tiling.per_image() * from, images);
-    let each = x.par_chunks_exact(shape.in_len()).zip(parts.par_iter_mut());
-    each.for_each(|(image, planes)| {
+    let pairs = x.par_chunks_exact(shape.in_len()).zip(parts.par_iter_mut());
+    pairs.for_each(|(image, planes)| {
         pool.with(|scratch| {
             let image = normalized(norm, image, &mut scratch.normalized);
             let (planes, of_gradient, tile) = (&mut planes[..], false, PhantomData::<F>);
@@ -233,8 +233,8 @@ fn sums_of_planes<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
         });
     });
     let mut parts = by_image(&mut gradients, gradient_plane, tiling.per_image() * to, images);
-    let each = dy.par_chunks_exact(shape.out_len()).zip(parts.par_iter_mut());
-    each.for_each(|(image, planes)| {
+    let pairs = dy.par_chunks_exact(shape.out_len()).zip(parts.par_iter_mut());
+    pairs.for_each(|(image, planes)| {
         let (planes, of_gradient, tile) = (&mut planes[..], true, PhantomData::<F>);
         let work = TransformInput { tiling, channels: to, image, first_tile: 0, planes, of_gradient, tile };
         Arch::new().dispatch(work);

@@ -32,7 +32,7 @@ impl Tiling {
     }
 }
 
-/// Reads N neighbouring pixels of row `row` of an image, zeros outside it.
+/// Reads N neighboring pixels of row `row` of an image, zeros outside it.
 #[inline(always)]
 fn read_row<const N: usize, S: Simd>(
     s: S,
