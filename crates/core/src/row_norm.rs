@@ -12,13 +12,10 @@ pub(crate) struct RowNorm {
 impl RowNorm {
     /// That of layer or group norm on a value of shape `shape`, `None` for other operations.
     pub(crate) fn new(op: &Op, shape: &[usize]) -> Option<Self> {
+        let len = |shape: &[usize]| shape.iter().product::<usize>();
         match op {
-            Op::GroupNorm(norm) => {
-                Some(Self { len: shape.iter().product::<usize>() / norm.groups, eps: norm.eps })
-            }
-            Op::LayerNorm(norm) => {
-                Some(Self { len: shape[shape.len() - norm.dims..].iter().product(), eps: norm.eps })
-            }
+            Op::GroupNorm(norm) => Some(Self { len: len(shape) / norm.groups, eps: norm.eps }),
+            Op::LayerNorm(norm) => Some(Self { len: len(&shape[shape.len() - norm.dims..]), eps: norm.eps }),
             _ => None,
         }
     }

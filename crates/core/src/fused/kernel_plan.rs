@@ -30,7 +30,7 @@ pub(super) struct KernelPlan {
     pub(super) output: usize,
 }
 
-/// One kernel call. Parameters are laid out anew for every point.
+/// One kernel call. Parameters are laid out again for every point.
 pub(super) enum KernelCall {
     Linear {
         from: usize,
