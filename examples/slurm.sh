@@ -18,17 +18,17 @@ set -euo pipefail
 
 experiment=$1
 run=$2
-runner=target/release/runner
+sgdwalk=target/release/sgdwalk
 
 # the folder is there after a requeue, or when the job is sent once more
 if [ -e "$run" ]; then
-  arguments=(--resume "$run")
+  arguments=(resume "$run")
 else
   arguments=("$experiment" --out "$run")
 fi
 
 status=0
-srun --kill-on-bad-exit=1 "$runner" "${arguments[@]}" --quiet --threads "$SLURM_CPUS_PER_TASK" || status=$?
+srun --kill-on-bad-exit=1 "$sgdwalk" "${arguments[@]}" --quiet --threads "$SLURM_CPUS_PER_TASK" || status=$?
 
 # 3: stopped by the signal after a checkpoint
 if [ "$status" -eq 3 ]; then

@@ -28,7 +28,7 @@ valid = "test"
 lr = 0.1
 """)
     out = pathlib.Path(folder) / f"run{seed}"
-    subprocess.run([ROOT / "target/debug/runner", experiment, "--out", out, "--quiet"], check=True, cwd=ROOT,
+    subprocess.run([ROOT / "target/debug/sgdwalk", experiment, "--out", out, "--quiet"], check=True, cwd=ROOT,
                    stdout=subprocess.DEVNULL)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [row for row in rows if row["kind"] == "epoch"][-1]["valid_accuracy"]

@@ -4,7 +4,7 @@
 usage: compare_torch.py [--rounds R] [--python PYTHON] [ARCH ...]
 
 ARCH: mlp (the default), vgg11, resnet56.  Its experiment's data must be there (data/mnist for mlp,
-data/cifar10 for the others; `runner data fetch` puts it there).
+data/cifar10 for the others; `sgdwalk data fetch` puts it there).
 PYTHON is an interpreter that has torch; without it, torch is installed from PyPI into a throwaway virtual
 environment.  Each round runs both programs once, so that a slow spell of the machine hits both; the table shows
 medians over the rounds and, for the ratio, its smallest and largest value.
@@ -38,7 +38,7 @@ def processor():
 def compare(arch, python, rounds):
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(json.loads(run([ROOT / "target/debug/runner", "bench", EXPERIMENTS[arch], "--json", "--repeat", "3",
+        ours.append(json.loads(run([ROOT / "target/debug/sgdwalk", "bench", EXPERIMENTS[arch], "--json", "--repeat", "3",
                                     "--eval", str(IMAGES[arch])])))
         theirs.append(json.loads(run([python, ROOT / "scripts/torch_walk.py", arch, "--eval", str(IMAGES[arch])])))
     print(f"\n{arch}: {rounds} rounds in turn, {ours[0]['threads']} threads, torch {theirs[0]['torch']}, {processor()}\n")

@@ -177,8 +177,8 @@ fn a_diverging_run_stops_keeps_its_rows_and_says_where() {
 #[test]
 fn a_reader_that_goes_away_ends_the_program_quietly_and_loses_nothing() {
     let bench = Bench::new(GOOD);
-    let runner = env!("CARGO_BIN_EXE_runner");
-    let script = format!("{runner:?} exp.toml --out run --quiet | true");
+    let program = env!("CARGO_BIN_EXE_sgdwalk");
+    let script = format!("{program:?} exp.toml --out run --quiet | true");
     let output =
         std::process::Command::new("sh").args(["-c", &script]).current_dir(bench.path("")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

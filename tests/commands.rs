@@ -6,7 +6,7 @@ use crate::support::root;
 #[test]
 fn commands_print_what_is_on_record() {
     let cases = trycmd::TestCases::new();
-    cases.register_bin("runner", std::path::Path::new(env!("CARGO_BIN_EXE_runner")));
+    cases.register_bin("sgdwalk", std::path::Path::new(env!("CARGO_BIN_EXE_sgdwalk")));
     // helps are laid out for 100 columns, whatever the terminal
     cases.env("COLUMNS", "100").env("NO_COLOR", "1");
     cases.case(root().join("tests/cmd/*.trycmd"));

@@ -1,4 +1,4 @@
-//! `runner data`, and what experiments make of the `[data]` section.
+//! `sgdwalk data`, and what experiments make of the `[data]` section.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

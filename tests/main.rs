@@ -15,4 +15,5 @@ mod pytorch;
 mod reproduce;
 mod resume;
 mod support;
+mod sweep;
 mod tensorboard;

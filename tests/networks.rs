@@ -55,7 +55,7 @@ pub(crate) fn numbers(stream: u64, n: usize) -> Vec<f32> {
 fn graph(bench: &Bench, case: &Case, problem: &Problem) -> Graph {
     let built = bench.run(&["plugins", &case.plugin]);
     assert_eq!(built.code, 0, "{}", built.stderr);
-    let folder = Path::new(env!("CARGO_BIN_EXE_runner")).parent().unwrap();
+    let folder = Path::new(env!("CARGO_BIN_EXE_sgdwalk")).parent().unwrap();
     let library = folder.join(format!("{DLL_PREFIX}{}{DLL_SUFFIX}", case.plugin));
     load(&library).build(problem, &case.options).unwrap()
 }

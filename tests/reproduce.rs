@@ -1,4 +1,4 @@
-//! `runner reproduce` on a small set of experiments of its own.
+//! `sgdwalk reproduce` on a small set of experiments of its own.
 
 use serde_json::Value;
 
@@ -53,12 +53,12 @@ fn runs_are_shared_resumed_and_held_against_the_claims() {
     let page = std::fs::read(bench.path("out/report.html")).unwrap();
     std::fs::remove_dir_all(bench.path("out/fig05")).unwrap();
     let again = bench.run(&arguments);
-    assert_eq!((again.code, again.stderr.matches("was there").count()), (0, 3), "{}", again.stderr);
+    assert_eq!((again.code, again.stderr.matches("already finished").count()), (0, 3), "{}", again.stderr);
     assert_eq!(std::fs::read(bench.path("out/report.html")).unwrap(), page);
     assert!(bench.path("out/fig05/figures/alignment.png").exists());
     // a part of it is in the runs that are there
     let part = bench.run(&[&arguments[..], &["--only", "fig02"]].concat());
-    assert_eq!((part.code, part.stderr.matches("was there").count()), (0, 1), "{}", part.stderr);
+    assert_eq!((part.code, part.stderr.matches("already finished").count()), (0, 1), "{}", part.stderr);
 
     // an exhibit whose run fails is not measured, the others are
     let text = std::fs::read_to_string(bench.path("paper/fig07a.toml")).unwrap();

@@ -98,7 +98,7 @@ impl Bench {
 
     /// Runs the binary in the folder.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_runner"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sgdwalk"));
         let Output { status, stdout, stderr } =
             command.args(arguments).current_dir(self.dir.path()).output().unwrap();
         Ran {

@@ -76,7 +76,7 @@ fn tensorboard_reads_what_was_measured_and_goes_on_after_a_resume() {
     let text = std::fs::read_to_string(&info).unwrap().replace("\"finished\"", "\"stopped\"");
     std::fs::write(&info, text).unwrap();
     std::fs::remove_file(bench.path("run/checkpoints/epoch-0000002.safetensors")).unwrap();
-    let ran = bench.run(&["--resume", "run"]);
+    let ran = bench.run(&["resume", "run"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!((files("run"), read("run")), (1, scalars));
 }

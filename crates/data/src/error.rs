@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DataError {
-    #[error("{}: not found (looked for {tried}); fetch it with `cargo run -p runner -- data fetch {set} --dir {}`, or set `data.dir` to where it is", .dir.display(), .dir.display())]
+    #[error("{}: not found (looked for {tried}); download it with `sgdwalk data fetch {set} --dir {}`, or set `data.dir` to where it is", .dir.display(), .dir.display())]
     Missing { set: &'static str, dir: PathBuf, tried: String },
     #[error("{}: not found (looked for {tried}); set `data.dir` to the folder with the images", .dir.display())]
     NoImages { dir: PathBuf, tried: String },

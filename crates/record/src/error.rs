@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum RecordError {
-    #[error("{}: exists already, and nothing is overwritten; name another folder with --out, go on with --resume, or remove it", .path.display())]
+    #[error("{}: exists already, and nothing is overwritten; name another folder with --out, resume it with `sgdwalk resume`, or remove it", .path.display())]
     Exists { path: PathBuf },
     #[error("{}: cannot be {action}: {source}", .path.display())]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },

@@ -71,7 +71,7 @@ pub struct ProbeInfo {
 pub enum Status {
     /// Under way, or killed.
     Running,
-    /// Stopped by a signal; it goes on with --resume.
+    /// Stopped by a signal; `sgdwalk resume` continues it.
     Stopped,
     /// Done.
     Finished,

@@ -1,4 +1,4 @@
-//! `runner bench EXPERIMENT.toml`.
+//! `sgdwalk bench EXPERIMENT.toml`.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use anyhow::{Context, anyhow};
@@ -8,9 +8,10 @@ use walk_train::{ThroughputConfig, throughput};
 
 use crate::cli::BenchArguments;
 use crate::experiment::DeviceName;
+use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
 use crate::prepare::{Prepared, on_threads, prepare};
-use crate::source::{Selection, Source};
+use crate::report_command::OutputFormat;
 
 /// The result: the keys of scripts/torch_walk.py, and what only we measure.
 #[derive(Debug, Serialize)]
@@ -35,11 +36,12 @@ struct BenchResult {
 
 /// Times an experiment's network on its data.
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
-    let source = Source::read(&arguments.experiment, Selection::default(), &[])?;
-    on_threads(arguments.threads, || bench_here(&source, arguments))
+    let experiment = &arguments.experiment;
+    let source = ExperimentSource::read(&experiment.path, experiment.selection(), &experiment.set.values)?;
+    on_threads(arguments.threads.threads, || bench_here(&source, arguments))
 }
 
-fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure> {
+fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(), Failure> {
     let Prepared { experiment, network, split, plugin, load_time, .. } = prepare(source)?;
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
@@ -65,7 +67,7 @@ fn bench_here(source: &Source, arguments: &BenchArguments) -> Result<(), Failure
         eval_peak_memory_mb: measured.eval_peak_memory.map(megabytes),
         peak_memory_mb: measured.peak_memory.map(megabytes),
     };
-    if arguments.json {
+    if arguments.json.format() == OutputFormat::Json {
         println!("{}", serde_json::to_string(&result).context("the result cannot be written")?);
         return Ok(());
     }

@@ -1,12 +1,12 @@
-//! Runs in processes of their own, some at a time: what a sweep and a reproduction are made of.
+//! Runs in processes of their own, several at a time: the members of a sweep or a reproduction.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, anyhow};
-use walk_record::{RunFolder, Status};
+use walk_record::{ForkInfo, RunFolder, Status};
 
 use crate::failure::Failure;
 use crate::interrupt;
@@ -14,26 +14,43 @@ use crate::interrupt;
 /// A run to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Child {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub(crate) name: String,
     /// The run folder.
     pub(crate) out: PathBuf,
-    /// What starts it anew, but for the folder.
+    /// The command line that starts it, without the folder.
     pub(crate) arguments: Vec<String>,
-    /// The resolved experiment: a folder that holds another is refused.
+    /// The resolved experiment; a folder that holds another one is refused.
     pub(crate) config: String,
+    /// The checkpoint it starts from; a folder whose run started elsewhere is refused.
+    pub(crate) fork: Option<ForkInfo>,
+}
+
+/// What the folder of a run holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FolderState {
+    /// No run.
+    New,
+    /// The run, which can be resumed.
+    Unfinished,
+    /// The run, finished.
+    Finished,
+    /// The run of another experiment.
+    Foreign,
 }
 
 /// How a run ended.
-pub(crate) enum End {
-    Done(&'static str),
+#[derive(Clone, Debug)]
+enum Outcome {
+    Done,
+    WasFinished,
     Failed(String),
     Stopped,
 }
 
-/// How runs are made.
+/// How to share the machine between runs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Jobs {
+pub(crate) struct PoolConfig {
     /// Runs at a time.
     pub(crate) jobs: u16,
     /// Threads that they share; all cores if not given.
@@ -41,45 +58,62 @@ pub(crate) struct Jobs {
     pub(crate) quiet: bool,
 }
 
-/// How runs ended; those that were not begun are missing.
-pub(crate) struct Ends(Vec<(usize, End)>);
+impl PoolConfig {
+    /// Threads of each run.
+    pub(crate) fn threads_per_run(self) -> u16 {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.unwrap_or_else(|| u16::try_from(cores()).unwrap_or(u16::MAX));
+        (threads / self.jobs).max(1)
+    }
+}
 
-/// Makes every run that is not there yet, goes on with those that were stopped, and says how each ended.
-pub(crate) fn run_all(children: &[Child], how: Jobs) -> Result<Ends> {
-    interrupt::listen(true)?;
-    let threads = threads_each(how);
+/// How each run ended, `None` if it was not started.
+pub(crate) struct Outcomes(Vec<Option<Outcome>>);
+
+/// Makes every run that does not exist, resumes those that were stopped, and says how each ended.
+pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<Outcomes> {
+    interrupt::listen()?;
+    let program = program()?;
     let next = AtomicUsize::new(0);
-    let ends: Mutex<Vec<(usize, End)>> = Mutex::new(vec![]);
+    let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; children.len()]);
     std::thread::scope(|scope| {
-        for _ in 0..how.jobs {
+        for _ in 0..pool.jobs {
             scope.spawn(|| {
                 while !interrupt::asked() {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(child) = children.get(index) else { break };
-                    let end = child.run(threads).unwrap_or_else(|error| End::Failed(format!("{error:#}")));
-                    if !how.quiet {
-                        eprintln!("{} of {}: {}: {}", index + 1, children.len(), child.name, end.text());
+                    let outcome = child.run(&program, pool.threads_per_run());
+                    let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
+                    if !pool.quiet {
+                        eprintln!("{} of {}: {}: {}", index + 1, children.len(), child.name, outcome.text());
                     }
-                    if let Ok(mut ends) = ends.lock() {
-                        ends.push((index, end));
+                    if let Ok(mut outcomes) = outcomes.lock() {
+                        outcomes[index] = Some(outcome);
                     }
                 }
             });
         }
     });
-    let mut ends = ends.into_inner().map_err(|_| anyhow!("a run's thread panicked"))?;
-    ends.sort_by_key(|(index, _)| *index);
-    Ok(Ends(ends))
+    Ok(Outcomes(outcomes.into_inner().map_err(|_| anyhow!("a run's thread panicked"))?))
 }
 
-impl Ends {
-    /// The failure that they are together, if they are one.
+/// This program. Linux finds it even if the file was replaced or removed since it started; elsewhere the path at the start of
+/// the first run must stay valid.
+fn program() -> Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe().context("this program cannot be found")
+}
+
+impl Outcomes {
+    /// The failure that they amount to, if any.
     pub(crate) fn result(&self, children: &[Child]) -> Result<(), Failure> {
-        if interrupt::asked() || self.0.iter().any(|(_, end)| matches!(end, End::Stopped)) {
-            return Err(Failure::Stopped("stopped; the same command goes on".into()));
+        if interrupt::asked() || self.0.iter().any(|outcome| matches!(outcome, Some(Outcome::Stopped))) {
+            return Err(Failure::Stopped("stopped; repeat the command to resume".into()));
         }
-        let failed = self.0.iter().filter_map(|(index, end)| match end {
-            End::Failed(error) => Some(format!("{}: {error}", children[*index].name)),
+        let failed = children.iter().zip(&self.0).filter_map(|(child, outcome)| match outcome {
+            Some(Outcome::Failed(error)) => Some(format!("{}: {error}", child.name)),
             _ => None,
         });
         let failed: Vec<String> = failed.collect();
@@ -91,50 +125,56 @@ impl Ends {
     }
 }
 
-impl End {
+impl Outcome {
     fn text(&self) -> &str {
         match self {
-            Self::Done(how) => how,
+            Self::Done => "done",
+            Self::WasFinished => "already finished",
             Self::Failed(error) => error,
             Self::Stopped => "stopped",
         }
     }
 }
 
-fn threads_each(how: Jobs) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = how.threads.map_or(cores, usize::from);
-    (threads / usize::from(how.jobs)).max(1)
-}
-
 impl Child {
-    /// Makes the run, goes on with it, or leaves it alone if it is done.
-    fn run(&self, threads: usize) -> Result<End> {
-        let program = std::env::current_exe().context("this program cannot be found")?;
+    /// What its folder holds.
+    pub(crate) fn folder_state(&self) -> Result<FolderState> {
+        let Ok(folder) = RunFolder::open(&self.out) else { return Ok(FolderState::New) };
+        let info = folder.read_info()?;
+        if folder.read_config()? != self.config || info.fork != self.fork {
+            return Ok(FolderState::Foreign);
+        }
+        Ok(match info.status {
+            Status::Finished => FolderState::Finished,
+            Status::Running | Status::Stopped | Status::Failed => FolderState::Unfinished,
+        })
+    }
+
+    /// Makes the run, resumes it, or leaves it alone if it is finished.
+    fn run(&self, program: &Path, threads: u16) -> Result<Outcome> {
         let mut command = Command::new(program);
-        if let Ok(folder) = RunFolder::open(&self.out) {
-            if folder.read_config()? != self.config {
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::arg0(&mut command, "sgdwalk");
+        match self.folder_state()? {
+            FolderState::New => command.args(&self.arguments).arg("--out").arg(&self.out),
+            FolderState::Unfinished => command.arg("resume").arg(&self.out),
+            FolderState::Finished => return Ok(Outcome::WasFinished),
+            FolderState::Foreign => {
                 return Err(anyhow!(
                     "{} is the run of another experiment; name another folder with --out or remove it",
                     self.out.display()
                 ));
             }
-            match folder.read_info()?.status {
-                Status::Finished => return Ok(End::Done("was there")),
-                Status::Running | Status::Stopped | Status::Failed => command.arg("--resume").arg(&self.out),
-            };
-        } else {
-            command.args(&self.arguments).arg("--out").arg(&self.out);
-        }
+        };
         command.args(["--quiet", "--threads", &threads.to_string()]).stdout(Stdio::null());
         let output = command.stderr(Stdio::piped()).output().context("a run cannot be started")?;
         let message = String::from_utf8_lossy(&output.stderr);
         let message = message.lines().rev().find_map(|line| line.strip_prefix("error: "));
         Ok(match output.status.code() {
-            Some(0) => End::Done("done"),
-            Some(3) => End::Stopped,
-            Some(_) => End::Failed(message.unwrap_or_default().to_owned()),
-            None => End::Failed("killed by a signal".into()),
+            Some(0) => Outcome::Done,
+            Some(3) => Outcome::Stopped,
+            Some(_) => Outcome::Failed(message.unwrap_or_default().to_owned()),
+            None => Outcome::Failed("killed by a signal".into()),
         })
     }
 }

@@ -1,216 +1,344 @@
-//! Arguments.
+//! The arguments of the command line. Options that several verbs take are declared once, in structs that those verbs flatten.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Subcommand};
 use clap_complete::Shell;
 
-use crate::source::{Selection, Setting};
+use crate::experiment_source::{Selection, Setting};
+use crate::fork::ForkPoint;
+use crate::report_command::OutputFormat;
 
-const EXAMPLES: &str = "\
+const AFTER_HELP: &str = "\
+Options by verb (`sgdwalk VERB --help` describes them):
+  a path alone  --set --sweep --seeds --jobs --scale --member --out --threads --print-config
+  check         the same
+  fork          --set --sweep --seeds --jobs --out --threads; scale and member are those of RUN
+  resume        --threads; a resumed run keeps its experiment
+  bench         --set --scale --member --threads
+  reproduce     --set --jobs --scale --out --threads
+
 Examples:
-  runner experiments/quick.toml                       run an experiment
-  runner exp.toml --set optim.lr=0.2 --out runs/fast  with a value of its own
-  runner exp.toml --sweep optim.lr=0.1,0.2 --seeds 3  six runs in one folder
-  runner --resume runs/quick                          go on with a run that was stopped
-  runner --fork runs/quick@700 --set optim.lr=0.01    branch off from a checkpoint
+  sgdwalk experiments/quick.toml                       run an experiment
+  sgdwalk exp.toml --set optim.lr=0.2 --out runs/fast  override a value and name the run folder
+  sgdwalk exp.toml --sweep optim.lr=0.1,0.2 --seeds 3  six runs in one folder
+  sgdwalk check exp.toml                               estimate time and disk space
+  sgdwalk resume runs/quick                            resume a run that was stopped
+  sgdwalk fork runs/quick@700 --set optim.lr=0.01      start a new run from a checkpoint
 
 Exit codes:
-  0  done
-  1  a run failed; what it measured is kept
-  2  bad input; nothing was run
-  3  stopped by Ctrl-C or SIGTERM after writing a checkpoint
-  130  stopped at once by a second Ctrl-C";
+  0    done
+  1    a run failed; its measurements are kept
+  2    bad input; nothing was run
+  3    stopped by Ctrl-C or SIGTERM after writing a checkpoint
+  130  ended at once by a second Ctrl-C";
 
-/// Trains a network with SGD and measures the loss surface it walks on.
-#[derive(Debug, Parser)]
-#[command(
-    name = "runner",
-    version,
-    args_conflicts_with_subcommands = true,
-    arg_required_else_help = true,
-    after_help = EXAMPLES
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-    #[command(flatten)]
-    pub(crate) run: RunArguments,
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// A path alone.
+    Run(RunArguments),
+    /// A verb.
+    Verb(Verb),
 }
 
-/// What to run and how.
+impl Action {
+    /// Parses the words of the command line, the program's name first.
+    pub(crate) fn parse(words: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        let action = if matches.subcommand_name().is_some() {
+            Verb::from_arg_matches(&matches).map(Self::Verb)
+        } else {
+            RunArguments::from_arg_matches(&matches).map(Self::Run)
+        };
+        action.map_err(|error| error.format(&mut command))
+    }
+}
+
+/// The whole command line, for parsing, completions and manual pages.
+pub(crate) fn command() -> clap::Command {
+    let command = RunArguments::augment_args(clap::Command::new("sgdwalk"));
+    Verb::augment_subcommands(command)
+        .about("Train a network with SGD and measure the loss surface along its path")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args_conflicts_with_subcommands(true)
+        .subcommand_negates_reqs(true)
+        .arg_required_else_help(true)
+        .subcommand_help_heading("Verbs")
+        .subcommand_value_name("VERB")
+        .after_help(AFTER_HELP)
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
-    /// The experiment, a TOML file
-    #[arg(required_unless_present_any = ["resume", "fork"])]
-    pub(crate) experiment: Option<PathBuf>,
-    /// Which of the file's scales to run, as in quick; what the file says of it comes on top
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["resume", "fork"])]
-    pub(crate) scale: Option<String>,
-    /// Which of the file's members to run, where it has several [default: all, each in a folder of its own]
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["resume", "fork"])]
-    pub(crate) member: Option<String>,
-    /// Set a value of the experiment, as in optim.lr=0.2; may come several times
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
-    pub(crate) sets: Vec<Setting>,
-    /// Run the experiment once for each value: a list 0.1,0.2, a range 1..=5, or first:last:step; several make a grid
-    #[arg(long = "sweep", value_name = "KEY=VALUES", conflicts_with_all = ["resume", "fork"])]
-    pub(crate) sweeps: Vec<String>,
-    /// Run it with so many seeds, the experiment's and those after it
-    #[arg(long, value_name = "N", conflicts_with_all = ["resume", "fork"], value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seeds: Option<u32>,
-    /// Runs of a sweep at a time; they share the threads
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: u16,
-    /// Run folder to make; it must not exist [default: runs/NAME, or the first free runs/NAME-2, ...]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
-    pub(crate) out: Option<PathBuf>,
-    /// Go on with a run that was stopped or killed, in its folder
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["experiment", "sets"])]
-    pub(crate) resume: Option<PathBuf>,
-    /// Branch off from another run's checkpoint after STEP updates; --set changes its experiment
-    #[arg(long, value_name = "RUN@STEP", conflicts_with_all = ["experiment", "resume"])]
-    pub(crate) fork: Option<String>,
-    /// Say what would be run and how long it would take, from a short measurement, and run nothing
-    #[arg(long, conflicts_with_all = ["resume", "fork"])]
-    pub(crate) dry_run: bool,
-    /// Print the experiment with every default filled in, and run nothing
-    #[arg(long, conflicts_with_all = ["resume", "fork"])]
-    pub(crate) print_config: bool,
-    /// Threads to use; they change no number [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) threads: Option<u16>,
-    /// No progress bar
-    #[arg(long)]
-    pub(crate) quiet: bool,
-    /// One JSON line per run in place of tables
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) plan: PlanArguments,
+    #[command(flatten)]
+    pub(crate) display: DisplayArguments,
 }
 
-impl RunArguments {
-    /// Which of the file's experiments they name.
+/// Runs that start from an experiment file.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentArguments,
+    #[command(flatten)]
+    pub(crate) sweep: SweepArguments,
+    #[command(flatten)]
+    pub(crate) out: OutArguments,
+    /// Print the experiment with all defaults filled in, and run nothing
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentArguments {
+    /// Experiment file (TOML)
+    #[arg(value_name = "EXPERIMENT")]
+    pub(crate) path: PathBuf,
+    /// Scale to use, one of the file's [scale.NAME] sections, as in quick
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scale: Option<String>,
+    /// Member to use, one of the file's [member.NAME] sections [default: all, where the verb takes several]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member: Option<String>,
+    #[command(flatten)]
+    pub(crate) set: SetArguments,
+}
+
+impl ExperimentArguments {
+    /// The experiment of the file that they select.
     pub(crate) fn selection(&self) -> Selection<'_> {
         Selection { scale: self.scale.as_deref(), member: self.member.as_deref() }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetArguments {
+    /// Override a value of the experiment, as in optim.lr=0.2; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) values: Vec<Setting>,
 }
 
 fn setting(text: &str) -> Result<Setting, String> {
     Setting::parse(text).map_err(|error| error.to_string())
 }
 
-/// What to time.
 #[derive(Debug, Args)]
-pub(crate) struct BenchArguments {
-    /// The experiment, a TOML file
-    pub(crate) experiment: PathBuf,
-    /// Training samples to evaluate
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    pub(crate) eval: usize,
-    /// Repetitions; the median counts
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) repeat: u16,
-    /// Threads to use [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) threads: Option<u16>,
-    /// One JSON line in place of the table
-    #[arg(long)]
-    pub(crate) json: bool,
+pub(crate) struct SweepArguments {
+    /// Run once for each value: a list 0.1,0.2, a range 1..=5, or first:last:step; several sweeps form a grid
+    #[arg(long = "sweep", value_name = "KEY=VALUES")]
+    pub(crate) axes: Vec<String>,
+    /// Run with N consecutive seeds, the experiment's own first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seeds: Option<u32>,
+    #[command(flatten)]
+    pub(crate) jobs: JobsArguments,
 }
 
-/// What of the paper to reproduce and how.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JobsArguments {
+    /// Number of runs at a time; they share the threads
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutArguments {
+    /// Folder to create for the run, or to hold the runs of a sweep [default: runs/NAME or the first free runs/NAME-2, ...;
+    /// for a sweep runs/NAME.sweep]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ThreadArguments {
+    /// Number of threads; it does not affect results [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DisplayArguments {
+    #[command(flatten)]
+    pub(crate) quiet: QuietArguments,
+    #[command(flatten)]
+    pub(crate) json: JsonArguments,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct QuietArguments {
+    /// Do not show progress
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JsonArguments {
+    /// Print JSON, a line per run, instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+impl JsonArguments {
+    pub(crate) fn format(self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { OutputFormat::Text }
+    }
+}
+
+/// What to do other than running an experiment.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Check an experiment or a sweep and estimate its time and disk space, without running it
+    Check(PlanArguments),
+    /// Resume a run that was stopped or killed, in its folder
+    Resume(ResumeArguments),
+    /// Start a new run from a checkpoint of another one
+    Fork(ForkArguments),
+    /// Print the tables of runs and write tables, figures and a page, all from the records
+    Report(ReportArguments),
+    /// Run the experiments of the paper's table and figures and test its claims; repeat the command to resume
+    Reproduce(ReproduceArguments),
+    /// Time evaluation and training of an experiment's network on its data
+    Bench(BenchArguments),
+    /// Download data sets, or list them
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// List the available plugins, or the options of one
+    Plugins {
+        /// Crate name, folder or library of a plugin
+        name: Option<String>,
+    },
+    /// Create a plugin crate to start from; it builds and has a test
+    NewPlugin {
+        /// Name of the crate and its folder
+        name: String,
+        /// Folder to create it in [default: plugins in this workspace, else the current folder]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Print the reference of all keys of an experiment file, as Markdown
+    Keys,
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell to complete in
+        shell: Shell,
+    },
+    /// Print a manual page, or write all of them to a folder
+    Man {
+        /// Verb to describe, as in `man fork` or `man data fetch` [default: the program]
+        #[arg(value_name = "VERB", conflicts_with = "out")]
+        verb: Vec<String>,
+        /// Folder to write sgdwalk.1, sgdwalk-check.1, ... to
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArguments {
+    /// Run folder
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) display: DisplayArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForkArguments {
+    /// Run folder and the number of updates after which to branch off; a checkpoint must exist there
+    #[arg(value_name = "RUN@STEP", value_parser = fork_point)]
+    pub(crate) point: ForkPoint,
+    #[command(flatten)]
+    pub(crate) set: SetArguments,
+    #[command(flatten)]
+    pub(crate) sweep: SweepArguments,
+    #[command(flatten)]
+    pub(crate) out: OutArguments,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) display: DisplayArguments,
+}
+
+fn fork_point(text: &str) -> Result<ForkPoint, String> {
+    ForkPoint::parse(text).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Run folders
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Folder for tables, figures and the page [default: the run folder, if there is only one run]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: JsonArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentArguments,
+    /// Number of training samples to evaluate
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(crate) eval: usize,
+    /// Number of repetitions; medians are reported
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) repeat: u16,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) json: JsonArguments,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ReproduceArguments {
-    /// full: the paper's settings; cpu: hours on two cores; quick: minutes
+    /// Scale: full (the paper's settings), cpu (hours on two cores) or quick (minutes)
     #[arg(long, value_name = "SCALE", default_value = "quick")]
     pub(crate) scale: String,
-    /// Only these tables and figures, as in table1,fig05,fig07a
+    /// Tables and figures to reproduce, as in table1,fig05,fig07a [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Folder with their experiments, table*.toml and fig*.toml
+    /// Folder with the experiments table*.toml and fig*.toml
     #[arg(long, value_name = "DIR", default_value = "experiments")]
     pub(crate) dir: PathBuf,
     /// Folder for runs, tables, figures and claims [default: runs/reproduce-SCALE]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Set a value of every experiment, as in seed=7; may come several times
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
-    pub(crate) sets: Vec<Setting>,
-    /// Runs at a time; they share the threads
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: u16,
-    /// Threads to use; they change no number [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) threads: Option<u16>,
-    /// Do not say how each run ended
-    #[arg(long)]
-    pub(crate) quiet: bool,
-}
-
-/// Commands besides running an experiment.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Time evaluation and training of an experiment's network on its data
-    Bench(BenchArguments),
-    /// Fetch data sets, or list them
-    Data {
-        #[command(subcommand)]
-        command: DataCommand,
-    },
-    /// Print the tables of runs and write them and the figures, all made from the records
-    Report {
-        /// Run folders
-        #[arg(required = true, value_name = "RUN")]
-        runs: Vec<PathBuf>,
-        /// Folder for tables and figures [default: the run's, if there is one run]
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// One JSON line per run in place of tables
-        #[arg(long)]
-        json: bool,
-    },
-    /// Run the experiments of the paper's table and figures and hold its claims against what they measured; the same command
-    /// goes on where it stopped
-    Reproduce(ReproduceArguments),
-    /// List the plugins found, or one plugin's options
-    Plugins {
-        /// A plugin's crate name, its folder or its library
-        name: Option<String>,
-    },
-    /// Write a plugin crate to start from, which builds and has a test
-    NewPlugin {
-        /// Its name, that of the folder too
-        name: String,
-        /// Folder to put it in [default: plugins where there is one, else here]
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-    },
-    /// Print a completion script for a shell
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
-    /// Print the reference of every key of an experiment file, as Markdown
-    Keys,
-    /// Print the manual page
-    Man,
+    #[command(flatten)]
+    pub(crate) set: SetArguments,
+    #[command(flatten)]
+    pub(crate) jobs: JobsArguments,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) quiet: QuietArguments,
 }
 
 /// What to do with data sets.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Fetch a set from where its authors publish it, checked; a broken download goes on where it left off
+    /// Download a data set from its publisher and verify it; a broken download is resumed
     Fetch {
-        /// The set, as experiments name it
+        /// Name of the set, as in experiments
         name: String,
         /// Folder to put it in [default: data/NAME]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// A mirror: what comes before the files' names
+        /// Mirror: the address that precedes the file names
         #[arg(long, value_name = "URL")]
         from: Option<String>,
     },
-    /// List the known sets, what is there, and where
+    /// List the known sets, whether they are present, and where
     List {
         /// Folder whose subfolders hold the sets
         #[arg(long, value_name = "DIR", default_value = "data")]

@@ -1,4 +1,4 @@
-//! `runner data`.
+//! `sgdwalk data`.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ fn list(dir: &Path) {
         table.push_record([set.name().to_owned(), origin, place, there]);
     }
     println!("{}", table.build().with(Style::sharp()));
-    println!("fetch one with `cargo run -p runner -- data fetch NAME`");
+    println!("download one with `sgdwalk data fetch NAME`");
 }
 
 /// Whether a set can be read, and how many images it has.

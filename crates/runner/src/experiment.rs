@@ -10,7 +10,7 @@ use walk_core::Convolution;
 use walk_data::DataConfig;
 use walk_train::{CheckpointConfig, OptimConfig, ProbeConfig};
 
-use crate::source::{Source, check_folder_name};
+use crate::experiment_source::{ExperimentSource, check_folder_name};
 
 /// An experiment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -113,7 +113,7 @@ pub(crate) struct NumericsSection {
 pub(crate) struct ModelSection {
     /// A plugin's crate name, its folder or its library.
     pub(crate) plugin: String,
-    /// The plugin's options; `runner plugins NAME` lists them.
+    /// The plugin's options; `sgdwalk plugins NAME` lists them.
     #[serde(default)]
     pub(crate) options: OptionValues,
 }
@@ -124,7 +124,7 @@ const fn paper_seed() -> u64 {
 
 impl Experiment {
     /// Reads and checks what can be checked without data and plugin.
-    pub(crate) fn parse(source: &Source) -> Result<Self> {
+    pub(crate) fn parse(source: &ExperimentSource) -> Result<Self> {
         let mut experiment: Self = source.parse()?;
         if experiment.epochs == 0 {
             return Err(source.error_at("epochs", "`epochs` = 0, expected at least 1"));
@@ -167,13 +167,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::source::Selection;
+    use crate::experiment_source::Selection;
 
     fn parse(text: &[u8]) -> Result<Experiment> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("exp.toml");
         std::fs::write(&path, text).unwrap();
-        Experiment::parse(&Source::read(&path, Selection::default(), &[])?)
+        Experiment::parse(&ExperimentSource::read(&path, Selection::default(), &[])?)
     }
 
     const GOOD: &str = "epochs = 2\n[model]\nplugin = \"mlp\"\n[data]\nset = \"digits\"\n[optim]\nlr = 0.1\n";

@@ -3,32 +3,32 @@
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Something the user gave cannot be used; nothing was run. Exit code 2.
+    /// Input that cannot be used; nothing was run. Exit code 2.
     Input(anyhow::Error),
-    /// A run began and failed. Exit code 1.
+    /// A run that began and failed. Exit code 1.
     Run(anyhow::Error),
-    /// A run was ended by a signal and can go on. Exit code 3.
+    /// A run that a signal stopped and that can be resumed. Exit code 3.
     Stopped(String),
-    /// Another process of the job says why. Exit code 2.
-    Silent,
+    /// A failure that another process of the group reports, with the exit code of that process.
+    Silent { exit_code: u8 },
 }
 
 impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Run(_) => 1,
-            Self::Input(_) | Self::Silent => 2,
+            Self::Input(_) => 2,
             Self::Stopped(_) => 3,
+            Self::Silent { exit_code } => *exit_code,
         }
     }
-}
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// Prints the failure, unless another process does.
+    pub(crate) fn print(&self) {
         match self {
-            Self::Input(error) | Self::Run(error) => write!(f, "{error:#}"),
-            Self::Stopped(message) => f.write_str(message),
-            Self::Silent => Ok(()),
+            Self::Input(error) | Self::Run(error) => eprintln!("error: {error:#}"),
+            Self::Stopped(message) => eprintln!("{message}"),
+            Self::Silent { .. } => {}
         }
     }
 }

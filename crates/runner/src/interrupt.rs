@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks the run to end after the update it is at, the second ends it at once.
+//! Ctrl-C and SIGTERM: the first asks the run to stop after the current update, the second ends the process at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,24 +6,26 @@ use anyhow::{Context, Result};
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// The exit code of a second signal, as shells have it for Ctrl-C.
+/// The exit code after a second signal; shells use it for Ctrl-C.
 const AT_ONCE: i32 = 130;
 
-/// Takes the signals from here on. A process that does not lead its job leaves them to the one that does.
-pub(crate) fn listen(leads: bool) -> Result<()> {
-    ctrlc::set_handler(move || {
-        if !leads {
-            return;
-        }
+/// Handles the signals from here on.
+pub(crate) fn listen() -> Result<()> {
+    ctrlc::set_handler(|| {
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(AT_ONCE);
         }
-        eprintln!("\nending after this update; once more ends it at once");
+        eprintln!("\nstopping after this update; press Ctrl-C again to end at once");
     })
     .context("signals cannot be caught")
 }
 
-/// Whether the run is to end.
+/// Ignores the signals from here on: the process that leads the group says when to stop.
+pub(crate) fn ignore() -> Result<()> {
+    ctrlc::set_handler(|| {}).context("signals cannot be caught")
+}
+
+/// Whether the run should stop.
 pub(crate) fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }

@@ -1,4 +1,4 @@
-//! `runner keys`: the reference of every key of an experiment file, made from the types that read it.
+//! `sgdwalk keys`: the reference of every key of an experiment file, made from the types that read it.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::fmt::Write;
@@ -18,7 +18,7 @@ pub(crate) fn keys() -> Result<(), Failure> {
 
 const HEAD: &str = "# Keys of an experiment file
 
-Made from the types that read the file, by `runner keys > docs/KEYS.md`. [EXPERIMENTS.md](EXPERIMENTS.md) explains what \
+Made from the types that read the file, by `sgdwalk keys > docs/KEYS.md`. [EXPERIMENTS.md](EXPERIMENTS.md) explains what \
 they are for. Every key can be set on the command line, as in `--set optim.lr=0.2`.
 ";
 
@@ -161,6 +161,6 @@ mod tests {
         for expected in ["| `lr` | number | required |", "## `[probe.interpolation]`", "`\"adaptive\"`: "] {
             assert!(text.contains(expected), "{expected}");
         }
-        assert_eq!(std::fs::read_to_string(file).unwrap(), text, "run `runner keys > docs/KEYS.md`");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), text, "run `sgdwalk keys > docs/KEYS.md`");
     }
 }

@@ -1,4 +1,4 @@
-//! `runner new-plugin NAME`: a crate to start from.
+//! `sgdwalk new-plugin NAME`: a crate to start from.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub(crate) fn write(name: &str, dir: Option<&Path>) -> Result<(), Failure> {
     println!("{} is written; next:", folder.display());
     println!("  edit {}", folder.join("src/lib.rs").display());
     println!("  cargo test --manifest-path {}", folder.join("Cargo.toml").display());
-    println!("  runner experiments/quick.toml --set model.plugin={plugin}");
+    println!("  sgdwalk experiments/quick.toml --set model.plugin={plugin}");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `runner plugins [NAME]`.
+//! `sgdwalk plugins [NAME]`.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use anyhow::Context;

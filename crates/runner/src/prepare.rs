@@ -9,9 +9,9 @@ use walk_data::{DataError, Split};
 use walk_record::PluginRecord;
 
 use crate::experiment::Experiment;
+use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
 use crate::plugin;
-use crate::source::Source;
 
 /// Everything a run needs, checked.
 pub(crate) struct Prepared {
@@ -21,12 +21,12 @@ pub(crate) struct Prepared {
     pub(crate) network_sha256: String,
     pub(crate) split: Split,
     pub(crate) plugin: PluginRecord,
-    /// What reading the data took.
+    /// Time to read the data.
     pub(crate) load_time: Duration,
 }
 
-/// Runs `work` on a pool of threads, all cores if no number is given. Work that starts inside the pool needs not be
-/// handed to it piece by piece.
+/// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts in the pool need not be handed to it
+/// piece by piece.
 pub(crate) fn on_threads<R: Send>(
     threads: Option<u16>,
     work: impl FnOnce() -> Result<R, Failure> + Send,
@@ -36,7 +36,7 @@ pub(crate) fn on_threads<R: Send>(
 }
 
 /// Loads data and plugin and checks every value of the experiment.
-pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
+pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     let experiment = Experiment::parse(source)?;
     let started = Instant::now();
     let split = experiment.data.load().map_err(|error| {
@@ -45,11 +45,7 @@ pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
         source.error_at(&key, error)
     })?;
     let load_time = started.elapsed();
-    let samples = split.train.len();
-    experiment.optim.check(samples).map_err(|error| source.train_error(error))?;
-    let updates = experiment.optim.updates_per_epoch(samples);
-    experiment.checkpoint.check(experiment.epochs).map_err(|error| source.train_error(error))?;
-    experiment.probe.check(experiment.epochs, updates).map_err(|error| source.train_error(error))?;
+    check_values(source, &experiment, split.train.len())?;
     let model = &experiment.model;
     let plugin =
         plugin::open(&model.plugin).map_err(|error| source.error_at("model.plugin", format!("{error:#}")))?;
@@ -72,4 +68,15 @@ pub(crate) fn prepare(source: &Source) -> Result<Prepared> {
         sha256: format!("{:x}", Sha256::digest(bytes)),
     };
     Ok(Prepared { experiment, network, network_sha256, split, plugin, load_time })
+}
+
+/// Checks the values that depend on the number of training samples.
+pub(crate) fn check_values(source: &ExperimentSource, experiment: &Experiment, samples: usize) -> Result<()> {
+    let Experiment { optim, epochs, checkpoint, probe, .. } = experiment;
+    let check = || {
+        optim.check(samples)?;
+        checkpoint.check(*epochs)?;
+        probe.check(*epochs, optim.updates_per_epoch(samples))
+    };
+    check().map_err(|error| source.train_error(error))
 }

@@ -29,17 +29,26 @@ pub(crate) struct Recorder<'a> {
     ranks: &'a Arc<dyn Ranks>,
 }
 
+/// What of a run is already recorded when its training starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordedPart<'a> {
+    pub(crate) folder: &'a RunFolder,
+    /// Bytes of the metrics that belong to the state from which training starts.
+    pub(crate) metrics_len: u64,
+}
+
 impl<'a> Recorder<'a> {
-    /// Goes on behind the first `kept` bytes of the folder's metrics.
+    /// Records what follows after `part`.
     pub(crate) fn new(
-        (folder, kept): (&'a RunFolder, u64),
+        part: RecordedPart<'a>,
         network: &'a Network,
         experiment: &Experiment,
         progress: Progress,
         ranks: &'a Arc<dyn Ranks>,
     ) -> Result<Self, RecordError> {
-        let metrics = folder.metrics(kept)?;
-        let events = experiment.record.tensorboard.then(|| folder.events(kept)).transpose()?;
+        let RecordedPart { folder, metrics_len } = part;
+        let metrics = folder.metrics(metrics_len)?;
+        let events = experiment.record.tensorboard.then(|| folder.events(metrics_len)).transpose()?;
         let (config, epochs, saved) = (experiment.checkpoint.clone(), experiment.epochs, Instant::now());
         Ok(Self { folder, network, metrics, events, config, epochs, saved, progress, ranks })
     }

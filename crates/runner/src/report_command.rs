@@ -1,4 +1,4 @@
-//! `runner report RUN...`, and what is printed as a run ends: from records alone.
+//! `sgdwalk report RUN...`, and what is printed as a run ends: from records alone.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::run_record::RunRecord;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
+pub(crate) enum OutputFormat {
     /// Tables, as wide as the terminal.
     Text,
     /// One JSON line per run.
@@ -22,7 +22,7 @@ pub(crate) enum Output {
 
 /// Prints the runs' tables, all runs in each, under the names of their folders if there are several, and writes them, the
 /// figures and the page: of one run into its folder, of all into `out` if that is given.
-pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Result<(), Failure> {
+pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: OutputFormat) -> Result<(), Failure> {
     let mut records: Vec<RunRecord> = runs.iter().map(|path| RunRecord::read(path)).collect::<Result<_>>()?;
     if records.len() > 1 {
         for record in &mut records {
@@ -45,28 +45,28 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: Output) -> Re
     }
     for record in &records {
         match output {
-            Output::Json => println!("{}", record.json()),
-            Output::Text => {
+            OutputFormat::Json => println!("{}", record.json()),
+            OutputFormat::Text => {
                 record.print_head();
                 println!("{}; everything is in {}", record.cost(), record.path.display());
             }
         }
     }
-    if output == Output::Text {
+    if output == OutputFormat::Text {
         print_tables(&tables);
     }
-    if let (Some(place), Output::Text) = (place, output) {
+    if let (Some(place), OutputFormat::Text) = (place, output) {
         println!("\ntables, figures and report.html are in {}", place.display());
     }
     Ok(())
 }
 
 /// Prints a run's tables as it ends, and writes them, its figures and its page into its folder.
-pub(crate) fn print_run(folder: &RunFolder, output: Output) -> Result<()> {
+pub(crate) fn print_run(folder: &RunFolder, output: OutputFormat) -> Result<()> {
     let records = [RunRecord::read(folder.path())?];
     let ([record], tables) = (&records, tables_of(&records));
     write_report(folder.path(), &record.info.name, &records, &tables)?;
-    if output == Output::Json {
+    if output == OutputFormat::Json {
         println!("{}", record.json());
     } else {
         record.print_head();

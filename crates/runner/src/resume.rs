@@ -1,38 +1,13 @@
-//! What a run goes on from: its own last checkpoint, or one of another run.
+//! A stopped run: its folder, its last checkpoint, and whether it would still give the same numbers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use walk_arch::Network;
-use walk_core::Point;
-use walk_record::{FolderLock, ForkInfo, RunFolder, RunInfo, Status};
+use walk_record::{FolderLock, RunFolder, RunInfo, Status};
 use walk_train::{SavedState, TrainState, read_state};
 
-use crate::experiment::Experiment;
-use crate::source::{Selection, Setting, Source};
-
-/// What a run goes on from.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
-    /// Nothing.
-    New,
-    /// The folder of a run that has not ended.
-    Resume(PathBuf),
-    /// Another run, after so many updates, with some changes.
-    Fork { run: PathBuf, step: u64, changes: Vec<Setting> },
-}
-
-impl Origin {
-    /// Takes `RUN@STEP` apart.
-    pub(crate) fn fork(text: &str, changes: &[Setting]) -> Result<Self> {
-        let parts = text.rsplit_once('@').and_then(|(run, step)| Some((run, step.parse().ok()?)));
-        let (run, step) =
-            parts.ok_or_else(|| anyhow!("--fork {text}: expected RUN@STEP, as in runs/quick@700"))?;
-        Ok(Self::Fork { run: run.into(), step, changes: changes.to_vec() })
-    }
-}
-
-/// A run's folder, taken to go on in.
+/// A run's folder, taken to continue in it.
 pub(crate) struct Resumed {
     pub(crate) folder: RunFolder,
     pub(crate) lock: FolderLock,
@@ -42,15 +17,15 @@ pub(crate) struct Resumed {
 }
 
 impl Resumed {
-    /// Takes a run's folder and its last whole checkpoint; without one it goes on from `initial`. `now` is what the run would
-    /// be described as today.
+    /// Takes a run's folder and its last whole checkpoint; without one the run starts from `initial`. `now` describes the run
+    /// as it would be started today.
     pub(crate) fn open(
         path: &Path,
         network: &Network,
         now: &RunInfo,
-        initial: impl FnOnce() -> Point,
+        initial: impl FnOnce(&RunInfo) -> Result<TrainState>,
     ) -> Result<Self> {
-        let folder = RunFolder::open(path)?;
+        let folder = open_run(path)?;
         let lock = folder.lock()?;
         let mut info = folder.read_info()?;
         check_same(&info, now, path)?;
@@ -60,30 +35,53 @@ impl Resumed {
             let saved = match read_state(&folder.checkpoint_path(name), network) {
                 Ok(saved) => saved,
                 Err(error) => {
-                    eprintln!("warning: not going on from checkpoint {name}: {error}");
+                    eprintln!("warning: skipping checkpoint {name}: {error}");
                     continue;
                 }
             };
             if saved.metrics_len > len {
-                eprintln!(
-                    "warning: not going on from checkpoint {name}: metrics.jsonl is shorter than it was then"
-                );
+                eprintln!("warning: skipping checkpoint {name}: metrics.jsonl is shorter than it was then");
             } else if best.as_ref().is_none_or(|best| saved.state.step > best.state.step) {
                 best = Some(saved);
             }
         }
-        if best.is_none() && info.fork.is_some() {
-            let at = path.display();
-            return Err(anyhow!("{at}: a fork without a checkpoint of its own; fork it anew"));
-        }
-        let saved = best.unwrap_or_else(|| SavedState { state: TrainState::new(initial()), metrics_len: 0 });
+        let saved = match best {
+            Some(saved) => saved,
+            None => SavedState { state: initial(&info)?, metrics_len: 0 },
+        };
         info.status = Status::Running;
         folder.write_info(&info)?;
         Ok(Self { folder, lock, info, state: saved.state, metrics_len: saved.metrics_len })
     }
 }
 
-/// Refuses to go on with another program, network or data: the numbers would be others.
+/// Opens a run's folder; for the folder of several runs or another path, says what to do instead.
+pub(crate) fn open_run(path: &Path) -> Result<RunFolder> {
+    let error = match RunFolder::open(path) {
+        Ok(folder) => return Ok(folder),
+        Err(error) => error,
+    };
+    let has_runs = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).any(|path| RunFolder::open(&path).is_ok())
+    };
+    let path_text = path.display();
+    if path.is_file() {
+        Err(anyhow!("{path_text}: a file, expected the folder of a run"))
+    } else if has_runs(path) {
+        Err(anyhow!(
+            "{path_text}: holds the runs of a sweep; repeat the command that started the sweep to resume it"
+        ))
+    } else if has_runs(&path.join("runs")) {
+        Err(anyhow!(
+            "{path_text}: holds the runs of a reproduction; repeat its `sgdwalk reproduce` command to resume it"
+        ))
+    } else {
+        Err(error.into())
+    }
+}
+
+/// Refuses to continue with another program, network or data, which would change the numbers.
 fn check_same(then: &RunInfo, now: &RunInfo, path: &Path) -> Result<()> {
     let same = [
         ("version of sgdwalk", &then.version, &now.version),
@@ -93,7 +91,7 @@ fn check_same(then: &RunInfo, now: &RunInfo, path: &Path) -> Result<()> {
     ];
     match same.into_iter().find(|(_, then, now)| then != now) {
         Some((what, then, now)) => Err(anyhow!(
-            "{}: the {what} is not the one the run began with ({} then, {} now); going on would change its numbers",
+            "{}: the {what} is not the one the run started with ({} then, {} now); resuming would change its numbers",
             path.display(),
             short(then),
             short(now)
@@ -104,49 +102,4 @@ fn check_same(then: &RunInfo, now: &RunInfo, path: &Path) -> Result<()> {
 
 fn short(text: &str) -> &str {
     text.get(..12).unwrap_or(text)
-}
-
-/// A state of another run.
-pub(crate) struct Forked {
-    pub(crate) state: TrainState,
-    pub(crate) fork: ForkInfo,
-}
-
-impl Forked {
-    /// Takes the checkpoint of `run` after `step` updates.
-    pub(crate) fn open(
-        run: &Path,
-        step: u64,
-        changes: &[Setting],
-        network: &Network,
-        (now, experiment): (&RunInfo, &Experiment),
-    ) -> Result<Self> {
-        let folder = RunFolder::open(run)?;
-        let info = folder.read_info()?;
-        if info.network.sha256 != now.network.sha256 {
-            return Err(anyhow!("{}: its network is another, which a fork must share", run.display()));
-        }
-        let mut steps = vec![];
-        for name in folder.checkpoints().iter().filter(|name| *name != "final") {
-            let saved = read_state(&folder.checkpoint_path(name), network);
-            let mut state = saved.with_context(|| format!("checkpoint {name} of {}", run.display()))?.state;
-            if state.step.0 != step {
-                steps.push(state.step.0.to_string());
-                continue;
-            }
-            let parent = Experiment::parse(&Source::read(&folder.config_path(), Selection::default(), &[])?)?;
-            if !state.epoch_done && !experiment.has_batches_of(&parent) {
-                return Err(anyhow!(
-                    "{}@{step} lies within an epoch: a fork there must keep `seed`, `data` and the batches of `optim`",
-                    run.display()
-                ));
-            }
-            // the loss it remembers was measured as the parent says
-            state.probes.remove("interpolation");
-            let changes = changes.iter().map(|set| set.text().to_owned()).collect();
-            return Ok(Self { state, fork: ForkInfo { run: run.display().to_string(), step, changes } });
-        }
-        let there = if steps.is_empty() { "none".into() } else { steps.join(", ") };
-        Err(anyhow!("{}: no checkpoint after {step} updates; there are those after {there}", run.display()))
-    }
 }

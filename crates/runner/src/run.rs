@@ -1,4 +1,4 @@
-//! `runner EXPERIMENT.toml`, `--resume` and `--fork`.
+//! One run, from its first update or from a checkpoint to its tables.
 
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -16,50 +16,61 @@ use walk_train::{
 };
 
 use crate::experiment::{DeviceName, Experiment};
+use crate::experiment_source::{ExperimentSource, Setting};
 use crate::failure::Failure;
+use crate::fork::ForkPoint;
 use crate::interrupt;
-use crate::job::Job;
 use crate::prepare::{Prepared, on_threads, prepare};
+use crate::process_group::ProcessGroup;
 use crate::progress::Progress;
-use crate::recorder::{Follower, Recorder};
-use crate::report_command::{Output, print_run};
-use crate::resume::{Forked, Origin, Resumed};
-use crate::source::Source;
+use crate::recorder::{Follower, RecordedPart, Recorder};
+use crate::report_command::{OutputFormat, print_run};
+use crate::resume::Resumed;
 
 /// A run to be made.
 pub(crate) struct RunRequest {
-    pub(crate) source: Source,
-    /// What it goes on from.
+    pub(crate) source: ExperimentSource,
     pub(crate) origin: Origin,
     pub(crate) out: Option<PathBuf>,
     pub(crate) threads: Option<u16>,
     pub(crate) quiet: bool,
-    pub(crate) output: Output,
+    pub(crate) output: OutputFormat,
+}
+
+/// What a run continues.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// Nothing: it is new.
+    New,
+    /// The run in this folder.
+    Resume(PathBuf),
+    /// A checkpoint of another run, with some values of the experiment changed.
+    Fork { point: ForkPoint, changes: Vec<Setting> },
 }
 
 /// Runs an experiment and prints its tables.
-pub(crate) fn run(request: &RunRequest, job: &Job) -> Result<(), Failure> {
-    interrupt::listen(job.leads())?;
+pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Failure> {
+    if group.leads() { interrupt::listen() } else { interrupt::ignore() }?;
     on_threads(request.threads, || {
-        let prepared = job.agree(prepare(&request.source))?;
+        let prepared = group.agree(prepare(&request.source))?;
         match prepared.experiment.device {
             DeviceName::Cpu => {
-                run_on(Fused::new(prepared.experiment.numerics.convolution), prepared, request, job)
+                run_on(Fused::new(prepared.experiment.numerics.convolution), prepared, request, group)
             }
-            DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), prepared, request, job),
+            DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), prepared, request, group),
             #[cfg(feature = "cuda")]
-            DeviceName::Cuda => run_on(Composite::<Cuda>::default(), prepared, request, job),
+            DeviceName::Cuda => run_on(Composite::<Cuda>::default(), prepared, request, group),
             #[cfg(not(feature = "cuda"))]
             DeviceName::Cuda => {
                 let error = "`device` = \"cuda\", but this program was built without it; use \
                              `cargo run -p runner --features cuda -- ...` where CUDA is installed";
-                job.agree(Err(request.source.error_at("device", error)))
+                group.agree(Err(request.source.error_at("device", error)))
             }
         }
     })
 }
 
-/// Where a run begins and what it writes to.
+/// The state a run starts from and the folder it writes to.
 struct Start {
     folder: RunFolder,
     /// Held until the run ends.
@@ -74,7 +85,7 @@ fn run_on<B: Backend>(
     backend: B,
     prepared: Prepared,
     request: &RunRequest,
-    job: &Job,
+    group: &ProcessGroup,
 ) -> Result<(), Failure> {
     let info = describe::<B>(&prepared);
     let Prepared { experiment, network, split, .. } = prepared;
@@ -85,18 +96,18 @@ fn run_on<B: Backend>(
         optim: experiment.optim.clone(),
         record_order: experiment.record.order,
     };
-    let (optim, seed, ranks) = (&train_config.optim, train_config.seed, &job.ranks);
+    let (optim, seed, ranks) = (&train_config.optim, train_config.seed, &group.ranks);
     let context = walk_train::Context { model: &model, train: &split.train, optim, seed, ranks };
     let probes = experiment.probe.probes(context).map_err(|error| request.source.train_error(error));
-    let mut probes = job.agree(probes)?;
-    if !job.leads() {
-        // the others go on from what the first has, and write nothing
+    let mut probes = group.agree(probes)?;
+    if !group.leads() {
+        // the others start from what the first one has, and write nothing
         let bytes = ranks.broadcast_bytes(vec![]);
         let start = state_from_bytes(&bytes, model.network()).map_err(|error| Failure::Run(error.into()))?;
         let mut sink = Follower { ranks };
         let ended = train(&model, &split, &train_config, start.state, &mut probes, (&mut sink, ranks));
         let state = ended.map_err(|error| Failure::Run(error.into()))?;
-        return if is_at_end(&state, &experiment) { Ok(()) } else { Err(Failure::Silent) };
+        return if is_at_end(&state, &experiment) { Ok(()) } else { Err(Failure::Silent { exit_code: 3 }) };
     }
     let Start { folder, mut info, state, metrics_len, _lock } = begin(request, &experiment, &model, info)?;
     if ranks.size() > 1 {
@@ -104,7 +115,8 @@ fn run_on<B: Backend>(
         ranks.broadcast_bytes(checkpoint_bytes(&tensors).map_err(anyhow::Error::from)?);
     }
     let progress = Progress::new(&train_config, &probes, split.train.len(), state.step.0, request.quiet);
-    let recorder = Recorder::new((&folder, metrics_len), model.network(), &experiment, progress, ranks);
+    let part = RecordedPart { folder: &folder, metrics_len };
+    let recorder = Recorder::new(part, model.network(), &experiment, progress, ranks);
     let mut recorder = recorder.map_err(anyhow::Error::from)?;
     let started = Instant::now();
     let outcome = train(&model, &split, &train_config, state, &mut probes, (&mut recorder, ranks));
@@ -122,7 +134,7 @@ fn run_on<B: Backend>(
         Ok(state) => state,
         Err(error) => {
             recorder.finish(false).and_then(|()| folder.write_info(&info)).ok();
-            // what ended the run says more than tables that could not be read, or a description not written
+            // what ended the run says more than tables that cannot be read or a description that cannot be written
             let _ = print_run(&folder, request.output);
             let place = folder.path().display();
             return Err(Failure::Run(anyhow!("{error}; the run folder is {place}")));
@@ -142,56 +154,55 @@ fn run_on<B: Backend>(
     }
     let all = u64::from(experiment.epochs) * optim.updates_per_epoch(split.train.len()) as u64;
     Err(Failure::Stopped(format!(
-        "stopped after update {} of {all}; go on with --resume {}",
+        "stopped after update {} of {all}; resume with `sgdwalk resume {}`",
         state.step.0,
         folder.path().display()
     )))
 }
 
-/// Whether the experiment's last epoch is done. A fork's steps need not be those of its own epochs, so its epoch tells.
+/// Whether the experiment's last epoch is done. The epoch tells, since a fork may have made other steps than its own epochs have.
 fn is_at_end(state: &TrainState, experiment: &Experiment) -> bool {
     state.epoch_done && state.epoch >= experiment.epochs
 }
 
-/// Makes the run's folder, or takes the one it goes on in.
+/// Makes the run's folder, or takes the one to continue in.
 fn begin<B: Backend>(
     request: &RunRequest,
     experiment: &Experiment,
     model: &Model<B>,
-    info: RunInfo,
+    mut info: RunInfo,
 ) -> Result<Start> {
-    let new_folder = |info: &RunInfo| {
-        let config = toml::to_string(experiment).context("the experiment cannot be written")?;
-        make_folder(request.out.as_deref(), experiment.name(), &config, info)
-    };
+    let initial = |info: &RunInfo| initial_state(&request.source, experiment, model, info);
     match &request.origin {
-        Origin::New => {
-            let mut point = model.initial(Seed(experiment.seed));
-            if let Some(from) = &experiment.init.from {
-                let read = read_point(from, model.network(), "init.from");
-                point = read.map_err(|error| request.source.train_error(error))?;
-            }
-            let (folder, lock) = new_folder(&info)?;
-            Ok(Start { folder, _lock: lock, info, state: TrainState::new(point), metrics_len: 0 })
-        }
         Origin::Resume(path) => {
             let Resumed { folder, lock, info, state, metrics_len } =
-                Resumed::open(path, model.network(), &info, || model.initial(Seed(experiment.seed)))?;
-            // a run that began at a file goes on from it where no checkpoint is
-            let state = match (&experiment.init.from, state.epoch) {
-                (Some(from), 0) => TrainState::new(read_point(from, model.network(), "init.from")?),
-                _ => state,
-            };
-            Ok(Start { folder, _lock: lock, info, state, metrics_len })
+                Resumed::open(path, model.network(), &info, initial)?;
+            return Ok(Start { folder, _lock: lock, info, state, metrics_len });
         }
-        Origin::Fork { run, step, changes } => {
-            let Forked { state, fork } =
-                Forked::open(run, *step, changes, model.network(), (&info, experiment))?;
-            let info = RunInfo { fork: Some(fork), ..info };
-            let (folder, lock) = new_folder(&info)?;
-            Ok(Start { folder, _lock: lock, info, state, metrics_len: 0 })
-        }
+        Origin::Fork { point, changes } => info.fork = Some(point.info(changes)),
+        Origin::New => {}
     }
+    let state = initial(&info)?;
+    let config = toml::to_string(experiment).context("the experiment cannot be written")?;
+    let (folder, lock) = make_folder(request.out.as_deref(), experiment.name(), &config, &info)?;
+    Ok(Start { folder, _lock: lock, info, state, metrics_len: 0 })
+}
+
+/// The state before the first update of a run: a checkpoint of its parent, the parameters of a file, or drawn parameters.
+fn initial_state<B: Backend>(
+    source: &ExperimentSource,
+    experiment: &Experiment,
+    model: &Model<B>,
+    info: &RunInfo,
+) -> Result<TrainState> {
+    if let Some(fork) = &info.fork {
+        return ForkPoint::from(fork).state(model.network(), info, experiment);
+    }
+    let point = match &experiment.init.from {
+        Some(from) => read_point(from, model.network(), "init.from"),
+        None => Ok(model.initial(Seed(experiment.seed))),
+    };
+    Ok(TrainState::new(point.map_err(|error| source.train_error(error))?))
 }
 
 /// Adds what the probes took to what they took before.
@@ -212,25 +223,31 @@ fn add_times(info: &mut RunInfo, probes: &[ActiveProbe<'_>]) {
     }
 }
 
-/// The folder named, which must not exist, or the first free one under `runs`.
+/// Creates the folder named, which must not exist, or the first free one under `runs`.
 fn make_folder(
     out: Option<&Path>,
     name: &str,
     config: &str,
     info: &RunInfo,
 ) -> Result<(RunFolder, FolderLock)> {
-    if let Some(path) = out {
-        return Ok(RunFolder::create(path, config, info)?);
-    }
-    let numbered =
-        |n: u32| PathBuf::from("runs").join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
-    let mut tries = (1..).map(numbered).map(|path| RunFolder::create(&path, config, info));
     loop {
-        match tries.next().context("no free run folder")? {
-            Err(walk_record::RecordError::Exists { .. }) => {}
+        match RunFolder::create(&run_folder(out, name)?, config, info) {
+            // another process was faster
+            Err(walk_record::RecordError::Exists { .. }) if out.is_none() => {}
             result => return Ok(result?),
         }
     }
+}
+
+/// The folder for a new run: `out` if it is given, else the first free one under `runs`.
+pub(crate) fn run_folder(out: Option<&Path>, name: &str) -> Result<PathBuf> {
+    if let Some(path) = out {
+        return Ok(path.to_path_buf());
+    }
+    let numbered =
+        |n: u32| PathBuf::from("runs").join(if n == 1 { name.to_owned() } else { format!("{name}-{n}") });
+    let free = |path: &PathBuf| path.symlink_metadata().is_err();
+    (1..).map(numbered).find(free).context("no free run folder")
 }
 
 fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {

@@ -1,4 +1,4 @@
-//! `runner reproduce`: runs the experiments of the paper's table and figures, and holds its claims against what they
+//! `sgdwalk reproduce`: runs the experiments of the paper's table and figures, and holds its claims against what they
 //! measured.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
@@ -12,8 +12,8 @@ use walk_record::{RunFolder, Status, write_file};
 use walk_report::claims_table;
 
 use self::exhibits::{claims_of, measured};
-use self::plan::{Finished, Plan, Run};
-use crate::child::{Child, Jobs, run_all};
+use self::plan::{Finished, Plan, PlannedRun};
+use crate::child::{Child, PoolConfig, run_all};
 use crate::cli::ReproduceArguments;
 use crate::failure::Failure;
 use crate::report_command::print_tables;
@@ -27,12 +27,12 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
         arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("reproduce-{scale}")));
     let runs = out.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
-    let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.sets, &finished(&runs))?;
-    let children = plan.runs.iter().map(|Run { name, config }| {
+    let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.set.values, &finished(&runs))?;
+    let children = plan.runs.iter().map(|PlannedRun { name, config }| {
         let (out, file) = (runs.join(name), runs.join(format!("{name}.toml")));
         write_file(&file, config.as_bytes())?;
         let (name, config, arguments) = (name.clone(), config.clone(), vec![file.display().to_string()]);
-        Ok(Child { name, out, arguments, config })
+        Ok(Child { name, out, arguments, config, fork: None })
     });
     let children: Vec<Child> = children.collect::<Result<_>>()?;
     let exhibits = plan.exhibits.len();
@@ -41,10 +41,11 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
         children.len(),
         out.display()
     );
-    let ReproduceArguments { jobs, threads, quiet, .. } = *arguments;
-    let ends = run_all(&children, Jobs { jobs, threads, quiet })?;
+    let ReproduceArguments { jobs, threads, quiet, .. } = arguments;
+    let pool = PoolConfig { jobs: jobs.jobs, threads: threads.threads, quiet: quiet.quiet };
+    let outcomes = run_all(&children, pool)?;
     write(&plan, &runs, &out, scale).map_err(Failure::Run)?;
-    ends.result(&children)
+    outcomes.result(&children)
 }
 
 /// Writes each table and figure into a folder of its name, and the claims and everything else into `out`; prints the claims.

@@ -8,11 +8,11 @@ use toml::{Table, Value};
 use walk_arch::did_you_mean;
 
 use crate::experiment::Experiment;
-use crate::source::{Selection, Setting, Source};
+use crate::experiment_source::{ExperimentSource, Selection, Setting};
 
 /// A table or figure of the paper.
 #[derive(Debug)]
-pub(super) struct Exhibit {
+pub(super) struct PlannedExhibit {
     /// Its file's name: `table1`, `fig07a`.
     pub(super) name: String,
     pub(super) parts: Vec<Part>,
@@ -30,7 +30,7 @@ pub(super) struct Part {
 
 /// A run that one or several experiments share.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct PlannedRun {
     /// The architecture, the data, and a digest of the rest.
     pub(super) name: String,
     /// The resolved experiment, as its run folder keeps it.
@@ -49,8 +49,8 @@ pub(super) struct Finished {
 /// Exhibits and their runs.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) exhibits: Vec<Exhibit>,
-    pub(super) runs: Vec<Run>,
+    pub(super) exhibits: Vec<PlannedExhibit>,
+    pub(super) runs: Vec<PlannedRun>,
 }
 
 impl Plan {
@@ -67,19 +67,19 @@ impl Plan {
         for path in chosen(dir, only)? {
             let name = stem(&path);
             let mut parts = vec![];
-            for member in Source::members(&path, None)? {
+            for member in ExperimentSource::members(&path, None)? {
                 let selection = Selection { scale: Some(scale), member: member.as_deref() };
-                let experiment = Experiment::parse(&Source::read(&path, selection, sets)?)?;
+                let experiment = Experiment::parse(&ExperimentSource::read(&path, selection, sets)?)?;
                 let label = member.unwrap_or_else(|| experiment.model.plugin.clone());
                 let run = run_for(&mut tables, Table::try_from(&experiment)?);
                 parts.push(Part { label, experiment, run });
             }
-            exhibits.push(Exhibit { name, parts });
+            exhibits.push(PlannedExhibit { name, parts });
         }
         let runs = tables.into_iter().map(|table| {
             match finished.iter().find(|there| covers(&there.table, &table)) {
-                Some(there) => Ok(Run { name: there.name.clone(), config: there.config.clone() }),
-                None => Run::new(table),
+                Some(there) => Ok(PlannedRun { name: there.name.clone(), config: there.config.clone() }),
+                None => PlannedRun::new(table),
             }
         });
         Ok(Self { exhibits, runs: runs.collect::<Result<_>>()? })
@@ -98,7 +98,7 @@ fn run_for(runs: &mut Vec<Table>, experiment: Table) -> usize {
     runs.len() - 1
 }
 
-impl Run {
+impl PlannedRun {
     /// Names the experiment and its run.
     fn new(table: Table) -> Result<Self> {
         let mut experiment: Experiment = table.try_into().context("a joined experiment")?;

@@ -1,5 +1,5 @@
-//! An experiment's text: the file, those it extends, and what the command line sets; and the place in them that an error is
-//! about. Of each file the part for the scale counts before the rest of it, and before that the part for the member.
+//! The text of an experiment: its file, the files it extends, and the values set on the command line. Finds the place in them
+//! that an error is about. Within a file the member's part takes precedence, then the scale's part, then the rest.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,17 +28,17 @@ pub(crate) struct Selection<'a> {
     pub(crate) member: Option<&'a str>,
 }
 
-/// An experiment's text.
+/// The text of an experiment.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
-    /// What counts most first.
-    layers: Vec<Layer>,
+pub(crate) struct ExperimentSource {
+    /// The parts of its files, those that take precedence first.
+    parts: Vec<FilePart>,
     sets: Vec<Setting>,
 }
 
-/// A table of a file.
+/// A table of a file that contributes values: the whole, or that of a scale or a member.
 #[derive(Clone, Debug)]
-struct Layer {
+struct FilePart {
     path: PathBuf,
     text: Arc<str>,
     /// Where the table is in the file; empty for the whole.
@@ -88,12 +88,12 @@ impl Setting {
     }
 }
 
-impl Source {
+impl ExperimentSource {
     /// Reads the file and those that it extends.
     pub(crate) fn read(path: &Path, selection: Selection<'_>, sets: &[Setting]) -> Result<Self> {
-        let mut layers = vec![];
-        add_file(path, selection, 1, &mut layers)?;
-        let source = Self { layers, sets: sets.to_vec() };
+        let mut parts = vec![];
+        add_file(path, selection, 1, &mut parts)?;
+        let source = Self { parts, sets: sets.to_vec() };
         source.check_scale(selection.scale)?;
         Ok(source)
     }
@@ -104,7 +104,7 @@ impl Source {
         if let Some(name) = named {
             return Ok(vec![Some(name.to_owned())]);
         }
-        let file = Layer::read(path)?;
+        let file = FilePart::read(path)?;
         let Some(members) = file.named("member")? else { return Ok(vec![None]) };
         for name in members.keys() {
             check_folder_name(name).map_err(|wrong| anyhow!("{}: {wrong}", file.place("member")))?;
@@ -115,11 +115,11 @@ impl Source {
     /// Refuses a scale that none of the files knows.
     fn check_scale(&self, scale: Option<&str>) -> Result<()> {
         let Some(scale) = scale.filter(|scale| *scale != FULL) else { return Ok(()) };
-        let has = |layer: &Layer| layer.within.iter().rev().take(2).eq([scale, "scale"]);
-        if self.layers.iter().any(has) {
+        let has = |part: &FilePart| part.within.iter().rev().take(2).eq([scale, "scale"]);
+        if self.parts.iter().any(has) {
             return Ok(());
         }
-        let scales = self.layers.iter().filter_map(|layer| layer.table.get("scale")?.as_table());
+        let scales = self.parts.iter().filter_map(|part| part.table.get("scale")?.as_table());
         let known: BTreeSet<&str> = scales.flat_map(|table| table.keys()).map(String::as_str).collect();
         let known: Vec<&str> = std::iter::once(FULL).chain(known).collect();
         let suggestion = did_you_mean(scale, known.iter().copied());
@@ -129,14 +129,14 @@ impl Source {
 
     /// The file.
     pub(crate) fn path(&self) -> &Path {
-        &self.layers[0].path
+        &self.parts[0].path
     }
 
     /// All of it as one table.
     fn merged(&self) -> Result<Table> {
         let mut table = Table::new();
-        for layer in self.layers.iter().rev() {
-            merge(&mut table, &layer.table);
+        for part in self.parts.iter().rev() {
+            merge(&mut table, &part.table);
         }
         for key in ["extends", "scale"] {
             table.remove(key);
@@ -170,15 +170,16 @@ impl Source {
     /// `file:line` of a dotted key, or of the nearest section around it that is written out; `--set ...` if it is from there.
     pub(crate) fn place(&self, key: &str) -> String {
         let parts: Vec<&str> = key.split('.').collect();
-        let is_prefix = |of: &[String]| of.len() <= parts.len() && of.iter().zip(&parts).all(|(a, b)| a == b);
+        let is_prefix =
+            |key: &[String]| key.len() <= parts.len() && key.iter().zip(&parts).all(|(a, b)| a == b);
         if let Some(set) = self.sets.iter().rev().find(|set| is_prefix(&set.key)) {
             return format!("--set {}", set.text);
         }
         // the file where most of the key is written out, the upper one among equals
-        let mut best = &self.layers[0];
-        for layer in &self.layers[1..] {
-            if layer.depth(key) > best.depth(key) {
-                best = layer;
+        let mut best = &self.parts[0];
+        for part in &self.parts[1..] {
+            if part.depth(key) > best.depth(key) {
+                best = part;
             }
         }
         best.place(key)
@@ -207,11 +208,11 @@ pub(crate) fn check_folder_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Adds a file's tables to the layers, then those of the files that it extends.
-fn add_file(path: &Path, selection: Selection<'_>, depth: usize, layers: &mut Vec<Layer>) -> Result<()> {
-    let parts = Layer::read(path)?.parts(selection)?;
+/// Adds the parts of a file to `all`, then those of the files that it extends.
+fn add_file(path: &Path, selection: Selection<'_>, depth: usize, all: &mut Vec<FilePart>) -> Result<()> {
+    let parts = FilePart::read(path)?.parts(selection)?;
     let extending = parts.iter().find(|part| part.table.contains_key("extends")).cloned();
-    layers.extend(parts);
+    all.extend(parts);
     let Some(extending) = extending else { return Ok(()) };
     let at = |message: String| anyhow!("{}: {message}", extending.place("extends"));
     let bases = match &extending.table["extends"] {
@@ -226,7 +227,7 @@ fn add_file(path: &Path, selection: Selection<'_>, depth: usize, layers: &mut Ve
             return Err(at(format!("`extends` is a {}, expected files' names", base.type_str())));
         };
         let path = path.parent().unwrap_or(Path::new("")).join(base);
-        add_file(&path, Selection { member: None, ..selection }, depth + 1, layers)
+        add_file(&path, Selection { member: None, ..selection }, depth + 1, all)
             .map_err(|error| if depth == 1 { at(format!("`extends`: {error:#}")) } else { error })?;
     }
     Ok(())
@@ -244,7 +245,7 @@ fn merge(table: &mut Table, over: &Table) {
     }
 }
 
-impl Layer {
+impl FilePart {
     fn read(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path)
             .with_context(|| format!("{}: the experiment cannot be read", path.display()))?;
@@ -364,7 +365,7 @@ fn line(text: &str, byte: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn source(files: &[(&str, &str)], sets: &[&str]) -> Result<(tempfile::TempDir, Source)> {
+    fn source(files: &[(&str, &str)], sets: &[&str]) -> Result<(tempfile::TempDir, ExperimentSource)> {
         select(files, Selection::default(), sets)
     }
 
@@ -372,13 +373,13 @@ mod tests {
         files: &[(&str, &str)],
         selection: Selection<'_>,
         sets: &[&str],
-    ) -> Result<(tempfile::TempDir, Source)> {
+    ) -> Result<(tempfile::TempDir, ExperimentSource)> {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let sets: Vec<Setting> = sets.iter().map(|set| Setting::parse(set).unwrap()).collect();
-        let source = Source::read(&dir.path().join(files[0].0), selection, &sets)?;
+        let source = ExperimentSource::read(&dir.path().join(files[0].0), selection, &sets)?;
         Ok((dir, source))
     }
 
@@ -420,10 +421,10 @@ mod tests {
         let place = |key: &str| source.place(key).rsplit('/').next().unwrap().to_owned();
         assert_eq!(place("seed"), "top.toml:5");
         assert_eq!(place("data.train"), "base.toml:8");
-        let members = |named| Source::members(&dir.path().join("top.toml"), named).unwrap();
+        let members = |named| ExperimentSource::members(&dir.path().join("top.toml"), named).unwrap();
         assert_eq!(members(None), [Some("a".to_owned()), Some("b".to_owned())]);
         assert_eq!(members(Some("b")), [Some("b".to_owned())]);
-        assert_eq!(Source::members(&dir.path().join("base.toml"), None).unwrap(), [None]);
+        assert_eq!(ExperimentSource::members(&dir.path().join("base.toml"), None).unwrap(), [None]);
         let wrong = |scale, member| select(&files, Selection { scale, member }, &[]).unwrap_err().to_string();
         let text = wrong(Some("quikc"), Some("a"));
         assert!(text.contains("no scale `quikc`, did you mean `quick`? (there are full, quick)"), "{text}");

@@ -1,4 +1,4 @@
-//! The processes of a job: one, or those that `mpirun` started.
+//! The processes that share a run: this one alone, or those that `mpirun` started.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use walk_train::{Ranks, Solo};
 
 use crate::failure::Failure;
 
-/// The processes of a job, this one being one of them.
-pub(crate) struct Job {
+/// The processes that share a run, this one among them.
+pub(crate) struct ProcessGroup {
     pub(crate) ranks: Arc<dyn Ranks>,
     #[cfg(feature = "mpi")]
     _universe: Option<mpi::environment::Universe>,
 }
 
-impl Job {
+impl ProcessGroup {
     /// Whether this process writes and prints.
     pub(crate) fn leads(&self) -> bool {
         self.ranks.rank() == 0
     }
 
-    /// A job of this process alone.
+    /// This process alone.
     fn solo() -> Self {
         Self {
             ranks: Arc::new(Solo),
@@ -29,12 +29,17 @@ impl Job {
         }
     }
 
-    /// Every rank's result of the same work: if all failed alike the first says so, the others are silent.
+    /// Every rank's result of the same work. If all of them failed, only the first reports it.
     pub(crate) fn agree<T>(&self, result: Result<T>) -> Result<T, Failure> {
         let failed = self.ranks.gather(&[f64::from(u8::from(result.is_err()))]);
         match result {
-            Err(_) if !self.leads() && failed.iter().all(|&failed| failed > 0.0) => Err(Failure::Silent),
-            result => Ok(result?),
+            Err(error) => {
+                let failure = Failure::from(error);
+                let all_failed = failed.iter().all(|&failed| failed > 0.0);
+                let silent = Failure::Silent { exit_code: failure.exit_code() };
+                Err(if all_failed && !self.leads() { silent } else { failure })
+            }
+            Ok(value) => Ok(value),
         }
     }
 }
@@ -45,8 +50,8 @@ mod solo {
 
     use super::*;
 
-    impl Job {
-        /// This process.
+    impl ProcessGroup {
+        /// This process alone.
         ///
         /// # Errors
         /// If `mpirun` started several: each would run the whole experiment.
@@ -61,7 +66,7 @@ mod solo {
             }
         }
 
-        /// Ends the job after a failure of this process.
+        /// Ends all processes after a failure of this one.
         pub(crate) fn end(self, _code: u8) {}
     }
 }
@@ -133,7 +138,7 @@ mod with_mpi {
         i32::try_from(n).expect("a message of less than 2^31 elements")
     }
 
-    impl Job {
+    impl ProcessGroup {
         /// This process and those that `mpirun` started with it.
         ///
         /// # Errors
@@ -146,10 +151,10 @@ mod with_mpi {
             let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized)
                 .ok_or_else(|| anyhow!("MPI was started already"))?;
             if threading < Threading::Serialized {
-                return Err(anyhow!("this MPI takes calls from its main thread alone"));
+                return Err(anyhow!("this MPI accepts calls from its main thread only"));
             }
             let (rank, size) = (world().rank() as usize, world().size() as usize);
-            // a rank that panics would leave the others waiting for ever
+            // a rank that panics would leave the others waiting forever
             let usual = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
                 usual(info);
@@ -158,7 +163,7 @@ mod with_mpi {
             Ok(Self { ranks: Arc::new(MpiRanks { rank, size }), _universe: Some(universe) })
         }
 
-        /// Ends the job after a failure of this process: the others would wait for it.
+        /// Ends all processes after a failure of this one: the others would wait for it.
         pub(crate) fn end(self, code: u8) {
             if self.ranks.size() > 1 {
                 world().abort(code.into());

@@ -1,0 +1,332 @@
+//! `--print-config` and `sgdwalk check`: what would be run, and how long it would take.
+#![expect(clippy::print_stdout, reason = "a command's output")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use tabled::builder::Builder;
+use tabled::settings::Style;
+use toml::{Table, Value};
+use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
+use walk_train::{
+    Ranks, Solo, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
+};
+
+use crate::child::{Child, FolderState, PoolConfig};
+use crate::cli::PlanArguments;
+use crate::experiment::{DeviceName, Experiment};
+use crate::failure::Failure;
+use crate::hints;
+use crate::prepare::{Prepared, check_values, on_threads, prepare};
+use crate::progress::positions;
+use crate::run::run_folder;
+use crate::sweep::{Base, Member, Plan};
+
+/// Samples of the short measurement.
+const SAMPLES: usize = 400;
+/// Approximate bytes of a train row.
+const TRAIN_ROW_BYTES: usize = 150;
+/// Approximate bytes of an interpolation row with 11 points.
+const INTERPOLATION_ROW_BYTES: usize = 900;
+
+/// Prints the resolved experiment of each run asked for.
+pub(crate) fn print_config(plan: &Plan) -> Result<(), Failure> {
+    for (index, member) in plan.members.iter().enumerate() {
+        if plan.is_sweep {
+            println!("{}# {}", if index > 0 { "\n" } else { "" }, member.name);
+        }
+        print!("{}", toml::to_string(&member.experiment).context("the experiment cannot be written")?);
+    }
+    Ok(())
+}
+
+/// Checks the runs asked for and prints what they will take.
+pub(crate) fn check(arguments: &PlanArguments) -> Result<(), Failure> {
+    if let Some(hint) = hints::for_path(&arguments.experiment.path) {
+        return Err(anyhow!(hint).into());
+    }
+    let out = arguments.out.out.as_deref();
+    let plan = Plan::read(Base::File(&arguments.experiment), &arguments.sweep, out)?;
+    if arguments.print_config {
+        return print_config(&plan);
+    }
+    let jobs = if plan.is_sweep { arguments.sweep.jobs.jobs } else { 1 };
+    let pool = PoolConfig { jobs, threads: arguments.threads.threads, quiet: true };
+    let estimates = on_threads(Some(pool.threads_per_run()), || estimate_all(&plan.members))?;
+    if plan.is_sweep {
+        print_sweep(&plan, &estimates, pool)
+    } else {
+        print_run(&plan.members[0].experiment, &estimates[0], pool);
+        check_folder(&plan.members[0].experiment, out)
+    }
+}
+
+/// What a run will take.
+#[derive(Debug)]
+struct Estimate {
+    plugin: String,
+    n_params: usize,
+    multiply_adds: usize,
+    samples: usize,
+    updates_per_epoch: usize,
+    training_s: f64,
+    probes: Vec<ProbeEstimate>,
+    row_bytes: usize,
+    checkpoint_bytes: usize,
+}
+
+/// What a probe will take.
+#[derive(Debug)]
+struct ProbeEstimate {
+    name: &'static str,
+    measurements: usize,
+    work: Work,
+    seconds: f64,
+}
+
+impl Estimate {
+    fn seconds(&self) -> f64 {
+        self.training_s + self.probes.iter().map(|probe| probe.seconds).sum::<f64>()
+    }
+}
+
+/// An estimate of each member; speed is measured once for all that cost the same per update.
+fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
+    let keys: Vec<String> =
+        members.iter().map(|member| speed_key(&member.experiment)).collect::<Result<_>>()?;
+    let mut estimates: Vec<Option<Estimate>> = members.iter().map(|_| None).collect();
+    for first in 0..members.len() {
+        if estimates[first].is_some() {
+            continue;
+        }
+        let alike: Vec<usize> = (first..members.len()).filter(|&other| keys[other] == keys[first]).collect();
+        let group: Vec<&Member> = alike.iter().map(|&index| &members[index]).collect();
+        for (index, estimate) in alike.into_iter().zip(estimate_group(&group)?) {
+            estimates[index] = Some(estimate);
+        }
+    }
+    Ok(estimates.into_iter().flatten().collect())
+}
+
+/// The part of an experiment that decides how long an update or an evaluation takes.
+fn speed_key(experiment: &Experiment) -> Result<String> {
+    let mut table = Table::try_from(experiment).context("the experiment cannot be written")?;
+    for key in ["name", "seed", "epochs", "probe", "record", "checkpoint", "init"] {
+        table.remove(key);
+    }
+    if let Some(optim) = table.get_mut("optim").and_then(Value::as_table_mut) {
+        for key in ["lr", "momentum", "weight_decay"] {
+            optim.remove(key);
+        }
+    }
+    toml::to_string(&table).context("the experiment cannot be written")
+}
+
+/// Estimates of members that have the same network and data.
+fn estimate_group(members: &[&Member]) -> Result<Vec<Estimate>, Failure> {
+    let source = &members[0].source;
+    let prepared = prepare(source)?;
+    match prepared.experiment.device {
+        DeviceName::Cpu => {
+            estimate_on(Fused::new(prepared.experiment.numerics.convolution), prepared, members)
+        }
+        DeviceName::CpuComposite => estimate_on(Composite::<Cpu>::default(), prepared, members),
+        DeviceName::Cuda => {
+            Err(source.error_at("device", "`sgdwalk check` measures the processor only").into())
+        }
+    }
+}
+
+fn estimate_on<B: Backend>(
+    backend: B,
+    prepared: Prepared,
+    members: &[&Member],
+) -> Result<Vec<Estimate>, Failure> {
+    let Prepared { experiment: first, network, split, plugin, .. } = prepared;
+    let (n_params, multiply_adds) = (network.n_params(), network.multiply_adds());
+    let model = Model::new(backend, network, first.loss.into());
+    let config = ThroughputConfig { samples: SAMPLES, chunk: 100, points: 1, repeat: 1 };
+    let speed = throughput(&model, &split.train, &first.optim, &config)
+        .map_err(|error| Failure::Run(anyhow!(error)))?;
+    let ranks: Arc<dyn Ranks> = Arc::new(Solo);
+    let samples = split.train.len();
+    let estimate = |member: &&Member| {
+        let Member { source, experiment, .. } = member;
+        check_values(source, experiment, samples)?;
+        if let Some(from) = &experiment.init.from {
+            read_point(from, model.network(), "init.from").map_err(|error| source.train_error(error))?;
+        }
+        let (optim, seed) = (&experiment.optim, Seed(experiment.seed));
+        let context = walk_train::Context { model: &model, train: &split.train, optim, seed, ranks: &ranks };
+        let probes = experiment.probe.probes(context).map_err(|error| source.train_error(error))?;
+        let updates_per_epoch = optim.updates_per_epoch(samples);
+        let probes = probes.iter().map(|probe| {
+            let due = positions(experiment.epochs, updates_per_epoch as u32).filter(|&at| probe.is_due(at));
+            let measurements = due.count();
+            let work = probe.work().times(measurements);
+            ProbeEstimate { name: probe.name, measurements, work, seconds: seconds(work, &speed) }
+        });
+        let probes: Vec<ProbeEstimate> = probes.collect();
+        let training = Work { differentiated: experiment.epochs as usize * samples, ..Work::default() };
+        let evaluated: usize = probes.iter().map(|probe| probe.work.evaluated).sum();
+        let state = TrainState::new(model.initial(seed));
+        let floats = state_tensors(model.network(), &state, 0)
+            .iter()
+            .map(|tensor| tensor.shape.iter().product::<usize>())
+            .sum::<usize>();
+        // the parameters, and what momentum and probes remember of earlier ones
+        let copies = 1 + usize::from(optim.momentum > 0.0) + probes.len();
+        let checkpoints = experiment.checkpoint.last + experiment.checkpoint.epochs.len() + 2;
+        Ok(Estimate {
+            plugin: plugin.name.clone(),
+            n_params,
+            multiply_adds,
+            samples,
+            updates_per_epoch,
+            training_s: seconds(training, &speed),
+            row_bytes: experiment.epochs as usize * updates_per_epoch * TRAIN_ROW_BYTES
+                + evaluated / samples.max(1) / 10 * INTERPOLATION_ROW_BYTES,
+            checkpoint_bytes: 4 * floats * copies * checkpoints,
+            probes,
+        })
+    };
+    members.iter().map(estimate).collect()
+}
+
+fn seconds(work: Work, speed: &Throughput) -> f64 {
+    work.evaluated as f64 / speed.eval_images_per_s
+        + work.differentiated as f64 / speed.train_images_per_s
+        + work.multiplied as f64 / speed.hvp_images_per_s
+}
+
+fn print_run(experiment: &Experiment, estimate: &Estimate, pool: PoolConfig) {
+    let Estimate { plugin, n_params, multiply_adds, samples, updates_per_epoch, .. } = estimate;
+    println!(
+        "{}: {plugin} with {n_params} parameters, {:.1} million multiply-adds per image",
+        experiment.name(),
+        *multiply_adds as f64 / 1e6
+    );
+    println!(
+        "training: {} epochs of {updates_per_epoch} updates on {samples} samples: {}",
+        experiment.epochs,
+        time(estimate.training_s)
+    );
+    for ProbeEstimate { name, measurements, work, seconds } in &estimate.probes {
+        let parts = [
+            (work.evaluated, "losses"),
+            (work.differentiated, "gradients"),
+            (work.multiplied, "Hessian-vector products"),
+        ];
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what} of samples")).collect();
+        let work = if parts.is_empty() { "no evaluations".into() } else { parts.join(", ") };
+        println!("{name}: {measurements} measurements, {work}: {}", time(*seconds));
+    }
+    println!("total: about {} (threads: {})", time(estimate.seconds()), pool.threads_per_run());
+    println!(
+        "disk: about {} of rows, up to {} of checkpoints",
+        size(estimate.row_bytes),
+        size(estimate.checkpoint_bytes)
+    );
+}
+
+/// Says which folder the run will create; refuses one that exists, as the run would.
+fn check_folder(experiment: &Experiment, out: Option<&Path>) -> Result<(), Failure> {
+    let folder = run_folder(out, experiment.name())?;
+    if folder.symlink_metadata().is_ok() {
+        let folder = folder.display();
+        return Err(anyhow!("{folder}: already exists; name another folder with --out").into());
+    }
+    println!("folder: {}, which does not exist yet", folder.display());
+    Ok(())
+}
+
+fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<(), Failure> {
+    let children = plan.children()?;
+    let states: Vec<FolderState> = children.iter().map(Child::folder_state).collect::<Result<_>>()?;
+    let mut table = Builder::default();
+    table.push_record(["run", "parameters", "updates", "time", "rows", "checkpoints", "folder"]);
+    for ((member, estimate), state) in plan.members.iter().zip(estimates).zip(&states) {
+        let state = match state {
+            FolderState::New => "new",
+            FolderState::Unfinished => "unfinished, will be resumed",
+            FolderState::Finished => "finished, will be kept",
+            FolderState::Foreign => "another experiment",
+        };
+        table.push_record([
+            member.name.clone(),
+            estimate.n_params.to_string(),
+            (member.experiment.epochs as usize * estimate.updates_per_epoch).to_string(),
+            time(estimate.seconds()),
+            size(estimate.row_bytes),
+            size(estimate.checkpoint_bytes),
+            state.to_owned(),
+        ]);
+    }
+    println!("{}", table.build().with(Style::sharp()));
+    let missing = || estimates.iter().zip(&states).filter(|(_, state)| **state != FolderState::Finished);
+    let total = makespan(missing().map(|(estimate, _)| estimate.seconds()), pool.jobs);
+    println!(
+        "total: about {} for {} of {} runs ({} at a time, threads of each: {})",
+        time(total),
+        missing().count(),
+        children.len(),
+        pool.jobs,
+        pool.threads_per_run()
+    );
+    println!(
+        "disk: about {} of rows, up to {} of checkpoints",
+        size(missing().map(|(estimate, _)| estimate.row_bytes).sum()),
+        size(missing().map(|(estimate, _)| estimate.checkpoint_bytes).sum())
+    );
+    let folder = plan.folder.display();
+    println!(
+        "folder: {folder}, which {}",
+        if plan.folder.exists() { "exists" } else { "does not exist yet" }
+    );
+    if states.contains(&FolderState::Foreign) {
+        return Err(
+            anyhow!("{folder}: holds a run of another experiment; name another folder with --out").into()
+        );
+    }
+    Ok(())
+}
+
+/// The time until the last of some runs ends if `jobs` of them run at a time, each started as soon as possible.
+fn makespan(seconds: impl Iterator<Item = f64>, jobs: u16) -> f64 {
+    let mut ends = vec![0.0_f64; jobs.into()];
+    for seconds in seconds {
+        ends.sort_by(f64::total_cmp);
+        ends[0] += seconds;
+    }
+    ends.into_iter().fold(0.0, f64::max)
+}
+
+fn size(bytes: usize) -> String {
+    match bytes as f64 {
+        b if b < 1e6 => format!("{:.0} kB", b / 1e3),
+        b if b < 1e9 => format!("{:.1} MB", b / 1e6),
+        b => format!("{:.1} GB", b / 1e9),
+    }
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s < 100.0 => format!("{s:.1} s"),
+        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_share_the_runs() {
+        let total = |jobs| time(makespan([3.0, 1.0, 1.0, 2.0].into_iter(), jobs));
+        assert_eq!([1, 2, 3, 9].map(total), ["7.0 s", "4.0 s", "3.0 s", "3.0 s"]);
+    }
+}
