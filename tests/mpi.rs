@@ -85,3 +85,17 @@ fn a_rank_that_dies_ends_the_job_and_the_run_goes_on_with_another_number_of_rank
     bench.run_into("whole", &["--quiet"]);
     assert_same(&bench, "whole", "run");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_to_every_rank_ends_the_job_with_the_code_of_a_stopped_run() {
+    let Some(program) = program("a_signal_to_every_rank_ends_the_job") else { return };
+    let bench = Bench::new(&experiment().replace("epochs = 3", "epochs = 3000"));
+    let arguments = ["exp.toml", "--out", "run", "--quiet", "--threads", "1"];
+    let mut job =
+        mpirun(&bench, &program, 2, &arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_rows(&bench, "run");
+    assert!(Command::new("pkill").args(["-TERM", "-P", &job.id().to_string()]).status().unwrap().success());
+    assert_eq!(job.wait().unwrap().code(), Some(3));
+    assert_eq!(bench.info("run")["status"], "stopped");
+}

@@ -142,8 +142,9 @@ impl Experiment {
 
     /// Whether each update draws the batch that it draws in `other`.
     pub(crate) fn has_batches_of(&self, other: &Self) -> bool {
-        let batches =
-            |of: &OptimConfig| (of.method, of.batch_size, of.replacement, of.drop_last, of.accumulate);
+        let batches = |optim: &OptimConfig| {
+            (optim.method, optim.batch_size, optim.replacement, optim.drop_last, optim.accumulate)
+        };
         self.seed == other.seed && self.data == other.data && batches(&self.optim) == batches(&other.optim)
     }
 

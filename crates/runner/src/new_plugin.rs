@@ -24,7 +24,8 @@ pub(crate) fn write(name: &str, dir: Option<&Path>) -> Result<(), Failure> {
     if folder.symlink_metadata().is_ok() {
         return Err(anyhow!("{}: exists already, and nothing is overwritten", folder.display()).into());
     }
-    let inside = dir.canonicalize().is_ok_and(|dir| plugins.canonicalize().is_ok_and(|of| of == dir));
+    let inside =
+        matches!((dir.canonicalize(), plugins.canonicalize()), (Ok(dir), Ok(plugins)) if dir == plugins);
     let type_name: String = name.split(['-', '_']).map(capitalised).collect();
     let manifest = if inside { member_manifest(name) } else { own_manifest(name, &workspace) };
     let put = |file: &str, text: &str| -> Result<()> {

@@ -160,7 +160,7 @@ fn run_on<B: Backend>(
     )))
 }
 
-/// Whether the experiment's last epoch is done. The epoch tells, since a fork may have made other steps than its own epochs have.
+/// Whether the experiment's last epoch is done. A fork's steps need not add up to its own epochs, so the epoch decides.
 fn is_at_end(state: &TrainState, experiment: &Experiment) -> bool {
     state.epoch_done && state.epoch >= experiment.epochs
 }
