@@ -80,32 +80,20 @@ fn files_stay_small_and_begin_with_their_purpose() {
     }
 }
 
-/// Folders of the crates whose modules are checked for circles.
-const WITHOUT_CIRCLES: [&str; 9] = [
-    "crates/arch",
-    "crates/core",
-    "crates/data",
-    "crates/kernels",
-    "plugins/mlp",
-    "plugins/resnet56",
-    "plugins/vgg11",
-    "plugins/vit",
-    "plugins/wresnet",
-];
-
 #[test]
 fn modules_form_no_circles() {
     let mut found = vec![];
-    for folder in WITHOUT_CIRCLES {
-        let source = root().join(folder).join("src");
+    let folders = ["crates", "plugins"].map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    for folder in folders.into_iter().flatten().map(|entry| entry.unwrap().path()) {
+        let source = folder.join("src");
         let mut files = vec![];
         sources(&source, &mut files);
-        assert!(!files.is_empty(), "{folder}: no source");
+        assert!(!files.is_empty(), "{}: no source", folder.display());
         let text = |file: PathBuf| {
             let text = std::fs::read_to_string(&file).unwrap();
             (file.strip_prefix(&source).unwrap().to_str().unwrap().to_owned(), text)
         };
-        let name = folder.rsplit('/').next().unwrap_or(folder);
+        let name = folder.file_name().unwrap().to_str().unwrap();
         found.extend(circles::circles(name, &files.into_iter().map(text).collect()));
     }
     assert!(found.is_empty(), "modules that need each other:\n{}", found.join("\n"));

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use walk_arch::{OptionValues, Options, Problem};
 use walk_core::{Fused, Loss, Model, Seed};
 use walk_data::{Images, Part, Preprocess, Split, SplitConfig};
-use walk_record::{RecordError, Row};
+use walk_record::rows::{Alignment, GradientUnit, Kind};
+use walk_record::{Measured, RecordError, Row, rows_of};
+use walk_train::probe::{ProbeConfig, ProbeContext};
 use walk_train::{
-    Accumulate, Context, Method, OptimConfig, Position, ProbeConfig, Ranks, Sink, Solo, TrainConfig,
-    TrainState, train,
+    Accumulate, Method, OptimConfig, Position, Ranks, Sink, Solo, TrainConfig, TrainState, train,
 };
 
 use crate::networks::{numbers, point};
@@ -111,10 +112,10 @@ fn run(fixture: &Fixture, case: &Case, probes: serde_json::Value) -> Vec<Row> {
     let probes: ProbeConfig = serde_json::from_value(probes).unwrap();
     let ranks: Arc<dyn Ranks> = Arc::new(Solo);
     let (optim, seed) = (&config.optim, config.seed);
-    let context = Context { model: &model, train: &split.train, optim, seed, ranks: &ranks };
+    let context = ProbeContext { model: &model, train: &split.train, optim, seed, ranks: &ranks };
     let mut probes = probes.probes(context).unwrap();
     let mut rows = Rows(vec![]);
-    train(&model, &split, &config, start, &mut probes, (&mut rows, &ranks)).unwrap();
+    train(&model, &split, &config, start, &mut probes, &mut rows, &ranks).unwrap();
     rows.0
 }
 
@@ -125,7 +126,8 @@ fn fixture() -> Fixture {
 
 /// The tolerances wanted are 1e-5 for cosines and distances, 1e-3 for Eq. 4, eigenvalues and tr C; the test holds to a tenth.
 #[track_caller]
-fn close(found: f64, expected: f64, tolerance: f64) {
+fn close(found: Measured, expected: f64, tolerance: f64) {
+    let found = found.or_nan();
     let error = (found - expected).abs() / expected.abs().max(1e-3);
     assert!(error < 0.1 * tolerance, "{found} {expected}: off by {error:e}");
 }
@@ -148,28 +150,33 @@ fn every_probe_agrees_with_pytorch() {
         let step = |at: u64| &case.steps[at as usize - 1];
         let mut seen = 0;
         for row in &rows {
-            match row {
-                Row::Cosine(row) => {
-                    close(row.cosine.unwrap(), step(row.step).cosine.unwrap(), 1e-5);
-                    close(row.cosine_with_decay.unwrap(), step(row.step).cosine_with_decay.unwrap(), 1e-5);
+            let at = row.at.step;
+            match &row.kind {
+                Kind::Cosine(row) => {
+                    close(row.cosine, step(at).cosine.unwrap(), 1e-5);
+                    close(row.cosine_with_decay, step(at).cosine_with_decay.unwrap(), 1e-5);
                 }
-                Row::Distance(row) => close(row.distance, step(row.step).distance, 1e-5),
-                Row::Alignment(row) => close(row.mean, step(row.step).alignment, 1e-3),
-                Row::Spectrum(row) => {
-                    let expected = step(row.step);
+                Kind::Distance(row) => close(row.distance, step(at).distance, 1e-5),
+                Kind::Alignment(row) => close(row.mean, step(at).alignment, 1e-3),
+                Kind::Spectrum(row) => {
+                    let expected = step(at);
                     for (found, expected) in row.values.iter().zip(&expected.eigenvalues) {
                         close(*found, *expected, 1e-3);
                     }
                     close(row.gradient_share, expected.gradient_share, 1e-3);
                     close(row.grad_norm_sq, expected.grad_norm_sq, 1e-3);
-                    let [trace, error] = row.trace.unwrap();
+                    let (trace, error) = (row.trace.or_nan(), row.trace_error.or_nan());
                     assert!((trace - expected.trace).abs() < 4.0 * error, "{trace} {error}");
                     assert!(error < 0.2 * expected.trace.abs());
                 }
-                Row::Covariance(row) => {
-                    let unit = if case.batch_norm { ("chunk", chunk) } else { ("sample", 1) };
-                    assert_eq!((row.unit.as_str(), row.unit_size), unit);
-                    close(row.trace, step(row.step).tr_c, 1e-3);
+                Kind::Covariance(row) => {
+                    let unit = if case.batch_norm {
+                        (GradientUnit::Chunk, chunk)
+                    } else {
+                        (GradientUnit::Sample, 1)
+                    };
+                    assert_eq!((row.unit, row.unit_size), unit);
+                    close(row.trace, step(at).tr_c, 1e-3);
                 }
                 _ => continue,
             }
@@ -177,9 +184,8 @@ fn every_probe_agrees_with_pytorch() {
         }
         assert_eq!(seen, 2 + 4 * case.steps.len(), "{}", case.name);
         let rows = run(&fixture, case, serde_json::json!({ "alignment": alignment(fixture.part) }));
-        for row in &rows {
-            let Row::Alignment(row) = row else { continue };
-            close(row.mean, step(row.step).alignment_of_part, 1e-3);
+        for row in rows_of::<Alignment>(&rows) {
+            close(row.mean, step(row.at.step).alignment_of_part, 1e-3);
         }
     }
 }

@@ -178,7 +178,7 @@ fn damaged_checkpoints_and_rows_are_told_of_and_recovered_from() {
     std::fs::write(&file, &changed).unwrap();
     let ran = bench.run(&["resume", "other", "--quiet"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("is not the one that comes now"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("is not the one measured now"), "{}", ran.stderr);
     assert!(std::fs::read_to_string(&file).unwrap().starts_with(changed.trim_end_matches(|c| c != '\n')));
     // another network or other data too
     rewind(&bench, "whole", "wider", 1, 0);
@@ -323,9 +323,8 @@ fn a_fork_goes_on_from_a_checkpoint_with_its_changes_on_record() {
     let ran = fork("slow", "parent@10", &["optim.lr=0.001", "optim.batch_size=50"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(
-        ran.stdout.contains(
-            "branched off from parent after update 10, changed: optim.lr=0.001, optim.batch_size=50"
-        )
+        ran.stdout
+            .contains("forked from parent after update 10, changed: optim.lr=0.001, optim.batch_size=50")
     );
     let info = bench.info("slow");
     assert_eq!(info["fork"]["step"], 10);

@@ -54,7 +54,7 @@ pub struct DropoutDraw {
 impl DropoutDraw {
     /// For each of `len` elements of the value of layer `layer` 0 with probability `p`, 1 / (1 - p) otherwise.
     pub(crate) fn mask(self, p: f32, layer: usize, len: usize) -> Vec<f32> {
-        let mut rng = self.seed.rng(Stream::Dropout, self.step, u64::from(self.part) << 32 | layer as u64);
+        let mut rng = self.seed.rng(Stream::Dropout, [self.step, u64::from(self.part) << 32 | layer as u64]);
         let kept = 1.0 / (1.0 - p);
         (0..len).map(|_| if rng.r#gen::<f32>() < p { 0.0 } else { kept }).collect()
     }

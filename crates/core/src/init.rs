@@ -10,7 +10,7 @@ use crate::{Seed, Stream};
 pub(crate) fn initial_params(network: &Network, seed: Seed) -> Vec<f32> {
     let mut params = vec![0.0; network.n_params()];
     for (index, spec) in network.params().iter().enumerate() {
-        let mut rng = seed.rng(Stream::Init, 0, index as u64);
+        let mut rng = seed.rng(Stream::Init, [0, index as u64]);
         let values = params[spec.range.clone()].iter_mut();
         match spec.init {
             Init::Constant(value) => values.for_each(|x| *x = value),

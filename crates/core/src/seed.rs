@@ -1,4 +1,4 @@
-//! Random streams that need no history: each is a function of (seed, stream, epoch, iteration).
+//! Random streams that need no history: each is a function of the seed, the stream and its counters.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -23,18 +23,37 @@ pub enum Stream {
     EvaluationOrder = 5,
     /// Crops and flips in such an evaluation.
     EvaluationAugment = 6,
-    /// What probes draw.
-    Probe = 7,
+    /// Order of the chunks of an adaptive interpolation.
+    Interpolation = 7,
+    /// How the noise probe rounds parameters anew.
+    NoiseRounding = 8,
+    /// Order of the samples of a noise evaluation on the authors' data.
+    NoiseOrder = 9,
+    /// Crops and flips in such an evaluation.
+    NoiseAugment = 10,
+    /// Batches of the alignment probe.
+    Alignment = 11,
+    /// Batches of the covariance probe.
+    Covariance = 12,
+    /// Vectors of the spectrum probe.
+    Spectrum = 13,
+    /// Directions of the plane probe.
+    Plane = 14,
 }
 
 impl Seed {
-    /// The generator at (stream, epoch, iteration); equal arguments give equal numbers on every machine.
-    pub fn rng(self, stream: Stream, epoch: u64, iteration: u64) -> ChaCha8Rng {
+    /// The generator of `stream` at up to three counters, such as epoch and iteration; those left out are 0. Equal arguments
+    /// give equal numbers on every machine.
+    pub fn rng<const N: usize>(self, stream: Stream, counters: [u64; N]) -> ChaCha8Rng {
+        const { assert!(N <= 3, "a stream has three counters") };
+        let counter = |index: usize| counters.get(index).copied().unwrap_or(0);
         let mut key = [0u8; 32];
-        for (part, value) in key.chunks_exact_mut(8).zip([self.0, stream as u64, epoch, iteration]) {
+        for (part, value) in key.chunks_exact_mut(8).zip([self.0, stream as u64, counter(0), counter(1)]) {
             part.copy_from_slice(&value.to_le_bytes());
         }
-        ChaCha8Rng::from_seed(key)
+        let mut rng = ChaCha8Rng::from_seed(key);
+        rng.set_stream(counter(2));
+        rng
     }
 }
 
@@ -46,16 +65,17 @@ mod tests {
 
     #[test]
     fn streams_are_repeatable_and_distinct() {
-        let draw = |seed, stream, epoch, iteration| Seed(seed).rng(stream, epoch, iteration).next_u64();
-        let first = draw(1, Stream::Init, 0, 0);
-        assert_eq!(first, draw(1, Stream::Init, 0, 0));
+        let draw = |seed, stream, counters: [u64; 3]| Seed(seed).rng(stream, counters).next_u64();
+        let first = draw(1, Stream::Init, [0, 0, 0]);
+        assert_eq!(first, Seed(1).rng(Stream::Init, []).next_u64());
         for other in [
-            (2, Stream::Init, 0, 0),
-            (1, Stream::Order, 0, 0),
-            (1, Stream::Init, 1, 0),
-            (1, Stream::Init, 0, 1),
+            (2, Stream::Init, [0, 0, 0]),
+            (1, Stream::Order, [0, 0, 0]),
+            (1, Stream::Init, [1, 0, 0]),
+            (1, Stream::Init, [0, 1, 0]),
+            (1, Stream::Init, [0, 0, 1]),
         ] {
-            assert_ne!(first, draw(other.0, other.1, other.2, other.3));
+            assert_ne!(first, draw(other.0, other.1, other.2));
         }
     }
 }

@@ -18,7 +18,7 @@ impl Noise {
     pub(crate) fn new(network: &Network, rows: usize) -> Self {
         let problem = network.problem();
         let features: usize = problem.input.iter().product();
-        let mut rng = Seed(99).rng(Stream::Order, 0, 0);
+        let mut rng = Seed(99).rng(Stream::Order, []);
         let inputs = (0..rows * features).map(|_| rng.gen_range(-1.0..1.0)).collect();
         let labels = (0..rows).map(|row| row * 7 % problem.classes).collect();
         Self(Batch { inputs, labels, dropout: None })

@@ -1,6 +1,6 @@
-//! Named tensors in safetensors files: checkpoints that PyTorch opens, and the state that a run goes on from.
+//! Named tensors in safetensors files: checkpoints that PyTorch opens, and the state that a run continues from.
 //!
-//! A file of ours carries the SHA-256 of its tensors' bytes and names, so that a flipped bit is found.
+//! Files written here carry the SHA-256 of their tensors' names and bytes, so that a flipped bit is detected.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::RecordError;
 
-/// Numbers of one kind.
+/// Numbers of one type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
     /// Parameters and what is made of them.
@@ -47,7 +47,7 @@ impl Values {
         }
     }
 
-    /// `None` for a kind that is none of ours.
+    /// `None` for another number type.
     fn from_bytes(dtype: Dtype, bytes: &[u8]) -> Option<Self> {
         let wide = || bytes.as_chunks::<8>().0.iter();
         Some(match dtype {
@@ -112,7 +112,7 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
     format!("{:x}", hash.finalize())
 }
 
-/// The tensors of a safetensors file, made here or elsewhere, by name; those of kinds that are not ours are left out.
+/// The tensors of a safetensors file, made here or elsewhere, by name; those of other number types are left out.
 ///
 /// # Errors
 /// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is none or is damaged.

@@ -15,10 +15,14 @@ pub enum RecordError {
     Locked { path: PathBuf },
     #[error("{}: has {found} bytes, but the checkpoint was made after {expected}", .path.display())]
     Short { path: PathBuf, found: u64, expected: u64 },
-    #[error("{}: the row at byte {byte} is not the one that comes now; another program, plugin or data made it. Nothing was changed", .path.display())]
+    #[error("{}: the row at byte {byte} is not the one measured now: another program, plugin or data set made it. Nothing was changed", .path.display())]
     Differs { path: PathBuf, byte: u64 },
     #[error("{}:{line}: not a record: {message}", .path.display())]
     Line { path: PathBuf, line: usize, message: String },
+    #[error("{}: written in format {found} by sgdwalk {version}, which reads it; this program reads format {expected}", .path.display())]
+    Format { path: PathBuf, found: u32, version: String, expected: u32 },
+    #[error("{}: not valid TOML: {message}", .path.display())]
+    Config { path: PathBuf, message: String },
     #[error("{}: not a run's description: {message}", .path.display())]
     Info { path: PathBuf, message: String },
     #[error("{}: not a run folder: it has no {missing}", .path.display())]

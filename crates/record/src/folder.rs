@@ -4,9 +4,11 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use crate::metrics::read_metrics_until;
 use crate::{
-    EventWriter, FolderLock, MetricsWriter, NamedTensor, RecordError, Row, RunInfo, checkpoint_bytes,
+    EventWriter, FORMAT, FolderLock, MetricsWriter, NamedTensor, RecordError, Row, RunInfo, checkpoint_bytes,
     read_metrics,
 };
 
@@ -22,7 +24,8 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new folder, and those above it: aside, then renamed, so that it is whole or not there.
+    /// Creates a new folder and its parents. It is prepared under a temporary name and then renamed, so that it is complete
+    /// or absent.
     ///
     /// # Errors
     /// [`RecordError::Exists`] if there is anything at `path`, [`RecordError::Io`] if it cannot be made.
@@ -36,18 +39,18 @@ impl RunFolder {
             return Err(exists());
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let aside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-        fs::create_dir(&aside).map_err(io)?;
-        let made = Self { path: aside.clone() };
-        let lock = made.fill(config, info).and_then(|lock| match fs::rename(&aside, path) {
+        let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
+        fs::create_dir(&temporary).map_err(io)?;
+        let made = Self { path: temporary.clone() };
+        let lock = made.fill(config, info).and_then(|lock| match fs::rename(&temporary, path) {
             Ok(()) => Ok(lock),
-            // somebody else was faster
+            // another process was faster
             Err(_) if path.exists() => Err(exists()),
             Err(error) => Err(io(error)),
         });
         if lock.is_err() {
-            // what cannot be made must not be left half made; nothing was measured yet
-            let _ = fs::remove_dir_all(&aside);
+            // a folder that cannot be completed must not be left behind; nothing was measured yet
+            let _ = fs::remove_dir_all(&temporary);
         }
         Ok((Self { path: path.into() }, lock?))
     }
@@ -71,7 +74,7 @@ impl RunFolder {
         }
     }
 
-    /// Takes the folder for this process.
+    /// Locks the folder for this process.
     ///
     /// # Errors
     /// [`RecordError::Locked`] if another process works in it, [`RecordError::Io`] if it cannot be locked.
@@ -109,7 +112,7 @@ impl RunFolder {
         self.replace(INFO, text.as_bytes())
     }
 
-    /// The metrics, to be written on: rows behind the first `kept` bytes are there already and must come again.
+    /// The metrics, opened for appending. Rows after the first `kept` bytes are expected to be written again.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the file cannot be opened, [`RecordError::Short`] if it has fewer than `kept` bytes.
@@ -117,7 +120,7 @@ impl RunFolder {
         MetricsWriter::open(&self.path.join(METRICS), kept)
     }
 
-    /// Event files for TensorBoard in `tensorboard/`, made anew with what the first `kept` bytes of the metrics say.
+    /// Event files for TensorBoard in `tensorboard/`, rewritten from the first `kept` bytes of the metrics.
     ///
     /// # Errors
     /// See [`RunFolder::read_rows`]; [`RecordError::Io`] if the disk refuses them.
@@ -129,7 +132,7 @@ impl RunFolder {
     /// The description.
     ///
     /// # Errors
-    /// [`RecordError::Io`] or [`RecordError::Info`] if it cannot be read.
+    /// [`RecordError::Io`] or [`RecordError::Info`] if it cannot be read, [`RecordError::Format`] if it is of another format.
     pub fn read_info(&self) -> Result<RunInfo, RecordError> {
         let path = self.path.join(INFO);
         let text = fs::read(&path).map_err(|source| RecordError::Io {
@@ -137,7 +140,14 @@ impl RunFolder {
             action: "read",
             source,
         })?;
-        serde_json::from_slice(&text).map_err(|error| RecordError::Info { path, message: error.to_string() })
+        let wrong =
+            |error: serde_json::Error| RecordError::Info { path: path.clone(), message: error.to_string() };
+        // another format may have other fields
+        let FormatInfo { format, version } = serde_json::from_slice(&text).map_err(wrong)?;
+        if format != FORMAT {
+            return Err(RecordError::Format { path, found: format, version, expected: FORMAT });
+        }
+        serde_json::from_slice(&text).map_err(wrong)
     }
 
     /// The rows measured so far.
@@ -165,7 +175,7 @@ impl RunFolder {
         names
     }
 
-    /// Writes `checkpoints/NAME.safetensors`, aside, synced and then renamed.
+    /// Writes `checkpoints/NAME.safetensors` as [`write_file`] does.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the disk refuses it, [`RecordError::Unwritable`] if a shape does not fit its values.
@@ -174,7 +184,7 @@ impl RunFolder {
         self.replace(&format!("{CHECKPOINTS}/{name}.safetensors"), &bytes)
     }
 
-    /// Takes a checkpoint away, if it is there.
+    /// Removes a checkpoint, if there is one.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the disk refuses it.
@@ -193,27 +203,35 @@ impl RunFolder {
     }
 }
 
-/// Writes a file and the folders above it: aside, synced, then renamed, so that a reader sees the old file or the new one,
-/// after a power cut too.
+/// What a description of any format says.
+#[derive(Deserialize)]
+struct FormatInfo {
+    format: u32,
+    #[serde(default)]
+    version: String,
+}
+
+/// Writes a file and the folders above it: to a temporary file, synced, then renamed, so that a reader sees either the old
+/// file or the new one, even after a power failure.
 ///
 /// # Errors
 /// [`RecordError::Io`] if the disk refuses it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let io = |source| RecordError::Io { path: path.into(), action: "written", source };
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let (folder, aside) =
+    let (folder, temporary) =
         (path.parent().unwrap_or(Path::new("")), path.with_file_name(format!("{name}.new")));
     let write = || {
         fs::create_dir_all(folder)?;
-        let mut file = File::create(&aside)?;
+        let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&aside, path)?;
+        fs::rename(&temporary, path)?;
         // the rename itself must reach the disk
         File::open(folder)?.sync_all()
     };
     write().map_err(|error| {
-        let _ = fs::remove_file(&aside);
+        let _ = fs::remove_file(&temporary);
         io(error)
     })
 }
@@ -222,7 +240,10 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
 mod tests {
     use super::*;
     use crate::Values;
-    use crate::info::tests::info;
+
+    fn info() -> RunInfo {
+        RunInfo { format: FORMAT, ..RunInfo::default() }
+    }
 
     #[test]
     fn an_existing_folder_is_refused_and_a_strange_one_is_no_run() {
@@ -233,7 +254,7 @@ mod tests {
         assert!(matches!(RunFolder::open(dir.path()), Err(RecordError::NotARun { missing: "run.json", .. })));
         assert_eq!(fs::read_to_string(folder.config_path()).unwrap(), "seed = 1\n");
         assert_eq!(folder.read_info().unwrap(), info());
-        // nothing is left aside
+        // no temporary folder is left
         assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
         assert!(matches!(folder.lock(), Err(RecordError::Locked { .. })));
         drop(lock);

@@ -2,25 +2,36 @@
 //!
 //! A folder holds `config.toml` (the experiment, resolved), `run.json` (a [`RunInfo`]), `metrics.jsonl` (one
 //! [`Row`] per line, append-only, readable after a kill at any byte),
-//! `checkpoints/*.safetensors`, and `tensorboard/` where that is wanted.
+//! `checkpoints/*.safetensors`, and `tensorboard/` if the experiment asks for it. [`Run`] reads all of it back. Each kind of
+//! row is a file of [`rows`].
 
 mod checkpoint;
 mod error;
+mod evaluation;
 mod folder;
 mod info;
 mod lock;
+mod measured;
 mod metrics;
 mod row;
+pub mod rows;
+mod run;
+mod scalar;
+mod stamp;
 mod tensorboard;
 
 pub use checkpoint::{NamedTensor, Values, checkpoint_bytes, parse_checkpoint, read_checkpoint};
 pub use error::RecordError;
+pub use evaluation::{BatchNorm, EvaluationData};
 pub use folder::{RunFolder, write_file};
-pub use info::{DataInfo, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status};
-pub use lock::FolderLock;
-pub use metrics::{MetricsWriter, read_metrics};
-pub use row::{
-    AlignmentRow, CosineRow, CovarianceRow, Density, DistanceRow, EpochRow, InterpolationRow, LineRow,
-    NoiseRow, OrderRow, PlaneRow, Rounding, Row, SpectrumRow, TrainRow, VarianceCheck,
+pub use info::{
+    DataInfo, FORMAT, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status,
 };
+pub use lock::FolderLock;
+pub use measured::{Measured, measured};
+pub use metrics::{MetricsWriter, read_metrics};
+pub use row::{Row, rows_of};
+pub use run::{ConfigValue, Run};
+pub use scalar::{Scalar, Scalars};
+pub use stamp::{Stamp, Stamped};
 pub use tensorboard::EventWriter;

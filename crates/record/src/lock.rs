@@ -12,7 +12,7 @@ pub struct FolderLock {
 }
 
 impl FolderLock {
-    /// Takes the folder.
+    /// Locks the folder.
     ///
     /// # Errors
     /// [`RecordError::Locked`] if another process has it, [`RecordError::Io`] if the lock file cannot be opened.

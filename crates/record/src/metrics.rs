@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: written line by line, read up to its last whole line.
+//! `metrics.jsonl`: written line by line, read up to its last complete line.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -6,25 +6,25 @@ use std::path::{Path, PathBuf};
 
 use crate::{RecordError, Row};
 
-/// Appends rows, each in one write, so that a kill cuts the last line at most.
+/// Appends rows, each in one write, so that a kill can cut only the last line.
 ///
-/// A run that goes on from a checkpoint makes the rows anew that were written after it: they are compared with those on
-/// disk, byte for byte, and only what comes after them is appended. So nothing that was written is ever taken away.
+/// A run resumed from a checkpoint measures again what was written after that checkpoint. Those rows are compared with the
+/// ones on disk, byte for byte, and only what follows them is appended, so that nothing written is ever removed.
 #[derive(Debug)]
 pub struct MetricsWriter {
     path: PathBuf,
     file: File,
-    /// Bytes of the rows up to here.
+    /// Bytes of the rows so far.
     len: u64,
-    /// Rows that are on disk and must come again.
+    /// Rows on disk that must be written again.
     ahead: Vec<u8>,
-    /// Bytes of them that have come.
+    /// Bytes of them that have been.
     met: usize,
 }
 
 impl MetricsWriter {
-    /// The file, to be written on. Its first `kept` bytes are taken as they are; the whole rows behind them must come again.
-    /// What follows the last whole row, a line cut by a kill or garbage, is moved to a file of its own.
+    /// Opens the file for appending. Its first `kept` bytes are trusted; the complete rows after them must be written again.
+    /// Whatever follows the last complete row, a line cut by a kill or garbage, is moved to a separate file.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the file cannot be opened, [`RecordError::Short`] if it has fewer than `kept` bytes.
@@ -36,7 +36,7 @@ impl MetricsWriter {
         };
         let mut whole = 0;
         for line in tail.split_inclusive(|&byte| byte == b'\n') {
-            let row = line.strip_suffix(b"\n").map(serde_json::from_slice::<Row>);
+            let row = line.strip_suffix(b"\n").map(Row::from_json);
             if !matches!(row, Some(Ok(_))) {
                 break;
             }
@@ -44,20 +44,19 @@ impl MetricsWriter {
         }
         let file = OpenOptions::new().append(true).open(path).map_err(io("opened"))?;
         if whole < tail.len() {
-            let aside = path.with_extension("garbage");
-            std::fs::write(&aside, &tail[whole..]).map_err(io("cleaned"))?;
+            let garbage = path.with_extension("garbage");
+            std::fs::write(&garbage, &tail[whole..]).map_err(io("cleaned"))?;
             file.set_len(kept + whole as u64).map_err(io("cleaned"))?;
         }
         Ok(Self { path: path.into(), file, len: kept, ahead: tail[..whole].to_vec(), met: 0 })
     }
 
-    /// Appends a row, or finds it on disk.
+    /// Appends a row, or matches it with the one on disk.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the disk refuses it, [`RecordError::Differs`] if another row is there.
     pub fn write(&mut self, row: &Row) -> Result<(), RecordError> {
-        let unwritable = |error: serde_json::Error| RecordError::Unwritable { message: error.to_string() };
-        let mut line = serde_json::to_vec(row).map_err(unwritable)?;
+        let mut line = row.to_json()?.into_bytes();
         line.push(b'\n');
         let ahead = &self.ahead[self.met..];
         if ahead.is_empty() {
@@ -72,7 +71,7 @@ impl MetricsWriter {
         Ok(())
     }
 
-    /// Bytes of the rows up to here.
+    /// Bytes of the rows so far.
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -82,7 +81,7 @@ impl MetricsWriter {
         self.len == 0
     }
 
-    /// Waits until all rows are on the disk.
+    /// Waits until all rows are on disk.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the disk fails.
@@ -95,10 +94,10 @@ impl MetricsWriter {
     }
 }
 
-/// The rows up to the last whole line; what follows it was cut off by a kill and is left out.
+/// The rows up to the last complete line; a line cut by a kill is left out.
 ///
 /// # Errors
-/// [`RecordError::Io`] if the file cannot be read, [`RecordError::Line`] for a whole line that is no record.
+/// [`RecordError::Io`] if the file cannot be read, [`RecordError::Line`] for a complete line that is not a record.
 pub fn read_metrics(path: &Path) -> Result<Vec<Row>, RecordError> {
     parse(path, &read(path)?)
 }
@@ -120,10 +119,10 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, RecordError> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
     let lines = bytes[..whole].split(|&byte| byte == b'\n').take_while(|line| !line.is_empty());
     let row = |(index, line): (usize, &[u8])| {
-        serde_json::from_slice(line).map_err(|error| RecordError::Line {
+        Row::from_json(line).map_err(|message| RecordError::Line {
             path: path.into(),
             line: index + 1,
-            message: error.to_string(),
+            message,
         })
     };
     lines.enumerate().map(row).collect()
@@ -134,36 +133,35 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{InterpolationRow, TrainRow};
+    use crate::rows::{Ended, Interpolation, Kind, Mode, Train};
+    use crate::{BatchNorm, EvaluationData, Measured, Stamp, measured};
 
     fn rows() -> Vec<Row> {
+        let row = |step: u64, kind: Kind| Row { at: Stamp { epoch: 1, iteration: 1, step }, kind };
         let train = |step| {
-            let (loss, grad_norm) = (0.1 + 0.2 * step as f64, 1e-300);
-            Row::Train(TrainRow { epoch: 1, iteration: 1, step, loss, grad_norm, lr: 0.1 })
+            let (loss, grad_norm) = ((0.1 + 0.2 * step as f64).into(), 1e-300.into());
+            row(step, Train { loss, grad_norm, lr: 0.1 }.into())
         };
-        let segment = Row::Interpolation(InterpolationRow {
-            epoch: 1,
-            iteration: 2,
-            step: 2,
+        let segment = Interpolation {
             alphas: vec![0.0, 0.5, 1.0],
-            losses: vec![1.0 / 3.0, 0.1, 2.0],
+            losses: measured(&[1.0 / 3.0, f64::NAN, 2.0]),
             barrier: false,
-            height: -1.9,
-            depth: 1.0,
-            min_alpha: 0.5,
-            min_loss: 0.1,
+            height: (-1.9).into(),
+            depth: 1.0.into(),
+            min_alpha: 0.5.into(),
+            min_loss: f64::INFINITY.into(),
+            landing: Measured::MISSING,
             samples: 100,
-            batch_norm: "batch".into(),
-            evaluation: "fixed".into(),
-            landing: None,
             evaluations: 0,
-            mode: "exact".into(),
-            ended: None,
-            depth_error: None,
-            min_loss_error: None,
-            min_alpha_interval: None,
-        });
-        vec![train(1), segment, train(3)]
+            batch_norm: BatchNorm::Batch,
+            evaluation: EvaluationData::Fixed,
+            mode: Mode::Adaptive,
+            ended: Some(Ended::NoBarrier),
+            depth_error: 0.25.into(),
+            min_loss_error: Measured::MISSING,
+            min_alpha_interval: Some([0.0, 0.5]),
+        };
+        vec![train(1), row(2, segment.into()), train(3)]
     }
 
     fn written() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
@@ -206,12 +204,12 @@ mod tests {
             let damaged = [&bytes[..cut], garbage].concat();
             std::fs::write(&path, &damaged).unwrap();
             let mut writer = MetricsWriter::open(&path, first as u64).unwrap();
-            // what was taken away lies aside
+            // what was removed is kept in another file
             let kept = std::fs::read(&path).unwrap();
             assert!(bytes.starts_with(&kept));
             if kept.len() < damaged.len() {
-                let aside = std::fs::read(path.with_extension("garbage")).unwrap();
-                assert_eq!([kept, aside].concat(), damaged);
+                let garbage = std::fs::read(path.with_extension("garbage")).unwrap();
+                assert_eq!([kept, garbage].concat(), damaged);
             }
             rows()[1..].iter().for_each(|row| writer.write(row).unwrap());
             assert_eq!((std::fs::read(&path).unwrap(), writer.len()), (bytes.clone(), bytes.len() as u64));

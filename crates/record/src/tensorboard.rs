@@ -7,9 +7,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::{RecordError, Row};
+use crate::{RecordError, Row, Scalar};
 
-/// Writes what rows measured as scalars, each under a name and at its number of updates.
+/// Writes the scalars of rows, each under its name and at its step.
 #[derive(Debug)]
 pub struct EventWriter {
     path: PathBuf,
@@ -17,7 +17,7 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// A new file in `folder`, in place of those of an earlier try, with what `rows` measured.
+    /// Creates a new file in `folder` with the scalars of `rows`; event files that an earlier attempt left are removed.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the disk refuses it.
@@ -43,7 +43,7 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// Adds what a row measured.
+    /// Adds a row's scalars.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the disk refuses it.
@@ -64,66 +64,12 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// What a row measured, by name.
-fn scalars(row: &Row) -> Vec<(String, f64)> {
-    let named =
-        |values: &[(&str, f64)]| values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-    match row {
-        Row::Train(row) => {
-            named(&[("train/loss", row.loss), ("train/grad_norm", row.grad_norm), ("train/lr", row.lr)])
-        }
-        Row::Epoch(row) => named(&[
-            ("epoch/train_loss", row.train_loss),
-            ("epoch/valid_loss", row.valid_loss),
-            ("epoch/valid_accuracy", row.valid_accuracy),
-        ]),
-        Row::Interpolation(row) => {
-            let mut values = vec![
-                ("interpolation/barrier", f64::from(u8::from(row.barrier))),
-                ("interpolation/height", row.height),
-                ("interpolation/depth", row.depth),
-                ("interpolation/min_alpha", row.min_alpha),
-                ("interpolation/min_loss", row.min_loss),
-            ];
-            values.extend(row.landing.map(|landing| ("interpolation/landing", landing)));
-            named(&values)
-        }
-        Row::Noise(row) => named(&[("noise/mean_loss", row.mean_loss), ("noise/sigma", row.sigma)]),
-        Row::Cosine(row) => {
-            let plain = row.cosine.map(|cosine| ("cosine/cosine".to_owned(), cosine));
-            let decayed = row.cosine_with_decay.map(|cosine| ("cosine/cosine_with_decay".to_owned(), cosine));
-            plain.into_iter().chain(decayed).collect()
-        }
-        Row::Distance(row) => named(&[("distance/distance", row.distance)]),
-        Row::Alignment(row) => {
-            let name = |what: &str| format!("alignment/{what}/batch_size_{}", row.batch_size);
-            vec![(name("mean"), row.mean), (name("deviation"), row.deviation)]
-        }
-        Row::Covariance(row) => {
-            named(&[("covariance/trace", row.trace), ("covariance/full_grad_norm_sq", row.full_grad_norm_sq)])
-        }
-        Row::Spectrum(row) => {
-            let values = row.values.iter().enumerate();
-            let mut scalars: Vec<(String, f64)> =
-                values.map(|(k, &value)| (format!("spectrum/eigenvalue_{}", k + 1), value)).collect();
-            scalars.push(("spectrum/gradient_share".into(), row.gradient_share));
-            scalars.extend(row.trace.map(|[trace, _]| ("spectrum/trace".to_owned(), trace)));
-            scalars
-        }
-        Row::Line(row) => {
-            named(&[("line/loss_barrier", row.loss_barrier), ("line/error_barrier", row.error_barrier)])
-        }
-        Row::Plane(_) | Row::Order(_) => vec![],
-    }
-}
-
 /// A row's scalars as records.
 fn records(row: &Row, wall_time: f64) -> Vec<u8> {
-    let (_, _, step) = row.at();
-    scalars(row)
-        .iter()
-        .flat_map(|(name, value)| record(&event(wall_time, step, name, *value as f32)))
-        .collect()
+    let name = |scalar: &Scalar| format!("{}/{}", row.kind.name(), scalar.name);
+    let scalars = row.kind.scalars();
+    let values = scalars.iter().filter_map(|scalar| Some((name(scalar), scalar.value.get()? as f32)));
+    values.flat_map(|(name, value)| record(&event(wall_time, row.at.step, &name, value))).collect()
 }
 
 /// A record: length, its sum, the bytes, their sum.
@@ -173,7 +119,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Turned and moved, since sums of data that hold sums of themselves are weak.
+/// Rotated and offset, because a checksum of data that contains its own checksum is weak.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }

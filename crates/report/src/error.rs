@@ -1,6 +1,8 @@
-//! Why a table or figure cannot be made.
+//! Why a report cannot be made.
 
-/// Why a table or figure cannot be made.
+use walk_record::RecordError;
+
+/// Why a report cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
@@ -9,4 +11,8 @@ pub enum ReportError {
     Figure { name: String, message: String },
     #[error("a table cannot be written: {0}")]
     Csv(#[from] csv::Error),
+    #[error("a record cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }

@@ -1,41 +1,32 @@
-//! Tables and figures made from records alone: equal records, equal bytes.
+//! Tables, figures, claims and pages made from records alone: equal records give equal bytes.
+//!
+//! Each measurement has a file or folder of its own name with its analysis, tables and figures; `measurements` lists them.
 
-mod alignment;
-mod barriers;
+#[macro_use]
+mod measurements;
+
+mod chart;
 mod claims;
-mod csv;
+mod curves;
+mod default;
+mod draw;
 mod error;
-mod figures;
+mod figure;
+#[cfg(test)]
+mod fixture;
+mod overview;
 mod page;
-mod segments;
-mod summary;
-mod surface;
+mod report_folder;
+mod statistics;
 mod table;
-mod walk;
+mod training;
 
-pub use alignment::alignment_table;
-pub use barriers::barrier_table;
-pub use claims::{Claim, Exhibit, ExhibitRun, Verdict, claims, claims_table};
+measurements!(modules);
+
+pub use claims::{Claim, ClaimName, Exhibit, Verdict, claims, claims_table};
 pub use error::ReportError;
-pub use figures::{Drawing, Figure, Run, figures};
-pub use page::{Page, PageRun};
-pub use segments::segment_table;
-pub use summary::{EpochSegments, FloorMoves, Summary};
-pub use surface::{covariance_table, line_table, noise_table, spectrum_table};
+pub use measurements::tables;
+pub use overview::{cost, headline, summary_json};
+pub use report_folder::write_report;
 pub use table::Table;
-pub use walk::walk_table;
-
-/// Every table that some run has something for, the barriers first.
-pub fn tables(runs: &[Summary]) -> Vec<Table> {
-    let tables = [
-        barrier_table(runs),
-        segment_table(runs),
-        noise_table(runs),
-        walk_table(runs),
-        alignment_table(runs),
-        covariance_table(runs),
-        spectrum_table(runs),
-        line_table(runs),
-    ];
-    tables.into_iter().flatten().collect()
-}
+pub use training::batch_size;

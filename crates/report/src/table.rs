@@ -1,35 +1,58 @@
-//! A table as its cells, and as text for the terminal.
+//! A table as its cells, and as text for terminals and documents.
 
 use tabled::builder::Builder;
 use tabled::settings::{Alignment, Style, Width, object::Columns, object::Object, object::Rows};
+use walk_record::rows::RowKind;
+use walk_record::{Measured, Run};
 
-use crate::ReportError;
+use crate::error::ReportError;
 
 /// A table's cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// The name of its files, without their endings.
-    pub name: &'static str,
+    /// The name of its files, without their extensions.
+    pub name: String,
     /// The columns' names.
     pub header: Vec<String>,
     /// The rows, each with a cell per column.
     pub rows: Vec<Vec<String>>,
 }
 
+/// A column of a table of rows.
+pub(crate) struct Column<T> {
+    header: &'static str,
+    /// Its cell for a row.
+    cell: fn(&T) -> String,
+}
+
+pub(crate) fn column<T>(header: &'static str, cell: fn(&T) -> String) -> Column<T> {
+    Column { header, cell }
+}
+
 impl Table {
-    /// A table under `header`; `None` without rows.
-    pub(crate) fn new<H: Into<String>>(
-        name: &'static str,
-        header: impl IntoIterator<Item = H>,
-        rows: impl IntoIterator<Item = Vec<String>>,
-    ) -> Option<Self> {
-        let header = header.into_iter().map(Into::into).collect();
-        let rows: Vec<Vec<String>> = rows.into_iter().collect();
-        (!rows.is_empty()).then_some(Self { name, header, rows })
+    /// A table with a line for every row of a kind that the runs recorded: where it was recorded, and then `columns`.
+    pub(crate) fn of_rows<T: RowKind + 'static>(name: &str, runs: &[Run], columns: &[Column<T>]) -> Self {
+        let header = ["", "epoch", "step"].into_iter().chain(columns.iter().map(|column| column.header));
+        let lines = runs.iter().flat_map(|run| {
+            run.rows::<T>().map(|row| {
+                let place = [run.label.clone(), row.at.epoch.to_string(), row.at.step.to_string()];
+                place.into_iter().chain(columns.iter().map(|column| (column.cell)(&row))).collect()
+            })
+        });
+        Self::new(name, header, lines)
     }
 
-    /// Box-drawn text, the first column to the left and the others to the right; cells are wrapped where it would be wider
-    /// than `width`.
+    pub(crate) fn new<H: Into<String>>(
+        name: impl Into<String>,
+        header: impl IntoIterator<Item = H>,
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Self {
+        let header = header.into_iter().map(Into::into).collect();
+        Self { name: name.into(), header, rows: rows.into_iter().collect() }
+    }
+
+    /// Text in a box, with the first column aligned left and the others right; cells are wrapped where it would be wider than
+    /// `width`.
     pub fn text(&self, width: Option<usize>) -> String {
         let mut builder = Builder::default();
         builder.push_record(&self.header);
@@ -42,10 +65,8 @@ impl Table {
         }
         table.to_string()
     }
-}
 
-impl Table {
-    /// As Markdown has it.
+    /// A table in Markdown.
     pub fn markdown(&self) -> String {
         let line = |cells: &[String]| {
             let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
@@ -75,11 +96,13 @@ impl Table {
     /// # Errors
     /// [`ReportError::Csv`] if they cannot be written.
     pub fn csv(&self) -> Result<Vec<u8>, ReportError> {
-        crate::csv::bytes(&[std::slice::from_ref(&self.header), &self.rows].concat())
+        let mut writer = csv::Writer::from_writer(vec![]);
+        std::iter::once(&self.header).chain(&self.rows).try_for_each(|record| writer.write_record(record))?;
+        writer.into_inner().map_err(|error| ReportError::Csv(error.into_error().into()))
     }
 }
 
-/// Text with LaTeX's own characters escaped.
+/// Text with LaTeX's special characters escaped.
 fn latex_text(text: &str) -> String {
     let mut out = String::new();
     for c in text.replace("+-", "$\\pm$").chars() {
@@ -95,26 +118,31 @@ fn latex_text(text: &str) -> String {
     out
 }
 
-/// A cell of a value that may not be there.
+/// A cell of a value that may be missing.
 pub(crate) fn or_dash(value: Option<String>) -> String {
     value.unwrap_or_else(|| "-".into())
 }
 
 /// A number with three digits, as a power of ten where that is shorter.
-pub(crate) fn short(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-2..1e5).contains(&size) {
-        format!("{value:.2e}")
-    } else {
-        let digits = if size >= 100.0 {
-            1
-        } else if size >= 1.0 {
-            3
-        } else {
-            4
-        };
-        format!("{value:.digits$}")
-    }
+pub(crate) fn short(value: impl Into<Measured>) -> String {
+    let three_digits = |value: f64| match value.abs() {
+        0.0 | 1e-2..1.0 => format!("{value:.4}"),
+        1.0..100.0 => format!("{value:.3}"),
+        100.0..1e5 => format!("{value:.1}"),
+        _ => format!("{value:.2e}"),
+    };
+    or_dash(value.into().get().map(three_digits))
+}
+
+/// A number and its standard error.
+pub(crate) fn with_error(value: impl Into<Measured>, error: impl Into<Measured>) -> String {
+    let value = value.into();
+    or_dash(value.get().map(|value| format!("{} +- {}", short(value), short(error))))
+}
+
+/// A number as a power of ten, with so many digits after the point.
+pub(crate) fn scientific(value: Measured, digits: usize) -> String {
+    or_dash(value.get().map(|value| format!("{value:.digits$e}")))
 }
 
 #[cfg(test)]
@@ -124,18 +152,17 @@ mod tests {
     #[test]
     fn a_wide_table_is_wrapped_to_the_terminal() {
         let row = vec!["mlp".to_owned(), "2.37462 to 0.15184".into(), "0.0446 +- 0.0001".into()];
-        let table = Table::new("t", ["", "loss, first to last", "mean cosine"], [row]).unwrap();
+        let table = Table::new("t", ["", "loss, first to last", "mean cosine"], [row]);
         let widest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest(&table.text(None)) > 40);
         let narrow = table.text(Some(40));
         assert!(widest(&narrow) <= 40 && narrow.contains("2.37462"), "{narrow}");
-        assert_eq!(Table::new("t", ["a"], []), None);
     }
 
     #[test]
     fn a_table_is_written_for_documents() {
         let row = vec!["a_b".to_owned(), "0.1 +- 0.2".into(), "1, 2".into()];
-        let table = Table::new("t", ["", "|g|^2", "x"], [row]).unwrap();
+        let table = Table::new("t", ["", "|g|^2", "x"], [row]);
         assert_eq!(
             table.markdown(),
             "|  | \\|g\\|^2 | x |\n| --- | ---: | ---: |\n| a_b | 0.1 +- 0.2 | 1, 2 |\n"
@@ -155,5 +182,6 @@ mod tests {
             [0.0, 0.25, 1.5, 123.4, 1e-5, 1e7].map(short),
             ["0.0000", "0.2500", "1.500", "123.4", "1.00e-5", "1.00e7"]
         );
+        assert_eq!([short(f64::NAN), with_error(-0.5, f64::NAN)], ["-", "-0.5000 +- -"]);
     }
 }

@@ -9,6 +9,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 use toml::{Table, Value};
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
+use walk_train::probe::ProbeContext;
 use walk_train::{
     Ranks, Solo, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
 };
@@ -158,7 +159,7 @@ fn estimate_on<B: Backend>(
             read_point(from, model.network(), "init.from").map_err(|error| source.train_error(error))?;
         }
         let (optim, seed) = (&experiment.optim, Seed(experiment.seed));
-        let context = walk_train::Context { model: &model, train: &split.train, optim, seed, ranks: &ranks };
+        let context = ProbeContext { model: &model, train: &split.train, optim, seed, ranks: &ranks };
         let probes = experiment.probe.probes(context).map_err(|error| source.train_error(error))?;
         let updates_per_epoch = optim.updates_per_epoch(samples);
         let probes = probes.iter().map(|probe| {

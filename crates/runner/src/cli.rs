@@ -224,7 +224,11 @@ pub(crate) enum Verb {
         dir: Option<PathBuf>,
     },
     /// Print the reference of all keys of an experiment file, as Markdown
-    Keys,
+    Keys {
+        /// Print the reference of the rows of metrics.jsonl instead
+        #[arg(long)]
+        rows: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// Shell to complete in

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
 use walk_core::Convolution;
 use walk_data::DataConfig;
-use walk_train::{CheckpointConfig, OptimConfig, ProbeConfig};
+use walk_report::ClaimName;
+use walk_train::probe::ProbeConfig;
+use walk_train::{CheckpointConfig, OptimConfig};
 
 use crate::experiment_source::{ExperimentSource, check_folder_name};
 
 /// An experiment.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Experiment {
     /// Name of the run folder; the file's name if not given.
@@ -24,6 +26,9 @@ pub(crate) struct Experiment {
     pub(crate) seed: u64,
     /// Passes over the training samples.
     pub(crate) epochs: u32,
+    /// The paper's claims that this experiment tests, for `sgdwalk reproduce`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) claims: Vec<ClaimName>,
     /// Where the network runs.
     #[serde(default)]
     pub(crate) device: DeviceName,
@@ -54,7 +59,7 @@ pub(crate) struct Experiment {
 }
 
 /// Where θ begins.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitSection {
     /// A safetensors file with parameters and buffers under PyTorch's names; drawn from the seed if not given.
@@ -63,7 +68,7 @@ pub(crate) struct InitSection {
 }
 
 /// What is written down besides measurements.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordSection {
     /// Whether the order of each epoch's samples is.
@@ -99,7 +104,7 @@ pub(crate) enum LossName {
 }
 
 /// How numbers are computed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NumericsSection {
     /// How convolutions are, on `device = "cpu"`.
@@ -108,7 +113,7 @@ pub(crate) struct NumericsSection {
 }
 
 /// The architecture.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ModelSection {
     /// A plugin's crate name, its folder or its library.
@@ -146,6 +151,41 @@ impl Experiment {
             (optim.method, optim.batch_size, optim.replacement, optim.drop_last, optim.accumulate)
         };
         self.seed == other.seed && self.data == other.data && batches(&self.optim) == batches(&other.optim)
+    }
+
+    /// One experiment that measures what both do; `None` if they train or measure differently.
+    pub(crate) fn join(&self, other: &Self) -> Option<Self> {
+        if self.training() != other.training() {
+            return None;
+        }
+        let epochs = self.epochs.max(other.epochs);
+        let probe = self.probes_within(epochs).join(&other.probes_within(epochs))?;
+        Some(Self { epochs, probe, ..self.clone() })
+    }
+
+    /// Whether its run has every row of the run of `other`.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.training() == other.training()
+            && self.epochs >= other.epochs
+            && self.probe.covers(&other.probes_within(self.epochs))
+    }
+
+    /// The experiment without what it measures and how long it trains: what makes θ_t the same for every t.
+    fn training(&self) -> Self {
+        Self {
+            name: None,
+            epochs: 0,
+            claims: vec![],
+            probe: ProbeConfig::default(),
+            record: RecordSection::default(),
+            checkpoint: CheckpointConfig::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Its probes in a run that continues to epoch `last`, measuring nothing beyond its own.
+    fn probes_within(&self, last: u32) -> ProbeConfig {
+        if self.epochs < last { self.probe.clone().within(self.epochs) } else { self.probe.clone() }
     }
 
     /// The name of its run folder.
@@ -187,6 +227,32 @@ mod tests {
         // what is written to config.toml reads back as the same experiment
         let resolved = toml::to_string(&experiment).unwrap();
         assert_eq!(toml::to_string(&parse(resolved.as_bytes()).unwrap()).unwrap(), resolved);
+    }
+
+    #[test]
+    fn experiments_that_train_alike_are_joined() {
+        let experiment = |epochs: u32, rest: &str| {
+            let text = GOOD.replace("epochs = 2", &format!("epochs = {epochs}"));
+            parse((text + rest).as_bytes()).unwrap()
+        };
+        let a = experiment(2, "[probe.noise]\nevaluations = 3\nwhen = { epochs = [2] }\n");
+        let b = experiment(5, "[probe.noise]\nevaluations = 3\nwhen = { epochs = [5] }\n[probe.cosine]\n");
+        let both = a.join(&b).unwrap();
+        let when = "[{ epochs = [2] }, { epochs = [5] }]";
+        let expected = format!("[probe.noise]\nevaluations = 3\nwhen = {when}\n[probe.cosine]\n");
+        assert_eq!(both, experiment(5, &expected));
+        assert_eq!(both.join(&b), Some(both.clone()));
+        assert!(both.covers(&a) && both.covers(&b) && !a.covers(&b) && !b.covers(&a));
+        // a schedule that names no epochs ends with its own experiment
+        let short = experiment(2, "[probe.cosine]\n");
+        let joined = short.join(&experiment(3, "")).unwrap();
+        assert_eq!(joined, experiment(3, "[probe.cosine]\nwhen = { epochs = [1, 2] }\n"));
+        assert!(joined.covers(&short));
+        let other_seed = parse(format!("seed = 2\n{GOOD}").as_bytes()).unwrap();
+        let measured_otherwise = experiment(2, "[probe.noise]\nevaluations = 4\nwhen = {}\n");
+        for other in [other_seed, measured_otherwise] {
+            assert!(a.join(&other).is_none() && !a.covers(&other));
+        }
     }
 
     proptest! {

@@ -160,6 +160,9 @@ impl ExperimentSource {
         let suggestion = did_you_mean(found, quoted);
         let (section, key) = if path == "." {
             (String::new(), found.to_owned())
+        } else if message.starts_with("= ") {
+            // a value that checks itself says what was found
+            (format!("`{path}` "), path)
         } else {
             (format!("`{path}`: "), format!("{path}.{found}"))
         };

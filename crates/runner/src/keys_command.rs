@@ -1,18 +1,26 @@
-//! `sgdwalk keys`: the reference of every key of an experiment file, made from the types that read it.
+//! `sgdwalk keys`: the references of every key of an experiment file and of every row of metrics.jsonl, made from the types
+//! that read them.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
+use walk_record::rows::{Kind, KindSchema};
 use walk_train::Conditions;
 
 use crate::experiment::Experiment;
 use crate::failure::Failure;
 
-/// Prints it as Markdown.
+/// Prints the reference of keys as Markdown.
 pub(crate) fn keys() -> Result<(), Failure> {
-    print!("{}", reference()?);
+    print!("{}", keys_reference()?);
+    Ok(())
+}
+
+/// Prints the reference of rows as Markdown.
+pub(crate) fn rows() -> Result<(), Failure> {
+    print!("{}", rows_reference()?);
     Ok(())
 }
 
@@ -22,7 +30,42 @@ Made from the types that read the file, by `sgdwalk keys > docs/KEYS.md`. [EXPER
 they are for. Every key can be set on the command line, as in `--set optim.lr=0.2`.
 ";
 
-fn reference() -> Result<String> {
+const ROWS_HEAD: &str = "# Rows of metrics.jsonl
+
+Made from the types that read the file, by `sgdwalk keys --rows > docs/ROWS.md`. Each line is a JSON object with `kind`, one of \
+the names below; `epoch` (from 1); `iteration` (update within the epoch, from 1); `step` (updates made so far, this one \
+included); and the fields of its kind. A number that could not be measured or is not finite is `null`; an optional field \
+without a value is `null` or absent.
+";
+
+fn rows_reference() -> Result<String> {
+    let mut text = ROWS_HEAD.to_owned();
+    for KindSchema { name, schema } in Kind::schemas() {
+        let schema = serde_json::to_value(schema).context("a schema is JSON")?;
+        let meaning = description(&schema, &schema);
+        let _ =
+            write!(text, "\n## `{name}`\n\n{meaning}\n\n| field | type | meaning |\n| --- | --- | --- |\n");
+        fields(&mut text, &schema, "", &schema);
+    }
+    Ok(text)
+}
+
+/// A line per field of `object`, each followed by the fields within it.
+fn fields(text: &mut String, schema: &Value, prefix: &str, object: &Value) {
+    for (name, value) in properties(object).into_iter().flatten() {
+        let (inner, item) = (resolved(schema, value), resolved(schema, &resolved(schema, value)["items"]));
+        let (nested, kind, within) = match (properties(inner), properties(item)) {
+            (Some(_), _) => (inner, "object".to_owned(), format!("{prefix}{name}.")),
+            (None, Some(_)) => (item, "list of objects".to_owned(), format!("{prefix}{name}[].")),
+            (None, None) => (inner, type_name(schema, inner), String::new()),
+        };
+        let meaning = [description(schema, value), choices(inner), choices(item)].concat();
+        let _ = writeln!(text, "| `{prefix}{name}` | {kind} | {meaning} |");
+        fields(text, schema, &within, nested);
+    }
+}
+
+fn keys_reference() -> Result<String> {
     let schema = serde_json::to_value(schemars::schema_for!(Experiment)).context("a schema is JSON")?;
     let conditions = serde_json::to_value(schemars::schema_for!(Conditions)).context("a schema is JSON")?;
     let mut text = HEAD.to_owned();
@@ -31,7 +74,7 @@ fn reference() -> Result<String> {
         "\n## Schedules\n\nA schedule is a table of conditions that must all hold, `{}` for every update, or a list of \
          such tables of which one must.\n",
     );
-    rows(&mut text, &conditions, &conditions);
+    key_rows(&mut text, &conditions, &conditions);
     for (name, what) in [
         ("scale.NAME", "What comes on top with `--scale NAME`."),
         ("member.NAME", "One of several experiments in the file."),
@@ -48,7 +91,7 @@ fn section(text: &mut String, schema: &Value, path: &str, of: &Value) {
     } else {
         let _ = write!(text, "\n## `[{path}]`\n\n{}\n", description(schema, of));
     }
-    rows(text, schema, of);
+    key_rows(text, schema, of);
     for (key, value) in properties(of).into_iter().flatten() {
         let inner = resolved(schema, value);
         if properties(inner).is_some() {
@@ -59,7 +102,7 @@ fn section(text: &mut String, schema: &Value, path: &str, of: &Value) {
 }
 
 /// A table of the keys that are no sections.
-fn rows(text: &mut String, schema: &Value, of: &Value) {
+fn key_rows(text: &mut String, schema: &Value, of: &Value) {
     let required: Vec<&str> =
         of["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut head = "\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
@@ -74,8 +117,9 @@ fn rows(text: &mut String, schema: &Value, of: &Value) {
             Value::Null => "none".to_owned(),
             default => format!("`{}`", toml_value(default)),
         };
-        let meaning = [description(schema, value), choices(inner)].concat();
-        let _ = writeln!(text, "| `{key}` | {} | {default} | {meaning} |", type_name(inner));
+        let item = resolved(schema, &inner["items"]);
+        let meaning = [description(schema, value), choices(inner), choices(item)].concat();
+        let _ = writeln!(text, "| `{key}` | {} | {default} | {meaning} |", type_name(schema, inner));
     }
 }
 
@@ -112,7 +156,7 @@ fn choices(of: &Value) -> String {
     of["oneOf"].as_array().into_iter().flatten().filter_map(one).collect()
 }
 
-fn type_name(of: &Value) -> String {
+fn type_name(schema: &Value, of: &Value) -> String {
     if let Some(title) = of["title"].as_str() {
         return title.to_owned();
     }
@@ -124,7 +168,7 @@ fn type_name(of: &Value) -> String {
         kind => kind.as_str().unwrap_or_default(),
     };
     match kind {
-        "array" => format!("list of {}s", type_name(&of["items"])),
+        "array" => format!("list of {}s", type_name(schema, resolved(schema, &of["items"]))),
         "boolean" => "true or false".into(),
         "string" => "text".into(),
         "object" => "table".into(),
@@ -155,12 +199,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reference_in_docs_is_the_types() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/KEYS.md");
-        let text = reference().unwrap();
-        for expected in ["| `lr` | number | required |", "## `[probe.interpolation]`", "`\"adaptive\"`: "] {
-            assert!(text.contains(expected), "{expected}");
+    fn the_references_in_docs_are_the_types() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let references = [
+            ("KEYS.md", "sgdwalk keys", keys_reference().unwrap()),
+            ("ROWS.md", "sgdwalk keys --rows", rows_reference().unwrap()),
+        ];
+        for (file, command, text) in references {
+            let found = std::fs::read_to_string(docs.join(file)).unwrap_or_default();
+            assert_eq!(found, text, "run `{command} > docs/{file}`");
         }
-        assert_eq!(std::fs::read_to_string(file).unwrap(), text, "run `sgdwalk keys > docs/KEYS.md`");
+    }
+
+    #[test]
+    fn a_reference_has_types_defaults_choices_and_nested_fields() {
+        let keys = keys_reference().unwrap();
+        for expected in ["| `lr` | number | required |", "## `[probe.interpolation]`", "`\"adaptive\"`: "] {
+            assert!(keys.contains(expected), "{expected}");
+        }
+        let rows = rows_reference().unwrap();
+        for expected in
+            ["## `covariance`", "| `losses` | list of numbers |", "| `checks[].batch_size` | integer |"]
+        {
+            assert!(rows.contains(expected), "{expected}");
+        }
     }
 }

@@ -24,12 +24,10 @@ mod process_group;
 mod progress;
 mod recorder;
 mod report_command;
-mod report_files;
 mod reproduce;
 mod resume;
 mod run;
 mod run_command;
-mod run_record;
 mod sweep;
 
 use std::ffi::OsString;
@@ -82,7 +80,8 @@ fn dispatch(action: &Action) -> Result<(), Failure> {
         Verb::Data { command } => data_command::data(command),
         Verb::Plugins { name } => plugins_command::list(name.as_deref()),
         Verb::NewPlugin { name, dir } => new_plugin::write(name, dir.as_deref()),
-        Verb::Keys => keys_command::keys(),
+        Verb::Keys { rows: false } => keys_command::keys(),
+        Verb::Keys { rows: true } => keys_command::rows(),
         Verb::Completions { shell } => help_command::completions(*shell),
         Verb::Man { out: Some(folder), .. } => help_command::write_manuals(folder),
         Verb::Man { verb, out: None } => help_command::print_manual(verb),

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use walk_record::Row;
-use walk_train::{ActiveProbe, Position, TrainConfig, Work};
+use walk_record::rows::Kind;
+use walk_record::{Measured, Row};
+use walk_train::probe::ActiveProbe;
+use walk_train::{Position, TrainConfig, Work};
 
 /// A bar as long as the run's work.
 pub(crate) struct Progress {
     bar: ProgressBar,
     epochs: u32,
     updates: usize,
-    loss: f64,
+    loss: Measured,
     barriers: usize,
     segments: usize,
 }
@@ -44,14 +46,14 @@ impl Progress {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("=> "));
         bar.enable_steady_tick(Duration::from_millis(500));
-        Self { bar, epochs: config.epochs, updates, loss: f64::NAN, barriers: 0, segments: 0 }
+        Self { bar, epochs: config.epochs, updates, loss: Measured::MISSING, barriers: 0, segments: 0 }
     }
 
     /// Notes what a row says.
     pub(crate) fn row(&mut self, row: &Row) {
-        match row {
-            Row::Train(row) => self.loss = row.loss,
-            Row::Interpolation(row) => {
+        match &row.kind {
+            Kind::Train(row) => self.loss = row.loss,
+            Kind::Interpolation(row) => {
                 self.segments += 1;
                 self.barriers += usize::from(row.barrier);
             }

@@ -100,7 +100,7 @@ impl Sink for Recorder<'_> {
         match (stop, end_of_epoch || by_clock) {
             (true, _) => After::SaveAndStop,
             (false, true) => After::Save,
-            (false, false) => After::GoOn,
+            (false, false) => After::Continue,
         }
     }
 
@@ -135,6 +135,6 @@ impl Sink for Follower<'_> {
     fn after(&mut self, _at: Position) -> After {
         let mut stop = [0.0];
         self.ranks.broadcast(0, &mut stop);
-        if stop[0] > 0.0 { After::SaveAndStop } else { After::GoOn }
+        if stop[0] > 0.0 { After::SaveAndStop } else { After::Continue }
     }
 }

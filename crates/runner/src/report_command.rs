@@ -1,15 +1,13 @@
-//! `sgdwalk report RUN...`, and what is printed as a run ends: from records alone.
+//! `sgdwalk report RUN...`, and what is printed when a run ends: from records alone.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use walk_record::RunFolder;
-use walk_report::Table;
+use walk_record::{RecordError, Run, RunFolder};
+use walk_report::{Table, cost, headline, summary_json, tables, write_report};
 
 use crate::failure::Failure;
-use crate::report_files::{tables_of, write_report};
-use crate::run_record::RunRecord;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,33 +20,32 @@ pub(crate) enum OutputFormat {
 
 /// Prints the runs' tables, all runs in each, under the names of their folders if there are several, and writes them, the
 /// figures and the page: of one run into its folder, of all into `out` if that is given.
-pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: OutputFormat) -> Result<(), Failure> {
-    let mut records: Vec<RunRecord> = runs.iter().map(|path| RunRecord::read(path)).collect::<Result<_>>()?;
-    if records.len() > 1 {
-        for record in &mut records {
-            let name = record.path.file_name().map(|name| name.to_string_lossy().into_owned());
-            record.label = name.unwrap_or_else(|| record.path.display().to_string());
-        }
+pub(crate) fn report(paths: &[PathBuf], out: Option<&Path>, output: OutputFormat) -> Result<(), Failure> {
+    let runs: Result<Vec<Run>, RecordError> = paths.iter().map(|path| Run::read(path)).collect();
+    let mut runs = runs.map_err(anyhow::Error::from)?;
+    if runs.len() > 1 {
+        Run::tell_apart(&mut runs);
     }
-    let place = match (out, runs) {
+    let place = match (out, paths) {
         (Some(out), _) => Some(out),
-        (None, [run]) => Some(run.as_path()),
+        (None, [path]) => Some(path.as_path()),
         (None, _) => None,
     };
-    let tables = tables_of(&records);
-    if let Some(place) = place {
-        let title = match records.as_slice() {
-            [one] => one.info.name.clone(),
-            several => format!("{} runs", several.len()),
-        };
-        write_report(place, &title, &records, &tables).map_err(Failure::Run)?;
-    }
-    for record in &records {
+    let tables = match place {
+        Some(place) => {
+            let title = match runs.as_slice() {
+                [run] => run.info.name.clone(),
+                several => format!("{} runs", several.len()),
+            };
+            write_report(place, &title, &runs, &[]).map_err(|error| Failure::Run(error.into()))?
+        }
+        None => tables(&runs),
+    };
+    for run in &runs {
         match output {
-            OutputFormat::Json => println!("{}", record.json()),
+            OutputFormat::Json => println!("{}", summary_json(run).map_err(anyhow::Error::from)?),
             OutputFormat::Text => {
-                record.print_head();
-                println!("{}; everything is in {}", record.cost(), record.path.display());
+                println!("{}\n{}; everything is in {}", headline(run), cost(run), run.path.display());
             }
         }
     }
@@ -61,17 +58,17 @@ pub(crate) fn report(runs: &[PathBuf], out: Option<&Path>, output: OutputFormat)
     Ok(())
 }
 
-/// Prints a run's tables as it ends, and writes them, its figures and its page into its folder.
+/// Prints a run's tables when it ends, and writes them, its figures and its page into its folder.
 pub(crate) fn print_run(folder: &RunFolder, output: OutputFormat) -> Result<()> {
-    let records = [RunRecord::read(folder.path())?];
-    let ([record], tables) = (&records, tables_of(&records));
-    write_report(folder.path(), &record.info.name, &records, &tables)?;
+    let run = Run::read(folder.path())?;
+    let name = run.info.name.clone();
+    let tables = write_report(folder.path(), &name, std::slice::from_ref(&run), &[])?;
     if output == OutputFormat::Json {
-        println!("{}", record.json());
+        println!("{}", summary_json(&run)?);
     } else {
-        record.print_head();
+        println!("{}", headline(&run));
         print_tables(&tables);
-        println!("\n{}; everything is in {}", record.cost(), folder.path().display());
+        println!("\n{}; everything is in {}", cost(&run), folder.path().display());
     }
     Ok(())
 }

@@ -9,10 +9,12 @@ use walk_arch::Network;
 use walk_core::Cuda;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
 use walk_record::{
-    DataInfo, FolderLock, MachineInfo, NetworkInfo, ProbeInfo, RunFolder, RunInfo, Status, checkpoint_bytes,
+    DataInfo, FORMAT, FolderLock, MachineInfo, NetworkInfo, ProbeInfo, RunFolder, RunInfo, Status,
+    checkpoint_bytes,
 };
+use walk_train::probe::{ActiveProbe, ProbeContext};
 use walk_train::{
-    ActiveProbe, TrainConfig, TrainState, point_tensors, read_point, state_from_bytes, state_tensors, train,
+    TrainConfig, TrainState, point_tensors, read_point, state_from_bytes, state_tensors, train,
 };
 
 use crate::experiment::{DeviceName, Experiment};
@@ -97,7 +99,7 @@ fn run_on<B: Backend>(
         record_order: experiment.record.order,
     };
     let (optim, seed, ranks) = (&train_config.optim, train_config.seed, &group.ranks);
-    let context = walk_train::Context { model: &model, train: &split.train, optim, seed, ranks };
+    let context = ProbeContext { model: &model, train: &split.train, optim, seed, ranks };
     let probes = experiment.probe.probes(context).map_err(|error| request.source.train_error(error));
     let mut probes = group.agree(probes)?;
     if !group.leads() {
@@ -105,7 +107,7 @@ fn run_on<B: Backend>(
         let bytes = ranks.broadcast_bytes(vec![]);
         let start = state_from_bytes(&bytes, model.network()).map_err(|error| Failure::Run(error.into()))?;
         let mut sink = Follower { ranks };
-        let ended = train(&model, &split, &train_config, start.state, &mut probes, (&mut sink, ranks));
+        let ended = train(&model, &split, &train_config, start.state, &mut probes, &mut sink, ranks);
         let state = ended.map_err(|error| Failure::Run(error.into()))?;
         return if is_at_end(&state, &experiment) { Ok(()) } else { Err(Failure::Silent { exit_code: 3 }) };
     }
@@ -119,7 +121,7 @@ fn run_on<B: Backend>(
     let recorder = Recorder::new(part, model.network(), &experiment, progress, ranks);
     let mut recorder = recorder.map_err(anyhow::Error::from)?;
     let started = Instant::now();
-    let outcome = train(&model, &split, &train_config, state, &mut probes, (&mut recorder, ranks));
+    let outcome = train(&model, &split, &train_config, state, &mut probes, &mut recorder, ranks);
 
     info.elapsed_s = Some(info.elapsed_s.unwrap_or(0.0) + started.elapsed().as_secs_f64());
     add_times(&mut info, &probes);
@@ -254,7 +256,7 @@ fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
     let Prepared { experiment, network, network_sha256, split, plugin, .. } = prepared;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     RunInfo {
-        format: 2,
+        format: FORMAT,
         name: experiment.name().to_owned(),
         status: Status::Running,
         message: None,

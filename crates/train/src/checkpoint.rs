@@ -11,20 +11,20 @@ use walk_record::{NamedTensor, RecordError, Values, parse_checkpoint, read_check
 
 use crate::{Memory, TrainError, TrainState};
 
-/// `[checkpoint]`: what is kept of a run to go on from.
+/// `[checkpoint]`: what is kept so that a run can be continued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// A checkpoint after every so many epochs; 0 for none.
+    /// Epochs between checkpoints; 0 for none.
     #[serde(default = "one")]
     pub every: u32,
-    /// How many of them are kept, the last ones.
+    /// How many of them are kept, the latest ones.
     #[serde(default = "two")]
     pub last: usize,
-    /// Epochs whose checkpoint is kept for good.
+    /// Epochs whose checkpoint is kept permanently.
     #[serde(default)]
     pub epochs: Vec<u32>,
-    /// So many seconds after a checkpoint comes another, in place of the one before of this kind; 0 for none.
+    /// Seconds between checkpoints by the clock, each of which replaces the one before it; 0 for none.
     #[serde(default = "minute")]
     pub seconds: u64,
 }
@@ -61,7 +61,7 @@ impl CheckpointConfig {
     }
 }
 
-/// What comes before the names of all that is no parameter or buffer.
+/// Prefix of the names of everything that is not a parameter or buffer.
 const OURS: &str = "sgdwalk.";
 const PROBE: &str = "sgdwalk.probe.";
 
@@ -78,7 +78,7 @@ pub fn point_tensors(network: &Network, point: &Point) -> Vec<NamedTensor> {
     params.chain(buffers).collect()
 }
 
-/// All that a run goes on from; its metrics had `metrics_len` bytes.
+/// Everything that a run continues from; its metrics had `metrics_len` bytes.
 pub fn state_tensors(network: &Network, state: &TrainState, metrics_len: u64) -> Vec<NamedTensor> {
     let mut tensors = point_tensors(network, &state.point);
     let mut add = |name: String, values| tensors.push(NamedTensor::list(name, values));
@@ -97,10 +97,10 @@ pub fn state_tensors(network: &Network, state: &TrainState, metrics_len: u64) ->
     tensors
 }
 
-/// A state that was saved.
+/// A saved state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedState {
-    /// It.
+    /// The state.
     pub state: TrainState,
     /// Bytes of the metrics up to it.
     pub metrics_len: u64,
@@ -159,8 +159,8 @@ fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, Tra
     Ok(SavedState { state, metrics_len })
 }
 
-/// The point that a file made here or elsewhere holds for `network`, by PyTorch's names; tensors that it does not know are
-/// left alone. `key` is the place in the experiment that names the file.
+/// The point that a file made here or elsewhere holds for `network`, by PyTorch's names; unknown tensors are ignored.
+/// `key` is the key of the experiment that names the file.
 ///
 /// # Errors
 /// [`TrainError::Value`] if the file cannot be read or a tensor is missing, has another shape or is not of f32.
@@ -176,7 +176,7 @@ pub fn read_point(path: &Path, network: &Network, key: &str) -> Result<Point, Tr
     })
 }
 
-/// A tensor that is not as the network wants it.
+/// A tensor that is not what the network needs.
 struct Mismatch {
     name: String,
     shape: Vec<usize>,

@@ -6,26 +6,36 @@
 
 mod checkpoint;
 mod error;
+mod gradients;
+mod memory;
 mod optim;
 mod order;
-mod probe;
+mod position;
+pub mod probe;
 mod ranks;
 mod samples;
 mod schedule;
+mod sink;
+mod state;
+#[cfg(test)]
+mod test_support;
 mod throughput;
 mod trainer;
+mod update;
+mod work;
 
 pub use checkpoint::{
     CheckpointConfig, SavedState, point_tensors, read_point, read_state, state_from_bytes, state_tensors,
 };
 pub use error::TrainError;
+pub use memory::Memory;
 pub use optim::{Accumulate, Method, OptimConfig};
-pub use probe::{
-    ActiveProbe, AlignmentSection, Context, CosineSection, CovarianceSection, Directions, DistanceSection,
-    EvaluationData, HessianOf, InterpolationSection, LineSection, Memory, Mode, NoiseSection, PlaneSection,
-    ProbeConfig, SpectrumSection, Work,
-};
+pub use position::Position;
 pub use ranks::{Ranks, Solo};
 pub use schedule::{Conditions, Schedule};
+pub use sink::{After, Sink};
+pub use state::TrainState;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
-pub use trainer::{After, Position, Sink, TrainConfig, TrainState, Update, train};
+pub use trainer::{TrainConfig, train};
+pub use update::Update;
+pub use work::Work;

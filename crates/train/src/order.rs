@@ -12,13 +12,13 @@ use crate::OptimConfig;
 pub(crate) fn epoch_order(seed: Seed, epoch: u32, optim: &OptimConfig, n: usize) -> Vec<usize> {
     if optim.replacement {
         let batches = (1..=optim.updates_per_epoch(n) as u64).flat_map(|iteration| {
-            let mut rng = seed.rng(Stream::Order, epoch.into(), iteration);
+            let mut rng = seed.rng(Stream::Order, [epoch.into(), iteration]);
             (0..optim.batch_size).map(move |_| rng.gen_range(0..n)).collect::<Vec<_>>()
         });
         return batches.collect();
     }
     let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut seed.rng(Stream::Order, epoch.into(), 0));
+    order.shuffle(&mut seed.rng(Stream::Order, [epoch.into()]));
     order
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use rand::Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use walk_core::{Batch, Samples, Seed, Stream};
@@ -36,24 +37,24 @@ impl Samples for First<'_> {
     }
 }
 
-/// A part of a data set in an order drawn anew, cropped and flipped anew: what the authors' loader gave for every loss.
-pub(crate) struct Redrawn<'a> {
+/// A part of a data set shuffled, cropped and flipped anew: what the authors' loader gave for every loss.
+pub(crate) struct Redrawn<'a, A> {
     part: &'a Subset,
     order: Vec<usize>,
-    seed: Seed,
-    draw: u64,
+    /// The generator of a sample's crop and flip.
+    augment: A,
 }
 
-impl<'a> Redrawn<'a> {
-    /// Equal draws of equal seeds are equal.
-    pub(crate) fn new(part: &'a Subset, seed: Seed, draw: u64) -> Self {
-        let mut order: Vec<usize> = (0..part.len()).collect();
-        order.shuffle(&mut seed.rng(Stream::EvaluationOrder, draw, 0));
-        Self { part, order, seed, draw }
+impl<'a, R: Rng, A: Fn(u64) -> R + Sync> Redrawn<'a, A> {
+    /// Shuffled by `order`, each sample cropped and flipped by the generator that `augment` gives for its place in the part.
+    pub(crate) fn new(part: &'a Subset, mut order: impl Rng, augment: A) -> Self {
+        let mut places: Vec<usize> = (0..part.len()).collect();
+        places.shuffle(&mut order);
+        Self { part, order: places, augment }
     }
 }
 
-impl Samples for Redrawn<'_> {
+impl<R: Rng, A: Fn(u64) -> R + Sync> Samples for Redrawn<'_, A> {
     fn len(&self) -> usize {
         self.order.len()
     }
@@ -61,8 +62,7 @@ impl Samples for Redrawn<'_> {
     fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
         let rows = inputs.chunks_exact_mut(self.part.sample_len());
         for ((&index, row), label) in self.order[range].iter().zip(rows).zip(labels) {
-            let mut rng = self.seed.rng(Stream::EvaluationAugment, self.draw, index as u64);
-            *label = self.part.augmented(index, &mut rng, row);
+            *label = self.part.augmented(index, &mut (self.augment)(index as u64), row);
         }
     }
 }
@@ -82,7 +82,7 @@ pub(crate) fn fill_batch(
     indices.zip(rows).with_min_len(16).for_each(|(index, (row, label))| {
         *label = match augment.filter(|_| part.is_augmented()) {
             Some((seed, epoch)) => {
-                let mut rng = seed.rng(Stream::Augment, epoch.into(), index as u64);
+                let mut rng = seed.rng(Stream::Augment, [epoch.into(), index as u64]);
                 part.augmented(index, &mut rng, row)
             }
             None => part.sample(index, row),
@@ -117,7 +117,9 @@ mod tests {
     fn a_redrawn_evaluation_has_every_sample_once() {
         let split = DataConfig::new(DataSet::Digits).load().unwrap();
         let draw = |draw| {
-            let samples = Redrawn::new(&split.train, Seed(1), draw);
+            let order = Seed(1).rng(Stream::EvaluationOrder, [draw]);
+            let augment = |sample| Seed(1).rng(Stream::EvaluationAugment, [draw, sample]);
+            let samples = Redrawn::new(&split.train, order, augment);
             let (mut inputs, mut labels) = (vec![0.0; 1400 * 64], vec![0; 1400]);
             samples.fill(0..1400, &mut inputs, &mut labels);
             (inputs, labels)

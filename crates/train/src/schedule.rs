@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Position, TrainError};
 
-/// The updates at which a probe measures: those that meet some of its conditions. One is written as a table, several as a
-/// list of tables.
+/// The updates at which a probe measures: those that meet at least one of its sets of conditions. A single set is written as a
+/// table, several as a list of tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule(Vec<Conditions>);
 
-/// Conditions that an update must meet, all of them; with nothing given, every update does.
+/// Conditions that an update must all meet; without any, every update does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
@@ -25,7 +25,7 @@ pub struct Conditions {
     /// Only from the first to the second of these updates of an epoch, counted from 1, both included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iterations: Option<[u32; 2]>,
-    /// Only every so many-th update of the run.
+    /// Only updates whose number is a multiple of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// Only updates 1, 2, ..., 9, 10, 20, ..., 90, 100, 200, ... of the run.
@@ -40,6 +40,28 @@ impl Schedule {
     /// Whether `at` is one of its updates.
     pub fn includes(&self, at: Position) -> bool {
         self.0.iter().any(|conditions| conditions.includes(at))
+    }
+
+    /// The updates of both.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let further = other.0.iter().filter(|conditions| !self.0.contains(conditions));
+        Self(self.0.iter().chain(further).cloned().collect())
+    }
+
+    /// Whether it is sure to include every update that `other` does: each of its conditions is part of one of ours.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|theirs| self.0.iter().any(|ours| ours.covers(theirs)))
+    }
+
+    /// The same updates in a run that may continue beyond `epochs`: conditions that name no epochs get those up to there.
+    #[must_use]
+    pub fn within(&self, epochs: u32) -> Self {
+        let within = |conditions: &Conditions| {
+            let epochs = conditions.epochs.clone().unwrap_or_else(|| (1..=epochs).collect());
+            Conditions { epochs: Some(epochs), ..conditions.clone() }
+        };
+        Self(self.0.iter().map(within).collect())
     }
 
     /// Checks that every epoch and iteration named will come. `key` is the schedule's place in the experiment.
@@ -119,6 +141,23 @@ impl Conditions {
         epoch && iteration && every && log && (!self.at_end_of_epochs || at.iteration == at.updates)
     }
 
+    /// Whether every update that meets `other` is sure to meet these.
+    fn covers(&self, other: &Self) -> bool {
+        let epochs = match (&self.epochs, &other.epochs) {
+            (Some(ours), Some(theirs)) => theirs.iter().all(|epoch| ours.contains(epoch)),
+            (ours, _) => ours.is_none(),
+        };
+        let iterations = match (self.iterations, other.iterations) {
+            (Some([first, last]), Some(theirs)) => first <= theirs[0] && theirs[1] <= last,
+            (ours, _) => ours.is_none(),
+        };
+        let every =
+            self.every.is_none_or(|ours| other.every.is_some_and(|theirs| theirs.is_multiple_of(ours)));
+        (epochs && iterations && every)
+            && (!self.log || other.log)
+            && (!self.at_end_of_epochs || other.at_end_of_epochs)
+    }
+
     fn check(&self, key: &str, epochs: u32, updates_per_epoch: usize) -> Result<(), TrainError> {
         let never = |named: &&Vec<u32>| named.is_empty() || named.iter().any(|e| !(1..=epochs).contains(e));
         if let Some(named) = self.epochs.as_ref().filter(never) {
@@ -186,6 +225,22 @@ mod tests {
         assert!(read(r#"[{"epoch":[1]}]"#).unwrap_err().contains("unknown field `epoch`"));
         assert!(read("3").unwrap_err().contains("a table of conditions, or a list"));
         assert!(read("[]").unwrap().check("x", 1, 1).is_err());
+    }
+
+    #[test]
+    fn schedules_are_joined_and_covered() {
+        let only =
+            |epoch: u32| Schedule::from(Conditions { epochs: Some(vec![epoch]), ..Conditions::default() });
+        let both = only(2).join(&only(5));
+        assert!(both.includes(at(2, 1)) && both.includes(at(5, 9)) && !both.includes(at(3, 1)));
+        assert_eq!(both.join(&only(5)), both);
+        assert!(both.covers(&only(2)) && both.covers(&both) && !only(2).covers(&both));
+        let part = Conditions { every: Some(6), iterations: Some([2, 3]), ..Conditions::default() };
+        let wider = Conditions { every: Some(3), iterations: Some([1, 3]), ..Conditions::default() };
+        assert!(wider.covers(&part) && !part.covers(&wider) && Conditions::default().covers(&part));
+        let first_two = Schedule::default().within(2);
+        assert!(first_two.includes(at(2, 10)) && !first_two.includes(at(3, 1)));
+        assert_eq!(only(5).within(2), only(5));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub struct ThroughputConfig {
     pub samples: usize,
     /// Samples per evaluation chunk.
     pub chunk: usize,
-    /// Losses per interpolated step that are not shared with the step before.
+    /// Losses per interpolated step that are not shared with the previous step.
     pub points: usize,
     /// Repetitions of each measurement; the median counts.
     pub repeat: usize,
@@ -35,7 +35,7 @@ pub struct Throughput {
     pub prepare_images_per_s: f64,
     /// Exact Hessian-vector products over at most 500 samples, in batches of the evaluation's chunk.
     pub hvp_images_per_s: f64,
-    /// One interpolated step: `points` losses of all the samples, from parameters made anew each time.
+    /// One interpolated step: `points` losses of all the samples, from newly interpolated parameters each time.
     pub segment_s: f64,
     /// Most memory the process has held up to the end of the first evaluation, in bytes; `None` where the system does
     /// not say.

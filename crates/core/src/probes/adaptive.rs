@@ -17,7 +17,8 @@ use std::ops::Range;
 
 use rand::seq::SliceRandom;
 
-use super::interpolation::{SamplesOf, blend};
+use super::interpolation::{SamplesOf, UpdateLine, blend};
+use super::moments::Estimate;
 use super::sequential::{Sample, Tail, looks};
 use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Seed, Step, Stream};
 
@@ -45,15 +46,6 @@ pub enum Ended {
     Exact,
 }
 
-/// A value and its standard error.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// The value.
-    pub value: f64,
-    /// Its standard error; 0 where all chunks were seen.
-    pub error: f64,
-}
-
 /// What was decided, and what the chunks seen say about the curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
@@ -69,9 +61,9 @@ pub struct Decision {
     pub alphas: Vec<f64>,
     /// Estimates of the mean losses: at an interior α the chord between the ends and the mean distance from it.
     pub losses: Vec<f64>,
-    /// The lowest loss.
+    /// The lowest loss; its error is 0 where all chunks were seen.
     pub min_loss: Estimate,
-    /// Mean of the ends less the lowest loss.
+    /// Mean of the endpoints minus the lowest loss.
     pub depth: Estimate,
     /// The least and the largest α whose loss is not surely (two standard errors) above the lowest.
     pub min_alpha_interval: [f64; 2],
@@ -215,8 +207,8 @@ impl Adaptive {
         self.last_end = end;
     }
 
-    /// Decides the segment between `from`, where `step` updates have been made, and `to`, one update later. `order` names the
-    /// order in which chunks are drawn: segments of one order share the chunks of their common ends.
+    /// Decides the segment along `line`. `order` names the order in which chunks are drawn: segments of one order share the
+    /// chunks of their common endpoints.
     ///
     /// # Errors
     /// [`CoreError`] if a length does not fit the network, the chunk does not divide the samples, or the device fails.
@@ -225,16 +217,15 @@ impl Adaptive {
     /// If the configuration has fewer than 3 points.
     pub fn measure(
         &mut self,
-        step: Step,
+        line: UpdateLine<'_>,
         order: u64,
-        (from, to): (&Point, &Point),
         samples: &SamplesOf<'_>,
     ) -> Result<Decision, CoreError> {
         let AdaptiveConfig { points, chunk, error_rate, .. } = self.config;
         assert!(points >= 3, "a segment has an interior");
         let samples = samples(0);
         if chunk == 0 || !samples.len().is_multiple_of(chunk) {
-            let what = "an adaptive evaluation, which wants whole chunks,";
+            let what = "an adaptive evaluation, which needs whole chunks,";
             return Err(CoreError::Length {
                 what,
                 found: samples.len(),
@@ -243,14 +234,14 @@ impl Adaptive {
         }
         let total = samples.len() / chunk;
         let mut drawn: Vec<usize> = (0..total).collect();
-        drawn.shuffle(&mut self.seed.rng(Stream::Probe, order, 0));
+        drawn.shuffle(&mut self.seed.rng(Stream::Interpolation, [order]));
         let last = points - 1;
         let mut curve = Curve {
             alphas: (0..points).map(|i| i as f64 / last as f64).collect(),
             losses: vec![vec![None; total]; points],
         };
         if let Some((end, known)) = self.last_end.take()
-            && end == step
+            && end == line.step
             && known.len() == total
         {
             curve.losses[0] = known;
@@ -268,7 +259,7 @@ impl Adaptive {
             chunks = look;
             for point in [0, last, middle] {
                 seen[point] = look;
-                evaluations += self.fill(point, (from, to), &mut curve, &*samples, &drawn[..look])?;
+                evaluations += self.fill(point, line, &mut curve, &*samples, &drawn[..look])?;
             }
             let bow = curve.sample(&drawn[..look], |chunk| curve.bow(middle, chunk));
             let bow_is_below = bow.upper_bound(total, &bounds.bow) < 0.0;
@@ -283,7 +274,7 @@ impl Adaptive {
                 let mut verdict = None;
                 for &part in bounds.looks.iter().filter(|&part| (first..=most).contains(part)) {
                     seen[point] = part;
-                    evaluations += self.fill(point, (from, to), &mut curve, &*samples, &drawn[..part])?;
+                    evaluations += self.fill(point, line, &mut curve, &*samples, &drawn[..part])?;
                     verdict = curve.verdict(point, middle, &bow, &drawn[..part], &bounds);
                     // while the middle's own bound does not hold, more chunks of this point would not help
                     if verdict.is_some() || !(bow_is_below || look == total) {
@@ -307,7 +298,7 @@ impl Adaptive {
             (false, false) => Ended::NoBarrier,
         };
         self.bounds = bounds;
-        self.last_end = Some((step.next(), curve.losses[last].clone()));
+        self.last_end = Some((line.step.next(), curve.losses[last].clone()));
         Ok(describe(
             &curve,
             &drawn,
@@ -320,12 +311,13 @@ impl Adaptive {
     fn fill(
         &mut self,
         point: usize,
-        (from, to): (&Point, &Point),
+        line: UpdateLine<'_>,
         curve: &mut Curve,
         samples: &dyn Samples,
         part: &[usize],
     ) -> Result<usize, CoreError> {
         let AdaptiveConfig { points, chunk, batch_norm, .. } = self.config;
+        let UpdateLine { from, to, .. } = line;
         let missing: Vec<usize> =
             part.iter().copied().filter(|&index| curve.losses[point][index].is_none()).collect();
         if missing.is_empty() {

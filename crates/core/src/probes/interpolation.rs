@@ -106,6 +106,17 @@ impl Segment {
     }
 }
 
+/// The line of one update.
+#[derive(Clone, Copy, Debug)]
+pub struct UpdateLine<'a> {
+    /// Updates made at `from`.
+    pub step: Step,
+    /// θ_t and its buffers.
+    pub from: &'a Point,
+    /// θ_{t+1} and its buffers.
+    pub to: &'a Point,
+}
+
 /// What the loss at each α is evaluated on, by the α's number.
 pub type SamplesOf<'a> = dyn Fn(usize) -> Box<dyn Samples + 'a> + 'a;
 
@@ -136,10 +147,9 @@ impl Interpolation {
         self.last_end = end;
     }
 
-    /// The losses between `from`, where `step` updates have been made, and `to`, one update later, each on what `samples`
-    /// gives for the number of its α: the same every time, or drawn anew.
+    /// The losses along `line`, each on what `samples` gives for the index of its α: the same every time, or drawn anew.
     ///
-    /// At α = 0 and 1 the points are `from` and `to` themselves, so their losses equal a direct evaluation bit for
+    /// At α = 0 and 1 the points are the line's own endpoints, so their losses equal a direct evaluation bit for
     /// bit. Batch-norm buffers, which only [`BatchNormMode::Running`] reads, are interpolated as the parameters are.
     ///
     /// # Errors
@@ -147,13 +157,8 @@ impl Interpolation {
     ///
     /// # Panics
     /// If the configuration has fewer than 3 points.
-    pub fn measure(
-        &mut self,
-        step: Step,
-        from: &Point,
-        to: &Point,
-        samples: &SamplesOf<'_>,
-    ) -> Result<Segment, CoreError> {
+    pub fn measure(&mut self, line: UpdateLine<'_>, samples: &SamplesOf<'_>) -> Result<Segment, CoreError> {
+        let UpdateLine { step, from, to } = line;
         let InterpolationConfig { points, chunk, batch_norm } = self.config;
         let mut losses = Vec::with_capacity(points);
         for index in 0..points {

@@ -9,14 +9,14 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
 use walk_kernels::elementwise::dot;
 
-/// How far to go.
+/// When to stop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LanczosConfig {
-    /// Most products.
+    /// Limit on products.
     pub steps: usize,
-    /// Largest eigenvalues wanted; 0 goes all the steps.
+    /// Number of largest eigenvalues to find; 0 makes all the steps.
     pub values: usize,
-    /// Enough once each of their residuals is below this share of the largest.
+    /// Stop once each of their residuals is below this fraction of the largest.
     pub tolerance: f64,
 }
 
@@ -52,7 +52,7 @@ impl Lanczos {
     }
 }
 
-/// Starts at `start`, of length P and not 0, and multiplies by H = `product`.
+/// Starts at `start`, of length P and not 0, and multiplies by H = `product`. If a product is not finite, nor is any value.
 ///
 /// # Errors
 /// Those of `product`.
@@ -80,6 +80,11 @@ pub fn lanczos<E>(
         }
         let beta = dot(&w, &w).sqrt();
         betas.push(beta);
+        if !(alphas[alphas.len() - 1].is_finite() && beta.is_finite()) {
+            let (missing, vectors) = (vec![f64::NAN; basis.len()], vec![vec![0.0; basis.len()]; basis.len()]);
+            let (values, residuals) = (missing.clone(), missing.clone());
+            return Ok(Lanczos { basis, values, residuals, weights: missing, vectors });
+        }
         let ritz = ritz(&alphas, &betas);
         let done = alphas.len() >= most
             // what is left is rounding: Q spans an invariant space
@@ -147,7 +152,7 @@ mod tests {
     }
 
     fn spectrum() -> (Vec<f64>, Vec<f64>, Vec<f32>) {
-        let mut rng = Seed(5).rng(Stream::Probe, 0, 0);
+        let mut rng = Seed(5).rng(Stream::Spectrum, []);
         let mut values: Vec<f64> = (0..200).map(|_| rng.gen_range(-1.0..1.0)).collect();
         values[..5].copy_from_slice(&[40.0, 20.0, 10.0, 9.0, 5.0]);
         let mut u: Vec<f64> = (0..200).map(|_| rng.gen_range(-1.0..1.0)).collect();
@@ -194,6 +199,13 @@ mod tests {
         let first: f64 = found.weights.iter().zip(&found.values).map(|(w, v)| w * v).sum();
         let direct = dot(start, &product(values, &u, start)) / dot(start, start);
         assert!((first - direct).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_product_that_is_not_finite_leaves_no_value() {
+        let config = LanczosConfig { steps: 4, values: 1, tolerance: 0.1 };
+        let found = lanczos::<()>(config, &[1.0, 2.0], |_| Ok(vec![f32::NAN, 1.0])).unwrap();
+        assert!(found.values.iter().all(|value| value.is_nan()));
     }
 
     #[test]

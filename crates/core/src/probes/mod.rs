@@ -1,12 +1,12 @@
-//! The probes of the loss surface.
+//! What probes measure: the numerics, without data sets.
 
-mod adaptive;
-mod directions;
-mod interpolation;
-mod lanczos;
+pub mod adaptive;
+pub mod alignment;
+pub mod cosine;
+pub mod distance;
+pub mod interpolation;
+pub mod lanczos;
+pub mod line;
+pub mod moments;
+pub mod plane;
 mod sequential;
-
-pub use adaptive::{Adaptive, AdaptiveConfig, Decision, Ended, Estimate};
-pub use directions::{Principal, filter_normalized, principal};
-pub use interpolation::{Interpolation, InterpolationConfig, SamplesOf, Segment};
-pub use lanczos::{Lanczos, LanczosConfig, lanczos};

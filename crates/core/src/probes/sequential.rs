@@ -139,7 +139,7 @@ mod tests {
         const TOTAL: usize = 450;
         let looks = looks(TOTAL);
         let each = Tail::new(level / looks.len() as f64, &looks);
-        let mut rng = Seed(3).rng(Stream::Order, 0, 0);
+        let mut rng = Seed(3).rng(Stream::Order, []);
         let mut errors = 0;
         for _ in 0..populations {
             let mut values: Vec<f64> = (0..TOTAL).map(|_| draw(&mut rng)).collect();

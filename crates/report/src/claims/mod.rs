@@ -1,88 +1,22 @@
-//! The paper's claims, each held against what was measured: with a statistic, its uncertainty, and a verdict that may be
-//! "does not hold".
+//! The paper's claims, each tested on what was measured, with a statistic, its uncertainty, and a verdict that may be "does not
+//! hold".
 
-mod gradients;
-mod statistics;
-mod surface;
-mod walk;
+mod alignment;
+mod claim;
+mod cosine;
+mod covariance;
+mod distance;
+mod interpolation;
+mod trend;
 
-use walk_record::Row;
+pub use self::claim::{Claim, ClaimName, Exhibit, Verdict};
+use crate::table::Table;
 
-use crate::Table;
-
-/// A table or figure of the paper and the runs made for it.
-#[derive(Clone, Copy, Debug)]
-pub struct Exhibit<'a> {
-    /// `table1`, `fig01`, ..., `fig07a`.
-    pub name: &'a str,
-    /// What it is made of; empty if that was not measured.
-    pub runs: &'a [ExhibitRun<'a>],
-}
-
-/// A run of an exhibit.
-#[derive(Clone, Copy, Debug)]
-pub struct ExhibitRun<'a> {
-    /// What it is called.
-    pub label: &'a str,
-    /// How it trains: network, data, method, rate, batch.
-    pub setting: &'a str,
-    /// Samples behind the gradient of an update.
-    pub batch_size: usize,
-    /// What it recorded for the exhibit.
-    pub rows: &'a [Row],
-}
-
-/// What became of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// What was measured bears it out, at the level of its test.
-    Holds,
-    /// Neither it nor its contrary was shown.
-    Undecided,
-    /// What was measured contradicts it, at the level of its test.
-    DoesNotHold,
-    /// Nothing was measured.
-    NotMeasured,
-}
-
-impl Verdict {
-    /// As the table has it.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Undecided => "undecided",
-            Self::DoesNotHold => "does not hold",
-            Self::NotMeasured => "not measured",
-        }
-    }
-}
-
-/// A claim and what was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// What the paper says.
-    pub claim: String,
-    /// Where it was looked at.
-    pub exhibit: String,
-    /// What was measured.
-    pub measured: String,
-    /// The test and its uncertainty.
-    pub statistic: String,
-    /// What became of it.
-    pub verdict: Verdict,
-}
-
-/// Every claim that the exhibits are about.
+/// The claims that the exhibits name.
 pub fn claims(exhibits: &[Exhibit<'_>]) -> Vec<Claim> {
     let mut claims = vec![];
     for exhibit in exhibits {
-        let made = match exhibit.name {
-            "table1" | "fig04" => surface::rarely(exhibit),
-            "fig05" | "fig06" => gradients::alignment_and_covariance(exhibit),
-            "fig07a" | "fig07b" => walk::larger_batches(exhibit),
-            _ => surface::observations(exhibit),
-        };
-        claims.extend(made);
+        claims.extend(exhibit.claims.iter().flat_map(|&name| test(name, exhibit)));
     }
     claims
 }
@@ -93,13 +27,57 @@ pub fn claims_table(claims: &[Claim]) -> Option<Table> {
         let Claim { claim, exhibit, measured, statistic, verdict } = claim;
         vec![claim.clone(), exhibit.clone(), measured.clone(), statistic.clone(), verdict.text().into()]
     });
-    Table::new("claims", ["claim", "where", "measured", "statistic", "verdict"], rows)
+    let table = Table::new("claims", ["claim", "where", "measured", "statistic", "verdict"], rows);
+    (!claims.is_empty()).then_some(table)
 }
 
-impl Claim {
-    fn not_measured(claim: impl Into<String>, exhibit: &Exhibit<'_>) -> Self {
-        let (claim, exhibit) = (claim.into(), exhibit.name.to_owned());
-        let (measured, statistic) = ("-".into(), "-".into());
-        Self { claim, exhibit, measured, statistic, verdict: Verdict::NotMeasured }
+fn test(name: ClaimName, exhibit: &Exhibit<'_>) -> Vec<Claim> {
+    match name {
+        ClaimName::RareBarriers => interpolation::rare_barriers(exhibit),
+        ClaimName::FloorMoves => interpolation::floor_moves(exhibit),
+        ClaimName::AlignmentRises => alignment::alignment_rises(exhibit),
+        ClaimName::GradientVariance => covariance::gradient_variance(exhibit),
+        ClaimName::OpposingGradients => vec![cosine::opposing_gradients(exhibit)],
+        ClaimName::SlowerGrowth => vec![distance::slower_growth(exhibit)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use walk_record::rows::{Cosine, Distance};
+    use walk_record::{ConfigValue, Measured, Row};
+
+    use super::*;
+    use crate::fixture;
+
+    fn rows(cosine: f64, slope: f64) -> Vec<Row> {
+        let of_step = |step: u64| {
+            // not a trend
+            let wobble = if step.is_multiple_of(3) { 0.02 } else { -0.01 };
+            let cosine = Cosine { cosine: (cosine + wobble).into(), cosine_with_decay: Measured::MISSING };
+            let distance = Distance { distance: (slope * (step as f64).ln() + wobble).into() };
+            [fixture::row(1, step, cosine), fixture::row(1, step, distance)]
+        };
+        (1..=100).flat_map(of_step).collect()
+    }
+
+    #[test]
+    fn falling_cosines_and_slower_growth_confirm_the_paper() {
+        let (small, large) = (rows(0.1, 2.0), rows(-0.5, 1.0));
+        let verdicts = |small: &[Row], large: &[Row]| {
+            let run = |batch_size: i64, rows: &[Row]| {
+                let mut run = fixture::run("run", rows.to_vec());
+                run.config = vec![ConfigValue { key: "optim.batch_size".into(), value: batch_size.into() }];
+                run
+            };
+            let runs = [run(500, small), run(5000, large)];
+            let names = [ClaimName::OpposingGradients, ClaimName::SlowerGrowth];
+            let found = claims(&[Exhibit { name: "fig07a", claims: &names, runs: &runs }]);
+            [found[0].verdict, found[1].verdict]
+        };
+        assert_eq!(verdicts(&small, &large), [Verdict::Holds; 2]);
+        assert_eq!(verdicts(&large, &small), [Verdict::DoesNotHold; 2]);
+        assert_eq!(verdicts(&small, &small), [Verdict::Undecided; 2]);
+        assert_eq!(verdicts(&small, &[]), [Verdict::NotMeasured; 2]);
     }
 }

@@ -1,6 +1,9 @@
-//! Pieces of HTML.
+//! Elements of HTML.
 
-/// A page as it grows.
+use crate::error::ReportError;
+use crate::figure::DrawnFigure;
+
+/// A page under construction.
 #[derive(Debug, Default)]
 pub(super) struct Html(String);
 
@@ -14,12 +17,12 @@ impl Html {
         self.0
     }
 
-    /// A section's heading, which links can name.
+    /// A section's heading, as a target of links.
     pub(super) fn heading(&mut self, name: &str) {
         self.line(&format!("<h2 id=\"{name}\">{name}</h2>"));
     }
 
-    /// A table of a class; the rows of some numbers are marked.
+    /// A table of a class, with the rows at the indices `marked` highlighted.
     pub(super) fn table(&mut self, class: &str, header: &[String], rows: &[Vec<String>], marked: &[usize]) {
         let cells = |cells: &[String], tag: &str| {
             cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
@@ -35,35 +38,36 @@ impl Html {
         self.line("</tbody></table></div>");
     }
 
-    /// Links to files: where they are and what they are called.
-    pub(super) fn links(&mut self, files: &[(String, &str)]) {
-        let each = files.iter().map(|(to, name)| format!("<a href=\"{}\">{name}</a>", escape(&link(to))));
-        self.line(&format!("<p class=\"links\">{}</p>", each.collect::<Vec<_>>().join(", ")));
+    /// A line of links to files whose paths are `prefix` and a text.
+    pub(super) fn links(&mut self, prefix: &str, texts: &[&str]) {
+        let link =
+            |text: &&str| format!("<a href=\"{}\">{text}</a>", escape(&in_link(&format!("{prefix}{text}"))));
+        let links: Vec<String> = texts.iter().map(link).collect();
+        self.line(&format!("<p class=\"links\">{}</p>", links.join(", ")));
     }
 
-    /// A figure: its still picture, for print and where no script runs, and its numbers, from which the script draws it.
-    pub(super) fn figure(&mut self, index: usize, name: &str, (title, chart): (&str, &str), svg: &str) {
-        self.line(&format!(
-            "<figure id=\"figure-{index}\" class=\"still\"><figcaption>{}</figcaption>",
-            escape(title)
-        ));
-        self.line(&format!("<img alt=\"{}\" src=\"data:image/svg+xml,{}\">", escape(title), in_url(svg)));
+    /// A figure: a still picture, for print and where scripts do not run, and its numbers, from which the script draws it.
+    pub(super) fn figure(&mut self, index: usize, drawn: &DrawnFigure) -> Result<(), ReportError> {
+        let DrawnFigure { figure, picture } = drawn;
+        let title = escape(&figure.chart.title);
+        self.line(&format!("<figure id=\"figure-{index}\" class=\"still\"><figcaption>{title}</figcaption>"));
+        self.line(&format!("<img alt=\"{title}\" src=\"data:image/svg+xml,{}\">", in_url(&picture.svg)));
         // so that no text ends the script
-        let chart = chart.replace('<', "\\u003c");
+        let chart = serde_json::to_string(&figure.chart)?.replace('<', "\\u003c");
         self.line(&format!("<script type=\"application/json\">{chart}</script>"));
-        let files = ["csv", "svg", "png"].map(|ending| (format!("figures/{name}.{ending}"), ending));
-        self.links(&files);
+        self.links(&format!("figures/{}.", figure.name()), &["csv", "svg", "png"]);
         self.line("</figure>");
+        Ok(())
     }
 }
 
-/// Text as HTML has it, in attributes too.
+/// Text with HTML's special characters escaped, in attributes as well.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A path as a link has it.
-fn link(path: &str) -> String {
+/// A path with the characters escaped that have a meaning in links.
+fn in_link(path: &str) -> String {
     path.replace('%', "%25").replace('#', "%23").replace('?', "%3F").replace(' ', "%20")
 }
 
@@ -75,15 +79,24 @@ fn in_url(svg: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chart::{Chart, Series};
+    use crate::draw::Picture;
+    use crate::figure::Figure;
 
     #[test]
     fn text_stays_text() {
         assert_eq!(escape("<b a=\"1\">&"), "&lt;b a=&quot;1&quot;&gt;&amp;");
-        assert_eq!(link("a b/c#1?%"), "a%20b/c%231%3F%25");
+        assert_eq!(in_link("a b/c#1?%"), "a%20b/c%231%3F%25");
         let mut html = Html::default();
-        html.figure(0, "x", ("a<b", "{\"name\":\"</script>\"}"), "<svg id=\"a\" fill=\"#fff\"/>");
+        let series = vec![Series::new(0, "</script>", vec![])];
+        let figure = Figure::new("x", Chart { series, ..Chart::new("a<b", "", "") }, "", []);
+        let picture = Picture { svg: "<svg id=\"a\" fill=\"#fff\"/>".into(), png: vec![] };
+        html.figure(0, &DrawnFigure { figure, picture }).unwrap();
         let text = html.text();
-        assert!(text.contains("{\"name\":\"\\u003c/script>\"}"), "{text}");
+        assert!(
+            text.contains("\"name\":\"\\u003c/script>\"") && text.contains("<figcaption>a&lt;b</figcaption>"),
+            "{text}"
+        );
         assert!(text.contains("src=\"data:image/svg+xml,<svg id='a' fill='%23fff'/>\""), "{text}");
     }
 }

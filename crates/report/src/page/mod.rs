@@ -1,51 +1,41 @@
-//! `report.html`: one file with everything that runs left, which needs no network.
+//! `report.html`: everything that runs recorded in one file that needs no network.
 
 mod html;
 
-use walk_record::{EpochRow, Row, RunInfo};
+use std::path::{Component, Path, PathBuf};
+
+use walk_record::rows::Epoch;
+use walk_record::{Run, Stamped};
 
 use self::html::{Html, escape};
-use crate::{Drawing, Figure, ReportError, Table};
+use crate::error::ReportError;
+use crate::figure::DrawnFigure;
+use crate::overview::percent;
+use crate::table::Table;
 
 /// What a page shows.
 #[derive(Clone, Copy, Debug)]
-pub struct Page<'a> {
+pub(crate) struct Page<'a> {
     /// Its heading.
-    pub title: &'a str,
+    pub(crate) title: &'a str,
+    /// The folder that it is written to. Files of tables are in `tables/` there, those of figures in `figures/`.
+    pub(crate) folder: &'a Path,
     /// The runs, shown side by side.
-    pub runs: &'a [PageRun<'a>],
-    /// Tables of all of them. Their files lie in `tables/` beside the page.
-    pub tables: &'a [Table],
-    /// Figures of all of them, drawn. Their files lie in `figures/` beside the page.
-    pub figures: &'a [(Figure, Drawing)],
-}
-
-/// A run on a page.
-#[derive(Clone, Debug)]
-pub struct PageRun<'a> {
-    /// What it is called.
-    pub label: &'a str,
-    /// Its description.
-    pub info: &'a RunInfo,
-    /// What it recorded.
-    pub rows: &'a [Row],
-    /// Its experiment's keys, dotted, and their values.
-    pub config: &'a [(String, String)],
-    /// Its folder, as the page links to it; empty for the page's own.
-    pub folder: &'a str,
+    pub(crate) runs: &'a [Run],
+    /// Tables of all of them.
+    pub(crate) tables: &'a [Table],
+    /// Figures of all of them.
+    pub(crate) figures: &'a [DrawnFigure],
 }
 
 impl Page<'_> {
-    /// The page: equal records, equal bytes.
-    ///
-    /// # Errors
-    /// [`ReportError::Figure`] if a figure's numbers cannot be written.
-    pub fn html(&self) -> Result<String, ReportError> {
+    /// The page: equal records give equal bytes.
+    pub(crate) fn html(&self) -> Result<String, ReportError> {
         let mut html = Html::default();
         html.line("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">");
         html.line("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
         html.line(&format!("<title>{}</title>", escape(self.title)));
-        // without an icon of its own a browser would ask a server for one
+        // without an icon a browser would request one from a server
         html.line("<link rel=\"icon\" href=\"data:,\">");
         html.line(&format!("<style>\n{}</style>\n</head>\n<body>", include_str!("page.css")));
         let heading = escape(self.title);
@@ -59,21 +49,15 @@ impl Page<'_> {
         self.runs(&mut html);
         html.heading("Tables");
         for table in self.tables {
-            let name = table.name;
+            let name = &table.name;
             html.line(&format!("<h3>{name}</h3>"));
             html.table("table", &table.header, &table.rows, &[]);
-            let files = ["csv", "md", "tex", "txt"].map(|ending| (format!("tables/{name}.{ending}"), ending));
-            html.links(&files);
+            html.links(&format!("tables/{name}."), &["csv", "md", "tex", "txt"]);
         }
         html.heading("Figures");
         html.line("<div class=\"figures\">");
-        for (index, (figure, drawing)) in self.figures.iter().enumerate() {
-            let unwritable = |error: serde_json::Error| ReportError::Figure {
-                name: figure.name.clone(),
-                message: error.to_string(),
-            };
-            let chart = serde_json::to_string(&figure.chart).map_err(unwritable)?;
-            html.figure(index, &figure.name, (&figure.chart.title, &chart), &drawing.svg);
+        for (index, drawn) in self.figures.iter().enumerate() {
+            html.figure(index, drawn)?;
         }
         html.line("</div>");
         html.heading("Configuration");
@@ -84,38 +68,28 @@ impl Page<'_> {
         Ok(html.text())
     }
 
-    /// A table of what holds for each run, a column each; rows in which they differ are marked.
+    /// A table with a column per run; rows in which the runs differ are highlighted.
     fn side_by_side(&self, html: &mut Html, rows: Vec<Vec<String>>) {
-        let labels = self.runs.iter().map(|run| run.label.to_owned());
-        let header: Vec<String> = std::iter::once(String::new()).chain(labels).collect();
-        let differ: Vec<usize> = rows
-            .iter()
-            .enumerate()
-            .filter(|(_, row)| row[1..].windows(2).any(|pair| pair[0] != pair[1]))
-            .map(|(index, _)| index)
-            .collect();
-        html.table("table text", &header, &rows, &differ);
+        let header = self.row("", |run| run.label.clone());
+        let differs = |index: &usize| rows[*index][1..].windows(2).any(|pair| pair[0] != pair[1]);
+        let differing: Vec<usize> = (0..rows.len()).filter(differs).collect();
+        html.table("table text", &header, &rows, &differing);
     }
 
-    fn row(&self, name: &str, value: impl Fn(&PageRun<'_>) -> String) -> Vec<String> {
+    fn row(&self, name: &str, value: impl Fn(&Run) -> String) -> Vec<String> {
         std::iter::once(name.to_owned()).chain(self.runs.iter().map(value)).collect()
     }
 
     fn runs(&self, html: &mut Html) {
-        let last = |run: &PageRun<'_>| -> Option<EpochRow> {
-            run.rows
-                .iter()
-                .rev()
-                .find_map(|row| if let Row::Epoch(row) = row { Some(row.clone()) } else { None })
+        let of_last = |run: &Run, cell: fn(Stamped<'_, Epoch>) -> String| {
+            run.rows::<Epoch>().next_back().map_or("-".into(), cell)
         };
-        let of_last =
-            |run: &PageRun<'_>, value: &dyn Fn(EpochRow) -> String| last(run).map_or("-".into(), value);
-        let probes = |run: &PageRun<'_>| {
+        let probes = |run: &Run| {
             let measured = run.info.probes.iter().filter(|probe| probe.measurements > 0);
-            let each = measured.map(|probe| {
+            let costs = measured.map(|probe| {
                 format!("{} {:.1} s ({} times)", probe.name, probe.elapsed_s, probe.measurements)
             });
-            each.collect::<Vec<String>>().join(", ")
+            costs.collect::<Vec<String>>().join(", ")
         };
         let rows = vec![
             self.row("experiment", |run| run.info.name.clone()),
@@ -130,41 +104,34 @@ impl Page<'_> {
                 let data = &run.info.data;
                 format!("{}: {} training, {} validation samples", data.set, data.train, data.valid)
             }),
-            self.row("last epoch", |run| of_last(run, &|row| row.epoch.to_string())),
-            self.row("training loss", |run| of_last(run, &|row| format!("{:.4}", row.train_loss))),
-            self.row("validation loss", |run| of_last(run, &|row| format!("{:.4}", row.valid_loss))),
-            self.row("validation accuracy", |run| {
-                of_last(run, &|row| format!("{:.2}%", 100.0 * row.valid_accuracy))
-            }),
-            self.row("branched off from", |run| match &run.info.fork {
+            self.row("last epoch", |run| of_last(run, |row| row.at.epoch.to_string())),
+            self.row("training loss", |run| of_last(run, |row| format!("{:.4}", row.train_loss))),
+            self.row("validation loss", |run| of_last(run, |row| format!("{:.4}", row.valid_loss))),
+            self.row("validation accuracy", |run| of_last(run, |row| percent(row.valid_accuracy))),
+            self.row("forked from", |run| match &run.info.fork {
                 Some(fork) => format!("{} after update {}: {}", fork.run, fork.step, fork.changes.join(", ")),
                 None => "-".into(),
             }),
             self.row("time", |run| {
                 run.info.elapsed_s.map_or("-".into(), |elapsed| format!("{elapsed:.1} s"))
             }),
-            self.row("of it probes", probes),
+            self.row("time of the probes", probes),
         ];
         self.side_by_side(html, rows);
         for run in self.runs {
-            let file = |name: &str| format!("{}{name}", run.folder);
-            let files = ["metrics.jsonl", "run.json", "config.toml"].map(|name| (file(name), name));
-            html.line(&format!("<h3>{}</h3>", escape(run.label)));
-            html.links(&files);
+            html.line(&format!("<h3>{}</h3>", escape(&run.label)));
+            html.links(&path_from(self.folder, &run.path), &["metrics.jsonl", "run.json", "config.toml"]);
         }
     }
 
     fn configuration(&self, html: &mut Html) {
         let mut keys: Vec<&str> = vec![];
-        for (key, _) in self.runs.iter().flat_map(|run| run.config) {
-            if !keys.contains(&key.as_str()) {
-                keys.push(key);
+        for value in self.runs.iter().flat_map(|run| &run.config) {
+            if !keys.contains(&value.key.as_str()) {
+                keys.push(&value.key);
             }
         }
-        let value = |run: &PageRun<'_>, key: &str| {
-            let found = run.config.iter().find(|(known, _)| known == key);
-            found.map_or_else(|| "-".to_owned(), |(_, value)| value.clone())
-        };
+        let value = |run: &Run, key: &str| run.value(key).map_or("-".into(), |value| value.to_string());
         self.side_by_side(html, keys.iter().map(|key| self.row(key, |run| value(run, key))).collect());
     }
 
@@ -176,8 +143,8 @@ impl Page<'_> {
             self.row("cores, threads", |run| format!("{}, {}", run.info.machine.cores, run.info.threads)),
             self.row("device", |run| run.info.device.clone()),
             self.row("seed", |run| run.info.seed.to_string()),
-            self.row("started", |run| format!("{} s after 1970", run.info.started_unix_s)),
-            self.row("plugin's library, SHA-256", |run| run.info.plugin.sha256.clone()),
+            self.row("started", |run| format!("{} s since 1970", run.info.started_unix_s)),
+            self.row("plugin library, SHA-256", |run| run.info.plugin.sha256.clone()),
             self.row("network, SHA-256", |run| run.info.network.sha256.clone()),
             self.row("data, SHA-256", |run| run.info.data.sha256.clone()),
         ];
@@ -185,6 +152,38 @@ impl Page<'_> {
     }
 }
 
-fn status(run: &PageRun<'_>) -> String {
+fn status(run: &Run) -> String {
     format!("{:?}", run.info.status).to_lowercase()
+}
+
+/// The path that leads from a page in `folder` to files in `target`: empty, or with a `/` at its end.
+fn path_from(folder: &Path, target: &Path) -> String {
+    let whole = |path: &Path| {
+        path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into())
+    };
+    let (from, to) = (whole(folder), whole(target));
+    let (from, to): (Vec<Component<'_>>, Vec<Component<'_>>) =
+        (from.components().collect(), to.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = from[shared..].iter().map(|_| Component::ParentDir);
+    let path: PathBuf = up.chain(to[shared..].iter().copied()).collect();
+    let text = path.to_string_lossy().replace('\\', "/");
+    if text.is_empty() { text } else { format!("{text}/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_from_the_page_to_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a/run", "a/report"] {
+            std::fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        let path = |name: &str| dir.path().join(name);
+        assert_eq!(path_from(&path("a/run"), &path("a/run")), "");
+        assert_eq!(path_from(&path("a/report"), &path("a/run")), "../run/");
+        assert_eq!(path_from(&path("a"), &path("a/run")), "run/");
+    }
 }

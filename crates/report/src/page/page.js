@@ -1,6 +1,6 @@
 "use strict";
-// Draws each figure from the numbers beside it: hover shows values, dragging zooms, a double click shows all again, and a
-// click in the legend takes a line away or brings it back.
+// Draws each figure from the numbers beside it. Hovering shows values, dragging zooms, a double click zooms out, and a click
+// in the legend hides a line or shows it again.
 const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "var(--ink)"];
 const DASHES = { 0: "", 1: "8 5", 2: "9 4 2 4", 3: "2 4" };
 const SIZE = { width: 640, height: 380, left: 74, right: 16, top: 12, bottom: 48 };
@@ -19,7 +19,7 @@ function number(value) {
   return size >= 1e5 || size < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(5)));
 }
 
-// round numbers between two ends: about `count` of them, or powers of ten
+// about `count` round numbers between two ends, or powers of ten
 function ticks(from, to, log, count) {
   if (log) {
     const [low, high] = [Math.log10(from), Math.log10(to)];
@@ -42,7 +42,7 @@ function label(value, step) {
   return String(Number(value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) + 1e-9) + 1))));
 }
 
-// viridis at a few points, in between evenly mixed
+// viridis at a few points, interpolated linearly between them
 const SCALE = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 function shade(share) {
   const at = Math.min(Math.max(share, 0), 1) * (SCALE.length - 1);
@@ -119,7 +119,7 @@ class Figure {
     return { x: ends(xs, x), y: ends(ys, y) };
   }
 
-  // from a value to its place, and back
+  // maps a value to its place, and back
   scale(name) {
     const { log } = this.chart[name];
     const map = log ? Math.log10 : (value) => value;
@@ -204,7 +204,7 @@ class Figure {
     }));
   }
 
-  // the place of an event in the drawing's own units
+  // the place of an event in the units of the drawing
   at(event) {
     const box = this.svg.getBoundingClientRect();
     const scale = SIZE.width / box.width;

@@ -2,23 +2,21 @@
 //! measured.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
-mod exhibits;
+mod measured;
 mod plan;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use walk_record::{RunFolder, Status, write_file};
-use walk_report::claims_table;
+use walk_record::{RecordError, Run, RunFolder, Status, write_file};
+use walk_report::{Exhibit, claims, claims_table, write_report};
 
-use self::exhibits::{claims_of, measured};
-use self::plan::{Finished, Plan, PlannedRun};
+use self::measured::{MeasuredItem, measured};
+use self::plan::{FinishedRun, ReproductionPlan, SharedRun};
 use crate::child::{Child, PoolConfig, run_all};
 use crate::cli::ReproduceArguments;
 use crate::failure::Failure;
 use crate::report_command::print_tables;
-use crate::report_files::{tables_of, write_report};
-use crate::run_record::RunRecord;
 
 /// Runs what is missing and prints the claims.
 pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
@@ -27,17 +25,23 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
         arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("reproduce-{scale}")));
     let runs = out.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
-    let plan = Plan::read(&arguments.dir, &arguments.only, scale, &arguments.set.values, &finished(&runs))?;
-    let children = plan.runs.iter().map(|PlannedRun { name, config }| {
+    let plan = ReproductionPlan::read(
+        &arguments.dir,
+        &arguments.only,
+        scale,
+        &arguments.set.values,
+        &finished(&runs),
+    )?;
+    let children = plan.runs.iter().map(|SharedRun { name, config }| {
         let (out, file) = (runs.join(name), runs.join(format!("{name}.toml")));
         write_file(&file, config.as_bytes())?;
         let (name, config, arguments) = (name.clone(), config.clone(), vec![file.display().to_string()]);
         Ok(Child { name, out, arguments, config, fork: None })
     });
     let children: Vec<Child> = children.collect::<Result<_>>()?;
-    let exhibits = plan.exhibits.len();
     println!(
-        "{exhibits} tables and figures at scale {scale} from {} runs, in {}",
+        "{} tables and figures at scale {scale} from {} runs, in {}",
+        plan.items.len(),
         children.len(),
         out.display()
     );
@@ -49,31 +53,26 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
 }
 
 /// Writes each table and figure into a folder of its name, and the claims and everything else into `out`; prints the claims.
-fn write(plan: &Plan, runs: &Path, out: &Path, scale: &str) -> Result<()> {
-    let there = plan.runs.iter().map(|run| RunFolder::open(&runs.join(&run.name)).ok());
-    let there = there.map(|folder| folder.map(|folder| RunRecord::read(folder.path())).transpose());
-    let there: Vec<Option<RunRecord>> = there.collect::<Result<_>>()?;
-    let measured = measured(plan, &there);
-    for exhibit in measured.iter().filter(|exhibit| !exhibit.records.is_empty()) {
-        write_report(
-            &out.join(&exhibit.name),
-            &exhibit.name,
-            &exhibit.records,
-            &tables_of(&exhibit.records),
-        )?;
+fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Result<()> {
+    let made = plan.runs.iter().map(|run| RunFolder::open(&runs.join(&run.name)).ok());
+    let made = made.map(|folder| folder.map(|folder| Run::read(folder.path())).transpose());
+    let made: Vec<Option<Run>> = made.collect::<Result<_, RecordError>>()?;
+    let items = measured(plan, &made);
+    for item in items.iter().filter(|item| !item.runs.is_empty()) {
+        write_report(&out.join(&item.name), &item.name, &item.runs, &[])?;
     }
-    let claims = claims_table(&claims_of(&measured));
-    let label = |record: RunRecord| RunRecord { label: record.info.name.clone(), ..record };
-    let records: Vec<RunRecord> = there.into_iter().flatten().map(label).collect();
-    let tables = [claims.as_slice(), &tables_of(&records)].concat();
-    write_report(out, &format!("the paper at scale {scale}"), &records, &tables)?;
+    let exhibits: Vec<Exhibit<'_>> = items.iter().map(MeasuredItem::exhibit).collect();
+    let claims = claims_table(&claims(&exhibits));
+    let label = |run: Run| Run { label: run.info.name.clone(), ..run };
+    let runs: Vec<Run> = made.into_iter().flatten().map(label).collect();
+    write_report(out, &format!("the paper at scale {scale}"), &runs, claims.as_slice())?;
     print_tables(claims.as_slice());
     println!("\nclaims, tables and figures are in {}; report.html has them all", out.display());
     Ok(())
 }
 
 /// The finished runs in a folder.
-fn finished(runs: &Path) -> Vec<Finished> {
+fn finished(runs: &Path) -> Vec<FinishedRun> {
     let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
@@ -82,7 +81,7 @@ fn finished(runs: &Path) -> Vec<Finished> {
         let is_finished = folder.read_info().ok()?.status == Status::Finished;
         let config = folder.read_config().ok().filter(|_| is_finished)?;
         let name = path.file_name()?.to_string_lossy().into_owned();
-        Some(Finished { name, table: toml::from_str(&config).ok()?, config })
+        Some(FinishedRun { name, experiment: toml::from_str(&config).ok()?, config })
     };
     paths.iter().filter_map(finished).collect()
 }

@@ -3,13 +3,17 @@
 use rand::seq::index::sample;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::{Backend, BatchNormMode, Seed, Stream, dot};
-use walk_record::{AlignmentRow, Row};
+use walk_core::probes::alignment::{BatchProducts, GradientProducts, predicted_ratio};
+use walk_core::probes::moments::{Estimate, Moments};
+use walk_core::{Backend, Seed, Stream, dot};
+use walk_record::rows::{self, HessianOf, Kind};
+use walk_record::{BatchNorm, measured};
 
-use super::moments::Moments;
-use super::surface::{Surface, first_samples};
-use super::{Context, Probe, Section, Work};
-use crate::{Position, Schedule, TrainError, Update};
+use super::active::{Probe, Section};
+use super::context::ProbeContext;
+use super::mean_loss::MeanLoss;
+use super::values::{AtLeast, GradientChunk, SampleCount, first_samples};
+use crate::{Schedule, TrainError, Update, Work};
 
 /// How gradients of batches of several sizes lie to the Hessian: n batches of each size, drawn without replacement, at the
 /// point after an update.
@@ -20,112 +24,67 @@ pub struct AlignmentSection {
     pub when: Schedule,
     /// B, in the order they are measured; larger ones than the training part are the whole part, of which there is one batch.
     #[serde(default = "paper_sizes")]
-    pub batch_sizes: Vec<usize>,
+    pub batch_sizes: Vec<AtLeast<1>>,
     /// n: batches of each size, at most.
     #[serde(default = "paper_batches")]
-    pub batches: usize,
+    pub batches: AtLeast<1>,
     /// Samples that batch norm and one pass see at a time; larger batches are cut.
-    #[serde(default = "super::paper_chunk")]
-    pub chunk: usize,
+    #[serde(default = "super::values::gradient_chunk")]
+    pub chunk: GradientChunk,
     /// Statistics of batch norm.
     #[serde(default)]
-    pub batch_norm: BatchNormMode,
+    pub batch_norm: BatchNorm,
     /// The loss whose Hessian it is.
     #[serde(default)]
     pub hessian: HessianOf,
     /// Samples behind the Hessian of the full loss, the first of the training part; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hessian_samples: Option<usize>,
+    pub hessian_samples: Option<SampleCount>,
     /// No more batches once the standard error is below this share of the mean; 0 for all `batches`.
     #[serde(default)]
     pub relative_error: f64,
 }
 
-/// The loss whose Hessian is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HessianOf {
-    /// The training loss: the paper's.
-    #[default]
-    Full,
-    /// The batch's own loss: batch sharpness.
-    Batch,
+fn paper_sizes() -> Vec<AtLeast<1>> {
+    [100, 1000, 10_000, 45_000].map(AtLeast::new).into()
 }
 
-fn paper_sizes() -> Vec<usize> {
-    vec![100, 1000, 10_000, 45_000]
-}
-
-const fn paper_batches() -> usize {
-    50
+const fn paper_batches() -> AtLeast<1> {
+    AtLeast::new(50)
 }
 
 impl Section for AlignmentSection {
-    fn when(&self) -> &Schedule {
-        &self.when
-    }
-
     fn check(&self, key: &str) -> Result<(), TrainError> {
-        let refuse = |name: &str, found: String, expected: &str| {
-            Err(TrainError::value(&format!("{key}.{name}"), found, expected))
-        };
-        if self.batch_sizes.is_empty() || self.batch_sizes.contains(&0) {
-            return refuse("batch_sizes", format!("{:?}", self.batch_sizes), "some numbers of at least 1");
-        }
-        if self.batches == 0 {
-            return refuse("batches", "0".into(), "at least 1");
-        }
-        if self.chunk < 2 {
-            return refuse("chunk", self.chunk.to_string(), "at least 2: batch norm wants a variance");
-        }
-        if self.hessian_samples == Some(0) {
-            return refuse("hessian_samples", "0".into(), "at least 1");
+        if self.batch_sizes.is_empty() {
+            return Err(TrainError::value(&format!("{key}.batch_sizes"), "[]", "at least one batch size"));
         }
         if !(0.0..1.0).contains(&self.relative_error) {
-            return refuse("relative_error", self.relative_error.to_string(), "a number from 0 to below 1");
+            let (key, expected) = (format!("{key}.relative_error"), "a number from 0 to below 1");
+            return Err(TrainError::value(&key, self.relative_error, expected));
         }
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let Context { model, train, seed, optim, ranks } = context;
-        let surface = Surface { model, train, chunk: self.chunk, batch_norm: self.batch_norm, ranks };
-        Ok(Box::new(AlignmentProbe { section: self.clone(), surface, seed, lr: optim.lr }))
+    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
+        let ProbeContext { seed, optim, .. } = context;
+        Ok(Box::new(AlignmentProbe { section: self.clone(), mean_loss, seed, lr: optim.lr }))
     }
 }
 
 struct AlignmentProbe<'a, B> {
     section: AlignmentSection,
-    surface: Surface<'a, B>,
+    mean_loss: MeanLoss<'a, B>,
     seed: Seed,
     lr: f64,
 }
 
-/// gᵀHg and gᵀg of one gradient.
-#[derive(Clone, Copy, Debug)]
-struct Products {
-    product: f64,
-    square: f64,
-}
-
-/// What batches of one size gave.
-struct OfSize {
-    size: usize,
-    /// 1/B - 1/N
-    factor: f64,
-    batches: Vec<Products>,
-}
-
 impl<B: Backend> Probe for AlignmentProbe<'_, B> {
-    fn is_due(&self, at: Position) -> bool {
-        self.section.when.includes(at)
-    }
-
     fn work(&self) -> Work {
-        let (n, batches) = (self.surface.train.len(), self.section.batches);
-        let hessian = first_samples(self.surface.train, self.section.hessian_samples).len();
-        let sampled = self.section.batch_sizes.iter().filter(|&&size| size < n);
-        let of_size = |&size: &usize| {
+        let (n, batches) = (self.mean_loss.train.len(), self.section.batches.get());
+        let hessian = self.hessian_samples().len();
+        let sampled = self.section.batch_sizes.iter().map(|size| size.get()).filter(|&size| size < n);
+        let of_size = |size: usize| {
             let multiplied = if self.section.hessian == HessianOf::Full { hessian } else { size };
             Work { differentiated: size, multiplied, ..Work::default() }.times(batches)
         };
@@ -133,119 +92,93 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
         sampled.map(of_size).fold(full, Work::plus)
     }
 
-    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
-        let all: Vec<usize> = (0..self.surface.train.len()).collect();
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
+        let all: Vec<usize> = (0..self.mean_loss.train.len()).collect();
         let full = self.products(update, &all)?;
         let sizes = self.section.batch_sizes.iter();
-        let measured: Vec<OfSize> =
-            sizes.map(|&size| self.of_size(update, size, full)).collect::<Result<_, _>>()?;
-        let rows = measured.iter().enumerate().map(|(index, of)| {
-            let others: Vec<&OfSize> =
-                measured.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, of)| of).collect();
+        let found: Vec<BatchProducts> =
+            sizes.map(|size| self.batches(update, size.get(), full)).collect::<Result<_, _>>()?;
+        let rows = found.iter().enumerate().map(|(index, own)| {
+            let others: Vec<&BatchProducts> =
+                found.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other).collect();
             let predicted = match self.section.hessian {
-                HessianOf::Full => predict(full, of.factor, &others),
+                HessianOf::Full => predicted_ratio(full, own.factor, &others),
                 HessianOf::Batch => None,
             };
-            Row::Alignment(self.row(update.at, of, predicted))
+            self.row(own, predicted).into()
         });
         Ok(rows.collect())
     }
 }
 
 impl<B: Backend> AlignmentProbe<'_, B> {
-    /// gᵀHg and gᵀg for the gradient g of the mean loss of `drawn`.
-    fn products(&self, update: &Update<'_>, drawn: &[usize]) -> Result<Products, TrainError> {
-        let (surface, point) = (&self.surface, update.after);
-        let grad = surface.gradient(point, drawn)?;
-        let product = match self.section.hessian {
-            HessianOf::Full => {
-                let of = first_samples(surface.train, self.section.hessian_samples);
-                surface.hessian_vector(point, &of, &grad)?
-            }
-            HessianOf::Batch => surface.hessian_vector(point, drawn, &grad)?,
-        };
-        let (product, square) = (dot(&grad, &product), dot(&grad, &grad));
-        TrainError::check_finite("the alignment of a gradient", product / square, update.at)?;
-        Ok(Products { product, square })
+    /// The samples behind the Hessian of the full loss.
+    fn hessian_samples(&self) -> Vec<usize> {
+        first_samples(self.mean_loss.train, self.section.hessian_samples)
     }
 
-    fn of_size(&self, update: &Update<'_>, size: usize, full: Products) -> Result<OfSize, TrainError> {
-        let n = self.surface.train.len();
+    /// gᵀHg and gᵀg for the gradient g of the mean loss of `drawn`.
+    fn products(&self, update: &Update<'_>, drawn: &[usize]) -> Result<GradientProducts, TrainError> {
+        let (loss, point) = (&self.mean_loss, update.after);
+        let grad = loss.gradient(point, drawn)?;
+        let product = match self.section.hessian {
+            HessianOf::Full => loss.hessian_vector(point, &self.hessian_samples(), &grad)?,
+            HessianOf::Batch => loss.hessian_vector(point, drawn, &grad)?,
+        };
+        Ok(GradientProducts { curvature: dot(&grad, &product), norm_sq: dot(&grad, &grad) })
+    }
+
+    /// Batches of one size, until their standard error is small enough.
+    fn batches(
+        &self,
+        update: &Update<'_>,
+        size: usize,
+        full: GradientProducts,
+    ) -> Result<BatchProducts, TrainError> {
+        let n = self.mean_loss.train.len();
         let (size, mut batches) = (size.min(n), vec![]);
         let factor = 1.0 / size as f64 - 1.0 / n as f64;
         if size == n {
             // all batches are the one batch there is
-            return Ok(OfSize { size, factor, batches: vec![full] });
+            return Ok(BatchProducts { size, factor, batches: vec![full] });
         }
         let mut ratios = vec![];
-        for index in 0..self.section.batches as u64 {
-            let mut rng = self.seed.rng(Stream::Probe, update.at.step.0, ((size as u64) << 24) | index);
-            let drawn = sample(&mut rng, n, size).into_vec();
-            let products = self.products(update, &drawn)?;
+        for index in 0..self.section.batches.get() as u64 {
+            let mut rng = self.seed.rng(Stream::Alignment, [update.at.step.0, size as u64, index]);
+            let products = self.products(update, &sample(&mut rng, n, size).into_vec())?;
             batches.push(products);
-            ratios.push(products.product / products.square);
+            ratios.push(products.ratio());
             let Moments { mean, standard_error, .. } = Moments::of(&ratios);
             if ratios.len() > 2 && standard_error <= self.section.relative_error * mean.abs() {
                 break;
             }
         }
-        Ok(OfSize { size, factor, batches })
+        Ok(BatchProducts { size, factor, batches })
     }
 
-    fn row(&self, at: Position, of: &OfSize, predicted: Option<[f64; 2]>) -> AlignmentRow {
-        let each = |value: fn(&Products) -> f64| of.batches.iter().map(value).collect::<Vec<f64>>();
-        let (products, squares) = (each(|p| p.product), each(|p| p.square));
-        let ratios = each(|p| p.product / p.square);
+    fn row(&self, own: &BatchProducts, predicted: Option<Estimate>) -> rows::Alignment {
+        let ratios: Vec<f64> = own.batches.iter().map(|products| products.ratio()).collect();
+        let squares: Vec<f64> = own.batches.iter().map(|products| products.norm_sq).collect();
         let Moments { mean, deviation, standard_error } = Moments::of(&ratios);
-        let square = Moments::of(&squares).mean;
-        let ratio_of_means = Moments::of(&products).mean / square;
-        // the delta method: a ratio of means moves as the mean of product - ratio * square does
-        let apart: Vec<f64> = of.batches.iter().map(|p| p.product - ratio_of_means * p.square).collect();
-        AlignmentRow {
-            epoch: at.epoch,
-            iteration: at.iteration,
-            step: at.step.0,
-            batch_size: of.size,
+        let ratio_of_means = own.ratio_of_means();
+        rows::Alignment {
+            batch_size: own.size,
             batches: ratios.len(),
-            mean,
-            deviation,
-            standard_error,
-            ratio_of_means,
-            ratio_of_means_error: Moments::of(&apart).standard_error / square,
-            predicted,
-            grad_norm_sq: square,
+            mean: mean.into(),
+            deviation: deviation.into(),
+            standard_error: standard_error.into(),
+            ratio_of_means: ratio_of_means.value.into(),
+            ratio_of_means_error: ratio_of_means.error.into(),
+            predicted: predicted.map(|predicted| predicted.value).into(),
+            predicted_error: predicted.map(|predicted| predicted.error).into(),
+            grad_norm_sq: Moments::of(&squares).mean.into(),
             two_over_lr: 2.0 / self.lr,
-            hessian: match self.section.hessian {
-                HessianOf::Full => "full".into(),
-                HessianOf::Batch => "batch".into(),
-            },
+            hessian: self.section.hessian,
             hessian_samples: match self.section.hessian {
-                HessianOf::Full => first_samples(self.surface.train, self.section.hessian_samples).len(),
-                HessianOf::Batch => of.size,
+                HessianOf::Full => self.hessian_samples().len(),
+                HessianOf::Batch => own.size,
             },
-            ratios,
+            ratios: measured(&ratios),
         }
     }
-}
-
-/// What Eq. 3 makes of the ratio of means at 1/B - 1/N = `factor`, (ḡᵀHḡ + f tr(HC)) / (‖ḡ‖² + f tr C), with the two traces
-/// estimated from batches of other sizes: E[g_BᵀHg_B] - ḡᵀHḡ = f_B tr(HC) and E‖g_B‖² - ‖ḡ‖² = f_B tr C. With the standard
-/// error that the others' spread gives it (delta method); `None` if all the others are whole sets.
-fn predict(full: Products, factor: f64, others: &[&OfSize]) -> Option<[f64; 2]> {
-    let batches: Vec<(Products, f64)> = others
-        .iter()
-        .filter(|of| of.factor > 0.0)
-        .flat_map(|of| of.batches.iter().map(|&batch| (batch, of.factor)))
-        .collect();
-    if batches.is_empty() {
-        return None;
-    }
-    let traces = |value: fn(Products) -> f64| {
-        batches.iter().map(|&(batch, f)| (value(batch) - value(full)) / f).collect::<Vec<f64>>()
-    };
-    let (of_hc, of_c) = (traces(|p| p.product), traces(|p| p.square));
-    let denominator = full.square + factor * Moments::of(&of_c).mean;
-    let ratio = (full.product + factor * Moments::of(&of_hc).mean) / denominator;
-    let apart: Vec<f64> = of_hc.iter().zip(&of_c).map(|(hc, c)| hc - ratio * c).collect();
-    Some([ratio, factor * Moments::of(&apart).standard_error / denominator])
 }

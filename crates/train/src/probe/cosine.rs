@@ -2,11 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::{Backend, dot};
-use walk_record::{CosineRow, Row, Values};
+use walk_core::Backend;
+use walk_core::probes::cosine::cosine;
+use walk_record::Values;
+use walk_record::rows::{self, Kind};
 
-use super::{Context, Memory, Probe, Section, Work};
-use crate::{Position, Schedule, TrainError, Update};
+use super::active::{Probe, Section};
+use super::context::ProbeContext;
+use crate::{Memory, Schedule, TrainError, Update, Work};
 
 /// The angle between the gradients of consecutive updates, without weight decay and, as the authors' code had it, with
 /// λθ added to each.
@@ -19,35 +22,21 @@ pub struct CosineSection {
 }
 
 impl Section for CosineSection {
-    fn when(&self) -> &Schedule {
-        &self.when
-    }
-
-    fn check(&self, _: &str) -> Result<(), TrainError> {
-        Ok(())
-    }
-
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let (when, decay) = (self.when.clone(), context.optim.weight_decay as f32);
-        let n_params = context.model.network().n_params();
-        Ok(Box::new(CosineProbe { when, decay, n_params, last: None, row: None }))
+    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let (decay, n_params) = (context.optim.weight_decay as f32, context.n_params());
+        Ok(Box::new(CosineProbe { decay, n_params, last: None, row: None }))
     }
 }
 
 struct CosineProbe {
-    when: Schedule,
     decay: f32,
     n_params: usize,
     /// The gradient of the update before, without and with weight decay.
     last: Option<[Vec<f32>; 2]>,
-    row: Option<CosineRow>,
+    row: Option<rows::Cosine>,
 }
 
 impl Probe for CosineProbe {
-    fn is_due(&self, at: Position) -> bool {
-        self.when.includes(at)
-    }
-
     fn work(&self) -> Work {
         Work::default()
     }
@@ -55,16 +44,9 @@ impl Probe for CosineProbe {
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
         let decayed = update.grad.iter().zip(&update.before.params).map(|(g, p)| g + self.decay * p);
         let gradients = [update.grad.to_vec(), decayed.collect()];
-        let at = update.at;
         self.row = self.last.as_ref().map(|last| {
-            let cosine = |which: usize| cosine(&last[which], &gradients[which]);
-            CosineRow {
-                epoch: at.epoch,
-                iteration: at.iteration,
-                step: at.step.0,
-                cosine: cosine(0),
-                cosine_with_decay: cosine(1),
-            }
+            let cosine = |which: usize| cosine(&last[which], &gradients[which]).into();
+            rows::Cosine { cosine: cosine(0), cosine_with_decay: cosine(1) }
         });
         self.last = Some(gradients);
         Ok(())
@@ -76,33 +58,13 @@ impl Probe for CosineProbe {
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
-        let of = |name: &str| memory.f32s(name, self.n_params);
-        self.last = of("last")?.zip(of("last_with_decay")?).map(|(plain, decayed)| [plain, decayed]);
+        let list = |name: &str| memory.f32s(name, self.n_params);
+        self.last = list("last")?.zip(list("last_with_decay")?).map(|(plain, decayed)| [plain, decayed]);
         Ok(())
     }
 
-    fn measure(&mut self, _: &Update<'_>) -> Result<Vec<Row>, TrainError> {
+    fn measure(&mut self, _: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         // the first update has none before it
-        Ok(self.row.clone().map(Row::Cosine).into_iter().collect())
-    }
-}
-
-/// a·b / (‖a‖ ‖b‖), `None` where a norm is 0.
-fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
-    let norms = (dot(a, a) * dot(b, b)).sqrt();
-    (norms > 0.0).then(|| (dot(a, b) / norms).clamp(-1.0, 1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cosine;
-
-    #[test]
-    fn angles_are_those_of_geometry() {
-        let close = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 1e-12;
-        assert!(close(cosine(&[1.0, 0.0], &[0.0, 2.0]), 0.0));
-        assert!(close(cosine(&[3.0, 4.0], &[-6.0, -8.0]), -1.0));
-        assert!(close(cosine(&[1.0, 1.0], &[5.0, 0.0]), 0.5f64.sqrt()));
-        assert_eq!(cosine(&[0.0], &[1.0]), None);
+        Ok(self.row.clone().map(Kind::from).into_iter().collect())
     }
 }

@@ -3,14 +3,17 @@
 use rand::seq::index::sample;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use walk_core::probes::distance::distance_sq;
+use walk_core::probes::moments::{Estimate, Moments};
 use walk_core::{Backend, BatchNormMode, Point, Seed, Stream, dot};
-use walk_record::{CovarianceRow, Row, VarianceCheck};
+use walk_record::BatchNorm;
+use walk_record::rows::{self, GradientUnit, Kind, VarianceCheck};
 
-use super::distance::distance_sq;
-use super::moments::Moments;
-use super::surface::{Surface, first_samples, mode_name};
-use super::{Context, Probe, Section, Work};
-use crate::{Position, Schedule, TrainError, Update};
+use super::active::{Probe, Section};
+use super::context::ProbeContext;
+use super::mean_loss::MeanLoss;
+use super::values::{AtLeast, GradientChunk, SampleCount, first_samples};
+use crate::{Schedule, TrainError, Update, Work};
 
 /// tr C and ‖ḡ‖² at the point after an update, and whether E‖g_B - ḡ‖² = (1/B - 1/N) tr C. With batch statistics chunks take
 /// the place of samples: C is then what chunks of that size say of it.
@@ -20,148 +23,122 @@ pub struct CovarianceSection {
     /// At which updates.
     pub when: Schedule,
     /// Samples that batch norm and one pass see at a time.
-    #[serde(default = "super::paper_chunk")]
-    pub chunk: usize,
+    #[serde(default = "super::values::gradient_chunk")]
+    pub chunk: GradientChunk,
     /// Statistics of batch norm.
     #[serde(default)]
-    pub batch_norm: BatchNormMode,
+    pub batch_norm: BatchNorm,
     /// N: samples behind it, the first of the training part; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub samples: Option<usize>,
+    pub samples: Option<SampleCount>,
     /// B of the batches that Eq. 3 is checked with; none for no check.
     #[serde(default)]
-    pub batch_sizes: Vec<usize>,
+    pub batch_sizes: Vec<AtLeast<1>>,
     /// Batches of each size.
     #[serde(default = "paper_batches")]
-    pub batches: usize,
+    pub batches: AtLeast<2>,
 }
 
-const fn paper_batches() -> usize {
-    50
+const fn paper_batches() -> AtLeast<2> {
+    AtLeast::new(50)
 }
 
 impl Section for CovarianceSection {
-    fn when(&self) -> &Schedule {
-        &self.when
-    }
-
     fn check(&self, key: &str) -> Result<(), TrainError> {
-        let refuse = |name: &str, found: String, expected: &str| {
-            Err(TrainError::value(&format!("{key}.{name}"), found, expected))
-        };
-        if self.chunk < 2 {
-            return refuse("chunk", self.chunk.to_string(), "at least 2: batch norm wants a variance");
+        match self.samples {
+            Some(samples) if samples.get() < 2 * self.chunk.get() => {
+                Err(TrainError::value(&format!("{key}.samples"), samples.get(), "at least two chunks"))
+            }
+            _ => Ok(()),
         }
-        if self.samples.is_some_and(|samples| samples < 2 * self.chunk) {
-            let found = self.samples.unwrap_or_default().to_string();
-            return refuse("samples", found, "at least two chunks");
-        }
-        if self.batch_sizes.contains(&0) {
-            return refuse("batch_sizes", format!("{:?}", self.batch_sizes), "numbers of at least 1");
-        }
-        if self.batches < 2 { refuse("batches", self.batches.to_string(), "at least 2") } else { Ok(()) }
     }
 
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let Context { model, train, seed, ranks, .. } = context;
-        let surface = Surface { model, train, chunk: self.chunk, batch_norm: self.batch_norm, ranks };
-        Ok(Box::new(CovarianceProbe { section: self.clone(), surface, seed }))
+    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
+        Ok(Box::new(CovarianceProbe { section: self.clone(), mean_loss, seed: context.seed }))
     }
 }
 
 struct CovarianceProbe<'a, B> {
     section: CovarianceSection,
-    surface: Surface<'a, B>,
+    mean_loss: MeanLoss<'a, B>,
     seed: Seed,
 }
 
-/// tr C, its standard error, and what it was taken from.
+/// tr C and what it was estimated from.
 struct Trace {
-    value: f64,
-    error: f64,
+    estimate: Estimate,
+    unit: GradientUnit,
     unit_size: usize,
     count: usize,
 }
 
 impl<B: Backend> Probe for CovarianceProbe<'_, B> {
-    fn is_due(&self, at: Position) -> bool {
-        self.section.when.includes(at)
-    }
-
     fn work(&self) -> Work {
-        let n = first_samples(self.surface.train, self.section.samples).len();
-        let checked: usize = self.section.batch_sizes.iter().map(|&size| size.min(n)).sum();
-        Work { differentiated: 2 * n + self.section.batches * checked, ..Work::default() }
+        let n = first_samples(self.mean_loss.train, self.section.samples).len();
+        let checked: usize = self.section.batch_sizes.iter().map(|size| size.get().min(n)).sum();
+        let differentiated = 2 * n + self.section.batches.get() * checked;
+        Work { differentiated, ..Work::default() }
     }
 
-    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
-        let (at, point) = (update.at, update.after);
-        let all = first_samples(self.surface.train, self.section.samples);
-        let grad = self.surface.gradient(point, &all)?;
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
+        let point = update.after;
+        let all = first_samples(self.mean_loss.train, self.section.samples);
+        let grad = self.mean_loss.gradient(point, &all)?;
         let full_grad_norm_sq = dot(&grad, &grad);
-        TrainError::check_finite("the full gradient's norm", full_grad_norm_sq, at)?;
-        let of_samples = self.section.batch_norm == BatchNormMode::Running
-            || self.surface.model.network().n_buffers() == 0;
-        let trace = if of_samples {
+        let samples_have_gradients = self.mean_loss.batch_norm == BatchNormMode::Running
+            || self.mean_loss.model.network().n_buffers() == 0;
+        let trace = if samples_have_gradients {
             self.by_samples(point, &all, full_grad_norm_sq)?
         } else {
             self.by_chunks(point, &all, &grad)?
         };
-        TrainError::check_finite("the trace of the gradients' covariance", trace.value, at)?;
-        let checks = self
-            .section
-            .batch_sizes
-            .iter()
-            .map(|&size| self.check_size(update, &all, &grad, size, trace.value));
-        Ok(vec![Row::Covariance(CovarianceRow {
-            epoch: at.epoch,
-            iteration: at.iteration,
-            step: at.step.0,
-            trace: trace.value,
-            trace_error: trace.error,
-            full_grad_norm_sq,
+        let sizes = self.section.batch_sizes.iter();
+        let checks = sizes.map(|size| self.check_size(update, &all, &grad, size.get(), trace.estimate.value));
+        let row = rows::Covariance {
+            trace: trace.estimate.value.into(),
+            trace_error: trace.estimate.error.into(),
+            full_grad_norm_sq: full_grad_norm_sq.into(),
             samples: all.len(),
-            unit: if of_samples { "sample".into() } else { "chunk".into() },
+            unit: trace.unit,
             unit_size: trace.unit_size,
             count: trace.count,
-            batch_norm: mode_name(self.section.batch_norm),
+            batch_norm: self.section.batch_norm,
             checks: checks.collect::<Result<_, _>>()?,
-        })])
+        };
+        Ok(vec![row.into()])
     }
 }
 
 impl<B: Backend> CovarianceProbe<'_, B> {
     /// tr C = N/(N-1) (mean ‖g_i‖² - ‖ḡ‖²).
     fn by_samples(&self, point: &Point, all: &[usize], full: f64) -> Result<Trace, TrainError> {
-        let surface = &self.surface;
+        let loss = &self.mean_loss;
         let mut sum = 0.0;
-        surface.chunks(all, |batch| {
-            let norms = surface.model.sample_norms_sq(point, batch, self.section.batch_norm)?;
+        loss.chunks(all, |batch| {
+            let norms = loss.model.sample_norms_sq(point, batch, loss.batch_norm)?;
             sum += norms.iter().sum::<f64>();
             Ok::<(), TrainError>(())
         })?;
         let n = all.len() as f64;
-        Ok(Trace { value: n / (n - 1.0) * (sum / n - full), error: 0.0, unit_size: 1, count: all.len() })
+        let estimate = Estimate { value: n / (n - 1.0) * (sum / n - full), error: 0.0 };
+        Ok(Trace { estimate, unit: GradientUnit::Sample, unit_size: 1, count: all.len() })
     }
 
     /// Chunks are batches of a size b drawn without replacement, so that E‖g_c - ḡ‖² = (1/b - 1/N) tr C.
     fn by_chunks(&self, point: &Point, all: &[usize], grad: &[f32]) -> Result<Trace, TrainError> {
-        let (surface, chunk, mut squares) = (&self.surface, self.section.chunk, vec![]);
+        let (loss, chunk, mut squares) = (&self.mean_loss, self.section.chunk.get(), vec![]);
         // a short chunk at the end would be of another size
         let whole = &all[..all.len() / chunk * chunk];
-        surface.chunks(whole, |batch| {
-            let own = surface.model.gradient(point, batch, self.section.batch_norm)?.grad;
+        loss.chunks(whole, |batch| {
+            let own = loss.model.gradient(point, batch, loss.batch_norm)?.grad;
             squares.push(distance_sq(&own, grad));
             Ok::<(), TrainError>(())
         })?;
         let factor = 1.0 / chunk as f64 - 1.0 / all.len() as f64;
         let Moments { mean, standard_error, .. } = Moments::of(&squares);
-        Ok(Trace {
-            value: mean / factor,
-            error: standard_error / factor,
-            unit_size: chunk,
-            count: squares.len(),
-        })
+        let estimate = Estimate { value: mean / factor, error: standard_error / factor };
+        Ok(Trace { estimate, unit: GradientUnit::Chunk, unit_size: chunk, count: squares.len() })
     }
 
     fn check_size(
@@ -174,22 +151,20 @@ impl<B: Backend> CovarianceProbe<'_, B> {
     ) -> Result<VarianceCheck, TrainError> {
         let size = size.min(all.len());
         let mut squares = vec![];
-        for index in 0..self.section.batches as u64 {
-            // streams of other probes have other highest bits
-            let stream = (1 << 61) | ((size as u64) << 24) | index;
-            let mut rng = self.seed.rng(Stream::Probe, update.at.step.0, stream);
+        for index in 0..self.section.batches.get() as u64 {
+            let mut rng = self.seed.rng(Stream::Covariance, [update.at.step.0, size as u64, index]);
             let drawn = sample(&mut rng, all.len(), size).into_vec();
-            // of the whole set the order is its own: batch norm sees its chunks
+            // the full set keeps its order, so that batch norm sees its chunks
             let drawn = if size == all.len() { all.to_vec() } else { drawn };
-            squares.push(distance_sq(&self.surface.gradient(update.after, &drawn)?, grad));
+            squares.push(distance_sq(&self.mean_loss.gradient(update.after, &drawn)?, grad));
         }
         let Moments { mean, standard_error, .. } = Moments::of(&squares);
         Ok(VarianceCheck {
             batch_size: size,
             batches: squares.len(),
-            measured: mean,
-            standard_error,
-            predicted: (1.0 / size as f64 - 1.0 / all.len() as f64) * trace,
+            measured: mean.into(),
+            standard_error: standard_error.into(),
+            predicted: ((1.0 / size as f64 - 1.0 / all.len() as f64) * trace).into(),
         })
     }
 }
@@ -217,27 +192,25 @@ mod tests {
         // without batch norm both ways are open
         let section = CovarianceSection {
             when: Schedule::default(),
-            chunk: 4,
-            batch_norm: BatchNormMode::Batch,
+            chunk: GradientChunk::new(4),
+            batch_norm: BatchNorm::Batch,
             samples: None,
             batch_sizes: vec![],
-            batches: 2,
+            batches: AtLeast::new(2),
         };
         let ranks: Arc<dyn Ranks> = Arc::new(Solo);
-        let surface = Surface {
-            model: &model,
-            train: &split.train,
-            chunk: 4,
-            batch_norm: section.batch_norm,
-            ranks: &ranks,
-        };
-        let probe = CovarianceProbe { section, surface, seed: Seed(1) };
+        let optim = crate::optim::tests::config();
+        let (train, seed) = (&split.train, Seed(1));
+        let context = ProbeContext { model: &model, train, optim: &optim, seed, ranks: &ranks };
+        let mean_loss = MeanLoss::new(context, section.chunk, section.batch_norm);
+        let probe = CovarianceProbe { section, mean_loss, seed };
         let (point, all) = (model.initial(Seed(8)), first_samples(&split.train, None));
-        let grad = probe.surface.gradient(&point, &all).unwrap();
+        let grad = probe.mean_loss.gradient(&point, &all).unwrap();
         let exact = probe.by_samples(&point, &all, dot(&grad, &grad)).unwrap();
         let found = probe.by_chunks(&point, &all, &grad).unwrap();
         assert_eq!((exact.count, found.count, found.unit_size), (400, 100, 4));
-        assert!((found.value - exact.value).abs() < 4.0 * found.error, "{} {}", found.value, exact.value);
+        let (exact, found) = (exact.estimate, found.estimate);
+        assert!((found.value - exact.value).abs() < 4.0 * found.error, "{found:?} {exact:?}");
         assert!(found.error < 0.2 * exact.value);
     }
 }

@@ -3,10 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::Backend;
-use walk_record::{DistanceRow, Row, Values};
+use walk_core::probes::distance::distance_sq;
+use walk_record::Values;
+use walk_record::rows::{self, Kind};
 
-use super::{Context, Memory, Probe, Section, Work};
-use crate::{Position, Schedule, TrainError, Update};
+use super::active::{Probe, Section};
+use super::context::ProbeContext;
+use crate::{Memory, Schedule, TrainError, Update, Work};
 
 /// How far θ is from where it started, after each update; trainable parameters only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,32 +21,18 @@ pub struct DistanceSection {
 }
 
 impl Section for DistanceSection {
-    fn when(&self) -> &Schedule {
-        &self.when
-    }
-
-    fn check(&self, _: &str) -> Result<(), TrainError> {
-        Ok(())
-    }
-
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let (when, n_params) = (self.when.clone(), context.model.network().n_params());
-        Ok(Box::new(DistanceProbe { when, n_params, start: None }))
+    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        Ok(Box::new(DistanceProbe { n_params: context.n_params(), start: None }))
     }
 }
 
 struct DistanceProbe {
-    when: Schedule,
     n_params: usize,
     /// θ_0
     start: Option<Vec<f32>>,
 }
 
 impl Probe for DistanceProbe {
-    fn is_due(&self, at: Position) -> bool {
-        self.when.includes(at)
-    }
-
     fn work(&self) -> Work {
         Work::default()
     }
@@ -65,15 +54,9 @@ impl Probe for DistanceProbe {
         Ok(())
     }
 
-    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let start = self.start.as_deref().unwrap_or(&update.before.params);
         let distance = distance_sq(&update.after.params, start).sqrt();
-        let Position { epoch, iteration, step, .. } = update.at;
-        Ok(vec![Row::Distance(DistanceRow { epoch, iteration, step: step.0, distance })])
+        Ok(vec![rows::Distance { distance: distance.into() }.into()])
     }
-}
-
-/// ‖a - b‖², summed in f64 from left to right.
-pub(super) fn distance_sq(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
 }

@@ -2,15 +2,18 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::probes::{Adaptive, AdaptiveConfig, Ended, Interpolation, InterpolationConfig, Segment};
-use walk_core::{Backend, BatchNormMode, Samples, Seed, Step};
+use walk_core::probes::adaptive::{self, Adaptive, AdaptiveConfig};
+use walk_core::probes::interpolation::{Interpolation, InterpolationConfig, Segment};
+use walk_core::{Backend, Samples, Seed, Step, Stream};
 use walk_data::Subset;
-use walk_record::{InterpolationRow, Row, Values};
+use walk_record::rows::{self, Ended, Kind, Mode};
+use walk_record::{BatchNorm, EvaluationData, Measured, Values, measured};
 
-use super::surface::mode_name;
-use super::{Context, Memory, Probe, Section, Work};
+use super::active::{Probe, Section};
+use super::context::ProbeContext;
+use super::values::{ChunkSize, Fraction, Within, statistics};
 use crate::samples::{Fixed, Redrawn};
-use crate::{Position, Schedule, TrainError, Update};
+use crate::{Memory, Schedule, TrainError, Update, Work};
 
 /// `[probe.interpolation]`: losses at α = 0, ..., 1 between the points before and after an update, on all training
 /// samples.
@@ -20,94 +23,47 @@ pub struct InterpolationSection {
     /// At which updates.
     #[serde(default)]
     pub when: Schedule,
-    /// Number of α, ends included.
+    /// Number of α, endpoints included.
     #[serde(default = "figure_points")]
-    pub points: usize,
+    pub points: Within<3, 1001>,
     /// Samples per evaluation chunk: the batch that batch norm sees.
-    #[serde(default = "super::paper_chunk")]
-    pub chunk: usize,
+    #[serde(default = "super::values::paper_chunk")]
+    pub chunk: ChunkSize,
     /// Statistics of batch norm.
     #[serde(default)]
-    pub batch_norm: BatchNormMode,
+    pub batch_norm: BatchNorm,
     /// What each loss is evaluated on.
     #[serde(default)]
     pub evaluation: EvaluationData,
     /// On how many samples.
     #[serde(default)]
     pub mode: Mode,
-    /// In adaptive mode: the chance of any wrong verdict in an epoch.
+    /// In adaptive mode: the probability of any wrong verdict in an epoch.
     #[serde(default = "usual_error_rate")]
-    pub error_rate: f64,
+    pub error_rate: Fraction,
 }
 
-/// On how many samples a segment is measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// On all, at every α.
-    #[default]
-    Exact,
-    /// On as many as the verdict takes.
-    Adaptive,
+const fn usual_error_rate() -> Fraction {
+    Fraction::new(1e-3)
 }
 
-const fn usual_error_rate() -> f64 {
-    1e-3
-}
-
-/// What losses are evaluated on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EvaluationData {
-    /// The training samples as they are, in their order: the only noise is rounding.
-    #[default]
-    Fixed,
-    /// As the authors' loader gave them: shuffled, cropped and flipped anew for every α, so that losses carry noise.
-    Paper,
-}
-
-impl EvaluationData {
-    /// Its name in experiment files and records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fixed => "fixed",
-            Self::Paper => "paper",
-        }
-    }
-}
-
-const fn figure_points() -> usize {
-    11
+const fn figure_points() -> Within<3, 1001> {
+    Within::new(11)
 }
 
 impl Section for InterpolationSection {
-    fn when(&self) -> &Schedule {
-        &self.when
-    }
-
     fn check(&self, key: &str) -> Result<(), TrainError> {
-        let refuse = |name: &str, found: String, expected: &str| {
-            Err(TrainError::value(&format!("{key}.{name}"), found, expected))
-        };
-        if !(3..=1001).contains(&self.points) {
-            return refuse("points", self.points.to_string(), "3 to 1001");
-        }
-        if self.chunk == 0 {
-            return refuse("chunk", "0".into(), "at least 1");
-        }
-        if !(self.error_rate > 0.0 && self.error_rate < 1.0) {
-            return refuse("error_rate", self.error_rate.to_string(), "a number between 0 and 1");
-        }
         if self.mode == Mode::Adaptive && self.evaluation == EvaluationData::Paper {
-            let expected = "\"exact\" with `evaluation` = \"paper\": paired differences want the same samples at every alpha";
-            return refuse("mode", "\"adaptive\"".into(), expected);
+            let expected = "\"exact\" with `evaluation` = \"paper\": paired differences need the same samples at every alpha";
+            return Err(TrainError::value(&format!("{key}.mode"), "\"adaptive\"", expected));
         }
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let Self { points, chunk, batch_norm, .. } = *self;
-        let Context { train, seed, .. } = context;
+    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let (points, chunk) = (self.points.get(), self.chunk.get());
+        let batch_norm = statistics(self.batch_norm);
+        let ProbeContext { train, seed, .. } = context;
         match self.mode {
             Mode::Exact => {
                 let config = InterpolationConfig { points, chunk, batch_norm };
@@ -121,12 +77,43 @@ impl Section for InterpolationSection {
                         format!("a divisor of {} (the training samples) in adaptive mode", train.len());
                     return Err(TrainError::value("probe.interpolation.chunk", chunk, expected));
                 }
-                // an epoch has at most so many segments, and their errors add up
-                let error_rate = self.error_rate / context.updates_per_epoch() as f64;
+                // an epoch has at most that many segments, and their errors add up
+                let updates = context.optim.updates_per_epoch(train.len());
+                let error_rate = self.error_rate.get() / updates as f64;
                 let config = AdaptiveConfig { points, chunk, batch_norm, error_rate };
                 let adaptive = Adaptive::new(config, seed, context.evaluator());
                 Ok(Box::new(AdaptiveProbe { section: self.clone(), adaptive, train }))
             }
+        }
+    }
+}
+
+impl InterpolationSection {
+    /// Losses that a segment does not share with the one before.
+    fn new_points(&self) -> usize {
+        self.points.get() - 1
+    }
+
+    /// What a segment measured in full says.
+    fn row(&self, segment: &Segment, samples: usize) -> rows::Interpolation {
+        rows::Interpolation {
+            alphas: segment.alphas().to_vec(),
+            losses: measured(segment.losses()),
+            barrier: segment.has_barrier(),
+            height: segment.barrier_height().into(),
+            depth: segment.valley_depth().into(),
+            min_alpha: segment.min_alpha().into(),
+            min_loss: segment.min_loss().into(),
+            landing: segment.landing().into(),
+            samples,
+            evaluations: self.new_points() * samples,
+            batch_norm: self.batch_norm,
+            evaluation: self.evaluation,
+            mode: self.mode,
+            ended: None,
+            depth_error: Measured::MISSING,
+            min_loss_error: Measured::MISSING,
+            min_alpha_interval: None,
         }
     }
 }
@@ -139,47 +126,38 @@ struct ExactProbe<'a> {
 }
 
 impl Probe for ExactProbe<'_> {
-    fn is_due(&self, at: Position) -> bool {
-        self.section.when.includes(at)
-    }
-
     fn work(&self) -> Work {
-        Work::losses((self.section.points - 1) * self.train.len())
+        Work::losses(self.section.new_points() * self.train.len())
     }
 
     fn memory(&self) -> Memory {
         match self.interpolation.last_end() {
-            Some((step, loss)) => end_memory(step, vec![loss]),
+            Some((step, loss)) => EndLosses { step, losses: vec![loss] }.memory(),
             None => Memory::default(),
         }
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
-        let end = remembered_end(memory)?;
-        self.interpolation.set_last_end(end.and_then(|(step, losses)| Some((step, *losses.first()?))));
+        let end = EndLosses::of(memory)?;
+        self.interpolation.set_last_end(end.and_then(|end| Some((end.step, *end.losses.first()?))));
         Ok(())
     }
 
-    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
-        let (at, train, seed) = (update.at, self.train, self.seed);
-        let first = update.start.0 * self.section.points as u64;
-        let evaluation = self.section.evaluation;
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
+        let (train, seed, evaluation) = (self.train, self.seed, self.section.evaluation);
+        let first = update.start.0 * self.section.points.get() as u64;
         let samples = move |index: usize| -> Box<dyn Samples + '_> {
+            let draw = first + index as u64;
             match evaluation {
                 EvaluationData::Fixed => Box::new(Fixed(train)),
-                EvaluationData::Paper => Box::new(Redrawn::new(train, seed, first + index as u64)),
+                EvaluationData::Paper => {
+                    let augment = move |sample: u64| seed.rng(Stream::EvaluationAugment, [draw, sample]);
+                    Box::new(Redrawn::new(train, seed.rng(Stream::EvaluationOrder, [draw]), augment))
+                }
             }
         };
-        let segment = self.interpolation.measure(update.start, update.before, update.after, &samples)?;
-        for &loss in segment.losses() {
-            TrainError::check_finite("an interpolated loss", loss, at)?;
-        }
-        let row = self.section.row(at, &segment);
-        Ok(vec![Row::Interpolation(InterpolationRow {
-            samples: train.len(),
-            evaluations: (self.section.points - 1) * train.len(),
-            ..row
-        })])
+        let segment = self.interpolation.measure(update.line(), &samples)?;
+        Ok(vec![self.section.row(&segment, train.len()).into()])
     }
 }
 
@@ -190,19 +168,16 @@ struct AdaptiveProbe<'a> {
 }
 
 impl Probe for AdaptiveProbe<'_> {
-    fn is_due(&self, at: Position) -> bool {
-        self.section.when.includes(at)
-    }
-
     fn work(&self) -> Work {
         // a guess: what an early epoch takes
-        Work::losses((self.section.points - 1) * self.train.len() / 20)
+        Work::losses(self.section.new_points() * self.train.len() / 20)
     }
 
     fn memory(&self) -> Memory {
         match self.adaptive.last_end() {
             Some((step, losses)) => {
-                end_memory(step, losses.iter().map(|loss| loss.unwrap_or(f64::NAN)).collect())
+                let losses = losses.iter().map(|loss| loss.unwrap_or(f64::NAN)).collect();
+                EndLosses { step, losses }.memory()
             }
             None => Memory::default(),
         }
@@ -210,73 +185,51 @@ impl Probe for AdaptiveProbe<'_> {
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
         let known = |loss: f64| if loss.is_nan() { None } else { Some(loss) };
-        let end = remembered_end(memory)?;
-        self.adaptive.set_last_end(end.map(|(step, losses)| (step, losses.into_iter().map(known).collect())));
+        let end = EndLosses::of(memory)?;
+        let end = end.map(|end| (end.step, end.losses.into_iter().map(known).collect()));
+        self.adaptive.set_last_end(end);
         Ok(())
     }
 
-    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
-        let (at, train) = (update.at, self.train);
-        // chunks are drawn anew for each epoch, so that neighbours share those of their common end
-        let ends = (update.before, update.after);
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
+        // chunks are drawn anew for each epoch, so that neighbors share those of their common endpoint
+        let (train, order) = (self.train, update.at.epoch.into());
         let samples = move |_: usize| -> Box<dyn Samples + '_> { Box::new(Fixed(train)) };
-        let decision = self.adaptive.measure(update.start, at.epoch.into(), ends, &samples)?;
-        for &loss in &decision.losses {
-            TrainError::check_finite("an interpolated loss", loss, at)?;
-        }
-        let segment = Segment::new(decision.losses.clone()).expect("the check wants at least 3 points");
-        let chunk = self.section.chunk;
-        Ok(vec![Row::Interpolation(InterpolationRow {
+        let decision = self.adaptive.measure(update.line(), order, &samples)?;
+        let segment = Segment::new(decision.losses).expect("a section has at least 3 points");
+        let chunk = self.section.chunk.get();
+        let row = rows::Interpolation {
             barrier: decision.barrier,
-            samples: decision.chunks * chunk,
             evaluations: decision.evaluations * chunk,
-            mode: "adaptive".into(),
             ended: Some(match decision.ended {
-                Ended::NoBarrier => "no_barrier".into(),
-                Ended::Barrier => "barrier".into(),
-                Ended::Exact => "exact".into(),
+                adaptive::Ended::NoBarrier => Ended::NoBarrier,
+                adaptive::Ended::Barrier => Ended::Barrier,
+                adaptive::Ended::Exact => Ended::Exact,
             }),
-            depth_error: Some(decision.depth.error),
-            min_loss_error: Some(decision.min_loss.error),
+            depth_error: decision.depth.error.into(),
+            min_loss_error: decision.min_loss.error.into(),
             min_alpha_interval: Some(decision.min_alpha_interval),
-            ..self.section.row(at, &segment)
-        })])
+            ..self.section.row(&segment, decision.chunks * chunk)
+        };
+        Ok(vec![row.into()])
     }
 }
 
 /// The losses where the last segment ended: those of the next one's start.
-fn end_memory(step: Step, losses: Vec<f64>) -> Memory {
-    Memory::default().with("end_step", Values::U64(vec![step.0])).with("end_losses", Values::F64(losses))
+struct EndLosses {
+    /// The update after which that was.
+    step: Step,
+    losses: Vec<f64>,
 }
 
-fn remembered_end(memory: &Memory) -> Result<Option<(Step, Vec<f64>)>, TrainError> {
-    Ok(memory.counter("end_step")?.map(Step).zip(memory.f64s("end_losses")?))
-}
+impl EndLosses {
+    fn memory(self) -> Memory {
+        let Self { step, losses } = self;
+        Memory::default().with("end_step", Values::U64(vec![step.0])).with("end_losses", Values::F64(losses))
+    }
 
-impl InterpolationSection {
-    /// What a segment says of itself.
-    fn row(&self, at: Position, segment: &Segment) -> InterpolationRow {
-        InterpolationRow {
-            epoch: at.epoch,
-            iteration: at.iteration,
-            step: at.step.0,
-            alphas: segment.alphas().to_vec(),
-            losses: segment.losses().to_vec(),
-            barrier: segment.has_barrier(),
-            height: segment.barrier_height(),
-            depth: segment.valley_depth(),
-            min_alpha: segment.min_alpha(),
-            min_loss: segment.min_loss(),
-            landing: segment.landing(),
-            samples: 0,
-            evaluations: 0,
-            batch_norm: mode_name(self.batch_norm),
-            evaluation: self.evaluation.name().into(),
-            mode: "exact".into(),
-            ended: None,
-            depth_error: None,
-            min_loss_error: None,
-            min_alpha_interval: None,
-        }
+    fn of(memory: &Memory) -> Result<Option<Self>, TrainError> {
+        let end = memory.counter("end_step")?.map(Step).zip(memory.f64s("end_losses")?);
+        Ok(end.map(|(step, losses)| Self { step, losses }))
     }
 }

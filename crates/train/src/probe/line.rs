@@ -4,16 +4,19 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::{Backend, BatchNormMode, Evaluator, Point, interpolate};
+use walk_core::probes::distance::distance_sq;
+use walk_core::probes::line::barrier_height;
+use walk_core::{Backend, Evaluator, Point, interpolate};
 use walk_data::Subset;
-use walk_record::{LineRow, Row, Values};
+use walk_record::rows::{self, Kind};
+use walk_record::{BatchNorm, Values, measured};
 
-use super::distance::distance_sq;
-use super::surface::mode_name;
-use super::{Context, Memory, Probe, Section, Work};
+use super::active::{Probe, Section};
+use super::context::ProbeContext;
+use super::values::{AtLeast, ChunkSize, statistics};
 use crate::checkpoint::read_point;
 use crate::samples::Fixed;
-use crate::{Position, Schedule, TrainError, Update};
+use crate::{Memory, Schedule, TrainError, Update, Work};
 
 /// Losses and errors of all training samples along a line: from the start of the run as Goodfellow et al. (2014), or between
 /// two runs as linear mode connectivity (Frankle et al., 2020).
@@ -27,37 +30,23 @@ pub struct LineSection {
     pub from: Option<PathBuf>,
     /// Positions, both ends included.
     #[serde(default = "usual_points")]
-    pub points: usize,
+    pub points: AtLeast<2>,
     /// Samples per evaluation chunk.
-    #[serde(default = "super::paper_chunk")]
-    pub chunk: usize,
+    #[serde(default = "super::values::paper_chunk")]
+    pub chunk: ChunkSize,
     /// Statistics of batch norm.
     #[serde(default)]
-    pub batch_norm: BatchNormMode,
+    pub batch_norm: BatchNorm,
 }
 
 /// As in studies of linear mode connectivity.
-const fn usual_points() -> usize {
-    30
+const fn usual_points() -> AtLeast<2> {
+    AtLeast::new(30)
 }
 
 impl Section for LineSection {
-    fn when(&self) -> &Schedule {
-        &self.when
-    }
-
-    fn check(&self, key: &str) -> Result<(), TrainError> {
-        if self.points < 2 {
-            return Err(TrainError::value(&format!("{key}.points"), self.points, "at least 2"));
-        }
-        if self.chunk == 0 {
-            return Err(TrainError::value(&format!("{key}.chunk"), 0, "at least 1"));
-        }
-        Ok(())
-    }
-
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let Context { model, train, .. } = context;
+    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let ProbeContext { model, train, .. } = context;
         let from = self.from.as_ref().map(|path| read_point(path, model.network(), "probe.line.from"));
         let (section, evaluator, from) = (self.clone(), context.evaluator(), from.transpose()?);
         let lengths = [model.network().n_params(), model.network().n_buffers()];
@@ -76,12 +65,8 @@ struct LineProbe<'a> {
 }
 
 impl Probe for LineProbe<'_> {
-    fn is_due(&self, at: Position) -> bool {
-        self.section.when.includes(at)
-    }
-
     fn work(&self) -> Work {
-        Work::losses(self.section.points * self.train.len())
+        Work::losses(self.section.points.get() * self.train.len())
     }
 
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
@@ -105,9 +90,9 @@ impl Probe for LineProbe<'_> {
         Ok(())
     }
 
-    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let LineSection { points, chunk, batch_norm, .. } = self.section;
-        let (at, to) = (update.at, update.after);
+        let (points, to) = (points.get(), update.after);
         let from = self.from.as_ref().unwrap_or(update.before);
         let mut between = to.clone();
         let (mut alphas, mut losses, mut errors) = (vec![], vec![], vec![]);
@@ -115,43 +100,24 @@ impl Probe for LineProbe<'_> {
             let alpha = index as f64 / (points - 1) as f64;
             interpolate(&from.params, &to.params, alpha, &mut between.params);
             interpolate(&from.buffers, &to.buffers, alpha, &mut between.buffers);
-            let evaluation = self.evaluator.evaluate(&between, &Fixed(self.train), chunk, batch_norm)?;
-            TrainError::check_finite("a loss along a line", evaluation.mean_loss(), at)?;
+            let (samples, mode) = (Fixed(self.train), statistics(batch_norm));
+            let evaluation = self.evaluator.evaluate(&between, &samples, chunk.get(), mode)?;
             alphas.push(alpha);
             losses.push(evaluation.mean_loss());
             errors.push(1.0 - evaluation.accuracy());
         }
-        Ok(vec![Row::Line(LineRow {
-            epoch: at.epoch,
-            iteration: at.iteration,
-            step: at.step.0,
+        let row = rows::Line {
             from: self.section.from.as_ref().map_or("start".into(), |path| path.display().to_string()),
-            length: distance_sq(&from.params, &to.params).sqrt(),
-            loss_barrier: barrier(&losses),
-            error_barrier: barrier(&errors),
+            length: distance_sq(&from.params, &to.params).sqrt().into(),
+            loss_barrier: barrier_height(&losses).into(),
+            error_barrier: barrier_height(&errors).into(),
             monotone: losses.windows(2).all(|pair| pair[1] <= pair[0]),
             alphas,
-            losses,
-            errors,
+            losses: measured(&losses),
+            errors: measured(&errors),
             samples: self.train.len(),
-            batch_norm: mode_name(batch_norm),
-        })])
-    }
-}
-
-/// The largest value less the mean of the ends'.
-fn barrier(values: &[f64]) -> f64 {
-    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    top - 0.5 * (values[0] + values[values.len() - 1])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::barrier;
-
-    #[test]
-    fn a_barrier_is_measured_from_the_mean_of_the_ends() {
-        assert_eq!(barrier(&[1.0, 4.0, 2.0]), 2.5);
-        assert_eq!(barrier(&[3.0, 2.0, 1.0]), 1.0);
+            batch_norm,
+        };
+        Ok(vec![row.into()])
     }
 }

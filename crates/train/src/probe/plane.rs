@@ -2,15 +2,17 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::probes::{filter_normalized, principal};
-use walk_core::{Backend, BatchNormMode, Evaluator, Model, Point, Seed, Stream, dot};
+use walk_core::probes::plane::{filter_normalized, move_along, principal};
+use walk_core::{Backend, Evaluator, Model, Seed, Stream, dot};
 use walk_data::Subset;
-use walk_record::{PlaneRow, Row, Values};
+use walk_record::rows::{self, Directions, Kind};
+use walk_record::{BatchNorm, Values, measured};
 
-use super::surface::mode_name;
-use super::{Context, Memory, Probe, Section, Work};
+use super::active::{Probe, Section};
+use super::context::ProbeContext;
+use super::values::{ChunkSize, Within, statistics};
 use crate::samples::Fixed;
-use crate::{Conditions, Position, Schedule, TrainError, Update};
+use crate::{Conditions, Memory, Schedule, TrainError, Update, Work};
 
 /// Losses of all training samples on a grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,7 +25,7 @@ pub struct PlaneSection {
     pub directions: Directions,
     /// Positions along each direction.
     #[serde(default = "usual_points")]
-    pub points: usize,
+    pub points: Within<2, 201>,
     /// How far it reaches to each side along random directions, which are as long as θ filter by filter.
     #[serde(default = "usual_radius")]
     pub radius: f64,
@@ -31,26 +33,15 @@ pub struct PlaneSection {
     #[serde(default = "ends_of_epochs")]
     pub trajectory: Schedule,
     /// Samples per evaluation chunk.
-    #[serde(default = "super::paper_chunk")]
-    pub chunk: usize,
+    #[serde(default = "super::values::paper_chunk")]
+    pub chunk: ChunkSize,
     /// Statistics of batch norm.
     #[serde(default)]
-    pub batch_norm: BatchNormMode,
+    pub batch_norm: BatchNorm,
 }
 
-/// What spans a plane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Directions {
-    /// Two random directions, filter-normalised.
-    #[default]
-    Random,
-    /// The first two principal components of the trajectory so far, which the plane then holds with a margin.
-    Principal,
-}
-
-const fn usual_points() -> usize {
-    21
+const fn usual_points() -> Within<2, 201> {
+    Within::new(21)
 }
 
 const fn usual_radius() -> f64 {
@@ -65,25 +56,16 @@ fn ends_of_epochs() -> Schedule {
 const MARGIN: f64 = 0.2;
 
 impl Section for PlaneSection {
-    fn when(&self) -> &Schedule {
-        &self.when
-    }
-
     fn check(&self, key: &str) -> Result<(), TrainError> {
-        let refuse = |name: &str, found: String, expected: &str| {
-            Err(TrainError::value(&format!("{key}.{name}"), found, expected))
-        };
-        if !(2..=201).contains(&self.points) {
-            return refuse("points", self.points.to_string(), "2 to 201");
-        }
         if !(self.radius > 0.0 && self.radius.is_finite()) {
-            return refuse("radius", self.radius.to_string(), "a finite number above 0");
+            let (key, expected) = (format!("{key}.radius"), "a finite number above 0");
+            return Err(TrainError::value(&key, self.radius, expected));
         }
-        if self.chunk == 0 { refuse("chunk", "0".into(), "at least 1") } else { Ok(()) }
+        Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: Context<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let Context { model, train, seed, .. } = context;
+    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let ProbeContext { model, train, seed, .. } = context;
         let (section, evaluator) = (self.clone(), context.evaluator());
         Ok(Box::new(PlaneProbe { section, model, evaluator, train, seed, trajectory: vec![] }))
     }
@@ -109,12 +91,8 @@ struct Plane {
 }
 
 impl<B: Backend> Probe for PlaneProbe<'_, B> {
-    fn is_due(&self, at: Position) -> bool {
-        self.section.when.includes(at)
-    }
-
     fn work(&self) -> Work {
-        Work::losses(self.section.points.pow(2) * self.train.len())
+        Work::losses(self.section.points.get().pow(2) * self.train.len())
     }
 
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
@@ -145,8 +123,8 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
         Ok(())
     }
 
-    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Row>, TrainError> {
-        let (at, origin) = (update.at, update.after);
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
+        let origin = update.after;
         let plane = match self.section.directions {
             Directions::Random => self.random(update),
             // a trajectory on a line has no plane
@@ -162,36 +140,29 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
             let mut row = vec![];
             for &x in &plane.x {
                 move_along(origin, &plane.directions, [x, y], &mut point);
-                let evaluation = self.evaluator.evaluate(&point, &Fixed(self.train), chunk, batch_norm)?;
-                TrainError::check_finite("a loss on a plane", evaluation.mean_loss(), at)?;
-                row.push(evaluation.mean_loss());
+                let (samples, mode) = (Fixed(self.train), statistics(batch_norm));
+                row.push(self.evaluator.evaluate(&point, &samples, chunk.get(), mode)?.mean_loss().into());
             }
             losses.push(row);
         }
         let Plane { x, y, explained, trajectory, .. } = plane;
-        Ok(vec![Row::Plane(PlaneRow {
-            epoch: at.epoch,
-            iteration: at.iteration,
-            step: at.step.0,
-            directions: match directions {
-                Directions::Random => "random".into(),
-                Directions::Principal => "principal".into(),
-            },
-            x,
-            y,
+        let row = rows::Plane {
+            directions,
+            x: measured(&x),
+            y: measured(&y),
             losses,
-            explained,
-            trajectory,
+            explained: explained.map(|explained| explained.map(Into::into)),
+            trajectory: trajectory.into_iter().map(|place| place.map(Into::into)).collect(),
             samples: self.train.len(),
-            batch_norm: mode_name(batch_norm),
-        })])
+            batch_norm,
+        };
+        Ok(vec![row.into()])
     }
 }
 
 impl<B: Backend> PlaneProbe<'_, B> {
     fn random(&self, update: &Update<'_>) -> Plane {
-        // streams of other probes have other highest bits
-        let mut rng = self.seed.rng(Stream::Probe, update.at.step.0, 3 << 60);
+        let mut rng = self.seed.rng(Stream::Plane, [update.at.step.0]);
         let mut direction = || filter_normalized(self.model.network(), &update.after.params, &mut rng);
         let directions = [direction(), direction()];
         let radius = self.section.radius;
@@ -219,15 +190,7 @@ impl<B: Backend> PlaneProbe<'_, B> {
     }
 
     fn grid(&self, low: f64, high: f64) -> Vec<f64> {
-        let last = self.section.points - 1;
+        let last = self.section.points.get() - 1;
         (0..=last).map(|i| low + (high - low) * i as f64 / last as f64).collect()
     }
-}
-
-/// θ + x d_1 + y d_2; buffers stay.
-fn move_along(origin: &Point, [first, second]: &[Vec<f32>; 2], [x, y]: [f64; 2], to: &mut Point) {
-    let each = to.params.iter_mut().zip(&origin.params).zip(first.iter().zip(second));
-    each.for_each(|((to, &from), (&a, &b))| {
-        *to = (f64::from(from) + x * f64::from(a) + y * f64::from(b)) as f32;
-    });
 }

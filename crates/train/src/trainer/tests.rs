@@ -1,22 +1,13 @@
 use walk_arch::{Activation, Net, Problem, batch_norm, flatten, linear};
-use walk_core::{Fused, Loss};
+use walk_core::{Fused, Loss, Point};
 use walk_data::{DataConfig, DataSet, Part};
+use walk_record::rows::{Interpolation, Mode};
+use walk_record::{BatchNorm, EvaluationData, Measured, rows_of};
 
 use super::*;
-use crate::{
-    Conditions, Context, EvaluationData, InterpolationSection, Mode, ProbeConfig, Ranks, Schedule, Solo,
-};
-
-#[derive(Default)]
-struct Rows(Vec<Row>);
-
-impl Sink for Rows {
-    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
-        self.0.push(row.clone());
-        Ok(())
-    }
-    fn progress(&mut self, _: Position, _: usize) {}
-}
+use crate::probe::{ChunkSize, Fraction, InterpolationSection, ProbeConfig, ProbeContext, Within};
+use crate::test_support::Rows;
+use crate::{Accumulate, Conditions, Method, Ranks, Schedule, Solo};
 
 fn split() -> Split {
     let (train, valid) = (Some(Part::Count(300)), Some(Part::Count(100)));
@@ -34,6 +25,20 @@ fn model(norm: bool) -> Model<Fused> {
     layers.push(Activation::Relu).push(linear(10));
     let network = net.finish(layers.output()).check(&problem).unwrap();
     Model::new(Fused::default(), network, Loss::CrossEntropy)
+}
+
+/// Segments of five points.
+fn five_points(when: Schedule, evaluation: EvaluationData) -> ProbeConfig {
+    let section = InterpolationSection {
+        when,
+        points: Within::new(5),
+        chunk: ChunkSize::new(100),
+        batch_norm: BatchNorm::Batch,
+        evaluation,
+        mode: Mode::Exact,
+        error_rate: Fraction::new(1e-3),
+    };
+    ProbeConfig { interpolation: Some(section), ..ProbeConfig::default() }
 }
 
 fn config(method: Method, batch_size: usize, epochs: u32) -> TrainConfig {
@@ -59,22 +64,20 @@ fn run(
     let mut rows = Rows::default();
     let ranks: Arc<dyn Ranks> = Arc::new(Solo);
     let (optim, seed) = (&config.optim, config.seed);
-    let context = Context { model, train: &split.train, optim, seed, ranks: &ranks };
+    let context = ProbeContext { model, train: &split.train, optim, seed, ranks: &ranks };
     let mut probes = probes.probes(context).unwrap();
     let start = TrainState::new(model.initial(config.seed));
-    let outcome =
-        train(model, &split, config, start, &mut probes, (&mut rows, &ranks)).map(|state| state.point);
-    (rows.0, outcome)
+    let outcome = train(model, &split, config, start, &mut probes, &mut rows, &ranks);
+    (rows.0, outcome.map(|state| state.point))
 }
 
 #[test]
 fn learns_the_digits_and_counts_its_updates() {
     let (rows, _) = run(&model(true), &config(Method::Sgd, 70, 20), &ProbeConfig::default());
-    let epochs: Vec<&EpochRow> =
-        rows.iter().filter_map(|row| if let Row::Epoch(row) = row { Some(row) } else { None }).collect();
-    assert_eq!((epochs.len(), epochs[19].iteration, epochs[19].step), (20, 5, 100)); // 4 x 70 + 20
-    assert!(epochs[19].train_loss < 0.5 * epochs[0].train_loss);
-    assert!(epochs[19].valid_accuracy > 0.8, "{}", epochs[19].valid_accuracy);
+    let epochs: Vec<_> = rows_of::<Epoch>(&rows).collect();
+    assert_eq!((epochs.len(), epochs[19].at.iteration, epochs[19].at.step), (20, 5, 100)); // 4 x 70 + 20
+    assert!(epochs[19].train_loss.or_nan() < 0.5 * epochs[0].train_loss.or_nan());
+    assert!(epochs[19].valid_accuracy.or_nan() > 0.8, "{}", epochs[19].valid_accuracy);
 }
 
 #[test]
@@ -98,31 +101,16 @@ fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
 #[test]
 fn a_probe_sees_its_updates_and_changes_nothing() {
     let when = Conditions { epochs: Some(vec![2]), iterations: Some([2, 3]), ..Conditions::default() }.into();
-    let (batch_norm, evaluation) = (BatchNormMode::Batch, EvaluationData::Fixed);
-    let section = InterpolationSection {
-        when,
-        points: 5,
-        chunk: 100,
-        batch_norm,
-        evaluation,
-        mode: Mode::Exact,
-        error_rate: 1e-3,
-    };
-    let probes = ProbeConfig { interpolation: Some(section), ..ProbeConfig::default() };
+    let probes = five_points(when, EvaluationData::Fixed);
     let config = config(Method::Sgd, 100, 2);
     let (with, _) = run(&model(true), &config, &probes);
     let (without, _) = run(&model(true), &config, &ProbeConfig::default());
-    let segments: Vec<_> = with
-        .iter()
-        .filter_map(|row| if let Row::Interpolation(row) = row { Some(row) } else { None })
-        .collect();
-    assert_eq!(
-        segments.iter().map(|s| (s.epoch, s.iteration, s.step)).collect::<Vec<_>>(),
-        [(2, 2, 5), (2, 3, 6)]
-    );
-    assert_eq!(segments[0].losses[4].to_bits(), segments[1].losses[0].to_bits());
+    let segments: Vec<_> = rows_of::<Interpolation>(&with).collect();
+    let places = segments.iter().map(|s| (s.at.epoch, s.at.iteration, s.at.step));
+    assert_eq!(places.collect::<Vec<_>>(), [(2, 2, 5), (2, 3, 6)]);
+    assert_eq!(segments[0].losses[4], segments[1].losses[0]);
     assert_eq!((segments[0].samples, segments[0].alphas.len()), (300, 5));
-    let rest: Vec<&Row> = with.iter().filter(|row| !matches!(row, Row::Interpolation(_))).collect();
+    let rest: Vec<&Row> = with.iter().filter(|row| !row.kind.is_of_probe()).collect();
     assert_eq!(rest, without.iter().collect::<Vec<_>>());
 }
 
@@ -143,44 +131,26 @@ fn the_order_of_the_samples_is_recorded_on_request_and_drop_last_leaves_the_rest
     config.optim.drop_last = true;
     let (rows, outcome) = run(&model(true), &config, &ProbeConfig::default());
     outcome.unwrap();
-    let orders: Vec<_> = rows
-        .iter()
-        .filter_map(|row| match row {
-            Row::Order(row) => Some(row.samples.clone()),
-            _ => None,
-        })
-        .collect();
+    let orders: Vec<_> = rows_of::<Order>(&rows).map(|row| row.samples.clone()).collect();
     assert_eq!((orders.len(), orders[0].len()), (2, 300));
     assert_ne!(orders[0], orders[1]);
-    assert_eq!(rows.iter().filter(|row| matches!(row, Row::Train(_))).count(), 2 * (300 / 70));
+    assert_eq!(rows_of::<Train>(&rows).count(), 2 * (300 / 70));
 }
 
 #[test]
 fn a_paper_evaluation_is_drawn_anew_for_every_alpha_and_repeats_with_the_seed() {
     let config = config(Method::Sgd, 100, 1);
-    let section = |evaluation| InterpolationSection {
-        when: Schedule::default(),
-        points: 5,
-        chunk: 100,
-        batch_norm: BatchNormMode::Batch,
-        evaluation,
-        mode: Mode::Exact,
-        error_rate: 1e-3,
-    };
     let losses = |evaluation| {
-        let probes = ProbeConfig { interpolation: Some(section(evaluation)), ..ProbeConfig::default() };
+        let probes = five_points(Schedule::default(), evaluation);
         let (rows, outcome) = run(&model(true), &config, &probes);
         outcome.unwrap();
-        let losses = rows.iter().filter_map(|row| match row {
-            Row::Interpolation(row) => Some(row.losses.clone()),
-            _ => None,
-        });
-        losses.collect::<Vec<_>>()
+        let losses = rows_of::<Interpolation>(&rows).flat_map(|row| row.losses.clone());
+        losses.map(Measured::or_nan).collect::<Vec<f64>>()
     };
     let (fixed, paper) = (losses(EvaluationData::Fixed), losses(EvaluationData::Paper));
     assert_eq!(paper, losses(EvaluationData::Paper));
     // other chunks give batch norm other statistics: close, but not the same
-    for (fixed, paper) in fixed.iter().flatten().zip(paper.iter().flatten()) {
+    for (fixed, paper) in fixed.iter().zip(&paper) {
         assert!(fixed != paper && (fixed / paper - 1.0).abs() < 0.1, "{fixed} {paper}");
     }
 }

@@ -4,9 +4,13 @@ use walk_arch::Activation;
 
 use super::*;
 use crate::evaluate::{ChunkResult, Evaluation};
-use crate::probes::{Interpolation, InterpolationConfig};
+use crate::probes::interpolation::{Interpolation, InterpolationConfig};
 use crate::test_support::{Noise, residual_network};
 use crate::{Fused, Loss, Model};
+
+fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
+    UpdateLine { step, from, to }
+}
 
 const POINTS: usize = 11;
 const CHUNKS: usize = 450;
@@ -20,7 +24,7 @@ struct Synthetic {
 
 impl Synthetic {
     fn draw(seed: u64, [slope, curvature]: [f64; 2], spread: [f64; 3]) -> Self {
-        let mut rng = Seed(seed).rng(Stream::Order, 0, 0);
+        let mut rng = Seed(seed).rng(Stream::Order, []);
         let normal = Normal::new(0.0, 1.0).unwrap();
         let mut chunk = || {
             [2.0, slope, curvature]
@@ -86,7 +90,7 @@ fn decide(synthetic: &Synthetic, order: u64, error_rate: f64) -> Decision {
     let config = AdaptiveConfig { points: POINTS, chunk: 1, batch_norm: BatchNormMode::Batch, error_rate };
     let mut probe = Adaptive::new(config, Seed(1), Box::new(synthetic.clone()));
     let at = |alpha: f32| Point { params: vec![alpha], buffers: vec![] };
-    probe.measure(Step(0), order, (&at(0.0), &at(1.0)), &|_| Box::new(Numbers)).unwrap()
+    probe.measure(line(Step(0), &at(0.0), &at(1.0)), order, &|_| Box::new(Numbers)).unwrap()
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn thousands_of_segments_keep_the_promised_error_rate() {
     const ERROR_RATE: f64 = 0.02;
     let (mut wrong, mut early) = (0, 0);
     for index in 0..SEGMENTS {
-        let mut rng = Seed(index).rng(Stream::Order, 7, 7);
+        let mut rng = Seed(index).rng(Stream::Order, [7, 7]);
         let size = 10f64.powf(rng.gen_range(-4.0..-1.0));
         let slope = if rng.r#gen() { 0.0 } else { rng.gen_range(-1.0..1.0) * size };
         let curvature = [0.0, 0.03 / 450f64.sqrt(), -0.03 / 450f64.sqrt(), size, -size][index as usize % 5];
@@ -153,8 +157,8 @@ fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
     let mut exact = Interpolation::new(config, model.evaluator());
     for (index, (a, b)) in [(&from, &middle), (&middle, &end)].into_iter().enumerate() {
         let at = Step(index as u64);
-        let decision = adaptive.measure(at, 1, (a, b), &|_| Box::new(&samples)).unwrap();
-        let segment = exact.measure(at, a, b, &|_| Box::new(&samples)).unwrap();
+        let decision = adaptive.measure(line(at, a, b), 1, &|_| Box::new(&samples)).unwrap();
+        let segment = exact.measure(line(at, a, b), &|_| Box::new(&samples)).unwrap();
         assert_eq!((decision.barrier, decision.ended), (segment.has_barrier(), Ended::Exact));
         assert_eq!(decision.evaluations, if index == 0 { 30 } else { 24 });
         for (found, expected) in decision.losses.iter().zip(segment.losses()) {
@@ -165,6 +169,6 @@ fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
     }
     let config = AdaptiveConfig { points: 5, chunk: 7, batch_norm, error_rate: 0.01 };
     let mut uneven = Adaptive::new(config, Seed(2), model.evaluator());
-    let refused = uneven.measure(Step(0), 1, (&from, &end), &|_| Box::new(&samples));
+    let refused = uneven.measure(line(Step(0), &from, &end), 1, &|_| Box::new(&samples));
     assert!(matches!(refused, Err(CoreError::Length { found: 60, expected: 56, .. })));
 }

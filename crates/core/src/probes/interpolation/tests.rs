@@ -5,6 +5,10 @@ use super::*;
 use crate::test_support::{Noise, residual_network};
 use crate::{Batch, Fused, Loss, Model, Seed, dot};
 
+fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
+    UpdateLine { step, from, to }
+}
+
 fn segment(losses: &[f64]) -> Segment {
     Segment::new(losses.to_vec()).unwrap()
 }
@@ -68,14 +72,14 @@ fn the_ends_equal_a_direct_evaluation_bit_for_bit() {
         model.update_buffers(&mut to.buffers, &gradient);
         let config = InterpolationConfig { points: 11, chunk: 8, batch_norm };
         let mut probe = Interpolation::new(config, model.evaluator());
-        let segment = probe.measure(Step(0), &from, &to, &|_| Box::new(&samples)).unwrap();
+        let segment = probe.measure(line(Step(0), &from, &to), &|_| Box::new(&samples)).unwrap();
         let direct = |point| model.evaluator().evaluate(point, &samples, 8, batch_norm).unwrap().mean_loss();
         assert_eq!(segment.start_loss().to_bits(), direct(&from).to_bits());
         assert_eq!(segment.end_loss().to_bits(), direct(&to).to_bits());
         // the shared point of the next segment, and one that is not shared
-        let next = probe.measure(Step(1), &to, &from, &|_| Box::new(&samples)).unwrap();
+        let next = probe.measure(line(Step(1), &to, &from), &|_| Box::new(&samples)).unwrap();
         assert_eq!(next.start_loss().to_bits(), direct(&to).to_bits());
-        let far = probe.measure(Step(5), &to, &from, &|_| Box::new(&samples)).unwrap();
+        let far = probe.measure(line(Step(5), &to, &from), &|_| Box::new(&samples)).unwrap();
         assert_eq!(far.start_loss().to_bits(), direct(&to).to_bits());
     }
 }
@@ -119,7 +123,7 @@ fn a_quadratic_reproduces_the_papers_identities() {
             let eta = eta_a / a;
             let to = shift(&g, eta);
             let mut probe = Interpolation::new(config, model.evaluator());
-            let s = probe.measure(Step(0), &from, &to, &|_| Box::new(&samples)).unwrap();
+            let s = probe.measure(line(Step(0), &from, &to), &|_| Box::new(&samples)).unwrap();
             assert!(!s.has_barrier());
             assert_eq!(s.end_loss() > s.start_loss(), eta_a > 2.0 * rho);
             // L(α) = L_0 - α η gbar'g + α² η² g'Hg / 2; f32 parameters and outputs leave about 1e-6 of the loss

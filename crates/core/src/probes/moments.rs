@@ -1,0 +1,50 @@
+//! Mean and spread of a list of numbers.
+
+/// A value and its standard error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// Its standard error.
+    pub error: f64,
+}
+
+/// Mean, standard deviation and standard error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// The mean; NaN for an empty list.
+    pub mean: f64,
+    /// Root of the unbiased variance; 0 for fewer than two values.
+    pub deviation: f64,
+    /// Standard error of the mean.
+    pub standard_error: f64,
+}
+
+impl Moments {
+    /// Those of `values`, summed in order.
+    pub fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+        let deviation = if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 };
+        Self { mean, deviation, standard_error: deviation / n.sqrt() }
+    }
+
+    /// The mean with its standard error.
+    pub const fn estimate(self) -> Estimate {
+        Estimate { value: self.mean, error: self.standard_error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_the_textbook() {
+        let found = Moments::of(&[1.0, 2.0, 3.0, 4.0]);
+        let deviation = (5.0f64 / 3.0).sqrt();
+        assert_eq!(found, Moments { mean: 2.5, deviation, standard_error: deviation / 2.0 });
+        assert_eq!(Moments::of(&[7.0]), Moments { mean: 7.0, deviation: 0.0, standard_error: 0.0 });
+    }
+}

@@ -1,0 +1,85 @@
+//! A measured number that may be missing.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// A measured number, or none where nothing could be measured or the result was not finite.
+///
+/// Written as a JSON number or `null`, shown as "-" where missing, so that no value can make a record unreadable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Measured(Option<f64>);
+
+impl Measured {
+    /// No number.
+    pub const MISSING: Self = Self(None);
+
+    /// The number, if there is one.
+    pub const fn get(self) -> Option<f64> {
+        self.0
+    }
+
+    /// The number, or NaN.
+    pub fn or_nan(self) -> f64 {
+        self.0.unwrap_or(f64::NAN)
+    }
+}
+
+/// Missing if `value` is not finite.
+impl From<f64> for Measured {
+    fn from(value: f64) -> Self {
+        Self(Some(value).filter(|value| value.is_finite()))
+    }
+}
+
+impl From<Option<f64>> for Measured {
+    fn from(value: Option<f64>) -> Self {
+        value.map_or(Self::MISSING, Self::from)
+    }
+}
+
+/// A list of measured numbers.
+pub fn measured(values: &[f64]) -> Vec<Measured> {
+    values.iter().copied().map(Measured::from).collect()
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+impl JsonSchema for Measured {
+    fn schema_name() -> Cow<'static, str> {
+        "Measured".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "title": "number" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_finite_is_missing() {
+        let values: Vec<Measured> = [1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(Into::into).into();
+        let text = serde_json::to_string(&values).unwrap();
+        assert_eq!(text, "[1.5,null,null,null]");
+        assert_eq!(serde_json::from_str::<Vec<Measured>>(&text).unwrap(), values);
+        assert_eq!(format!("{:.2} {}", values[0], values[1]), "1.50 -");
+        assert!(values[1].or_nan().is_nan());
+    }
+}

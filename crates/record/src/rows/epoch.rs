@@ -1,0 +1,20 @@
+//! The end of an epoch.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Measured;
+use crate::scalar::scalars;
+
+/// The end of an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Epoch {
+    /// Mean of the batch losses during the epoch.
+    pub train_loss: Measured,
+    /// Mean loss of the validation samples at the end of the epoch, batch norm on running statistics.
+    pub valid_loss: Measured,
+    /// Fraction of the validation samples classified correctly.
+    pub valid_accuracy: Measured,
+}
+
+scalars!(Epoch: train_loss, valid_loss, valid_accuracy);

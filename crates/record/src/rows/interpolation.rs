@@ -1,0 +1,86 @@
+//! The loss along one update.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{BatchNorm, EvaluationData, Measured, Scalar, Scalars};
+
+/// The loss on the line from θ before one update to θ after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interpolation {
+    /// Positions, from 0 (before the update) to 1 (after it).
+    pub alphas: Vec<f64>,
+    /// Mean loss at each position.
+    pub losses: Vec<Measured>,
+    /// Whether an interior loss lies above both endpoints.
+    pub barrier: bool,
+    /// Highest interior loss minus the higher endpoint.
+    pub height: Measured,
+    /// Mean of the endpoints minus the lowest loss.
+    pub depth: Measured,
+    /// Position of the lowest loss.
+    pub min_alpha: Measured,
+    /// The lowest loss: the valley floor.
+    pub min_loss: Measured,
+    /// Where the step lands on the parabola fitted to its losses: -1 at the start, 0 at the floor, 1 on the opposite wall;
+    /// missing if the curve is no valley.
+    pub landing: Measured,
+    /// Samples behind each loss; in adaptive mode, behind those at the endpoints.
+    pub samples: usize,
+    /// Samples evaluated at all positions together.
+    pub evaluations: usize,
+    /// Statistics of batch norm.
+    pub batch_norm: BatchNorm,
+    /// What each loss was evaluated on.
+    pub evaluation: EvaluationData,
+    /// How many samples the segment was measured on.
+    pub mode: Mode,
+    /// In adaptive mode, how the verdict was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// Standard error of `depth` over the samples left out; adaptive mode only.
+    #[serde(default)]
+    pub depth_error: Measured,
+    /// Standard error of `min_loss` over the samples left out; adaptive mode only.
+    #[serde(default)]
+    pub min_loss_error: Measured,
+    /// In adaptive mode, the smallest and the largest position that may be the lowest, at two standard errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_alpha_interval: Option<[f64; 2]>,
+}
+
+/// How many samples a segment is measured on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// All of them, at every α.
+    #[default]
+    Exact,
+    /// As many as the verdict takes.
+    Adaptive,
+}
+
+/// How an adaptive verdict was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// No barrier, on part of the samples.
+    NoBarrier,
+    /// A barrier, on part of the samples.
+    Barrier,
+    /// All samples were needed at the positions still undecided.
+    Exact,
+}
+
+impl Scalars for Interpolation {
+    fn scalars(&self) -> Vec<Scalar> {
+        vec![
+            Scalar::new("barrier", f64::from(u8::from(self.barrier))),
+            Scalar::new("height", self.height),
+            Scalar::new("depth", self.depth),
+            Scalar::new("min_alpha", self.min_alpha),
+            Scalar::new("min_loss", self.min_loss),
+            Scalar::new("landing", self.landing),
+        ]
+    }
+}

@@ -1,0 +1,161 @@
+//! A run read back from its folder: all that tables, figures, claims and pages are made from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::rows::{Epoch, RowKind};
+use crate::{RecordError, Row, RunFolder, RunInfo, Stamped, rows_of};
+
+/// What a run left behind, under a label.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// What tables and figures call it.
+    pub label: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its description.
+    pub info: RunInfo,
+    /// Every value of its experiment.
+    pub config: Vec<ConfigValue>,
+    /// The keys in which it differs from the runs that it is shown with.
+    pub swept: Vec<String>,
+    /// What it recorded, in order.
+    pub records: Vec<Row>,
+}
+
+/// A value of an experiment under its dotted key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfigValue {
+    /// As in `optim.lr`.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+}
+
+impl Run {
+    /// Reads a run folder; the label is the network's name.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the folder is no run, was written in another format, or cannot be read.
+    pub fn read(path: &Path) -> Result<Self, RecordError> {
+        let folder = RunFolder::open(path)?;
+        let (info, records) = (folder.read_info()?, folder.read_rows()?);
+        let text = folder.read_config()?;
+        let table: Table = toml::from_str(&text).map_err(|error| RecordError::Config {
+            path: folder.config_path(),
+            message: error.message().to_owned(),
+        })?;
+        let mut config = vec![];
+        flatten("", &table, &mut config);
+        let label = info.plugin.name.clone();
+        Ok(Self { label, path: path.into(), info, config, swept: vec![], records })
+    }
+
+    /// Labels several runs by their folders' names and notes the keys in which they differ.
+    pub fn tell_apart(runs: &mut [Self]) {
+        let keys: Vec<String> =
+            runs.iter().flat_map(|run| &run.config).map(|entry| entry.key.clone()).collect();
+        let mut swept: Vec<String> = vec![];
+        for key in keys {
+            let differs = runs.windows(2).any(|pair| pair[0].value(&key) != pair[1].value(&key));
+            if differs && !swept.contains(&key) {
+                swept.push(key);
+            }
+        }
+        for run in runs {
+            let name = run.path.file_name().map(|name| name.to_string_lossy().into_owned());
+            run.label = name.unwrap_or_else(|| run.path.display().to_string());
+            run.swept.clone_from(&swept);
+        }
+    }
+
+    /// The rows of one kind, in order.
+    pub fn rows<T: RowKind + 'static>(&self) -> impl DoubleEndedIterator<Item = Stamped<'_, T>> + Clone {
+        rows_of(&self.records)
+    }
+
+    /// The experiment's value under a dotted key.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.config.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+
+    /// Whether an epoch is one update, as in gradient descent: then epochs say nothing that updates do not.
+    pub fn is_one_update_per_epoch(&self) -> bool {
+        let mut epochs = self.rows::<Epoch>().map(|row| row.at.iteration);
+        epochs.next() == Some(1) && epochs.all(|updates| updates == 1)
+    }
+
+    /// The rows of one kind by epoch; where each epoch is one update, all of them under the first.
+    pub fn by_epoch<T: RowKind + 'static>(&self) -> BTreeMap<u32, Vec<Stamped<'_, T>>> {
+        let together = self.is_one_update_per_epoch();
+        let mut epochs: BTreeMap<u32, Vec<Stamped<'_, T>>> = BTreeMap::new();
+        for row in self.rows() {
+            epochs.entry(if together { 1 } else { row.at.epoch }).or_default().push(row);
+        }
+        epochs
+    }
+}
+
+/// Every value of a table under its dotted key.
+fn flatten(prefix: &str, table: &Table, found: &mut Vec<ConfigValue>) {
+    for (key, value) in table {
+        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, found),
+            value => found.push(ConfigValue { key, value: value.clone() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stamp;
+    use crate::rows::{Distance, Kind, Train};
+
+    #[test]
+    fn rows_of_one_kind_keep_their_place_and_order() {
+        let (folder, dir) = (tempfile::tempdir().unwrap(), "optim = { lr = 0.1 }\nseed = 3\n");
+        let path = folder.path().join("run");
+        let info = RunInfo { format: crate::FORMAT, ..RunInfo::default() };
+        let (made, _lock) = RunFolder::create(&path, dir, &info).unwrap();
+        let mut writer = made.metrics(0).unwrap();
+        let mut write = |step: u64, kind: Kind| {
+            writer.write(&Row { at: Stamp { epoch: 1, iteration: step as u32, step }, kind }).unwrap();
+        };
+        for step in 1..=3 {
+            write(step, Train { loss: 0.5.into(), grad_norm: 1.0.into(), lr: 0.1 }.into());
+            write(step, Distance { distance: (step as f64).into() }.into());
+        }
+        let run = Run::read(&path).unwrap();
+        let found: Vec<(u64, f64)> =
+            run.rows::<Distance>().map(|row| (row.at.step, row.distance.or_nan())).collect();
+        assert_eq!(found, [(1, 1.0), (2, 2.0), (3, 3.0)]);
+        assert_eq!(run.rows::<Train>().count(), 3);
+        assert_eq!(run.value("optim.lr"), Some(&Value::Float(0.1)));
+        let mut runs = [run.clone(), run];
+        runs[1].path = "b".into();
+        runs[1].config[1].value = 4.into();
+        Run::tell_apart(&mut runs);
+        assert_eq!((runs[0].label.as_str(), runs[1].label.as_str()), ("run", "b"));
+        assert_eq!(runs[0].swept, ["seed"]);
+    }
+
+    #[test]
+    fn a_folder_of_another_format_is_refused_with_the_version_that_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run");
+        let info = RunInfo { format: 2, version: "0.1.0".into(), ..RunInfo::default() };
+        RunFolder::create(&path, "", &info).unwrap();
+        // what else stands in run.json need not be what this version knows
+        std::fs::write(path.join("run.json"), r#"{ "format": 2, "version": "0.1.0", "old": [] }"#).unwrap();
+        let message = Run::read(&path).unwrap_err().to_string();
+        let expected = format!(
+            "run.json: written in format 2 by sgdwalk 0.1.0, which reads it; this program reads format {}",
+            crate::FORMAT
+        );
+        assert!(message.ends_with(&expected), "{message}");
+    }
+}

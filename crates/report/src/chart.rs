@@ -1,0 +1,99 @@
+//! What a figure shows, independent of what draws it.
+
+use serde::Serialize;
+
+/// Lines, or levels over a plane, on two axes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) levels: Option<Levels>,
+    pub(crate) series: Vec<Series>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// An axis.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Axis {
+    pub(crate) label: String,
+    pub(crate) log: bool,
+    /// Its ends, where the values do not determine them.
+    pub(crate) min: Option<f64>,
+    pub(crate) max: Option<f64>,
+}
+
+/// A line.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Series {
+    /// Its name in the legend.
+    pub(crate) name: Option<String>,
+    /// Determines its color and, unless `stroke` says otherwise, its style.
+    pub(crate) number: usize,
+    pub(crate) points: Vec<(f64, f64)>,
+    /// A band around it: its lower and upper edge at each point.
+    pub(crate) band: Vec<(f64, f64)>,
+    pub(crate) stroke: Stroke,
+    /// Whether each point is marked.
+    pub(crate) dots: bool,
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stroke {
+    /// Solid, dashed, dash-dotted and dotted in turn, so that lines differ without colors.
+    #[default]
+    InTurn,
+    Solid,
+    Dashed,
+}
+
+/// A value at each point of a grid.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Levels {
+    pub(crate) name: String,
+    pub(crate) x: Vec<f64>,
+    pub(crate) y: Vec<f64>,
+    /// A list over x for each y.
+    pub(crate) values: Vec<Vec<f64>>,
+}
+
+/// A straight line across the figure.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Rule {
+    /// Vertical, at a position on the x axis; otherwise horizontal, on the y axis.
+    pub(crate) upright: bool,
+    pub(crate) at: f64,
+    /// Faint and solid, like the gray lines at the paper's iterations; otherwise gray and dashed.
+    pub(crate) faint: bool,
+    pub(crate) label: Option<String>,
+}
+
+impl Chart {
+    pub(crate) fn new(title: impl Into<String>, x: &str, y: &str) -> Self {
+        let axis = |label: &str| Axis { label: label.into(), ..Axis::default() };
+        Self { title: title.into(), x: axis(x), y: axis(y), ..Self::default() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.levels.is_none() && self.series.iter().all(|series| series.points.is_empty())
+    }
+}
+
+impl Series {
+    /// Line number `number` of a figure.
+    pub(crate) fn new(number: usize, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        Self { name: Some(name.into()), number, points, ..Self::default() }
+    }
+}
+
+impl Rule {
+    pub(crate) fn upright(at: f64) -> Self {
+        Self { upright: true, at, faint: false, label: None }
+    }
+
+    pub(crate) fn across(at: f64) -> Self {
+        Self { upright: false, ..Self::upright(at) }
+    }
+}

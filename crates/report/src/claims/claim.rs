@@ -1,0 +1,115 @@
+//! A claim, what it is tested on, and its verdict.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use walk_record::Run;
+
+use crate::training::setting;
+
+/// A claim of the paper that can be tested on runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimName {
+    /// SGD rarely crosses barriers: in fewer than one update in ten.
+    RareBarriers,
+    /// The valley floor moves both up and down from one update to the next.
+    FloorMoves,
+    /// The alignment of gradients with the Hessian rises with the batch size.
+    AlignmentRises,
+    /// The variance of batch gradients is proportional to 1/B - 1/N (Eq. 3).
+    GradientVariance,
+    /// Consecutive gradients point more against each other at larger batch sizes.
+    OpposingGradients,
+    /// The distance from the initial point grows more slowly at larger batch sizes.
+    SlowerGrowth,
+}
+
+/// A table or figure of the paper, and the runs made for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Exhibit<'a> {
+    /// `table1`, `fig01`, ..., `fig07a`.
+    pub name: &'a str,
+    /// The claims that are tested on it.
+    pub claims: &'a [ClaimName],
+    /// What was measured for it; empty if nothing was.
+    pub runs: &'a [Run],
+}
+
+/// The result of testing a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// What was measured confirms it, at the level of its test.
+    Holds,
+    /// Neither it nor its opposite was shown.
+    Undecided,
+    /// What was measured contradicts it, at the level of its test.
+    DoesNotHold,
+    /// Nothing was measured.
+    NotMeasured,
+}
+
+impl Verdict {
+    /// Its name in tables.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Undecided => "undecided",
+            Self::DoesNotHold => "does not hold",
+            Self::NotMeasured => "not measured",
+        }
+    }
+
+    /// Whether `claimed`, the range of values for which a claim holds, has all of `found`, an interval that the value surely lies
+    /// in, or none of it.
+    pub(super) fn of_interval(found: [f64; 2], claimed: [f64; 2]) -> Self {
+        if claimed[0] < found[0] && found[1] < claimed[1] {
+            Self::Holds
+        } else if found[1] < claimed[0] || claimed[1] < found[0] {
+            Self::DoesNotHold
+        } else {
+            Self::Undecided
+        }
+    }
+}
+
+/// A claim and what was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The claim.
+    pub claim: String,
+    /// The table or figure that it was tested on.
+    pub exhibit: String,
+    /// What was measured.
+    pub measured: String,
+    /// The test and its uncertainty.
+    pub statistic: String,
+    /// The result.
+    pub verdict: Verdict,
+}
+
+impl Claim {
+    pub(super) fn not_measured(claim: impl Into<String>, exhibit: &Exhibit<'_>) -> Self {
+        let (measured, statistic) = ("-".into(), "-".into());
+        let (claim, exhibit) = (claim.into(), exhibit.name.to_owned());
+        Self { claim, exhibit, measured, statistic, verdict: Verdict::NotMeasured }
+    }
+
+    /// The claims that `test` makes about each run of the exhibit, under a name that tells the run from the others: its setting
+    /// if it is the only one, its label otherwise. A run without any was not measured.
+    pub(super) fn for_each_run(
+        claim: &str,
+        exhibit: &Exhibit<'_>,
+        test: impl Fn(&str, &Run) -> Vec<Self>,
+    ) -> Vec<Self> {
+        if exhibit.runs.is_empty() {
+            return vec![Self::not_measured(claim, exhibit)];
+        }
+        let tested = exhibit.runs.iter().flat_map(|run| {
+            let subject = if exhibit.runs.len() == 1 { setting(run) } else { run.label.clone() };
+            let claim = format!("{claim}: {subject}");
+            let tested = test(&claim, run);
+            if tested.is_empty() { vec![Self::not_measured(claim, exhibit)] } else { tested }
+        });
+        tested.collect()
+    }
+}

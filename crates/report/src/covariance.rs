@@ -1,0 +1,46 @@
+//! The covariance of per-sample gradients (paper, Eq. 3).
+
+use walk_record::Run;
+use walk_record::rows::Covariance;
+
+use crate::table::{Table, or_dash, short, with_error};
+
+/// One row per run and measurement, and one below it for each further batch size that Eq. 3 was checked with: tr C and ‖ḡ‖²;
+/// E‖g_B - ḡ‖² as measured and as (1/B - 1/N) tr C, and their ratio.
+pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
+    let header =
+        ["", "epoch", "step", "tr C", "|g|^2", "from", "batch", "E|g_B - g|^2", "(1/B - 1/N) tr C", "ratio"];
+    let mut rows = vec![];
+    for run in runs {
+        for row in run.rows::<Covariance>() {
+            let exact = row.trace_error.get() == Some(0.0);
+            let mut first = vec![
+                run.label.clone(),
+                row.at.epoch.to_string(),
+                row.at.step.to_string(),
+                if exact { short(row.trace) } else { with_error(row.trace, row.trace_error) },
+                short(row.full_grad_norm_sq),
+                match row.unit_size {
+                    1 => format!("{} samples", row.count),
+                    size => format!("{} {}s of {size}", row.count, row.unit.name()),
+                },
+            ];
+            if row.checks.is_empty() {
+                first.resize(header.len(), "-".into());
+                rows.push(first);
+                continue;
+            }
+            for check in &row.checks {
+                let mut cells = std::mem::replace(&mut first, vec![String::new(); 6]);
+                cells.extend([
+                    check.batch_size.to_string(),
+                    with_error(check.measured, check.standard_error),
+                    short(check.predicted),
+                    or_dash(check.ratio().get().map(|ratio| format!("{ratio:.3}"))),
+                ]);
+                rows.push(cells);
+            }
+        }
+    }
+    vec![Table::new("covariance", header, rows)]
+}

@@ -1,0 +1,75 @@
+//! Figures of a value against the number of updates.
+
+use walk_record::rows::RowKind;
+use walk_record::{Measured, Run};
+
+use crate::chart::{Chart, Series};
+use crate::figure::Figure;
+
+/// Points of a curve, at most: of more values, means over equal stretches are drawn, so that lines stay lines.
+const MAX_POINTS: usize = 200;
+
+/// A value measured after a number of updates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StepValue {
+    pub(crate) step: u64,
+    pub(crate) value: f64,
+}
+
+/// The known values of a run's rows of one kind.
+pub(crate) fn step_values<T: RowKind + 'static>(run: &Run, value: impl Fn(&T) -> Measured) -> Vec<StepValue> {
+    run.rows::<T>()
+        .filter_map(|row| Some(StepValue { step: row.at.step, value: value(&row).get()? }))
+        .collect()
+}
+
+/// A figure of the values of each run that has any, on the axes of `chart`.
+pub(crate) fn curves(
+    name: &str,
+    mut chart: Chart,
+    runs: &[Run],
+    values: impl Fn(&Run) -> Vec<StepValue>,
+) -> Figure {
+    let measured = runs.iter().map(|run| (run, values(run))).filter(|(_, values)| !values.is_empty());
+    let mut rows = vec![];
+    for (index, (run, values)) in measured.enumerate() {
+        let stretch = values.len().div_ceil(MAX_POINTS);
+        let legend = match stretch {
+            1 => run.label.clone(),
+            _ => format!("{} (means of {stretch} updates)", run.label),
+        };
+        let points = values.chunks(stretch).map(|part| {
+            let mean =
+                |number: fn(&StepValue) -> f64| part.iter().map(number).sum::<f64>() / part.len() as f64;
+            (mean(|value| value.step as f64), mean(|value| value.value))
+        });
+        chart.series.push(Series::new(index, legend, points.collect()));
+        let cells =
+            |found: &StepValue| vec![run.label.clone(), found.step.to_string(), found.value.to_string()];
+        rows.extend(values.iter().map(cells));
+    }
+    Figure::new(name, chart, &format!("run,step,{name}"), rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn a_long_curve_is_thinned_and_a_run_without_values_has_none() {
+        let values = |run: &Run| {
+            let count = if run.label == "long" { 401 } else { 0 };
+            (1..=count).map(|step| StepValue { step, value: step as f64 }).collect()
+        };
+        let figure =
+            curves("f", Chart::default(), &[fixture::run("none", []), fixture::run("long", [])], values);
+        let [series] = figure.chart.series.as_slice() else { panic!("{:?}", figure.chart.series) };
+        assert_eq!((series.number, series.name.as_deref()), (0, Some("long (means of 3 updates)")));
+        assert_eq!(
+            (series.points.len(), series.points[0], series.points[133]),
+            (134, (2.0, 2.0), (400.5, 400.5))
+        );
+        assert_eq!(figure.data.rows.len(), 401);
+    }
+}

@@ -1,0 +1,176 @@
+//! Charts as pictures, drawn by kuva. The colors are those of Okabe and Ito, which colorblind readers can tell apart; line
+//! styles differ as well.
+
+use kuva::backend::svg::SvgBackend;
+use kuva::prelude::*;
+use kuva::render::layout::ComputedLayout;
+use kuva::render::render::{collect_legend_entries, render_multiple};
+
+use crate::chart::{Chart, Levels, Rule, Series, Stroke};
+
+/// Width of a figure in pixels: 520 are a paper's column of 84 mm, so that 14 are 6.4 points.
+const WIDTH: f64 = 520.0;
+/// Height of a figure whose legend has one line.
+const HEIGHT: f64 = 360.0;
+/// Width of the margin left of the axes.
+const LEFT: f64 = 88.0;
+/// Pixels of the PNG per pixel of the SVG: about 300 per inch in a paper's column.
+const PNG_SCALE: f32 = 2.0;
+
+const COLORS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
+
+/// A drawn chart.
+#[derive(Clone, Debug)]
+pub(crate) struct Picture {
+    /// Vector graphics, for any size.
+    pub(crate) svg: String,
+    /// Pixels, for print at 300 dots per inch at a paper's column width.
+    pub(crate) png: Vec<u8>,
+}
+
+/// Draws the chart, equal charts as equal bytes; an error is kuva's message.
+pub(crate) fn draw(chart: &Chart) -> Result<Picture, String> {
+    let mut plots: Vec<Plot> = chart.levels.iter().map(levels).collect();
+    plots.extend(chart.series.iter().flat_map(series));
+    let layout = layout(chart, &plots);
+    let scene = render_multiple(plots, layout);
+    let png = PngBackend::new().with_scale(PNG_SCALE).render_scene(&scene)?;
+    Ok(Picture { svg: without_counter(&SvgBackend.render_scene(&scene)), png })
+}
+
+/// kuva names a picture's clip path by a counter of the process; without its value, equal charts give equal bytes.
+fn without_counter(svg: &str) -> String {
+    let mut parts = svg.split("kuva-clip-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "kuva-clip" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+fn levels(levels: &Levels) -> Plot {
+    ContourPlot::new()
+        .with_grid(levels.values.clone(), levels.x.clone(), levels.y.clone())
+        .with_n_levels(12)
+        .with_filled()
+        .with_legend(&levels.name)
+        .into()
+}
+
+fn series(series: &Series) -> Vec<Plot> {
+    let color = COLORS[series.number % COLORS.len()];
+    let line = LinePlot::new().with_data(series.points.clone()).with_color(color).with_stroke_width(1.6);
+    let mut line = match (series.stroke, series.number % 4) {
+        (Stroke::Solid, _) | (Stroke::InTurn, 0) => line,
+        (Stroke::Dashed, _) | (Stroke::InTurn, 1) => line.with_dashed(),
+        (Stroke::InTurn, 2) => line.with_dashdot(),
+        (Stroke::InTurn, _) => line.with_dotted(),
+    };
+    if !series.band.is_empty() {
+        let (lower, upper): (Vec<f64>, Vec<f64>) = series.band.iter().copied().unzip();
+        line = line.with_band(lower, upper);
+    }
+    if let Some(name) = &series.name {
+        line = line.with_legend(name);
+    }
+    let dots = series
+        .dots
+        .then(|| ScatterPlot::new().with_data(series.points.clone()).with_color(color).with_size(2.5).into());
+    std::iter::once(line.into()).chain(dots).collect()
+}
+
+fn rule(rule: &Rule) -> ReferenceLine {
+    let line =
+        if rule.upright { ReferenceLine::vertical(rule.at) } else { ReferenceLine::horizontal(rule.at) };
+    let line = if rule.faint {
+        line.with_color("#c8c8c8").with_stroke_width(0.6).with_dasharray("none")
+    } else {
+        line.with_color("#808080").with_stroke_width(1.0)
+    };
+    match &rule.label {
+        Some(label) => line.with_label(label),
+        None => line,
+    }
+}
+
+fn layout(chart: &Chart, plots: &[Plot]) -> Layout {
+    let mut layout = Layout::auto_from_plots(plots)
+        .with_width(WIDTH)
+        .with_height(HEIGHT)
+        .with_title(&chart.title)
+        .with_title_size(15)
+        .with_x_label(&chart.x.label)
+        .with_y_label(&chart.y.label)
+        .with_label_size(14)
+        .with_tick_size(12)
+        .with_body_size(12)
+        .with_legend_position(LegendPosition::OutsideBottomColumns)
+        .with_legend_box(false)
+        // away from the legend below it
+        .with_x_label_offset(0.0, -12.0)
+        // room for the longest tick label beside the axis label, and for half a tick label at the right end
+        .with_force_margins(LEFT, 32.0)
+        .with_show_grid(false);
+    if chart.levels.is_some() {
+        layout =
+            layout.with_legend_position(LegendPosition::OutsideRightMiddle).with_force_margins(LEFT, 112.0);
+    }
+    if chart.x.log {
+        layout = layout.with_log_x();
+    }
+    if chart.y.log {
+        layout = layout.with_log_y();
+    }
+    if chart.y.min.is_some() && chart.y.max.is_some() {
+        layout = layout.with_clamp_axis();
+    }
+    if let Some(min) = chart.y.min {
+        layout = layout.with_y_axis_min(min);
+    }
+    if let Some(max) = chart.y.max {
+        layout = layout.with_y_axis_max(max);
+    }
+    if chart.levels.is_none() {
+        layout = with_room_for_legend(layout, plots);
+    }
+    chart.rules.iter().fold(layout, |layout, line| layout.with_reference_line(rule(line)))
+}
+
+/// Makes the figure taller by the height of the legend's rows beyond the first, so that all of them fit and the axes keep their
+/// size.
+fn with_room_for_legend(layout: Layout, plots: &[Plot]) -> Layout {
+    let mut entries = collect_legend_entries(plots);
+    // columns are as wide as their names; the spaces separate a name from the next one's line
+    entries.iter_mut().for_each(|entry| entry.label.push_str("    "));
+    let count = entries.len();
+    let layout = layout.with_legend_entries(entries);
+    let computed = ComputedLayout::from_layout(&layout);
+    let rows = count.div_ceil(computed.legend_col_count.max(1)).max(1);
+    layout.with_height(HEIGHT + (rows - 1) as f64 * computed.legend_line_height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values of an attribute of an SVG's texts.
+    fn text_attributes(svg: &str, attribute: &str) -> Vec<f64> {
+        let texts = svg.split("<text ").skip(1).filter_map(|text| text.split('>').next());
+        let value = |text: &str| {
+            let value = text.split_once(&format!("{attribute}=\""))?.1;
+            value.split('"').next()?.parse().ok()
+        };
+        texts.filter_map(value).collect()
+    }
+
+    #[test]
+    fn every_name_of_a_long_legend_is_within_the_figure() {
+        let mut chart = Chart::new("title", "x", "y");
+        for number in 0..20 {
+            let name = format!("a run with a long name, number {number}");
+            chart.series.push(Series::new(number, name, vec![(0.0, 0.0), (1.0, number as f64)]));
+        }
+        let svg = draw(&chart).unwrap().svg;
+        let height: f64 = svg.split_once("height=\"").unwrap().1.split('"').next().unwrap().parse().unwrap();
+        let lowest = text_attributes(&svg, " y").into_iter().fold(0.0, f64::max);
+        assert!(svg.matches("a run with a long name").count() == 20, "{svg}");
+        assert!(lowest > HEIGHT && lowest < height, "{lowest} of {height}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Barriers, architectures by epochs (paper, Table 1), and what else the segments of each epoch say.
+
+use std::collections::BTreeSet;
+
+use walk_record::{Measured, Run};
+
+use super::analysis::{EpochSegments, FloorMoves, Segments};
+use crate::statistics::median;
+use crate::table::{Table, or_dash, scientific};
+
+/// The barriers and the segments.
+pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
+    vec![barriers(runs), segments(runs)]
+}
+
+/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Where the noise of
+/// the loss is known, the numbers of barriers higher than one and three standard errors follow.
+fn barriers(runs: &[Run]) -> Table {
+    let measured = runs.iter().map(|run| (run, Segments::new(run).epochs));
+    let measured: Vec<(&Run, Vec<EpochSegments<'_>>)> =
+        measured.filter(|(_, epochs)| !epochs.is_empty()).collect();
+    let epochs: BTreeSet<u32> =
+        measured.iter().flat_map(|(_, epochs)| epochs.iter().map(|epoch| epoch.epoch)).collect();
+    let cell = |epoch: &EpochSegments<'_>| {
+        let above = epoch.barriers_above(1.0).zip(epoch.barriers_above(3.0));
+        let above = above.map(|(one, three)| format!(" ({one} > 1 se, {three} > 3 se)"));
+        let last = epoch.last_epoch();
+        let to = if last > epoch.epoch { format!(" (to epoch {last})") } else { String::new() };
+        format!("{} / {}{}{to}", epoch.barriers(), epoch.updates(), above.unwrap_or_default())
+    };
+    let rows = measured.iter().map(|(run, measured)| {
+        let cell = |number: &u32| or_dash(measured.iter().find(|epoch| epoch.epoch == *number).map(cell));
+        std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)).collect()
+    });
+    let header = epochs.iter().map(|epoch| format!("epoch {epoch}"));
+    Table::new("barriers", std::iter::once("barriers / updates".to_owned()).chain(header), rows)
+}
+
+/// One row per run and epoch: the loss before the first and after the last measured update, the highest barrier, the noise of
+/// the loss at one point, the median depth of the valleys and position of their floors, how often the floor rose and fell from
+/// one update to the next and how many of these moves are not sure ("-" where no error is known), how often SGD moved over a
+/// barrier, and how many steps landed beyond the floor.
+fn segments(runs: &[Run]) -> Table {
+    let header = [
+        "",
+        "epoch",
+        "loss, first to last",
+        "highest barrier",
+        "noise",
+        "median depth",
+        "median min. alpha",
+        "floor up / down (unsure)",
+        "moved over",
+        "beyond the floor",
+    ];
+    let rows = runs.iter().flat_map(|run| {
+        let row = |epoch: &EpochSegments<'_>| [&[run.label.clone()][..], &segment_cells(epoch)].concat();
+        Segments::new(run).epochs.iter().map(row).collect::<Vec<_>>()
+    });
+    Table::new("segments", header, rows)
+}
+
+fn segment_cells(epoch: &EpochSegments<'_>) -> Vec<String> {
+    let (segments, moves) = (&epoch.segments, &epoch.floor_moves);
+    let end = |loss: Option<&Measured>| loss.copied().unwrap_or_default();
+    let first = end(segments.first().and_then(|segment| segment.row.losses.first()));
+    let last = end(segments.last().and_then(|segment| segment.row.losses.last()));
+    let beyond = epoch.landings().filter(|&landing| landing > 0.0).count();
+    vec![
+        match epoch.last_epoch() {
+            last if last > epoch.epoch => format!("{}-{last}", epoch.epoch),
+            _ => epoch.epoch.to_string(),
+        },
+        format!("{first:.5} to {last:.5}"),
+        scientific(epoch.heights().reduce(f64::max).into(), 2),
+        scientific(epoch.noise, 2),
+        scientific(median(segments.iter().map(|segment| segment.depth)), 2),
+        format!("{:.2}", median(segments.iter().map(|segment| segment.min_alpha))),
+        format!("{} / {} ({})", moves.up, moves.down, unsure(moves)),
+        format!("{} / {}", moves.over, moves.pairs()),
+        format!("{beyond} / {}", epoch.landings().count()),
+    ]
+}
+
+fn unsure(moves: &FloorMoves) -> String {
+    match moves.unknown {
+        0 => moves.unsure.to_string(),
+        unknown if unknown == moves.up + moves.down => "-".into(),
+        unknown => format!("{}, {unknown} unknown", moves.unsure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{noise, row, run, segment};
+
+    #[test]
+    fn barriers_show_every_epoch_and_a_dash_where_nothing_was_measured() {
+        let a = run("mlp", [row(1, 1, segment(false, -0.5)), row(1, 2, segment(true, 0.25))]);
+        let b = run("vgg11", [row(10, 1, segment(false, -0.5))]);
+        let expected = "\
+╭────────────────────┬─────────┬──────────╮
+│ barriers / updates │ epoch 1 │ epoch 10 │
+├────────────────────┼─────────┼──────────┤
+│ mlp                │   1 / 2 │        - │
+│ vgg11              │       - │    0 / 1 │
+╰────────────────────┴─────────┴──────────╯";
+        assert_eq!(barriers(&[a, b]).text(None), expected);
+        let heights = [0.05, 0.25, 0.5].map(|height| row(1, 1, segment(true, height)));
+        let noisy = run("mlp", heights.into_iter().chain([row(1, 1, noise(0.1))]));
+        assert_eq!(barriers(&[noisy]).rows, [["mlp", "3 / 3 (2 > 1 se, 1 > 3 se)"]]);
+        assert!(barriers(&[run("mlp", [])]).rows.is_empty());
+    }
+
+    #[test]
+    fn segments_show_heights_and_depths() {
+        let rows = [(1, 1, true, 0.125), (1, 3, true, 0.25), (2, 5, false, -0.5)];
+        let rows = rows.map(|(epoch, step, barrier, height)| row(epoch, step, segment(barrier, height)));
+        let found = segments(&[run("mlp", rows)]).rows;
+        let loss = "2.00000 to 1.50000";
+        assert_eq!(
+            found[0],
+            ["mlp", "1", loss, "2.50e-1", "-", "2.50e-1", "1.00", "0 / 0 (0)", "0 / 0", "0 / 0"]
+        );
+        assert_eq!(found[1][..5], ["mlp", "2", loss, "-", "-"]);
+    }
+
+    #[test]
+    fn unsure_moves_are_a_dash_where_no_error_is_known() {
+        let moves = |unsure, unknown| FloorMoves { up: 2, down: 1, unsure, unknown, ..FloorMoves::default() };
+        assert_eq!(
+            [unsure(&moves(1, 0)), unsure(&moves(0, 3)), unsure(&moves(1, 1))],
+            ["1", "-", "1, 1 unknown"]
+        );
+    }
+}

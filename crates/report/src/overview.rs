@@ -1,0 +1,93 @@
+//! A run in a few lines: what was run, how well the network does, and how long it took.
+
+use serde_json::{Value, json};
+use walk_record::rows::{Epoch, Kind};
+use walk_record::{Measured, Run};
+
+use crate::error::ReportError;
+use crate::interpolation::Segments;
+
+/// Lines that say what was run, and how well the network does.
+pub fn headline(run: &Run) -> String {
+    let info = &run.info;
+    let mut lines = vec![format!(
+        "{}: {} with {} parameters on {}, {} training samples",
+        info.name, info.plugin.name, info.network.n_params, info.data.set, info.data.train
+    )];
+    if let Some(fork) = &info.fork {
+        let changes = if fork.changes.is_empty() { "nothing".into() } else { fork.changes.join(", ") };
+        lines.push(format!("forked from {} after update {}, changed: {changes}", fork.run, fork.step));
+    }
+    if let Some(last) = run.rows::<Epoch>().next_back() {
+        lines.push(format!(
+            "after epoch {}: training loss {:.4}, validation loss {:.4}, validation accuracy {}",
+            last.at.epoch,
+            last.train_loss,
+            last.valid_loss,
+            percent(last.valid_accuracy)
+        ));
+    }
+    lines.join("\n")
+}
+
+/// How long the run took, and each probe's part of it.
+pub fn cost(run: &Run) -> String {
+    let Some(elapsed) = run.info.elapsed_s else { return "not finished".into() };
+    let probes = run.info.probes.iter().filter(|probe| probe.measurements > 0).map(|probe| {
+        let share = 100.0 * probe.elapsed_s / elapsed;
+        format!("{} {:.1} s ({share:.0}%, {} times)", probe.name, probe.elapsed_s, probe.measurements)
+    });
+    let probes: Vec<String> = probes.collect();
+    let including = if probes.is_empty() { "" } else { ", including " };
+    format!("{elapsed:.1} s{including}{}", probes.join(", "))
+}
+
+/// The run's folder and description, the row of its last epoch, and its barriers by epoch.
+///
+/// # Errors
+/// [`ReportError::Record`] or [`ReportError::Json`] if the row cannot be written.
+pub fn summary_json(run: &Run) -> Result<Value, ReportError> {
+    let last = run.records.iter().rev().find(|row| matches!(row.kind, Kind::Epoch(_)));
+    let last: Value = match last {
+        Some(row) => serde_json::from_str(&row.to_json()?)?,
+        None => Value::Null,
+    };
+    let barriers = Segments::new(run).epochs.into_iter().map(
+        |epoch| json!({ "epoch": epoch.epoch, "barriers": epoch.barriers(), "updates": epoch.updates() }),
+    );
+    let barriers: Vec<Value> = barriers.collect();
+    Ok(json!({ "run": run.path, "info": run.info, "last_epoch": last, "barriers": barriers }))
+}
+
+/// A fraction as a percentage.
+pub(crate) fn percent(fraction: Measured) -> String {
+    fraction.get().map_or("-".into(), |fraction| format!("{:.2}%", 100.0 * fraction))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn a_run_is_summed_up() {
+        let epoch =
+            Epoch { train_loss: 0.5.into(), valid_loss: f64::NAN.into(), valid_accuracy: 0.75.into() };
+        let rows = [fixture::row(1, 9, fixture::segment(true, 0.1)), fixture::row(2, 9, epoch)];
+        let run = fixture::run("mlp", rows);
+        let text = headline(&run);
+        assert!(
+            text.ends_with(
+                "\nafter epoch 2: training loss 0.5000, validation loss -, validation accuracy 75.00%"
+            ),
+            "{text}"
+        );
+        let json = summary_json(&run).unwrap();
+        assert_eq!(json["last_epoch"]["kind"], "epoch");
+        assert_eq!(
+            (&json["last_epoch"]["step"], &json["last_epoch"]["valid_loss"]),
+            (&json!(9), &Value::Null)
+        );
+        assert_eq!(json["barriers"], json!([{ "epoch": 1, "barriers": 1, "updates": 1 }]));
+    }
+}

@@ -1,0 +1,82 @@
+//! A report's files: `tables/`, `figures/` and `report.html`.
+
+use std::path::Path;
+
+use walk_record::{Run, write_file};
+
+use crate::error::ReportError;
+use crate::figure::{DrawnFigure, Figure};
+use crate::measurements::{figures, tables};
+use crate::page::Page;
+use crate::table::Table;
+
+/// Writes the tables, the figures and the page of runs into `folder`, with `extra_tables` first; returns all tables.
+///
+/// # Errors
+/// [`ReportError`] if something cannot be drawn or written.
+pub fn write_report(
+    folder: &Path,
+    title: &str,
+    runs: &[Run],
+    extra_tables: &[Table],
+) -> Result<Vec<Table>, ReportError> {
+    let tables = [extra_tables, &tables(runs)].concat();
+    tables.iter().try_for_each(|table| write_table(folder, table))?;
+    let drawn = figures(runs).into_iter().map(Figure::draw);
+    let figures: Vec<DrawnFigure> = drawn.collect::<Result<_, _>>()?;
+    for DrawnFigure { figure, picture } in &figures {
+        let path = |extension: &str| folder.join("figures").join(format!("{}.{extension}", figure.name()));
+        write_file(&path("svg"), picture.svg.as_bytes())?;
+        write_file(&path("png"), &picture.png)?;
+        write_file(&path("csv"), &figure.data.csv()?)?;
+    }
+    let page = Page { title, folder, runs, tables: &tables, figures: &figures };
+    write_file(&folder.join("report.html"), page.html()?.as_bytes())?;
+    Ok(tables)
+}
+
+/// Writes a table in every format into `folder/tables`.
+fn write_table(folder: &Path, table: &Table) -> Result<(), ReportError> {
+    let path = |extension: &str| folder.join("tables").join(format!("{}.{extension}", table.name));
+    write_file(&path("txt"), format!("{}\n", table.text(None)).as_bytes())?;
+    write_file(&path("md"), table.markdown().as_bytes())?;
+    write_file(&path("tex"), table.latex().as_bytes())?;
+    write_file(&path("csv"), &table.csv()?)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use walk_record::rows::Distance;
+
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn equal_records_give_equal_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = Distance { distance: f64::NAN.into() };
+        let rows = [
+            fixture::row(1, 1, fixture::segment(true, f64::NAN)),
+            fixture::row(2, 2, fixture::segment(true, 0.5)),
+            fixture::row(2, 2, fixture::noise(0.1)),
+            fixture::row(2, 2, missing),
+            fixture::row(2, 3, Distance { distance: 1.0.into() }),
+        ];
+        let runs = [fixture::run("mlp", rows)];
+        let extra = [Table::new("claims", ["claim"], [vec!["a".to_owned()]])];
+        let tables = write_report(dir.path(), "title", &runs, &extra).unwrap();
+        let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+        assert_eq!(names, ["claims", "barriers", "segments", "noise", "distance"]);
+        let files = [
+            "report.html",
+            "tables/barriers.txt",
+            "figures/interpolation-epoch-1.svg",
+            "figures/distance.png",
+        ];
+        let read = || files.map(|file| std::fs::read(dir.path().join(file)).unwrap());
+        let before = read();
+        write_report(dir.path(), "title", &runs, &extra).unwrap();
+        assert!(read() == before);
+    }
+}

@@ -1,0 +1,129 @@
+//! The gradient of each update.
+
+use rayon::prelude::*;
+use walk_core::{Backend, Batch, BatchGradient, BatchNormMode, CoreError, DropoutDraw, Model, Point, Seed};
+use walk_data::Subset;
+
+use crate::samples::fill_batch;
+use crate::{Accumulate, Method, OptimConfig, Position};
+
+/// The gradient of each update, by mini-batch or accumulated over all samples.
+pub(crate) struct Gradients<'a, B> {
+    model: &'a Model<B>,
+    train: &'a Subset,
+    optim: &'a OptimConfig,
+    seed: Seed,
+    batch: Batch,
+    /// The next batch, prepared while the current one is being computed.
+    ahead: Ahead,
+    pub(crate) grad: Vec<f32>,
+}
+
+/// What the samples of an update gave.
+pub(crate) struct BatchLoss {
+    /// Their mean loss.
+    pub(crate) loss: f64,
+    pub(crate) samples: usize,
+}
+
+/// Which gradient of an update it is: of accumulated ones, each part has its own.
+#[derive(Clone, Copy)]
+struct Part {
+    at: Position,
+    index: u32,
+    /// Place of its first sample in the epoch's order.
+    start: usize,
+}
+
+/// A batch prepared ahead of time.
+/// Which batch: its epoch, and the place of its first sample in the epoch's order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    epoch: u32,
+    start: usize,
+}
+
+#[derive(Default)]
+struct Ahead {
+    batch: Batch,
+    place: Option<Place>,
+}
+
+impl<'a, B: Backend> Gradients<'a, B> {
+    pub(crate) fn new(model: &'a Model<B>, train: &'a Subset, optim: &'a OptimConfig, seed: Seed) -> Self {
+        let batch = Batch::default();
+        Self { model, train, optim, seed, batch, ahead: Ahead::default(), grad: vec![] }
+    }
+
+    /// Computes the gradient at `point` and moves the buffers.
+    pub(crate) fn next(
+        &mut self,
+        point: &Point,
+        buffers: &mut [f32],
+        order: &[usize],
+        at: Position,
+    ) -> Result<BatchLoss, CoreError> {
+        match self.optim.method {
+            Method::Sgd => {
+                let start = (at.iteration as usize - 1) * self.optim.batch_size;
+                let gradient = self.part(point, buffers, order, Part { at, index: 0, start })?;
+                let loss = gradient.mean_loss();
+                self.grad = gradient.grad;
+                Ok(BatchLoss { loss, samples: self.batch.labels.len() })
+            }
+            Method::Gd => {
+                let n = self.train.len();
+                // an epoch of GD visits the samples in their own order
+                let order: Vec<usize> = (0..n).collect();
+                self.grad.clear();
+                self.grad.resize(point.params.len(), 0.0);
+                let mut loss_sum = 0.0;
+                for (index, start) in (0..n).step_by(self.optim.batch_size).enumerate() {
+                    let part = Part { at, index: index as u32, start };
+                    let gradient = self.part(point, buffers, &order, part)?;
+                    let rows = self.batch.labels.len();
+                    loss_sum += gradient.mean_loss() * rows as f64;
+                    let weight = match self.optim.accumulate {
+                        Accumulate::Mean => rows as f32 / n as f32,
+                        Accumulate::Sum => 1.0,
+                    };
+                    self.grad.iter_mut().zip(&gradient.grad).for_each(|(sum, g)| *sum += weight * g);
+                }
+                Ok(BatchLoss { loss: loss_sum / n as f64, samples: n })
+            }
+        }
+    }
+
+    /// Loss and gradient of up to `batch_size` samples of `order` from the part's start.
+    fn part(
+        &mut self,
+        point: &Point,
+        buffers: &mut [f32],
+        order: &[usize],
+        part: Part,
+    ) -> Result<BatchGradient, CoreError> {
+        let Part { at, index, start } = part;
+        let (train, seed, size, epoch) = (self.train, self.seed, self.optim.batch_size, at.epoch);
+        let fill = |start: usize, batch: &mut Batch| {
+            let indices = &order[start..order.len().min(start + size)];
+            fill_batch(train, indices.par_iter().copied(), Some((seed, epoch)), batch);
+        };
+        if self.ahead.place == Some(Place { epoch, start }) {
+            std::mem::swap(&mut self.batch, &mut self.ahead.batch);
+        } else {
+            fill(start, &mut self.batch);
+        }
+        self.batch.dropout = Some(DropoutDraw { seed, step: at.step.0, part: index });
+        let next = start + size;
+        self.ahead.place = (next < order.len()).then_some(Place { epoch, start: next });
+        let Self { model, batch, ahead, .. } = self;
+        let gradient = std::thread::scope(|scope| {
+            if ahead.place.is_some() {
+                scope.spawn(|| fill(next, &mut ahead.batch));
+            }
+            model.gradient(point, batch, BatchNormMode::Batch)
+        })?;
+        self.model.update_buffers(buffers, &gradient);
+        Ok(gradient)
+    }
+}

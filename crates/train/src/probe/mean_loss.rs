@@ -1,0 +1,108 @@
+//! The mean loss of many samples: its gradient and products with its Hessian, chunk after chunk.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use walk_core::{Backend, Batch, BatchNormMode, CoreError, Model, Point};
+use walk_data::Subset;
+use walk_record::BatchNorm;
+
+use super::context::ProbeContext;
+use super::values::{GradientChunk, statistics};
+use crate::Ranks;
+use crate::ranks::share;
+use crate::samples::fill_batch;
+
+/// The mean loss of samples as they are, without augmentation.
+pub(super) struct MeanLoss<'a, B> {
+    pub(super) model: &'a Model<B>,
+    pub(super) train: &'a Subset,
+    /// Samples that batch norm and one pass see at a time.
+    pub(super) chunk: usize,
+    pub(super) batch_norm: BatchNormMode,
+    pub(super) ranks: &'a Arc<dyn Ranks>,
+}
+
+/// Blocks of samples whose sums are joined in order: fixed, so that any number of ranks that share them gives the same bits.
+const BLOCKS: usize = 16;
+
+impl<'a, B: Backend> MeanLoss<'a, B> {
+    /// That of the training samples, in chunks of `chunk`.
+    pub(super) fn new(context: ProbeContext<'a, B>, chunk: GradientChunk, batch_norm: BatchNorm) -> Self {
+        let ProbeContext { model, train, ranks, .. } = context;
+        Self { model, train, chunk: chunk.get(), batch_norm: statistics(batch_norm), ranks }
+    }
+
+    /// The gradient of the mean loss of `samples`, of length P.
+    pub(super) fn gradient(&self, point: &Point, samples: &[usize]) -> Result<Vec<f32>, CoreError> {
+        self.mean(point, samples, |batch| Ok(self.model.gradient(point, batch, self.batch_norm)?.grad))
+    }
+
+    /// H v for the Hessian H of the mean loss of `samples`, of length P.
+    pub(super) fn hessian_vector(
+        &self,
+        point: &Point,
+        samples: &[usize],
+        v: &[f32],
+    ) -> Result<Vec<f32>, CoreError> {
+        self.mean(point, samples, |batch| self.model.hessian_vector(point, batch, v, self.batch_norm))
+    }
+
+    /// Calls `each` with every chunk of `samples`.
+    pub(super) fn chunks<E>(
+        &self,
+        samples: &[usize],
+        mut each: impl FnMut(&Batch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut batch = Batch::default();
+        samples.chunks(self.chunk).try_for_each(|part| {
+            fill_batch(self.train, part.par_iter().copied(), None, &mut batch);
+            each(&batch)
+        })
+    }
+
+    /// The mean over samples of a vector that each chunk gives, summed in f64: over the chunks of each block, then over the
+    /// blocks.
+    fn mean(
+        &self,
+        point: &Point,
+        samples: &[usize],
+        vector_of: impl Fn(&Batch) -> Result<Vec<f32>, CoreError>,
+    ) -> Result<Vec<f32>, CoreError> {
+        let chunks = samples.len().div_ceil(self.chunk);
+        let blocks = BLOCKS.min(chunks);
+        let (rank, size) = (self.ranks.rank(), self.ranks.size());
+        let owner = |block: usize| (0..size).find(|&rank| share(blocks, rank, size).contains(&block));
+        let block_sum = |block: usize| {
+            let mut sum = vec![0.0f64; point.params.len()];
+            let range = share(chunks, block, blocks);
+            let samples = &samples[range.start * self.chunk..samples.len().min(range.end * self.chunk)];
+            self.chunks(samples, |batch| {
+                let weight = batch.labels.len() as f64;
+                let vector = vector_of(batch)?;
+                sum.par_iter_mut().zip(vector).for_each(|(sum, x)| *sum += weight * f64::from(x));
+                Ok::<(), CoreError>(())
+            })?;
+            Ok::<_, CoreError>(sum)
+        };
+        let mut total = vec![0.0f64; point.params.len()];
+        let mut add = |sum: &[f64]| total.par_iter_mut().zip(sum).for_each(|(total, &x)| *total += x);
+        if size == 1 {
+            (0..blocks).try_for_each(|block| block_sum(block).map(|sum| add(&sum)))?;
+        } else {
+            // all ranks work at the same time, then tell each other block after block
+            let mine = share(blocks, rank, size);
+            let own: Vec<Vec<f64>> = mine.clone().map(block_sum).collect::<Result<_, _>>()?;
+            let mut sum = vec![0.0f64; point.params.len()];
+            for block in 0..blocks {
+                if mine.contains(&block) {
+                    sum.copy_from_slice(&own[block - mine.start]);
+                }
+                self.ranks.broadcast(owner(block).expect("the ranks share all blocks"), &mut sum);
+                add(&sum);
+            }
+        }
+        let n = samples.len() as f64;
+        Ok(total.into_iter().map(|x| (x / n) as f32).collect())
+    }
+}

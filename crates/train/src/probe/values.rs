@@ -1,0 +1,154 @@
+//! Values that several sections share. Each checks itself as it is read, so that a section holds none that is out of range.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use walk_core::BatchNormMode;
+use walk_data::Subset;
+use walk_record::BatchNorm;
+
+/// An integer from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Within<const MIN: usize, const MAX: usize>(usize);
+
+/// An integer of at least `MIN`.
+pub type AtLeast<const MIN: usize> = Within<MIN, { usize::MAX }>;
+/// Samples per evaluation chunk: the batch that batch norm sees.
+pub type ChunkSize = AtLeast<1>;
+/// Samples per chunk that is differentiated, where batch norm needs a variance.
+pub type GradientChunk = AtLeast<2>;
+/// How many samples of the training part to use, the first ones.
+pub type SampleCount = AtLeast<1>;
+
+impl<const MIN: usize, const MAX: usize> Within<MIN, MAX> {
+    /// A value known to be in range.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub const fn new(value: usize) -> Self {
+        assert!(MIN <= value && value <= MAX, "the value is out of range");
+        Self(value)
+    }
+
+    /// The integer.
+    pub const fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Within<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let found = i64::deserialize(deserializer)?;
+        let value = usize::try_from(found).ok().filter(|value| (MIN..=MAX).contains(value));
+        value.map(Self).ok_or_else(|| {
+            let expected =
+                if MAX == usize::MAX { format!("at least {MIN}") } else { format!("{MIN} to {MAX}") };
+            D::Error::custom(format!("= {found}, expected {expected}"))
+        })
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> JsonSchema for Within<MIN, MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        "integer".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "title": "integer" })
+    }
+}
+
+/// A number above 0 and below 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Fraction(f64);
+
+impl Fraction {
+    /// A value known to be in range.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub const fn new(value: f64) -> Self {
+        assert!(value > 0.0 && value < 1.0, "the value is out of range");
+        Self(value)
+    }
+
+    /// The number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Fraction {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let found = f64::deserialize(deserializer)?;
+        if found > 0.0 && found < 1.0 {
+            return Ok(Self(found));
+        }
+        Err(D::Error::custom(format!("= {found}, expected a number between 0 and 1")))
+    }
+}
+
+impl JsonSchema for Fraction {
+    fn schema_name() -> Cow<'static, str> {
+        "number".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "title": "number" })
+    }
+}
+
+/// The paper's 100 samples per chunk.
+pub(super) const fn paper_chunk() -> ChunkSize {
+    ChunkSize::new(100)
+}
+
+/// The same where it is differentiated.
+pub(super) const fn gradient_chunk() -> GradientChunk {
+    GradientChunk::new(100)
+}
+
+/// All samples of a part, or the first `most` of them.
+pub(super) fn first_samples(train: &Subset, most: Option<SampleCount>) -> Vec<usize> {
+    (0..most.map_or(train.len(), SampleCount::get).min(train.len())).collect()
+}
+
+/// The statistics that evaluations use.
+pub(super) const fn statistics(batch_norm: BatchNorm) -> BatchNormMode {
+    match batch_norm {
+        BatchNorm::Batch => BatchNormMode::Batch,
+        BatchNorm::Running => BatchNormMode::Running,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_range_says_what_was_expected() {
+        let points = |text: &str| serde_json::from_str::<Within<3, 1001>>(text).map_err(|e| e.to_string());
+        assert_eq!(points("11").unwrap().get(), 11);
+        assert!(points("2").unwrap_err().starts_with("= 2, expected 3 to 1001"));
+        assert!(points("-1").unwrap_err().starts_with("= -1, expected 3 to 1001"));
+        assert!(points("1.5").is_err());
+        let chunk = serde_json::from_str::<ChunkSize>("0").unwrap_err().to_string();
+        assert!(chunk.starts_with("= 0, expected at least 1"), "{chunk}");
+        for text in ["0", "1", "-3.5"] {
+            let error = serde_json::from_str::<Fraction>(text).unwrap_err().to_string();
+            assert!(error.contains("expected a number between 0 and 1"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Where a run stands between two updates.
+
+use std::collections::BTreeMap;
+
+use walk_core::{Point, Step};
+
+use crate::Memory;
+
+/// Where a run stands between two updates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainState {
+    /// θ and the buffers.
+    pub point: Point,
+    /// Momentum's velocity, of length P.
+    pub velocity: Vec<f32>,
+    /// The epoch of the last update, 0 before the first.
+    pub epoch: u32,
+    /// Updates made in that epoch.
+    pub iteration: u32,
+    /// Whether these were all of the epoch's.
+    pub epoch_done: bool,
+    /// Updates made.
+    pub step: Step,
+    /// Sum of the mean losses of the epoch's batches so far.
+    pub loss_sum: f64,
+    /// What the probes remember, by their names.
+    pub probes: BTreeMap<String, Memory>,
+}
+
+impl TrainState {
+    /// Before the first update.
+    pub fn new(point: Point) -> Self {
+        Self {
+            velocity: vec![0.0; point.params.len()],
+            point,
+            epoch: 0,
+            iteration: 0,
+            epoch_done: true,
+            step: Step(0),
+            loss_sum: 0.0,
+            probes: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What tests share.
+
+use walk_record::{RecordError, Row};
+
+use crate::{Position, Sink};
+
+/// Keeps every row.
+#[derive(Default)]
+pub(crate) struct Rows(pub(crate) Vec<Row>);
+
+impl Sink for Rows {
+    fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+        self.0.push(row.clone());
+        Ok(())
+    }
+
+    fn progress(&mut self, _: Position, _: usize) {}
+}

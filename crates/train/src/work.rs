@@ -1,0 +1,42 @@
+//! How much there is to compute.
+
+/// Numbers of samples for which something is computed, repetitions included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Losses.
+    pub evaluated: usize,
+    /// Gradients.
+    pub differentiated: usize,
+    /// Hessian-vector products.
+    pub multiplied: usize,
+}
+
+impl Work {
+    /// That many losses.
+    pub(crate) fn losses(evaluated: usize) -> Self {
+        Self { evaluated, ..Self::default() }
+    }
+
+    /// The same work `n` times.
+    #[must_use]
+    pub fn times(self, n: usize) -> Self {
+        let Self { evaluated, differentiated, multiplied } = self;
+        Self { evaluated: n * evaluated, differentiated: n * differentiated, multiplied: n * multiplied }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            evaluated: self.evaluated + other.evaluated,
+            differentiated: self.differentiated + other.differentiated,
+            multiplied: self.multiplied + other.multiplied,
+        }
+    }
+
+    /// In units of one sample's loss, for a progress bar: a gradient takes about four times as long, a Hessian-vector product
+    /// ten times.
+    pub fn weight(self) -> usize {
+        self.evaluated + 4 * self.differentiated + 10 * self.multiplied
+    }
+}
