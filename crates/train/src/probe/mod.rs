@@ -117,6 +117,7 @@ probes! {
     alignment: AlignmentSection,
     covariance: CovarianceSection,
     spectrum: SpectrumSection,
+    critical_lr: CriticalLrSection,
     line: LineSection,
     plane: PlaneSection,
 }
