@@ -98,8 +98,9 @@ macro_rules! probes {
             pub fn covers(&self, other: &Self) -> bool {
                 $((match (&self.$name, &other.$name) {
                     (Some(ours), Some(theirs)) => {
-                        let alike = $Section { when: theirs.when.clone(), ..ours.clone() } == *theirs;
-                        alike && ours.when.covers(&theirs.when)
+                        let mut at_their_updates = ours.clone();
+                        at_their_updates.when.clone_from(&theirs.when);
+                        at_their_updates == *theirs && ours.when.covers(&theirs.when)
                     }
                     (None, Some(_)) => false,
                     (_, None) => true,
