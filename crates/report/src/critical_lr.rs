@@ -89,6 +89,6 @@ mod tests {
         assert_eq!(tables[0].rows, [["mlp", "1", "3 / 5", "1", "1", "0.2000", "10.000", "0.1000", "1 / 3"]]);
         let figures = figures(&[run]);
         assert_eq!(figures[0].chart.series[0].points, [(1.0, 40.0), (2.0, 10.0), (3.0, 5.0)]);
-        assert_eq!(figures[0].chart.rules[0].at, 20.0);
+        assert_eq!(figures[0].chart.rules[0].at.to_string(), "20");
     }
 }
