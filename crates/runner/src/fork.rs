@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use walk_arch::Network;
 use walk_record::{ForkInfo, RunInfo};
-use walk_train::{TrainState, read_state};
+use walk_train::{Memory, TrainState, read_state};
 
 use crate::experiment::Experiment;
 use crate::experiment_source::{ExperimentSource, Selection, Setting};
@@ -79,8 +79,7 @@ impl ForkPoint {
                     "{self}: lies within an epoch; a fork there must keep `seed`, `data` and the batches of `optim`"
                 ));
             }
-            // the loss that it holds was measured with the parent's settings
-            state.probes.remove("interpolation");
+            state.probes.values_mut().for_each(Memory::forget_measured);
             return Ok(state);
         }
         let known = if steps.is_empty() { "there are none".into() } else { steps.join(", ") };

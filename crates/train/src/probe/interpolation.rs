@@ -215,6 +215,9 @@ impl Probe for AdaptiveProbe<'_> {
     }
 }
 
+const END_STEP: &str = "measured.end_step";
+const END_LOSSES: &str = "measured.end_losses";
+
 /// The losses where the last segment ended: those of the next one's start.
 struct EndLosses {
     /// The update after which that was.
@@ -225,11 +228,12 @@ struct EndLosses {
 impl EndLosses {
     fn memory(self) -> Memory {
         let Self { step, losses } = self;
-        Memory::default().with("end_step", Values::U64(vec![step.0])).with("end_losses", Values::F64(losses))
+        let memory = Memory::default().with(END_STEP, Values::U64(vec![step.0]));
+        memory.with(END_LOSSES, Values::F64(losses))
     }
 
     fn of(memory: &Memory) -> Result<Option<Self>, TrainError> {
-        let end = memory.counter("end_step")?.map(Step).zip(memory.f64s("end_losses")?);
+        let end = memory.counter(END_STEP)?.map(Step).zip(memory.f64s(END_LOSSES)?);
         Ok(end.map(|(step, losses)| Self { step, losses }))
     }
 }
