@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
@@ -128,7 +128,7 @@ const fn paper_seed() -> u64 {
 }
 
 impl Experiment {
-    /// Reads and checks what can be checked without data and plugin.
+    /// Reads an experiment and checks what can be checked without data and plugin.
     pub(crate) fn parse(source: &ExperimentSource) -> Result<Self> {
         let mut experiment: Self = source.parse()?;
         if experiment.epochs == 0 {
@@ -170,7 +170,7 @@ impl Experiment {
             && self.probe.covers(&other.probes_within(self.epochs))
     }
 
-    /// The experiment without what it measures and how long it trains: what makes θ_t the same for every t.
+    /// The experiment without what it measures and how long it trains: what determines θ_t for every t.
     fn training(&self) -> Self {
         Self {
             name: None,
@@ -181,6 +181,20 @@ impl Experiment {
             checkpoint: CheckpointConfig::default(),
             ..self.clone()
         }
+    }
+
+    /// Whether an update and an evaluation take as long as in `other`.
+    pub(crate) fn is_as_fast_as(&self, other: &Self) -> bool {
+        let relevant = |experiment: &Self| {
+            let optim = OptimConfig { lr: 0.0, momentum: 0.0, weight_decay: 0.0, ..experiment.optim.clone() };
+            Self { seed: 0, init: InitSection::default(), optim, ..experiment.training() }
+        };
+        relevant(self) == relevant(other)
+    }
+
+    /// As it is written to config.toml.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).context("the experiment cannot be written")
     }
 
     /// Its probes in a run that continues to epoch `last`, measuring nothing beyond its own.
