@@ -32,7 +32,7 @@ pub(crate) struct Experiment {
     /// Where the network runs.
     #[serde(default)]
     pub(crate) device: DeviceName,
-    /// What is minimised.
+    /// The loss to minimize.
     #[serde(default)]
     pub(crate) loss: LossName,
     /// How numbers are computed.
@@ -47,18 +47,18 @@ pub(crate) struct Experiment {
     /// What is measured.
     #[serde(default)]
     pub(crate) probe: ProbeConfig,
-    /// What is written down besides.
+    /// What else is recorded.
     #[serde(default)]
     pub(crate) record: RecordSection,
-    /// What is kept to go on from.
+    /// What is kept to resume or fork from.
     #[serde(default)]
     pub(crate) checkpoint: CheckpointConfig,
-    /// Where θ begins.
+    /// Where θ starts.
     #[serde(default)]
     pub(crate) init: InitSection,
 }
 
-/// Where θ begins.
+/// Where θ starts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitSection {
@@ -67,14 +67,14 @@ pub(crate) struct InitSection {
     pub(crate) from: Option<PathBuf>,
 }
 
-/// What is written down besides measurements.
+/// What is recorded besides measurements.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordSection {
-    /// Whether the order of each epoch's samples is.
+    /// Whether to record the order of each epoch's samples.
     #[serde(default)]
     pub(crate) order: bool,
-    /// Whether TensorBoard's event files are, in the run's folder `tensorboard`.
+    /// Whether to write TensorBoard's event files, in the run's folder `tensorboard`.
     #[serde(default)]
     pub(crate) tensorboard: bool,
 }
@@ -92,7 +92,7 @@ pub(crate) enum DeviceName {
     Cuda,
 }
 
-/// What is minimised.
+/// The loss to minimize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LossName {
@@ -107,7 +107,7 @@ pub(crate) enum LossName {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NumericsSection {
-    /// How convolutions are, on `device = "cpu"`.
+    /// How convolutions are computed on `device = "cpu"`.
     #[serde(default)]
     pub(crate) convolution: Convolution,
 }

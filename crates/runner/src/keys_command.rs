@@ -63,7 +63,7 @@ pub(crate) fn keys() -> Result<String> {
     );
     key_rows(&mut text, &conditions, &conditions);
     text.push_str(
-        "\n## `[scale.NAME]`\n\nWhat comes on top with `--scale NAME`. Any of the keys above.\n\
+        "\n## `[scale.NAME]`\n\nValues that apply with `--scale NAME`. Any of the keys above.\n\
          \n## `[member.NAME]`\n\nOne of several experiments in the file. Any of the keys above.\n",
     );
     Ok(text)
@@ -72,7 +72,7 @@ pub(crate) fn keys() -> Result<String> {
 /// A section's heading and rows, then its sections.
 fn section(text: &mut String, schema: &Value, path: &str, object: &Value) {
     if path.is_empty() {
-        text.push_str("\n## At the top\n\n`extends`: a file, or a list of files, that this one is put on.\n");
+        text.push_str("\n## At the top\n\n`extends`: a file, or a list of files, that this one builds on.\n");
     } else {
         let _ = write!(text, "\n## `[{path}]`\n\n{}\n", description(schema, object));
     }
