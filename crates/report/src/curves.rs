@@ -17,7 +17,7 @@ pub(crate) struct StepValue {
 }
 
 /// The known values of a run's rows of one kind.
-pub(crate) fn step_values<T: RowKind + 'static>(run: &Run, value: impl Fn(&T) -> Measured) -> Vec<StepValue> {
+pub(crate) fn step_values<T: RowKind>(run: &Run, value: impl Fn(&T) -> Measured) -> Vec<StepValue> {
     run.rows::<T>()
         .filter_map(|row| Some(StepValue { step: row.at.step, value: value(&row).get()? }))
         .collect()

@@ -1,9 +1,6 @@
 //! The loss along one update.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{BatchNorm, EvaluationData, Measured, Scalar, Scalars};
+use super::*;
 
 /// The loss on the line from θ before one update to θ after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
