@@ -54,8 +54,6 @@ impl Row {
 }
 
 /// The rows of one kind among `records`, in order.
-pub fn rows_of<T: RowKind>(
-    records: &[Row],
-) -> impl DoubleEndedIterator<Item = Stamped<'_, T>> + Clone {
+pub fn rows_of<T: RowKind>(records: &[Row]) -> impl DoubleEndedIterator<Item = Stamped<'_, T>> + Clone {
     records.iter().filter_map(|row| Some(Stamped { at: row.at, row: T::of(&row.kind)? }))
 }

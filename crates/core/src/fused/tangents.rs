@@ -39,7 +39,7 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
     linear_kernel::forward(shape, &dots[weight.clone()], bias, x.values(), &mut y);
     if let Some(dot_x) = &dot_x {
         let weight = &view::flat(&theta)[weight.clone()];
-        linear_kernel::add_product(shape, weight, dot_x.values(), &mut y);
+        linear_kernel::product(shape, weight, dot_x.values(), &mut y, Write::Add);
     }
     tape.record(y, x.samples(), move |p, spent, grads| {
         let back = |input: &Operand, weight: &[f32]| {

@@ -99,8 +99,12 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
         let found: Vec<BatchProducts> =
             sizes.map(|size| self.batches(update, size.get(), full)).collect::<Result<_, _>>()?;
         let rows = found.iter().enumerate().map(|(index, own)| {
-            let others: Vec<&BatchProducts> =
-                found.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other).collect();
+            let others: Vec<&BatchProducts> = found
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index)
+                .map(|(_, other)| other)
+                .collect();
             let predicted = match self.section.hessian {
                 HessianOf::Full => predicted_ratio(full, own.factor, &others),
                 HessianOf::Batch => None,

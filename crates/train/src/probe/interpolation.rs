@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::probes::adaptive::{self, Adaptive, AdaptiveConfig};
+use walk_core::probes::adaptive::{Adaptive, AdaptiveConfig, Decision};
 use walk_core::probes::interpolation::{Interpolation, InterpolationConfig, Segment};
 use walk_core::{Backend, Samples, Seed, Step, Stream};
 use walk_data::Subset;
@@ -195,21 +195,23 @@ impl Probe for AdaptiveProbe<'_> {
         // chunks are drawn anew for each epoch, so that neighbors share those of their common endpoint
         let (train, order) = (self.train, update.at.epoch.into());
         let samples = move |_: usize| -> Box<dyn Samples + '_> { Box::new(Fixed(train)) };
-        let decision = self.adaptive.measure(update.line(), order, &samples)?;
-        let segment = Segment::new(decision.losses).expect("a section has at least 3 points");
+        let Decision { barrier, exact, chunks, evaluations, estimate } =
+            self.adaptive.measure(update.line(), order, &samples)?;
         let chunk = self.section.chunk.get();
         let row = rows::Interpolation {
-            barrier: decision.barrier,
-            evaluations: decision.evaluations * chunk,
-            ended: Some(match decision.ended {
-                adaptive::Ended::NoBarrier => Ended::NoBarrier,
-                adaptive::Ended::Barrier => Ended::Barrier,
-                adaptive::Ended::Exact => Ended::Exact,
+            barrier,
+            evaluations: evaluations * chunk,
+            ended: Some(if exact {
+                Ended::Exact
+            } else if barrier {
+                Ended::Barrier
+            } else {
+                Ended::NoBarrier
             }),
-            depth_error: decision.depth.error.into(),
-            min_loss_error: decision.min_loss.error.into(),
-            min_alpha_interval: Some(decision.min_alpha_interval),
-            ..self.section.row(&segment, decision.chunks * chunk)
+            depth_error: estimate.depth_error.into(),
+            min_loss_error: estimate.min_loss_error.into(),
+            min_alpha_interval: Some(estimate.min_alpha_interval),
+            ..self.section.row(&estimate.segment, chunks * chunk)
         };
         Ok(vec![row.into()])
     }

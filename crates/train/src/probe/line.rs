@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_core::probes::distance::distance_sq;
 use walk_core::probes::line::barrier_height;
-use walk_core::{Backend, Evaluator, Point, interpolate};
+use walk_core::{Backend, Evaluator, Point};
 use walk_data::Subset;
 use walk_record::rows::{self, Kind};
 use walk_record::{BatchNorm, Values, measured};
@@ -94,12 +94,11 @@ impl Probe for LineProbe<'_> {
         let LineSection { points, chunk, batch_norm, .. } = self.section;
         let (points, to) = (points.get(), update.after);
         let from = self.from.as_ref().unwrap_or(update.before);
-        let mut between = to.clone();
+        let mut between = Point::default();
         let (mut alphas, mut losses, mut errors) = (vec![], vec![], vec![]);
         for index in 0..points {
             let alpha = index as f64 / (points - 1) as f64;
-            interpolate(&from.params, &to.params, alpha, &mut between.params);
-            interpolate(&from.buffers, &to.buffers, alpha, &mut between.buffers);
+            between.set_between(from, to, alpha);
             let (samples, mode) = (Fixed(self.train), statistics(batch_norm));
             let evaluation = self.evaluator.evaluate(&between, &samples, chunk.get(), mode)?;
             alphas.push(alpha);

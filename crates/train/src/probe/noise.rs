@@ -84,8 +84,7 @@ impl Probe for NoiseProbe<'_> {
                 }
                 EvaluationData::Paper => {
                     let order = seed.rng(Stream::NoiseOrder, [step, index]);
-                    let augment =
-                        move |sample: u64| seed.rng(Stream::NoiseAugment, [step, index, sample]);
+                    let augment = move |sample: u64| seed.rng(Stream::NoiseAugment, [step, index, sample]);
                     (Box::new(Redrawn::new(self.train, order, augment)), update.after.clone())
                 }
             };

@@ -124,8 +124,11 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
             let share = 0.1 / (start.len() as f32).sqrt();
             start.iter_mut().zip(warm).for_each(|(start, warm)| *start = share * *start + warm);
         }
-        let config =
-            LanczosConfig { steps: section.steps, values: section.values.get(), tolerance: section.tolerance.get() };
+        let config = LanczosConfig {
+            steps: section.steps,
+            values: section.values.get(),
+            tolerance: section.tolerance.get(),
+        };
         let top = lanczos(config, &start, product)?;
         let k = section.values.get().min(top.values.len());
         let vectors: Vec<Vec<f32>> = (0..k).map(|index| top.vector(index)).collect();
