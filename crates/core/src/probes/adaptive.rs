@@ -17,9 +17,9 @@ use std::ops::Range;
 
 use rand::seq::SliceRandom;
 
-use super::interpolation::{SamplesOf, Segment, UpdateLine};
+use super::interpolation::{SamplesOf, Segment, SegmentEnd, UpdateLine};
 use super::sequential::{Sample, Tail, looks};
-use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Seed, Step, Stream};
+use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Seed, Stream};
 
 /// How a segment is decided.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,8 +69,8 @@ pub struct Adaptive {
     evaluator: Box<dyn Evaluator>,
     /// Scratch for θ_α.
     between: Point,
-    /// The update after which the last segment ended, and each chunk's mean loss there as far as it is known.
-    last_end: Option<(Step, Vec<Option<f64>>)>,
+    /// Where the last segment ended, with each chunk's mean loss there as far as it is known.
+    pub last_end: Option<SegmentEnd>,
     bounds: Bounds,
 }
 
@@ -201,16 +201,6 @@ impl Adaptive {
         Self { config, seed, evaluator, between, last_end: None, bounds }
     }
 
-    /// The update after which the last segment ended, and each chunk's mean loss there as far as it is known.
-    pub fn last_end(&self) -> Option<(Step, &[Option<f64>])> {
-        self.last_end.as_ref().map(|(step, losses)| (*step, losses.as_slice()))
-    }
-
-    /// Takes back what [`Adaptive::last_end`] gave.
-    pub fn set_last_end(&mut self, end: Option<(Step, Vec<Option<f64>>)>) {
-        self.last_end = end;
-    }
-
     /// Decides the segment along `line`. `order` names the order in which chunks are drawn: segments of one order share the
     /// chunks of their common endpoints.
     ///
@@ -244,11 +234,9 @@ impl Adaptive {
             alphas: (0..points).map(|i| i as f64 / last as f64).collect(),
             losses: vec![vec![None; total]; points],
         };
-        if let Some((end, known)) = self.last_end.take()
-            && end == line.step
-            && known.len() == total
-        {
-            curve.losses[0] = known;
+        let known = self.last_end.take().filter(|end| end.step == line.step && end.losses.len() == total);
+        if let Some(SegmentEnd { losses, .. }) = known {
+            curve.losses[0] = losses.into_iter().map(|loss| (!loss.is_nan()).then_some(loss)).collect();
         }
         if self.bounds.total != total {
             self.bounds = Bounds::new(error_rate, points - 2, total);
@@ -297,7 +285,8 @@ impl Adaptive {
             }
         }
         self.bounds = bounds;
-        self.last_end = Some((line.step.next(), curve.losses[last].clone()));
+        let losses = curve.losses[last].iter().map(|loss| loss.unwrap_or(f64::NAN)).collect();
+        self.last_end = Some(SegmentEnd { step: line.step.next(), losses });
         let estimate = CurveEstimate::new(&curve, &drawn, &seen);
         Ok(Decision { barrier, exact: chunks == total, chunks, evaluations, estimate })
     }

@@ -134,30 +134,29 @@ impl UpdateLine<'_> {
 /// What the loss at each α is evaluated on, by the α's number.
 pub type SamplesOf<'a> = dyn Fn(usize) -> Box<dyn Samples + 'a> + 'a;
 
+/// Where a segment ended and what was measured there, at the start of the next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentEnd {
+    /// Updates made by then.
+    pub step: Step,
+    /// The mean loss, or that of each chunk with NaN where it is not known.
+    pub losses: Vec<f64>,
+}
+
 /// Measures segment after segment and evaluates a point that two of them share only once.
 pub struct Interpolation {
     config: InterpolationConfig,
     evaluator: Box<dyn Evaluator>,
     /// Scratch for θ_α.
     between: Point,
-    /// The update after which the last segment ended, and the loss there.
-    last_end: Option<(Step, f64)>,
+    /// Where the last segment ended, with the mean loss there.
+    pub last_end: Option<SegmentEnd>,
 }
 
 impl Interpolation {
     /// A probe that evaluates with `evaluator`.
     pub fn new(config: InterpolationConfig, evaluator: Box<dyn Evaluator>) -> Self {
         Self { config, evaluator, between: Point::default(), last_end: None }
-    }
-
-    /// The update after which the last segment ended, and the loss there: the next segment's first loss.
-    pub fn last_end(&self) -> Option<(Step, f64)> {
-        self.last_end
-    }
-
-    /// Takes back what [`Interpolation::last_end`] gave.
-    pub fn set_last_end(&mut self, end: Option<(Step, f64)>) {
-        self.last_end = end;
     }
 
     /// The losses along `line`, each on what `samples` gives for the index of its α: the same every time, or drawn anew.
@@ -173,14 +172,14 @@ impl Interpolation {
     pub fn measure(&mut self, line: UpdateLine<'_>, samples: &SamplesOf<'_>) -> Result<Segment, CoreError> {
         let InterpolationConfig { points, chunk, batch_norm } = self.config;
         // the loss at the start, if the last segment ended there
-        let known = self.last_end.filter(|&(end, _)| end == line.step).map(|(_, loss)| loss);
-        let mut losses: Vec<f64> = known.into_iter().collect();
+        let known = self.last_end.take().filter(|end| end.step == line.step && end.losses.len() == 1);
+        let mut losses = known.map_or(vec![], |end| end.losses);
         for index in losses.len()..points {
             let point = line.point(index, points - 1, &mut self.between);
             losses.push(self.evaluator.evaluate(point, &*samples(index), chunk, batch_norm)?.mean_loss());
         }
         let segment = Segment::new(losses).expect("the configuration has at least 3 points");
-        self.last_end = Some((line.step.next(), segment.end_loss()));
+        self.last_end = Some(SegmentEnd { step: line.step.next(), losses: vec![segment.end_loss()] });
         Ok(segment)
     }
 }

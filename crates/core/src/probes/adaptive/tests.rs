@@ -6,7 +6,7 @@ use super::*;
 use crate::evaluate::{ChunkResult, Evaluation};
 use crate::probes::interpolation::{Interpolation, InterpolationConfig};
 use crate::test_support::{Noise, residual_network};
-use crate::{Fused, Loss, Model};
+use crate::{Fused, Loss, Model, Step};
 
 fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
     UpdateLine { step, from, to }
