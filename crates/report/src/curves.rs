@@ -5,6 +5,7 @@ use walk_record::{Measured, Run};
 
 use crate::chart::{Chart, Series};
 use crate::figure::Figure;
+use crate::table::cells;
 
 /// Points of a curve, at most: of more values, means over equal stretches are drawn, so that lines stay lines.
 const MAX_POINTS: usize = 200;
@@ -44,9 +45,7 @@ pub(crate) fn curves(
             (mean(|value| value.step as f64), mean(|value| value.value))
         });
         chart.series.push(Series::new(index, legend, points.collect()));
-        let cells =
-            |found: &StepValue| vec![run.label.clone(), found.step.to_string(), found.value.to_string()];
-        rows.extend(values.iter().map(cells));
+        rows.extend(values.iter().map(|found| cells([&run.label, &found.step, &found.value])));
     }
     Figure::new(name, chart, &format!("run,step,{name}"), rows)
 }

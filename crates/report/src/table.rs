@@ -118,6 +118,11 @@ fn latex_text(text: &str) -> String {
     out
 }
 
+/// A line of cells.
+pub(crate) fn cells<const N: usize>(values: [&dyn ToString; N]) -> Vec<String> {
+    values.map(|value| value.to_string()).into()
+}
+
 /// A cell of a value that may be missing.
 pub(crate) fn or_dash(value: Option<String>) -> String {
     value.unwrap_or_else(|| "-".into())

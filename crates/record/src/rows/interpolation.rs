@@ -69,15 +69,4 @@ pub enum Ended {
     Exact,
 }
 
-impl Scalars for Interpolation {
-    fn scalars(&self) -> Vec<Scalar> {
-        vec![
-            Scalar::new("barrier", f64::from(u8::from(self.barrier))),
-            Scalar::new("height", self.height),
-            Scalar::new("depth", self.depth),
-            Scalar::new("min_alpha", self.min_alpha),
-            Scalar::new("min_loss", self.min_loss),
-            Scalar::new("landing", self.landing),
-        ]
-    }
-}
+scalars!(Interpolation: barrier, height, depth, min_alpha, min_loss, landing);
