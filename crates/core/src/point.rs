@@ -1,10 +1,22 @@
 //! Points of parameter space.
 
+use walk_kernels::elementwise::interpolate;
+
 /// A place in parameter space, with the batch-norm buffers that belong to it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Point {
     /// θ, of length P, laid out as [`Network::params`](walk_arch::Network::params) says.
     pub params: Vec<f32>,
     /// Running statistics, laid out as [`Network::buffers`](walk_arch::Network::buffers) says.
     pub buffers: Vec<f32>,
+}
+
+impl Point {
+    /// Becomes (1 - α) `from` + α `to`, buffers included.
+    pub fn set_between(&mut self, from: &Self, to: &Self, alpha: f64) {
+        self.params.resize(from.params.len(), 0.0);
+        self.buffers.resize(from.buffers.len(), 0.0);
+        interpolate(&from.params, &to.params, alpha, &mut self.params);
+        interpolate(&from.buffers, &to.buffers, alpha, &mut self.buffers);
+    }
 }

@@ -1,5 +1,6 @@
 //! A set's files, in a folder or in the archive that its authors publish, which is read without unpacking it to disk.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -17,20 +18,6 @@ pub(crate) enum Place {
     Folder(PathBuf),
     TarGz(PathBuf),
     Zip(PathBuf),
-}
-
-/// A file of an archive that was asked for.
-struct Match {
-    /// Which of the files asked for it is.
-    index: usize,
-    /// Which of that file's names it has.
-    rank: usize,
-}
-
-/// The best match so far for a file that was asked for.
-struct Candidate {
-    rank: usize,
-    found: Found,
 }
 
 /// A file's bytes, and its name for messages.
@@ -67,15 +54,19 @@ impl Place {
 
     /// One file for each item of `names`, the first of its alternatives that exists. Folders within an archive are ignored.
     pub(crate) fn read(&self, set: &'static str, names: &[Vec<String>]) -> Result<Vec<Found>, DataError> {
-        let missing = |names: &Vec<String>| DataError::missing(set, self.path(), names.join(", "));
-        let mut candidates: Vec<Option<Candidate>> = names.iter().map(|_| None).collect();
+        // of an archive every alternative is read, since its files may come in any order; the first of a name counts
+        let mut found: BTreeMap<&str, Found> = BTreeMap::new();
+        let wanted = |file: &Path| {
+            let name = file.file_name()?.to_str()?;
+            names.iter().flatten().map(String::as_str).find(|wanted| *wanted == name)
+        };
         match self {
             Self::Folder(dir) => {
-                for (names, candidate) in names.iter().zip(&mut candidates) {
-                    let file = names.iter().map(|name| dir.join(name)).find(|path| path.is_file());
-                    let file = file.ok_or_else(|| missing(names))?;
-                    let bytes = read_file(&file)?;
-                    *candidate = Some(Candidate { rank: 0, found: Found { file, bytes } });
+                for names in names {
+                    let mut files = names.iter().map(|name| (name, dir.join(name)));
+                    if let Some((name, file)) = files.find(|(_, path)| path.is_file()) {
+                        found.insert(name, Found { bytes: read_file(&file)?, file });
+                    }
                 }
             }
             Self::TarGz(path) => {
@@ -85,11 +76,10 @@ impl Place {
                 for entry in archive.entries().map_err(|error| broken(0, error))? {
                     let entry = entry.map_err(|error| broken(0, error))?;
                     let at = entry.raw_file_position();
-                    let name = entry.path().map_err(|error| broken(at, error))?.into_owned();
-                    if let Some(matched) = matching(names, &name) {
+                    let file = entry.path().map_err(|error| broken(at, error))?.into_owned();
+                    if let Some(name) = wanted(&file) {
                         let bytes = read_limited(entry).map_err(|error| broken(at, error))?;
-                        let found = Found { file: path.join(&name), bytes };
-                        put(&mut candidates[matched.index], Candidate { rank: matched.rank, found });
+                        found.entry(name).or_insert(Found { file: path.join(file), bytes });
                     }
                 }
             }
@@ -100,29 +90,19 @@ impl Place {
                     let broken =
                         |error: &dyn std::fmt::Display| DataError::archive(path, index as u64, error);
                     let entry = archive.by_index(index).map_err(|error| broken(&error))?;
-                    let name = PathBuf::from(entry.name());
-                    if let Some(matched) = matching(names, &name) {
+                    let file = PathBuf::from(entry.name());
+                    if let Some(name) = wanted(&file) {
                         let bytes = read_limited(entry).map_err(|error| broken(&error))?;
-                        let found = Found { file: path.join(&name), bytes };
-                        put(&mut candidates[matched.index], Candidate { rank: matched.rank, found });
+                        found.entry(name).or_insert(Found { file: path.join(file), bytes });
                     }
                 }
             }
         }
-        let files = candidates.into_iter().zip(names);
-        files.map(|(best, names)| best.map(|best| best.found).ok_or_else(|| missing(names))).collect()
-    }
-}
-
-fn matching(names: &[Vec<String>], file: &Path) -> Option<Match> {
-    let name = file.file_name()?.to_str()?;
-    let rank = |names: &Vec<String>| names.iter().position(|known| known == name);
-    names.iter().enumerate().find_map(|(index, names)| Some(Match { index, rank: rank(names)? }))
-}
-
-fn put(slot: &mut Option<Candidate>, candidate: Candidate) {
-    if slot.as_ref().is_none_or(|before| candidate.rank < before.rank) {
-        *slot = Some(candidate);
+        let files = names.iter().map(|names| {
+            let best = names.iter().find_map(|name| found.remove(name.as_str()));
+            best.ok_or_else(|| DataError::missing(set, self.path(), names.join(", ")))
+        });
+        files.collect()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::split::{Part, SplitConfig};
 use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist};
 
 /// Which set is used, where its files are, and how its images are split and preprocessed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// The set.
@@ -65,10 +65,11 @@ pub enum Normalize {
 }
 
 /// A known set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DataSet {
     /// The built-in 8x8 digits: 1,400 to train, 397 to validate.
+    #[default]
     Digits,
     /// MNIST: the paper's 45,000 and 10,000 of its 60,000 training images.
     Mnist,
@@ -151,20 +152,7 @@ impl DataSet {
 impl DataConfig {
     /// A set with default values for everything else.
     pub fn new(set: DataSet) -> Self {
-        Self {
-            set,
-            dir: None,
-            variant: None,
-            channels: None,
-            train: None,
-            valid: None,
-            subset: None,
-            subset_seed: 0,
-            normalize: Normalize::default(),
-            mean: None,
-            std: None,
-            augment: Augment::default(),
-        }
+        Self { set, ..Self::default() }
     }
 
     /// Reads the set and splits it.
@@ -178,11 +166,7 @@ impl DataConfig {
         let padding = self.augment.crop_padding;
         if padding >= height.min(width) {
             let expected = format!("less than the image's sides, {height} and {width}");
-            return Err(DataError::Value {
-                key: "augment.crop_padding",
-                found: padding.to_string(),
-                expected,
-            });
+            return Err(DataError::value("augment.crop_padding", padding, expected));
         }
         let usual = self.set.usual_split();
         let part = |given: &Option<Part>, usual: Option<usize>| given.clone().or(usual.map(Part::Count));
@@ -198,20 +182,15 @@ impl DataConfig {
 
     /// The constants, `None` if they are to be measured.
     fn preprocess(&self, channels: usize) -> Result<Option<Preprocess>, DataError> {
-        let given = match (&self.mean, &self.std) {
-            (None, None) => None,
-            (Some(mean), Some(std)) => Some((mean, std)),
-            (Some(_), None) => return Err(self.constants("std", &[], channels)),
-            (None, Some(_)) => return Err(self.constants("mean", &[], channels)),
-        };
-        if let Some((mean, std)) = given {
+        if self.mean.is_some() || self.std.is_some() {
+            let (mean, std) = (self.mean.clone().unwrap_or_default(), self.std.clone().unwrap_or_default());
             if mean.len() != channels || mean.iter().any(|x| !x.is_finite()) {
-                return Err(self.constants("mean", mean, channels));
+                return Err(constants("mean", &mean, channels));
             }
             if std.len() != channels || std.iter().any(|&x| !(x.is_finite() && x > 0.0)) {
-                return Err(self.constants("std", std, channels));
+                return Err(constants("std", &std, channels));
             }
-            return Ok(Some(Preprocess { mean: mean.clone(), std: std.clone() }));
+            return Ok(Some(Preprocess { mean, std }));
         }
         Ok(match self.normalize {
             Normalize::Computed => None,
@@ -220,20 +199,13 @@ impl DataConfig {
         })
     }
 
-    fn constants(&self, key: &'static str, found: &[f32], channels: usize) -> DataError {
-        let expected =
-            format!("{channels} finite numbers (above 0 for `std`), one per channel; give both or none");
-        let found = if found.is_empty() { "nothing".into() } else { format!("{found:?}") };
-        DataError::Value { key, found, expected }
-    }
-
     /// Reads the whole set.
     ///
     /// # Errors
     /// [`DataError`] if a file is missing or broken, or a value cannot be used.
     pub fn read(&self) -> Result<Images, DataError> {
         let only = |key: &'static str, given: Option<String>, what: &str| match given {
-            Some(found) => Err(DataError::Value { key, found, expected: format!("none: {what}") }),
+            Some(found) => Err(DataError::value(key, found, format!("none: {what}"))),
             None => Ok(()),
         };
         if self.set != DataSet::Emnist {
@@ -253,8 +225,7 @@ impl DataConfig {
                 only("dir", dir, "the digits are built in")?;
                 Ok(digits::load())
             }
-            DataSet::Mnist => mnist::load_mnist(&dir, which),
-            DataSet::FashionMnist => mnist::load_fashion(&dir, which),
+            set @ (DataSet::Mnist | DataSet::FashionMnist) => mnist::load_mnist(&dir, which, set.name()),
             DataSet::Emnist => mnist::load_emnist(&dir, which, self.variant.as_deref().unwrap_or("balanced")),
             DataSet::Cifar10 => cifar::load_10(&dir, which),
             DataSet::Cifar100 => cifar::load_100(&dir, which),
@@ -262,13 +233,19 @@ impl DataConfig {
             DataSet::Folder => {
                 let channels = self.channels.unwrap_or(3);
                 if !matches!(channels, 1 | 3) {
-                    let (found, expected) = (channels.to_string(), "1 or 3".into());
-                    return Err(DataError::Value { key: "channels", found, expected });
+                    return Err(DataError::value("channels", channels, "1 or 3"));
                 }
                 folder::load(&dir, channels)
             }
         }
     }
+}
+
+/// Constants that are not one number per channel.
+fn constants(key: &'static str, found: &[f32], channels: usize) -> DataError {
+    let expected =
+        format!("{channels} finite numbers (above 0 for `std`), one per channel; give both or none");
+    DataError::value(key, if found.is_empty() { "nothing".into() } else { format!("{found:?}") }, expected)
 }
 
 #[cfg(test)]

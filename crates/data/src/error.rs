@@ -46,6 +46,11 @@ impl DataError {
         Self::Archive { file: file.into(), at, message: message.to_string() }
     }
 
+    /// A value of the experiment that cannot be used.
+    pub(crate) fn value(key: &'static str, found: impl ToString, expected: impl Into<String>) -> Self {
+        Self::Value { key, found: found.to_string(), expected: expected.into() }
+    }
+
     /// A set whose files were not found.
     pub(crate) fn missing(set: &'static str, dir: &Path, tried: String) -> Self {
         Self::Missing { set, dir: dir.into(), tried }

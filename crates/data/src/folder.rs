@@ -35,10 +35,6 @@ pub(crate) fn load(dir: &Path, channels: usize) -> Result<Images, DataError> {
         (dir.to_path_buf(), None)
     };
     let classes = folders(&train)?;
-    let no_images = |dir: &Path| DataError::NoImages {
-        dir: dir.into(),
-        tried: "train/CLASS/*.png, CLASS/*.png; .jpg and .jpeg too".into(),
-    };
     if classes.len() < 2 || classes.len() > usize::from(u16::MAX) {
         return Err(no_images(&train));
     }
@@ -49,10 +45,8 @@ pub(crate) fn load(dir: &Path, channels: usize) -> Result<Images, DataError> {
     }
     if let Some(valid) = &valid {
         if let Some(unknown) = folders(valid)?.iter().find(|class| !classes.contains(class)) {
-            return Err(DataError::NoImages {
-                dir: train.join(unknown),
-                tried: "a class that valid has".into(),
-            });
+            let (dir, tried) = (train.join(unknown), "a class that valid has".into());
+            return Err(DataError::NoImages { dir, tried });
         }
         entries.extend(in_turn(valid, &classes)?);
     }
@@ -75,26 +69,23 @@ pub(crate) fn load_tiny(path: &Path) -> Result<Images, DataError> {
         Place::Folder(dir) => Files::Folder(dir.clone()),
     };
     let missing = |what: &str| DataError::missing("tiny_imagenet", place.path(), what.into());
+    let wrong = |name: &str, line: usize, found: String, expected: &str| DataError::Line {
+        file: files.shown(name),
+        line,
+        found,
+        expected: expected.into(),
+    };
     let text = |name: &str| -> Result<String, DataError> {
         let bytes = files.read(name)?.ok_or_else(|| missing(name))?;
-        String::from_utf8(bytes).map_err(|error| DataError::Line {
-            file: files.shown(name),
-            line: 1,
-            found: format!("bytes that are not text ({error})"),
-            expected: "lines of text".into(),
-        })
+        let found = |error| format!("bytes that are not text ({error})");
+        String::from_utf8(bytes).map_err(|error| wrong(name, 1, found(error), "lines of text"))
     };
     let wnids = text("wnids.txt")?;
     let classes: Vec<&str> = wnids.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let labels: BTreeMap<&str, u16> = classes.iter().zip(0..).map(|(&wnid, label)| (wnid, label)).collect();
     if classes.len() != labels.len() || !(2..=usize::from(u16::MAX)).contains(&classes.len()) {
-        let (file, found) = (files.shown("wnids.txt"), format!("{} classes", labels.len()));
-        return Err(DataError::Line {
-            file,
-            line: 1,
-            found,
-            expected: "200 distinct class names, one per line".into(),
-        });
+        let found = format!("{} classes", labels.len());
+        return Err(wrong("wnids.txt", 1, found, "200 distinct class names, one per line"));
     }
     let mut entries = vec![];
     for (wnid, &label) in classes.iter().map(|wnid| (wnid, &labels[wnid])) {
@@ -111,11 +102,9 @@ pub(crate) fn load_tiny(path: &Path) -> Result<Images, DataError> {
         present.iter().filter_map(|path| Some((path.file_name()?.to_str()?, path))).collect();
     let annotations = if present.is_empty() { String::new() } else { text("val/val_annotations.txt")? };
     for (index, line) in annotations.lines().enumerate() {
-        let wrong = |found: &str, expected: &str| DataError::Line {
-            file: files.shown("val/val_annotations.txt"),
-            line: index + 1,
-            found: format!("\"{}\"", found.escape_debug()),
-            expected: expected.into(),
+        let wrong = |found: &str, expected: &str| {
+            let found = format!("\"{}\"", found.escape_debug());
+            wrong("val/val_annotations.txt", index + 1, found, expected)
         };
         let mut parts = line.split('\t');
         let (Some(name), Some(wnid)) = (parts.next(), parts.next()) else {
@@ -215,6 +204,11 @@ impl Files {
     }
 }
 
+fn no_images(dir: &Path) -> DataError {
+    let tried = "train/CLASS/*.png, CLASS/*.png; .jpg and .jpeg too".into();
+    DataError::NoImages { dir: dir.into(), tried }
+}
+
 /// What a folder holds, sorted.
 fn list(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
     let entries = std::fs::read_dir(dir).map_err(|error| DataError::io(dir, error))?;
@@ -228,8 +222,7 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// The names of the folders in a folder, sorted.
 fn folders(dir: &Path) -> Result<Vec<String>, DataError> {
     if !dir.is_dir() {
-        let tried = "train/CLASS/*.png, CLASS/*.png; .jpg and .jpeg too".into();
-        return Err(DataError::NoImages { dir: dir.into(), tried });
+        return Err(no_images(dir));
     }
     let found = list(dir)?.into_iter().filter(|path| path.is_dir());
     Ok(found.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
@@ -262,7 +255,7 @@ fn decode_all(
     let len = shape.iter().product::<usize>();
     if entries.len() > MAX_IMAGES || entries.len().saturating_mul(len) > MAX_PIXELS {
         let found = format!("{} images of {len} bytes", entries.len());
-        return Err(DataError::Value { key: "dir", found, expected: "at most 64 GiB in all".into() });
+        return Err(DataError::value("dir", found, "at most 64 GiB in all"));
     }
     let mut pixels = vec![0; entries.len() * len];
     pixels.par_chunks_exact_mut(len).zip(entries).try_for_each(|(to, entry)| {

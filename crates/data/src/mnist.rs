@@ -20,19 +20,10 @@ struct MnistSet {
     transposed: bool,
 }
 
-/// The 60,000 training images of MNIST, followed by its 10,000 test images if `which` says so.
-pub(crate) fn load_mnist(path: &Path, which: Published) -> Result<Images, DataError> {
-    load(path, which, &plain("mnist"))
-}
-
-/// The images of Fashion-MNIST, as many as MNIST's.
-pub(crate) fn load_fashion(path: &Path, which: Published) -> Result<Images, DataError> {
-    load(path, which, &plain("fashion_mnist"))
-}
-
-fn plain(name: &'static str) -> MnistSet {
+/// The 60,000 training images of `mnist` or `fashion_mnist`, followed by its 10,000 test images if `which` says so.
+pub(crate) fn load_mnist(path: &Path, which: Published, name: &'static str) -> Result<Images, DataError> {
     let (prefix, archive) = (String::new(), "");
-    MnistSet { name, prefix, archive, classes: 10, first_label: 0, transposed: false }
+    load(path, which, &MnistSet { name, prefix, archive, classes: 10, first_label: 0, transposed: false })
 }
 
 /// The images of one of EMNIST's parts, upright.
@@ -43,8 +34,8 @@ pub(crate) fn load_emnist(path: &Path, which: Published, part: &str) -> Result<I
         "letters" => 26,
         "digits" | "mnist" => 10,
         _ => {
-            let expected = r#"one of "balanced", "byclass", "bymerge", "letters", "digits", "mnist""#.into();
-            return Err(DataError::Value { key: "variant", found: format!("\"{part}\""), expected });
+            let expected = r#"one of "balanced", "byclass", "bymerge", "letters", "digits", "mnist""#;
+            return Err(DataError::value("variant", format!("\"{part}\""), expected));
         }
     };
     let (prefix, archive) = (format!("emnist-{part}-"), "gzip.zip");
@@ -59,7 +50,7 @@ fn load(path: &Path, which: Published, set: &MnistSet) -> Result<Images, DataErr
         let test = load_files(path, ["t10k", "test"].as_slice(), set)?;
         if test.shape != images.shape {
             let (found, expected) = (format!("{:?}", test.shape), format!("{:?}", images.shape));
-            return Err(DataError::Value { key: "valid", found, expected });
+            return Err(DataError::value("valid", found, expected));
         }
         images.official_train = Some(images.len());
         images.pixels.extend(test.pixels);
@@ -116,7 +107,7 @@ mod tests {
     use super::*;
 
     fn mnist(path: &Path) -> Result<Images, DataError> {
-        load_mnist(path, Published::Training)
+        load_mnist(path, Published::Training, "mnist")
     }
 
     fn emnist(path: &Path, part: &str) -> Result<Images, DataError> {
@@ -179,7 +170,7 @@ mod tests {
         };
         let images = mnist(dir.as_ref()).unwrap();
         assert_eq!((images.len(), images.shape, images.labels[0]), (60_000, [1, 28, 28], 5));
-        let all = load_mnist(dir.as_ref(), Published::TrainingAndTest).unwrap();
+        let all = load_mnist(dir.as_ref(), Published::TrainingAndTest, "mnist").unwrap();
         assert_eq!((all.len(), all.official_train, all.labels[60_000]), (70_000, Some(60_000), 7));
         let counts = |class| images.labels.iter().filter(|&&label| label == class).count();
         let known = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];

@@ -234,17 +234,16 @@ impl Ranges {
                     return Ok(first..end);
                 }
                 let expected = format!("[first, end] with first < end, at most {total} (the images in all)");
-                Err(DataError::Value { key, found: format!("[{first}, {end}]"), expected })
+                Err(DataError::value(key, format!("[{first}, {end}]"), expected))
             }
             Some(Part::Test) if from_start || official == total => {
-                let expected = "a number of images or a range [first, end]".into();
-                Err(DataError::Value { key, found: "\"test\"".into(), expected })
+                Err(DataError::value(key, "\"test\"", "a number of images or a range [first, end]"))
             }
             Some(Part::Test) => Ok(official..total),
             // at least one image is left for the other part
             Some(Part::Count(count)) if count == 0 || count >= total => {
                 let expected = format!("1 to {} ({total} images in all)", total.saturating_sub(1));
-                Err(DataError::Value { key, found: count.to_string(), expected })
+                Err(DataError::value(key, count, expected))
             }
             Some(Part::Count(count)) if from_start => Ok(0..count),
             Some(Part::Count(count)) => Ok(total - count..total),
@@ -253,18 +252,14 @@ impl Ranges {
         };
         // if neither the user nor the authors say otherwise, the last sixth is for validation
         let usual_valid = if official < total { total - official } else { (total / 6).max(1) };
-        let train = part(
-            "train",
-            &config.train,
-            if official < total { official } else { total - usual_valid },
-            true,
-        )?;
+        let usual_train = if official < total { official } else { total - usual_valid };
+        let train = part("train", &config.train, usual_train, true)?;
         let valid = part("valid", &config.valid, usual_valid, false)?;
         if train.is_empty() || valid.is_empty() || (train.start < valid.end && valid.start < train.end) {
-            let (found, key) = (format!("images {}..{}", valid.start, valid.end), "valid");
+            let found = format!("images {}..{}", valid.start, valid.end);
             let expected =
                 format!("images that are not in the training part, {}..{}", train.start, train.end);
-            return Err(DataError::Value { key, found, expected });
+            return Err(DataError::value("valid", found, expected));
         }
         Ok(Self { train, valid })
     }
@@ -275,7 +270,7 @@ impl Ranges {
 fn balanced(images: &Images, range: Range<usize>, size: usize, seed: u64) -> Result<Vec<usize>, DataError> {
     if size == 0 || size > range.len() {
         let expected = format!("1 to {}, the training images", range.len());
-        return Err(DataError::Value { key: "subset", found: size.to_string(), expected });
+        return Err(DataError::value("subset", size, expected));
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut classes: Vec<Vec<usize>> = vec![vec![]; images.classes];

@@ -73,14 +73,12 @@ impl BatchMatmul {
         let Self { rows, inner, columns, a_transposed, b_transposed, .. } = *self;
         if a_transposed {
             // Aᵀ's gradient [inner, rows] = B [inner, columns] dCᵀ
-            self.of_shape([inner, columns, rows], [b_transposed, true]).apply_parallel(b, dc, da, Write::Add);
+            let product = Self { rows: inner, inner: columns, columns: rows, ..*self };
+            let product = Self { a_transposed: b_transposed, b_transposed: true, ..product };
+            product.apply_parallel(b, dc, da, Write::Add);
         } else {
-            self.of_shape([rows, columns, inner], [false, !b_transposed]).apply_parallel(
-                dc,
-                b,
-                da,
-                Write::Add,
-            );
+            let product = Self { inner: columns, columns: inner, b_transposed: !b_transposed, ..*self };
+            product.apply_parallel(dc, b, da, Write::Add);
         }
     }
 
@@ -92,20 +90,13 @@ impl BatchMatmul {
         let Self { rows, inner, columns, a_transposed, b_transposed, .. } = *self;
         if b_transposed {
             // Bᵀ's gradient [columns, inner] = dCᵀ A
-            self.of_shape([columns, rows, inner], [true, a_transposed]).apply_parallel(dc, a, db, Write::Add);
+            let product = Self { rows: columns, inner: rows, columns: inner, ..*self };
+            let product = Self { a_transposed: true, b_transposed: a_transposed, ..product };
+            product.apply_parallel(dc, a, db, Write::Add);
         } else {
-            self.of_shape([inner, rows, columns], [!a_transposed, false]).apply_parallel(
-                a,
-                dc,
-                db,
-                Write::Add,
-            );
+            let product = Self { rows: inner, inner: rows, a_transposed: !a_transposed, ..*self };
+            product.apply_parallel(a, dc, db, Write::Add);
         }
-    }
-
-    /// A product of other matrices with the same factor.
-    fn of_shape(&self, [rows, inner, columns]: [usize; 3], [a_transposed, b_transposed]: [bool; 2]) -> Self {
-        Self { rows, inner, columns, a_transposed, b_transposed, scale: self.scale }
     }
 }
 

@@ -85,24 +85,20 @@ impl PackedLinear {
 /// # Panics
 /// If a length does not fit.
 pub fn forward(shape: LinearShape, weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
-    let LinearShape { in_features, out_features } = shape;
-    let rows = y.len() / out_features;
-    let weight = Matrix::new(weight, out_features, in_features, in_features).transposed();
-    let x = Matrix::new(x, rows, in_features, in_features);
-    matmul_parallel(x, weight, &mut MatrixMut::new(y, rows, out_features, out_features), Write::Replace);
+    product(shape, weight, x, y, Write::Replace);
     add_row(y, bias);
 }
 
-/// y += x Wᵀ over all threads.
+/// y = (or +=) x Wᵀ over all threads.
 ///
 /// # Panics
 /// If a length does not fit.
-pub fn add_product(shape: LinearShape, weight: &[f32], x: &[f32], y: &mut [f32]) {
+pub fn product(shape: LinearShape, weight: &[f32], x: &[f32], y: &mut [f32], write: Write) {
     let LinearShape { in_features, out_features } = shape;
     let rows = y.len() / out_features;
     let weight = Matrix::new(weight, out_features, in_features, in_features).transposed();
     let x = Matrix::new(x, rows, in_features, in_features);
-    matmul_parallel(x, weight, &mut MatrixMut::new(y, rows, out_features, out_features), Write::Add);
+    matmul_parallel(x, weight, &mut MatrixMut::new(y, rows, out_features, out_features), write);
 }
 
 /// dx += dy W.

@@ -34,19 +34,9 @@ impl Threads {
         columns: usize,
         work: impl Fn(usize, &mut [f32]) + Sync + Send,
     ) {
-        let block = BLOCK_ROWS * columns;
-        match self {
-            Self::One => {
-                values.chunks_mut(block).enumerate().for_each(|(index, rows)| work(index * block, rows))
-            }
-            Self::All => {
-                values.par_chunks_mut(block).enumerate().for_each(|(index, rows)| work(index * block, rows))
-            }
-        }
+        self.map_mut(values, columns, |index, rows| work(index * BLOCK_ROWS * columns, rows));
     }
-}
 
-impl Threads {
     /// As [`Threads::blocks`], with the block's index; results in order.
     pub(crate) fn map_mut<T: Send>(
         self,

@@ -84,17 +84,16 @@ impl NamedTensor {
 /// # Errors
 /// [`RecordError::Unwritable`] if a shape does not fit its values.
 pub fn checkpoint_bytes(tensors: &[NamedTensor]) -> Result<Vec<u8>, RecordError> {
-    let unwritable = |message: String| RecordError::Unwritable { message };
     let bytes: Vec<Vec<u8>> = tensors.iter().map(|tensor| tensor.values.to_bytes()).collect();
     let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
         let view = TensorView::new(tensor.values.dtype(), tensor.shape.clone(), bytes);
-        view.map(|view| (tensor.name.as_str(), view)).map_err(|error| unwritable(error.to_string()))
+        view.map(|view| (tensor.name.as_str(), view)).map_err(RecordError::unwritable)
     });
     let views: Vec<(&str, TensorView<'_>)> = views.collect::<Result<_, _>>()?;
     let sum = checksum(views.iter().map(|(name, view)| (*name, view.data())));
     // one key at most: the metadata is a hash map, whose order changes the bytes
     let metadata = HashMap::from([(CHECKSUM.to_owned(), sum)]);
-    serialize(views, Some(metadata)).map_err(|error| unwritable(error.to_string()))
+    serialize(views, Some(metadata)).map_err(RecordError::unwritable)
 }
 
 const CHECKSUM: &str = "sha256";
@@ -117,8 +116,7 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
 /// # Errors
 /// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is none or is damaged.
 pub fn read_checkpoint(path: &Path) -> Result<Vec<NamedTensor>, RecordError> {
-    let io = |source| RecordError::Io { path: path.into(), action: "read", source };
-    let bytes = std::fs::read(path).map_err(io)?;
+    let bytes = std::fs::read(path).map_err(RecordError::io(path, "read"))?;
     parse_checkpoint(&bytes).map_err(|message| RecordError::Checkpoint { path: path.into(), message })
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with a run folder.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 /// Why a run folder cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -31,4 +32,16 @@ pub enum RecordError {
     Checkpoint { path: PathBuf, message: String },
     #[error("a record cannot be written: {message}")]
     Unwritable { message: String },
+}
+
+impl RecordError {
+    /// What the system says about `path`, which could not be `action`.
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { path: path.clone(), action, source }
+    }
+
+    pub(crate) fn unwritable(error: impl Display) -> Self {
+        Self::Unwritable { message: error.to_string() }
+    }
 }

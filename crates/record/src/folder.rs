@@ -30,17 +30,17 @@ impl RunFolder {
     /// # Errors
     /// [`RecordError::Exists`] if there is anything at `path`, [`RecordError::Io`] if it cannot be made.
     pub fn create(path: &Path, config: &str, info: &RunInfo) -> Result<(Self, FolderLock), RecordError> {
-        let io = |source| RecordError::Io { path: path.into(), action: "created", source };
+        let io = RecordError::io(path, "created");
         let exists = || RecordError::Exists { path: path.into() };
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(io)?;
+            fs::create_dir_all(parent).map_err(&io)?;
         }
         if path.symlink_metadata().is_ok() {
             return Err(exists());
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
-        fs::create_dir(&temporary).map_err(io)?;
+        fs::create_dir(&temporary).map_err(&io)?;
         let made = Self { path: temporary.clone() };
         let lock = made.fill(config, info).and_then(|lock| match fs::rename(&temporary, path) {
             Ok(()) => Ok(lock),
@@ -98,7 +98,7 @@ impl RunFolder {
     /// [`RecordError::Io`] if it cannot be read.
     pub fn read_config(&self) -> Result<String, RecordError> {
         let path = self.config_path();
-        fs::read_to_string(&path).map_err(|source| RecordError::Io { path, action: "read", source })
+        fs::read_to_string(&path).map_err(RecordError::io(&path, "read"))
     }
 
     /// Writes the description, in place of an earlier one.
@@ -106,8 +106,7 @@ impl RunFolder {
     /// # Errors
     /// [`RecordError::Io`] if the disk refuses it.
     pub fn write_info(&self, info: &RunInfo) -> Result<(), RecordError> {
-        let unwritable = |error: serde_json::Error| RecordError::Unwritable { message: error.to_string() };
-        let mut text = serde_json::to_string_pretty(info).map_err(unwritable)?;
+        let mut text = serde_json::to_string_pretty(info).map_err(RecordError::unwritable)?;
         text.push('\n');
         self.replace(INFO, text.as_bytes())
     }
@@ -135,11 +134,7 @@ impl RunFolder {
     /// [`RecordError::Io`] or [`RecordError::Info`] if it cannot be read, [`RecordError::Format`] if it is of another format.
     pub fn read_info(&self) -> Result<RunInfo, RecordError> {
         let path = self.path.join(INFO);
-        let text = fs::read(&path).map_err(|source| RecordError::Io {
-            path: path.clone(),
-            action: "read",
-            source,
-        })?;
+        let text = fs::read(&path).map_err(RecordError::io(&path, "read"))?;
         let wrong =
             |error: serde_json::Error| RecordError::Info { path: path.clone(), message: error.to_string() };
         // another format may have other fields
@@ -217,7 +212,6 @@ struct FormatInfo {
 /// # Errors
 /// [`RecordError::Io`] if the disk refuses it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
-    let io = |source| RecordError::Io { path: path.into(), action: "written", source };
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (folder, temporary) =
         (path.parent().unwrap_or(Path::new("")), path.with_file_name(format!("{name}.new")));
@@ -232,7 +226,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     };
     write().map_err(|error| {
         let _ = fs::remove_file(&temporary);
-        io(error)
+        RecordError::io(path, "written")(error)
     })
 }
 

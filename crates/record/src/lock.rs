@@ -18,8 +18,8 @@ impl FolderLock {
     /// [`RecordError::Locked`] if another process has it, [`RecordError::Io`] if the lock file cannot be opened.
     pub(crate) fn take(folder: &Path) -> Result<Self, RecordError> {
         let path = folder.join("run.lock");
-        let io = |source| RecordError::Io { path: path.clone(), action: "locked", source };
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
+        let io = RecordError::io(&path, "locked");
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(&io)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(RecordError::Locked { path: folder.into() }),

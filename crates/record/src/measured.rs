@@ -35,6 +35,13 @@ impl From<f64> for Measured {
     }
 }
 
+/// 1 for true, 0 for false.
+impl From<bool> for Measured {
+    fn from(value: bool) -> Self {
+        f64::from(u8::from(value)).into()
+    }
+}
+
 impl From<Option<f64>> for Measured {
     fn from(value: Option<f64>) -> Self {
         value.map_or(Self::MISSING, Self::from)

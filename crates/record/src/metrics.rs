@@ -29,7 +29,7 @@ impl MetricsWriter {
     /// # Errors
     /// [`RecordError::Io`] if the file cannot be opened, [`RecordError::Short`] if it has fewer than `kept` bytes.
     pub(crate) fn open(path: &Path, kept: u64) -> Result<Self, RecordError> {
-        let io = |action| move |source| RecordError::Io { path: path.into(), action, source };
+        let io = |action| RecordError::io(path, action);
         let bytes = std::fs::read(path).map_err(io("read"))?;
         let Some(tail) = bytes.get(kept as usize..) else {
             return Err(RecordError::Short { path: path.into(), found: bytes.len() as u64, expected: kept });
@@ -60,8 +60,7 @@ impl MetricsWriter {
         line.push(b'\n');
         let ahead = &self.ahead[self.met..];
         if ahead.is_empty() {
-            let io = |source| RecordError::Io { path: self.path.clone(), action: "written", source };
-            self.file.write_all(&line).map_err(io)?;
+            self.file.write_all(&line).map_err(RecordError::io(&self.path, "written"))?;
         } else if ahead.starts_with(&line) {
             self.met += line.len();
         } else {
@@ -86,11 +85,7 @@ impl MetricsWriter {
     /// # Errors
     /// [`RecordError::Io`] if the disk fails.
     pub fn sync(&self) -> Result<(), RecordError> {
-        self.file.sync_data().map_err(|source| RecordError::Io {
-            path: self.path.clone(),
-            action: "written",
-            source,
-        })
+        self.file.sync_data().map_err(RecordError::io(&self.path, "written"))
     }
 }
 
@@ -112,20 +107,16 @@ pub(crate) fn read_metrics_until(path: &Path, len: u64) -> Result<Vec<Row>, Reco
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RecordError> {
-    std::fs::read(path).map_err(|source| RecordError::Io { path: path.into(), action: "read", source })
+    std::fs::read(path).map_err(RecordError::io(path, "read"))
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Row>, RecordError> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
     let lines = bytes[..whole].split(|&byte| byte == b'\n').take_while(|line| !line.is_empty());
-    let row = |(index, line): (usize, &[u8])| {
-        Row::from_json(line).map_err(|message| RecordError::Line {
-            path: path.into(),
-            line: index + 1,
-            message,
-        })
+    let row = |(line, text): (usize, &[u8])| {
+        Row::from_json(text).map_err(|message| RecordError::Line { path: path.into(), line, message })
     };
-    lines.enumerate().map(row).collect()
+    (1..).zip(lines).map(row).collect()
 }
 
 #[cfg(test)]

@@ -33,11 +33,9 @@ impl Row {
     pub fn to_json(&self) -> Result<String, RecordError> {
         let Stamp { epoch, iteration, step } = self.at;
         let head = Head { kind: self.kind.name().to_owned(), epoch, iteration, step };
-        let join = || {
-            let (head, fields) = (serde_json::to_string(&head)?, self.kind.to_json()?);
-            Ok(format!("{},{}", head.trim_end_matches('}'), &fields[1..]))
-        };
-        join().map_err(|error: serde_json::Error| RecordError::Unwritable { message: error.to_string() })
+        let head = serde_json::to_string(&head).map_err(RecordError::unwritable)?;
+        let fields = self.kind.to_json().map_err(RecordError::unwritable)?;
+        Ok(format!("{},{}", head.trim_end_matches('}'), &fields[1..]))
     }
 
     /// Reads what [`Row::to_json`] wrote.
@@ -54,8 +52,6 @@ impl Row {
 }
 
 /// The rows of one kind among `records`, in order.
-pub fn rows_of<T: RowKind + 'static>(
-    records: &[Row],
-) -> impl DoubleEndedIterator<Item = Stamped<'_, T>> + Clone {
+pub fn rows_of<T: RowKind>(records: &[Row]) -> impl DoubleEndedIterator<Item = Stamped<'_, T>> + Clone {
     records.iter().filter_map(|row| Some(Stamped { at: row.at, row: T::of(&row.kind)? }))
 }

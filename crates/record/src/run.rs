@@ -72,7 +72,7 @@ impl Run {
     }
 
     /// The rows of one kind, in order.
-    pub fn rows<T: RowKind + 'static>(&self) -> impl DoubleEndedIterator<Item = Stamped<'_, T>> + Clone {
+    pub fn rows<T: RowKind>(&self) -> impl DoubleEndedIterator<Item = Stamped<'_, T>> + Clone {
         rows_of(&self.records)
     }
 
@@ -88,7 +88,7 @@ impl Run {
     }
 
     /// The rows of one kind by epoch; where each epoch is one update, all of them under the first.
-    pub fn by_epoch<T: RowKind + 'static>(&self) -> BTreeMap<u32, Vec<Stamped<'_, T>>> {
+    pub fn by_epoch<T: RowKind>(&self) -> BTreeMap<u32, Vec<Stamped<'_, T>>> {
         let together = self.is_one_update_per_epoch();
         let mut epochs: BTreeMap<u32, Vec<Stamped<'_, T>>> = BTreeMap::new();
         for row in self.rows() {

@@ -34,8 +34,7 @@ impl EventWriter {
             old.iter().filter(|path| is_ours(path)).try_for_each(fs::remove_file)?;
             File::create(&path)
         };
-        let file =
-            make().map_err(|source| RecordError::Io { path: path.clone(), action: "created", source })?;
+        let file = make().map_err(RecordError::io(&path, "created"))?;
         let mut writer = Self { path, file };
         let mut bytes = record(&version(now));
         bytes.extend(rows.iter().flat_map(|row| records(row, now)));
@@ -52,8 +51,7 @@ impl EventWriter {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
-        let io = |source| RecordError::Io { path: self.path.clone(), action: "written", source };
-        self.file.write_all(bytes).map_err(io)
+        self.file.write_all(bytes).map_err(RecordError::io(&self.path, "written"))
     }
 }
 

@@ -7,7 +7,7 @@ use walk_record::{Run, Stamped};
 
 use crate::chart::{Chart, Series};
 use crate::figure::{Figure, name_with_label, number};
-use crate::table::{Table, column, short, with_error};
+use crate::table::{Table, cells, column, short, with_error};
 
 /// The measurements of a run, in order: the rows of one update each, by batch size.
 pub(crate) fn measurements(run: &Run) -> Vec<Vec<Stamped<'_, Alignment>>> {
@@ -43,7 +43,7 @@ fn figure(name: String, run: &Run) -> Figure {
     let title = format!("{}: gradients and the Hessian", run.label);
     let mut chart = Chart::new(title, "batch size", "g'Hg / g'g");
     chart.x.log = true;
-    let mut cells = vec![];
+    let mut lines = vec![];
     for (index, rows) in measurements(run).iter().enumerate() {
         let legend = format!("epoch {} (band: one deviation)", rows[0].at.epoch);
         let mut series = Series { dots: true, ..Series::new(index, legend, vec![]) };
@@ -53,15 +53,14 @@ fn figure(name: String, run: &Run) -> Figure {
                 series.points.push((row.batch_size as f64, mean));
                 series.band.push((mean - deviation, mean + deviation));
             }
-            let mut line =
-                vec![row.at.epoch.to_string(), row.at.step.to_string(), row.batch_size.to_string()];
+            let mut line = cells([&row.at.epoch, &row.at.step, &row.batch_size]);
             let numbers = [row.mean, row.deviation, row.standard_error, row.ratio_of_means];
             line.extend(numbers.into_iter().chain([row.predicted, row.predicted_error]).map(number));
             line.push(row.batches.to_string());
-            cells.push(line);
+            lines.push(line);
         }
         chart.series.push(series);
     }
     let header = "epoch,step,batch_size,mean,deviation,standard_error,ratio_of_means,predicted,predicted_error,batches";
-    Figure::new(name, chart, header, cells)
+    Figure::new(name, chart, header, lines)
 }

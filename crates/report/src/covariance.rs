@@ -3,7 +3,7 @@
 use walk_record::Run;
 use walk_record::rows::Covariance;
 
-use crate::table::{Table, or_dash, short, with_error};
+use crate::table::{Table, cells, short, with_error};
 
 /// One row per run and measurement, and one below it for each further batch size that Eq. 3 was checked with: tr C and ‖ḡ‖²;
 /// E‖g_B - ḡ‖² as measured and as (1/B - 1/N) tr C, and their ratio.
@@ -14,31 +14,24 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
     for run in runs {
         for row in run.rows::<Covariance>() {
             let exact = row.trace_error.get() == Some(0.0);
-            let mut first = vec![
-                run.label.clone(),
-                row.at.epoch.to_string(),
-                row.at.step.to_string(),
-                if exact { short(row.trace) } else { with_error(row.trace, row.trace_error) },
-                short(row.full_grad_norm_sq),
-                match row.unit_size {
-                    1 => format!("{} samples", row.count),
-                    size => format!("{} {}s of {size}", row.count, row.unit.name()),
-                },
-            ];
+            let trace = if exact { short(row.trace) } else { with_error(row.trace, row.trace_error) };
+            let grad_norm_sq = short(row.full_grad_norm_sq);
+            let units = match row.unit_size {
+                1 => format!("{} samples", row.count),
+                size => format!("{} {}s of {size}", row.count, row.unit.name()),
+            };
+            let mut first = cells([&run.label, &row.at.epoch, &row.at.step, &trace, &grad_norm_sq, &units]);
             if row.checks.is_empty() {
                 first.resize(header.len(), "-".into());
                 rows.push(first);
                 continue;
             }
             for check in &row.checks {
-                let mut cells = std::mem::replace(&mut first, vec![String::new(); 6]);
-                cells.extend([
-                    check.batch_size.to_string(),
-                    with_error(check.measured, check.standard_error),
-                    short(check.predicted),
-                    or_dash(check.ratio().get().map(|ratio| format!("{ratio:.3}"))),
-                ]);
-                rows.push(cells);
+                let mut line = std::mem::replace(&mut first, vec![String::new(); 6]);
+                let measured = with_error(check.measured, check.standard_error);
+                line.extend([check.batch_size.to_string(), measured, short(check.predicted)]);
+                line.push(format!("{:.3}", check.ratio()));
+                rows.push(line);
             }
         }
     }

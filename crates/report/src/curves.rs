@@ -5,6 +5,7 @@ use walk_record::{Measured, Run};
 
 use crate::chart::{Chart, Series};
 use crate::figure::Figure;
+use crate::table::cells;
 
 /// Points of a curve, at most: of more values, means over equal stretches are drawn, so that lines stay lines.
 const MAX_POINTS: usize = 200;
@@ -17,7 +18,7 @@ pub(crate) struct StepValue {
 }
 
 /// The known values of a run's rows of one kind.
-pub(crate) fn step_values<T: RowKind + 'static>(run: &Run, value: impl Fn(&T) -> Measured) -> Vec<StepValue> {
+pub(crate) fn step_values<T: RowKind>(run: &Run, value: impl Fn(&T) -> Measured) -> Vec<StepValue> {
     run.rows::<T>()
         .filter_map(|row| Some(StepValue { step: row.at.step, value: value(&row).get()? }))
         .collect()
@@ -44,9 +45,7 @@ pub(crate) fn curves(
             (mean(|value| value.step as f64), mean(|value| value.value))
         });
         chart.series.push(Series::new(index, legend, points.collect()));
-        let cells =
-            |found: &StepValue| vec![run.label.clone(), found.step.to_string(), found.value.to_string()];
-        rows.extend(values.iter().map(cells));
+        rows.extend(values.iter().map(|found| cells([&run.label, &found.step, &found.value])));
     }
     Figure::new(name, chart, &format!("run,step,{name}"), rows)
 }

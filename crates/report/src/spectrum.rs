@@ -5,7 +5,7 @@ use walk_record::{Measured, Run, Stamped};
 
 use crate::chart::{Chart, Rule, Series};
 use crate::figure::{Figure, name_with_label, number};
-use crate::table::{Table, column, short, with_error};
+use crate::table::{Table, cells, column, short, with_error};
 
 /// Points of a density's curve.
 const POINTS: usize = 300;
@@ -58,12 +58,12 @@ fn eigenvalues(name: String, run: &Run) -> Option<Figure> {
         chart.rules = vec![Rule { label: Some("2 / lr".into()), ..Rule::across(first.two_over_lr) }];
         chart.y.max = Some(1.1 * largest.max(first.two_over_lr));
     }
-    let cells = rows.iter().flat_map(|row| {
+    let lines = rows.iter().flat_map(|row| {
         row.values.iter().zip(&row.residuals).enumerate().map(|(k, (&value, &residual))| {
-            vec![row.at.step.to_string(), (k + 1).to_string(), number(value), number(residual)]
+            cells([&row.at.step, &(k + 1), &number(value), &number(residual)])
         })
     });
-    Some(Figure::new(name, chart, "step,number,eigenvalue,residual", cells))
+    Some(Figure::new(name, chart, "step,number,eigenvalue,residual", lines))
 }
 
 /// The largest value, 0 if none is larger.

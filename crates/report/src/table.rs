@@ -31,7 +31,7 @@ pub(crate) fn column<T>(header: &'static str, cell: fn(&T) -> String) -> Column<
 
 impl Table {
     /// A table with a line for every row of a kind that the runs recorded: where it was recorded, and then `columns`.
-    pub(crate) fn of_rows<T: RowKind + 'static>(name: &str, runs: &[Run], columns: &[Column<T>]) -> Self {
+    pub(crate) fn of_rows<T: RowKind>(name: &str, runs: &[Run], columns: &[Column<T>]) -> Self {
         let header = ["", "epoch", "step"].into_iter().chain(columns.iter().map(|column| column.header));
         let lines = runs.iter().flat_map(|run| {
             run.rows::<T>().map(|row| {
@@ -116,6 +116,11 @@ fn latex_text(text: &str) -> String {
         }
     }
     out
+}
+
+/// A line of cells.
+pub(crate) fn cells<const N: usize>(values: [&dyn ToString; N]) -> Vec<String> {
+    values.map(|value| value.to_string()).into()
 }
 
 /// A cell of a value that may be missing.

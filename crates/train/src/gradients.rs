@@ -35,7 +35,6 @@ struct Part {
     start: usize,
 }
 
-/// A batch prepared ahead of time.
 /// Which batch: its epoch, and the place of its first sample in the epoch's order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -43,6 +42,7 @@ struct Place {
     start: usize,
 }
 
+/// A batch prepared ahead of time.
 #[derive(Default)]
 struct Ahead {
     batch: Batch,

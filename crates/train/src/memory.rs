@@ -15,9 +15,9 @@ const MEASURED: &str = "measured.";
 pub struct Memory(pub(crate) BTreeMap<String, Values>);
 
 impl Memory {
-    /// Adds a list.
-    pub(crate) fn with(mut self, name: &str, values: Values) -> Self {
-        self.0.insert(name.to_owned(), values);
+    /// Adds a list, if there is one.
+    pub(crate) fn with(mut self, name: &str, values: impl Into<Option<Values>>) -> Self {
+        self.0.extend(values.into().map(|values| (name.to_owned(), values)));
         self
     }
 
@@ -26,30 +26,21 @@ impl Memory {
         self.0.retain(|name, _| !name.starts_with(MEASURED));
     }
 
+    /// What `read` makes of the list of that name, if there is one; an error where it makes nothing of it.
+    pub(crate) fn get<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Values) -> Option<T>,
+    ) -> Result<Option<T>, TrainError> {
+        let wrong = || TrainError::State { what: name.to_owned() };
+        self.0.get(name).map(|values| read(values).ok_or_else(wrong)).transpose()
+    }
+
     /// A list of f32 of length `len`, if there is one of that name.
     pub(crate) fn f32s(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, TrainError> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Values::F32(values)) if values.len() == len => Ok(Some(values.clone())),
-            Some(_) => Err(TrainError::State { what: name.to_owned() }),
-        }
-    }
-
-    /// A list of f64, if there is one of that name.
-    pub(crate) fn f64s(&self, name: &str) -> Result<Option<Vec<f64>>, TrainError> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Values::F64(values)) => Ok(Some(values.clone())),
-            Some(_) => Err(TrainError::State { what: name.to_owned() }),
-        }
-    }
-
-    /// A counter, if there is one of that name.
-    pub(crate) fn counter(&self, name: &str) -> Result<Option<u64>, TrainError> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Values::U64(values)) if values.len() == 1 => Ok(Some(values[0])),
-            Some(_) => Err(TrainError::State { what: name.to_owned() }),
-        }
+        self.get(name, |values| match values {
+            Values::F32(values) if values.len() == len => Some(values.clone()),
+            _ => None,
+        })
     }
 }

@@ -94,12 +94,8 @@ pub fn throughput<B: Backend>(
         let multiplied_samples = samples.1.min(HVP_SAMPLES);
         let started = Instant::now();
         for start in (0..multiplied_samples).step_by(config.chunk) {
-            fill_batch(
-                part,
-                (start..multiplied_samples.min(start + config.chunk)).into_par_iter(),
-                Some((Seed(0), 1)),
-                &mut batch,
-            );
+            let end = multiplied_samples.min(start + config.chunk);
+            fill_batch(part, (start..end).into_par_iter(), Some((Seed(0), 1)), &mut batch);
             model.hessian_vector(&point, &batch, &next.params, BatchNormMode::Batch)?;
         }
         let multiplied = started.elapsed().as_secs_f64() / multiplied_samples as f64;

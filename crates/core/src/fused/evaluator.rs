@@ -1,5 +1,6 @@
 //! Losses on the CPU without a tape: the calls of a plan made once, on reusable buffers.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
@@ -14,7 +15,7 @@ use walk_kernels::softmax::softmax;
 use walk_kernels::standardize::standardize;
 
 use super::Convolution;
-use super::kernel_plan::{KernelCall, KernelPlan, Norm};
+use super::kernel_plan::{Kernel, KernelPlan, Norm, PackedNorm};
 use crate::evaluate::{ChunkResult, check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
@@ -46,16 +47,13 @@ impl FusedEvaluator {
         &self,
         workspace: &mut Workspace,
         samples: &dyn Samples,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         mode: BatchNormMode,
     ) -> Result<ChunkResult, CoreError> {
         let rows = range.len();
         workspace.prepare(&self.plan.strides, rows);
-        samples.fill(
-            range.clone(),
-            &mut workspace.buffers[0][..rows * self.plan.strides[0]],
-            &mut workspace.labels,
-        );
+        let inputs = &mut workspace.buffers[0][..rows * self.plan.strides[0]];
+        samples.fill(range.clone(), inputs, &mut workspace.labels);
         let classes = self.network.problem().classes;
         check_labels(&workspace.labels, classes, range.start)?;
         self.plan.run(workspace, rows, mode);
@@ -99,15 +97,12 @@ impl Evaluator for FusedEvaluator {
 impl KernelPlan {
     /// Lays out the parameters of `point` for the kernels.
     fn pack(&mut self, point: &Point) {
-        self.calls.par_iter_mut().for_each(|call| match call {
-            KernelCall::Linear { place, packed, .. } => {
-                packed.pack(&point.params[place.weight.clone()], &point.params[place.bias.clone()]);
-            }
-            KernelCall::Conv { place, packed, .. } => {
-                packed.pack(&point.params[place.weight.clone()], &point.params[place.bias.clone()]);
-            }
-            KernelCall::ScaleShift { place, packed, .. } => {
-                *packed = [&place.weight, &place.bias].map(|range| point.params[range.clone()].to_vec());
+        let range = |range: &Range<usize>| &point.params[range.clone()];
+        self.calls.par_iter_mut().for_each(|call| match &mut call.kernel {
+            Kernel::Linear { place, packed, .. } => packed.pack(range(&place.weight), range(&place.bias)),
+            Kernel::Conv { place, packed, .. } => packed.pack(range(&place.weight), range(&place.bias)),
+            Kernel::ScaleShift { place, packed, .. } => {
+                *packed = [range(&place.weight).to_vec(), range(&place.bias).to_vec()];
             }
             _ => {}
         });
@@ -121,100 +116,61 @@ impl KernelPlan {
             norm.normalizer(&measured[norm.at], mode)
         };
         for call in &self.calls {
-            match call {
-                KernelCall::Linear { from, to, packed, pieces, .. } => {
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    packed.forward(x, self.strides[*from] / pieces, rows * pieces, y);
+            // a call never reads what it writes
+            let mut written = std::mem::take(&mut buffers[call.to]);
+            let y = &mut written[..rows * self.strides[call.to]];
+            let read = |n: usize| &buffers[call.from[n]][..rows * self.strides[call.from[n]]];
+            match &call.kernel {
+                Kernel::Linear { packed, pieces, .. } => {
+                    packed.forward(read(0), self.strides[call.from[0]] / pieces, rows * pieces, y);
                 }
-                KernelCall::Normalize { at, norm } => {
-                    let values = &mut buffers[*at][..rows * self.strides[*at]];
-                    normalizer(*norm, measured).apply_in_place(values, Threads::One);
+                Kernel::Normalize { norm } => {
+                    normalizer(*norm, measured).apply_in_place(y, Threads::One);
                 }
-                KernelCall::Moments { at, columns } => {
+                Kernel::Moments { columns } => {
                     if mode == BatchNormMode::Batch {
-                        measured[*at].reset(*columns);
-                        measured[*at].add(&buffers[*at][..rows * self.strides[*at]]);
+                        measured[call.to].reset(*columns);
+                        measured[call.to].add(y);
                     }
                 }
-                KernelCall::Conv { from, to, packed, norm, write, moments, .. } => {
+                Kernel::Conv { packed, norm, write, moments, .. } => {
                     let norm = norm.map(|norm| normalizer(norm, measured));
                     let fusion = Fusion { norm: norm.as_ref(), write: *write };
                     let measure = *moments && mode == BatchNormMode::Batch;
                     let moments = measure.then(|| {
-                        measured[*to].reset(packed.out_channels());
-                        &mut measured[*to]
+                        measured[call.to].reset(packed.out_channels());
+                        &mut measured[call.to]
                     });
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    packed.forward(x, y, fusion, moments, scratch);
+                    packed.forward(read(0), y, fusion, moments, scratch);
                 }
-                KernelCall::MaxPool { from, to, shape } => {
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    max_forward(shape, x, y);
+                Kernel::MaxPool(shape) => max_forward(shape, read(0), y),
+                Kernel::AvgPool(shape) => avg_forward(shape, read(0), y),
+                Kernel::Convert { image: [channels, pixels], order } => {
+                    order.convert(*channels, *pixels, read(0), y);
                 }
-                KernelCall::AvgPool { from, to, shape } => {
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    avg_forward(shape, x, y);
-                }
-                KernelCall::Convert { from, to, image: [channels, pixels], order } => {
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    order.convert(*channels, *pixels, x, y);
-                }
-                KernelCall::Activation { at, activation } => {
-                    activation.apply(&mut buffers[*at][..rows * self.strides[*at]]);
-                }
-                KernelCall::Trim { from, to, stride, len } => {
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    let pieces = x.chunks_exact(*stride).zip(y.chunks_exact_mut(*len));
+                Kernel::Activation(activation) => activation.apply(y),
+                Kernel::Trim { stride, len } => {
+                    let pieces = read(0).chunks_exact(*stride).zip(y.chunks_exact_mut(*len));
                     pieces.for_each(|(x, y)| y.copy_from_slice(&x[..*len]));
                 }
-                KernelCall::Rearrange { from, to, rearrangement, write } => {
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    rearrangement.apply(x, y, *write);
+                Kernel::Rearrange { rearrangement, write } => rearrangement.apply(read(0), y, *write),
+                Kernel::Mul => multiply(read(0), y),
+                Kernel::Matmul(shape) => shape.apply(read(0), read(1), y, Write::Replace),
+                Kernel::Softmax { len } => softmax(y, *len),
+                Kernel::Standardize { len, eps } => {
+                    standardize(y, *len, *eps);
                 }
-                KernelCall::Mul { from, to } => {
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    multiply(x, y);
-                }
-                KernelCall::Matmul { operands: [a, b], to, shape } => {
-                    let mut y = std::mem::take(&mut buffers[*to]);
-                    let part = |buffer: usize| &buffers[buffer][..rows * self.strides[buffer]];
-                    shape.apply(part(*a), part(*b), &mut y[..rows * self.strides[*to]], Write::Replace);
-                    buffers[*to] = y;
-                }
-                KernelCall::Softmax { at, len } => {
-                    softmax(&mut buffers[*at][..rows * self.strides[*at]], *len);
-                }
-                KernelCall::Standardize { at, len, eps } => {
-                    standardize(&mut buffers[*at][..rows * self.strides[*at]], *len, *eps);
-                }
-                KernelCall::ScaleShift { at, columns, packed: [scale, shift], .. } => {
-                    columns.apply(&mut buffers[*at][..rows * self.strides[*at]], scale, shift);
-                }
-                KernelCall::Copy { from, to } => {
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    y.copy_from_slice(x);
-                }
-                KernelCall::Add { from, to } => {
-                    let (from_stride, to_stride) = (self.strides[*from], self.strides[*to]);
+                Kernel::ScaleShift { columns, packed: [scale, shift], .. } => columns.apply(y, scale, shift),
+                Kernel::Copy => y.copy_from_slice(read(0)),
+                Kernel::Add => {
+                    let (from_stride, to_stride) = (self.strides[call.from[0]], self.strides[call.to]);
                     let columns = from_stride.min(to_stride);
-                    let [x, y] = self.values(buffers, rows, *from, *to);
-                    let pairs = x.chunks_exact(from_stride).zip(y.chunks_exact_mut(to_stride));
+                    let pairs = read(0).chunks_exact(from_stride).zip(y.chunks_exact_mut(to_stride));
                     pairs.for_each(|(x, y)| add(&x[..columns], &mut y[..columns]));
                 }
             }
+            buffers[call.to] = written;
         }
-    }
-
-    /// The rows of two different buffers, one to read and one to write.
-    fn values<'b>(
-        &self,
-        buffers: &'b mut [Vec<f32>],
-        rows: usize,
-        from: usize,
-        to: usize,
-    ) -> [&'b mut [f32]; 2] {
-        let [x, y] = buffers.get_disjoint_mut([from, to]).expect("a call never reads what it writes");
-        [&mut x[..rows * self.strides[from]], &mut y[..rows * self.strides[to]]]
     }
 }
 
@@ -229,17 +185,12 @@ impl Norm {
     }
 
     fn normalizer(&self, measured: &Moments, mode: BatchNormMode) -> Normalizer {
-        let (scale, shift, eps) = (self.packed.scale.as_slice(), self.packed.shift.as_slice(), self.eps);
-        match mode {
-            BatchNormMode::Batch => {
-                let (mean, var) = (&measured.mean()[..], &measured.var()[..]);
-                Normalizer::new(Normalization { mean, var, scale, shift, eps }, self.relu)
-            }
-            BatchNormMode::Running => {
-                let (mean, var) = (self.packed.mean.as_slice(), self.packed.var.as_slice());
-                Normalizer::new(Normalization { mean, var, scale, shift, eps }, self.relu)
-            }
-        }
+        let PackedNorm { scale, shift, mean, var } = &self.packed;
+        let (mean, var) = match mode {
+            BatchNormMode::Batch => (&measured.mean(), &measured.var()),
+            BatchNormMode::Running => (mean, var),
+        };
+        Normalizer::new(Normalization { mean, var, scale, shift, eps: self.eps }, self.relu)
     }
 }
 

@@ -44,23 +44,23 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
     call: ConvCall<'_>,
 ) -> Result<ConvOutput, CoreError> {
     let ConvCall { theta, params, shape, algorithm, norm, residual, moments } = call;
-    let rows = x.rows.shape().0;
+    let rows = x.samples();
     let all = view::flat(theta);
     let mut packed = PackedConv::new(shape, algorithm);
     packed.pack(&all[params.weight.clone()], &all[params.bias.clone()]);
     let (mut y, write) = match &residual {
-        Some(residual) => (copied(view::rows(&residual.rows)), Write::Add),
+        Some(residual) => (copied(residual.values()), Write::Add),
         None => (zeros(rows * shape.out_len()), Write::Replace),
     };
     let normalizer = norm.as_ref().map(|norm| norm.normalizer(theta));
     let fusion = Fusion { norm: normalizer.as_ref(), write };
     let mut moments = moments.then(Moments::default);
-    packed.forward_parallel(view::rows(&x.rows), &mut y, fusion, moments.as_mut());
+    packed.forward_parallel(x.values(), &mut y, fusion, moments.as_mut());
     let (theta, params, norms) = (theta.clone(), params.clone(), tape.norms.clone());
     let residual = residual.and_then(|residual| residual.grad);
     let value = tape.record(y, rows, move |dy, spent, grads| {
         let weight = &view::flat(&theta)[params.weight.clone()];
-        let values = view::rows(&x.rows);
+        let values = x.values();
         let norm = norm.as_ref().map(|norm| (norm, norm.backward(&theta)));
         if let Some((norm, backward)) = &norm {
             let gradient = InputGradient::new(shape, algorithm, weight);
@@ -74,13 +74,10 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
                 backward.input(values, &sums, &mut dx, &before);
                 slot.replace(dx);
             }
-        } else if let Some(slot) = &x.grad {
-            let gradient = InputGradient::new(shape, algorithm, weight);
-            let before = slot.take();
-            let write = if before.is_empty() { Write::Replace } else { Write::Add };
-            let mut dx = if before.is_empty() { spent.take(values.len()) } else { before };
-            gradient.write(&dy, &mut dx, write);
-            slot.replace(dx);
+        } else {
+            x.write_gradient(spent, |dx, write| {
+                InputGradient::new(shape, algorithm, weight).write(&dy, dx, write);
+            });
         }
         if let Some(norms) = norms {
             norms.update(|norms| {
@@ -107,7 +104,7 @@ pub(super) fn conv2d<T: Tape<f32, Cpu>>(
 
 /// The place of the largest value of every window.
 pub(super) fn max_places(x: &Operand, shape: &PoolShape) -> Arc<Vec<u32>> {
-    Arc::new(pool::max_places(shape, view::rows(&x.rows)))
+    Arc::new(pool::max_places(shape, x.values()))
 }
 
 /// The values at the places of every window: a max pooling, or its tangent.
@@ -117,8 +114,8 @@ pub(super) fn gather<T: Tape<f32, Cpu>>(
     shape: PoolShape,
     places: Arc<Vec<u32>>,
 ) -> Result<Operand, CoreError> {
-    let mut y = zeros(x.rows.shape().0 * shape.out_len());
-    pool::gather(&shape, &places, view::rows(&x.rows), &mut y);
+    let mut y = zeros(x.samples() * shape.out_len());
+    pool::gather(&shape, &places, x.values(), &mut y);
     tape.map(x, y, move |dy, dx| pool::scatter_add(&shape, &places, dy, dx))
 }
 
@@ -127,8 +124,8 @@ pub(super) fn avg_pool2d<T: Tape<f32, Cpu>>(
     x: &Operand,
     shape: PoolShape,
 ) -> Result<Operand, CoreError> {
-    let mut y = zeros(x.rows.shape().0 * shape.out_len());
-    pool::avg_forward(&shape, view::rows(&x.rows), &mut y);
+    let mut y = zeros(x.samples() * shape.out_len());
+    pool::avg_forward(&shape, x.values(), &mut y);
     tape.map(x, y, move |dy, dx| pool::avg_backward(&shape, dy, dx))
 }
 
@@ -140,8 +137,8 @@ pub(super) fn convert<T: Tape<f32, Cpu>>(
     to: ChannelOrder,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.len());
-    to.convert(channels, pixels, view::rows(&x.rows), &mut y);
-    let rows = x.rows.shape().0;
+    to.convert(channels, pixels, x.values(), &mut y);
+    let rows = x.samples();
     let Some(slot) = x.grad.clone() else { return tape.constant(y, rows) };
     tape.record(y, rows, move |dy, spent, _| {
         let mut back = spent.take(dy.len());

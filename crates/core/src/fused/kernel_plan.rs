@@ -30,127 +30,71 @@ pub(super) struct KernelPlan {
     pub(super) output: usize,
 }
 
-/// One kernel call. Parameters are laid out again for every point.
-pub(super) enum KernelCall {
+/// One kernel call.
+pub(super) struct KernelCall {
+    pub(super) kernel: Kernel,
+    /// The buffers that it only reads.
+    pub(super) from: Vec<usize>,
+    /// The buffer that it writes, changes in place or, for [`Kernel::Moments`], measures.
+    pub(super) to: usize,
+}
+
+/// What a call computes. Parameters are laid out again for every point.
+pub(super) enum Kernel {
+    /// With `pieces` rows of each sample.
     Linear {
-        from: usize,
-        to: usize,
         place: LayerParams,
         packed: PackedLinear,
-        /// Rows of each sample.
         pieces: usize,
     },
+    /// Of the input's values after a norm, if there is one; `moments` says whether to measure the output's.
     Conv {
-        from: usize,
-        to: usize,
         place: LayerParams,
         packed: Box<PackedConv>,
-        /// A norm of the input.
         norm: Option<usize>,
         write: Write,
-        /// Whether to measure the output's moments.
         moments: bool,
     },
     /// Measures the channels of a value.
     Moments {
-        at: usize,
         columns: usize,
     },
     Normalize {
-        at: usize,
         norm: usize,
     },
-    Activation {
-        at: usize,
-        activation: Activation,
-    },
-    MaxPool {
-        from: usize,
-        to: usize,
-        shape: PoolShape,
-    },
-    AvgPool {
-        from: usize,
-        to: usize,
-        shape: PoolShape,
-    },
+    Activation(Activation),
+    MaxPool(PoolShape),
+    AvgPool(PoolShape),
     Convert {
-        from: usize,
-        to: usize,
         image: [usize; 2],
         order: ChannelOrder,
     },
-    Copy {
-        from: usize,
-        to: usize,
-    },
+    Copy,
     /// Takes the first `len` elements of every piece of `stride`.
     Trim {
-        from: usize,
-        to: usize,
         stride: usize,
         len: usize,
     },
     Rearrange {
-        from: usize,
-        to: usize,
         rearrangement: Rearrangement,
         write: Write,
     },
-    Mul {
-        from: usize,
-        to: usize,
-    },
-    Matmul {
-        operands: [usize; 2],
-        to: usize,
-        shape: BatchMatmul,
-    },
+    Mul,
+    Matmul(BatchMatmul),
     Softmax {
-        at: usize,
         len: usize,
     },
     Standardize {
-        at: usize,
         len: usize,
         eps: f32,
     },
+    /// `packed` are γ and β.
     ScaleShift {
-        at: usize,
         place: LayerParams,
         columns: Columns,
-        /// γ and β.
         packed: [Vec<f32>; 2],
     },
-    Add {
-        from: usize,
-        to: usize,
-    },
-}
-
-impl KernelCall {
-    /// The buffer it changes.
-    fn writes(&self) -> Option<usize> {
-        match self {
-            Self::Linear { to, .. }
-            | Self::Conv { to, .. }
-            | Self::MaxPool { to, .. }
-            | Self::AvgPool { to, .. }
-            | Self::Convert { to, .. }
-            | Self::Copy { to, .. }
-            | Self::Trim { to, .. }
-            | Self::Rearrange { to, .. }
-            | Self::Mul { to, .. }
-            | Self::Matmul { to, .. }
-            | Self::Add { to, .. } => Some(*to),
-            Self::Normalize { at, .. }
-            | Self::Activation { at, .. }
-            | Self::Softmax { at, .. }
-            | Self::Standardize { at, .. }
-            | Self::ScaleShift { at, .. } => Some(*at),
-            Self::Moments { .. } => None,
-        }
-    }
+    Add,
 }
 
 /// A batch norm.
@@ -259,7 +203,7 @@ impl Planner<'_> {
                 };
                 let packed = Box::new(PackedConv::new(shape, self.convolution.algorithm(&shape)));
                 let (place, moments) = (params(layer), group.moments);
-                self.plan.calls.push(KernelCall::Conv { from, to, place, packed, norm, write, moments });
+                self.call(Kernel::Conv { place, packed, norm, write, moments }, &[from], to);
                 Place { buffer: to, order: ChannelsLast }
             }
             Op::BatchNorm(_) => {
@@ -268,33 +212,32 @@ impl Planner<'_> {
                 let columns = if shape.len() == 1 { self.plan.strides[known] } else { shape[0] };
                 let norm = self.norm(FusedNorm { layer: group.layer, relu: group.relu }, known, columns);
                 let at = self.own_of(input(0), found);
-                self.plan.calls.push(KernelCall::Normalize { at, norm });
+                self.call(Kernel::Normalize { norm }, &[], at);
                 Place { buffer: at, order: ChannelsLast }
             }
             Op::MaxPool2d(pool) => {
                 let shape = pool_shape(pool, shape);
-                self.pool(input(0), &shape, |from, to| KernelCall::MaxPool { from, to, shape })
+                self.pool(input(0), shape.out_len(), Kernel::MaxPool(shape))
             }
             Op::AvgPool2d(pool) => {
                 let shape = pool_shape(pool, shape);
-                self.pool(input(0), &shape, |from, to| KernelCall::AvgPool { from, to, shape })
+                self.pool(input(0), shape.out_len(), Kernel::AvgPool(shape))
             }
             Op::GlobalAvgPool => {
                 let shape = whole_image(shape);
-                self.pool(input(0), &shape, |from, to| KernelCall::AvgPool { from, to, shape })
+                self.pool(input(0), shape.out_len(), Kernel::AvgPool(shape))
             }
             Op::Activation(activation) => {
                 let order = self.at(input(0)).order;
                 let at = self.own(input(0), order);
-                let activation = kernel_activation(*activation);
-                self.plan.calls.push(KernelCall::Activation { at, activation });
+                self.call(Kernel::Activation(kernel_activation(*activation)), &[], at);
                 Place { buffer: at, order }
             }
             Op::Add => {
                 let order = self.at(input(0)).order;
                 let from = self.in_order(input(1), order).buffer;
                 let to = self.own(input(0), order);
-                self.plan.calls.push(KernelCall::Add { from, to });
+                self.call(Kernel::Add, &[from], to);
                 Place { buffer: to, order }
             }
             _ => Place { buffer: self.tensor_layer(layer, &group.wire.inputs), order: ChannelsFirst },
@@ -308,12 +251,12 @@ impl Planner<'_> {
         // the padding of one piece per sample may stay, since later layers skip it
         let from = if pieces == 1 { self.at(input).buffer } else { self.exact(input).buffer };
         let to = self.buffer(pieces * stride);
-        self.plan.calls.push(KernelCall::Linear { from, to, place: params(layer), packed, pieces });
+        self.call(Kernel::Linear { place: params(layer), packed, pieces }, &[from], to);
         let buffer = if pieces == 1 || stride == out_features {
             to
         } else {
             let trimmed = self.buffer(layer.len());
-            self.plan.calls.push(KernelCall::Trim { from: to, to: trimmed, stride, len: out_features });
+            self.call(Kernel::Trim { stride, len: out_features }, &[to], trimmed);
             trimmed
         };
         Place { buffer, order: ChannelOrder::ChannelsFirst }
@@ -328,14 +271,14 @@ impl Planner<'_> {
             for (part, rearrangement) in parts.into_iter().enumerate() {
                 let from = self.exact(inputs[part]).buffer;
                 let write = if part > 0 { Write::Add } else { Write::Replace };
-                self.plan.calls.push(KernelCall::Rearrange { from, to, rearrangement, write });
+                self.call(Kernel::Rearrange { rearrangement, write }, &[from], to);
             }
             return to;
         }
         if let Op::Matmul(matmul) = &layer.op {
             let operands = [0, 1].map(|n| self.exact(inputs[n]).buffer);
             let (to, shape) = (self.buffer(layer.len()), batch_matmul(matmul, shapes[0], shapes[1]));
-            self.plan.calls.push(KernelCall::Matmul { operands, to, shape });
+            self.call(Kernel::Matmul(shape), &operands, to);
             return to;
         }
         let other = (layer.op == Op::Mul).then(|| self.exact(inputs[1]).buffer);
@@ -344,18 +287,18 @@ impl Planner<'_> {
         match &layer.op {
             Op::Mul => {
                 let from = other.expect("a product has two operands");
-                self.plan.calls.push(KernelCall::Mul { from, to: at });
+                self.call(Kernel::Mul, &[from], at);
             }
             Op::Softmax => {
                 let len = *layer.shape.last().expect("shapes have a dimension");
-                self.plan.calls.push(KernelCall::Softmax { at, len });
+                self.call(Kernel::Softmax { len }, &[], at);
             }
             op => {
                 if let Some(RowNorm { len, eps }) = RowNorm::new(op, &layer.shape) {
-                    self.plan.calls.push(KernelCall::Standardize { at, len, eps });
+                    self.call(Kernel::Standardize { len, eps }, &[], at);
                 }
                 let (place, columns) = (params(layer), columns(op, &layer.shape));
-                self.plan.calls.push(KernelCall::ScaleShift { at, place, columns, packed: [vec![], vec![]] });
+                self.call(Kernel::ScaleShift { place, columns, packed: [vec![], vec![]] }, &[], at);
             }
         }
         at
@@ -369,7 +312,7 @@ impl Planner<'_> {
             return place;
         }
         let to = self.buffer(len);
-        self.plan.calls.push(KernelCall::Trim { from: place.buffer, to, stride, len });
+        self.call(Kernel::Trim { stride, len }, &[place.buffer], to);
         Place { buffer: to, ..place }
     }
 
@@ -377,13 +320,9 @@ impl Planner<'_> {
     fn norm(&mut self, FusedNorm { layer, relu }: FusedNorm, at: usize, columns: usize) -> usize {
         let layer = &self.layers[layer];
         let Op::BatchNorm(options) = &layer.op else { unreachable!("only called for batch norms") };
-        let measured = |call: &KernelCall| match call {
-            KernelCall::Conv { to, moments, .. } if *to == at => Some(*moments),
-            KernelCall::Moments { at: same, .. } if *same == at => Some(true),
-            call => (call.writes() == Some(at)).then_some(false),
-        };
-        if self.plan.calls.iter().rev().find_map(measured) != Some(true) {
-            self.plan.calls.push(KernelCall::Moments { at, columns });
+        let last = self.plan.calls.iter().rfind(|call| call.to == at).map(|call| &call.kernel);
+        if !matches!(last, Some(Kernel::Moments { .. } | Kernel::Conv { moments: true, .. })) {
+            self.call(Kernel::Moments { columns }, &[], at);
         }
         let buffers = layer.buffers.clone().expect("a norm has buffers");
         let (place, packed) = (params(layer), PackedNorm::new(columns));
@@ -391,16 +330,15 @@ impl Planner<'_> {
         self.plan.norms.len() - 1
     }
 
-    fn pool(
-        &mut self,
-        input: usize,
-        shape: &PoolShape,
-        call: impl FnOnce(usize, usize) -> KernelCall,
-    ) -> Place {
+    fn pool(&mut self, input: usize, out_len: usize, kernel: Kernel) -> Place {
         let from = self.in_order(input, ChannelOrder::ChannelsLast).buffer;
-        let to = self.buffer(shape.out_len());
-        self.plan.calls.push(call(from, to));
+        let to = self.buffer(out_len);
+        self.call(kernel, &[from], to);
         Place { buffer: to, order: ChannelOrder::ChannelsLast }
+    }
+
+    fn call(&mut self, kernel: Kernel, from: &[usize], to: usize) {
+        self.plan.calls.push(KernelCall { kernel, from: from.to_vec(), to });
     }
 
     /// A buffer that is no longer read, or a new one.
@@ -426,7 +364,7 @@ impl Planner<'_> {
             return Place { order, ..place };
         }
         let to = self.buffer(self.layers[input].len());
-        self.plan.calls.push(KernelCall::Convert { from: place.buffer, to, image, order });
+        self.call(Kernel::Convert { image, order }, &[place.buffer], to);
         Place { buffer: to, order }
     }
 
@@ -444,7 +382,7 @@ impl Planner<'_> {
             return buffer;
         }
         let to = self.buffer(self.plan.strides[buffer]);
-        self.plan.calls.push(KernelCall::Copy { from: buffer, to });
+        self.call(Kernel::Copy, &[buffer], to);
         to
     }
 }

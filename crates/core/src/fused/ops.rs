@@ -28,14 +28,12 @@ pub(super) fn linear<T: Tape<f32, Cpu>>(
     let mut y = zeros(x.len() / shape.in_features * shape.out_features);
     let all = view::flat(theta);
     let (weight, bias) = (&all[params.weight.clone()], &all[params.bias.clone()]);
-    linear_kernel::forward(shape, weight, bias, view::rows(&x.rows), &mut y);
+    linear_kernel::forward(shape, weight, bias, x.values(), &mut y);
     let (theta, params, norms) = (theta.clone(), params.clone(), tape.norms.clone());
-    tape.record(y, x.rows.shape().0, move |dy, spent, grads| {
-        if let Some(slot) = &x.grad {
-            let weight = &view::flat(&theta)[params.weight.clone()];
-            slot.update(x.len(), |dx| linear_kernel::backward_input(shape, weight, &dy, dx));
-        }
-        let values = view::rows(&x.rows);
+    tape.record(y, x.samples(), move |dy, spent, grads| {
+        let weight = &view::flat(&theta)[params.weight.clone()];
+        x.update_gradient(|dx| linear_kernel::backward_input(shape, weight, &dy, dx));
+        let values = x.values();
         if let Some(norms) = norms {
             norms.update(|norms| {
                 linear_kernel::add_weight_norms_sq(shape, values, &dy, norms);
@@ -116,18 +114,18 @@ pub(super) fn batch_norm<T: Tape<f32, Cpu>>(
     norm: NormUse,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.len());
-    norm.normalizer(theta).apply_parallel(view::rows(&x.rows), &mut y);
+    norm.normalizer(theta).apply_parallel(x.values(), &mut y);
     let (theta, norms) = (theta.clone(), tape.norms.clone());
-    tape.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
+    tape.record(y, x.samples(), move |mut dy, spent, grads| {
         if let Some(norms) = &norms {
-            let hat = norm.standardized(view::rows(&x.rows));
+            let hat = norm.standardized(x.values());
             let columns = Columns { columns: norm.params.weight.len(), inner: 1 };
             norms.update(|norms| {
                 columns.add_sample_norms_sq(&hat, &dy, Trained { scale: true, shift: true }, norms)
             });
         }
         let before = x.grad.as_ref().map(|slot| slot.take()).unwrap_or_default();
-        let sums = norm_kernel::backward(&norm.backward(&theta), view::rows(&x.rows), &mut dy, &before);
+        let sums = norm_kernel::backward(&norm.backward(&theta), x.values(), &mut dy, &before);
         if norms.is_none() {
             let dtheta = grads.get_or_alloc_mut(&theta)?;
             let [scale, shift] = disjoint(dtheta, norm.params.weight.clone(), norm.params.bias.clone());
@@ -147,7 +145,7 @@ pub(super) fn activation<T: Tape<f32, Cpu>>(
     activation: Activation,
 ) -> Result<Operand, CoreError> {
     let kernel = kernel_activation(activation);
-    let mut y = copied(view::rows(&x.rows));
+    let mut y = copied(x.values());
     kernel.apply_parallel(&mut y);
     let input = x.rows.clone();
     tape.map(&x, y, move |dy, dx| kernel.backward_parallel(view::rows(&input), dy, dx))
@@ -158,9 +156,9 @@ pub(super) fn add<T: Tape<f32, Cpu>>(
     a: Operand,
     b: Operand,
 ) -> Result<Operand, CoreError> {
-    let rows = a.rows.shape().0;
-    let mut y = copied(view::rows(&a.rows));
-    add_parallel(view::rows(&b.rows), &mut y);
+    let rows = a.samples();
+    let mut y = copied(a.values());
+    add_parallel(b.values(), &mut y);
     if a.grad.is_none() && b.grad.is_none() {
         return tape.constant(y, rows);
     }

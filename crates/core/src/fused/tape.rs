@@ -7,8 +7,10 @@ use std::rc::Rc;
 
 use dfdx::prelude::*;
 use walk_kernels::elementwise::add_parallel;
+use walk_kernels::matmul::Write;
 use walk_kernels::memory::zeros;
 
+use super::view;
 use crate::CoreError;
 use crate::backend::Rows;
 
@@ -81,6 +83,41 @@ impl Operand {
     pub(super) fn len(&self) -> usize {
         let (rows, columns) = *self.rows.shape();
         rows * columns
+    }
+
+    /// Number of samples.
+    pub(super) fn samples(&self) -> usize {
+        self.rows.shape().0
+    }
+
+    /// The elements, row after row.
+    pub(super) fn values(&self) -> &[f32] {
+        view::rows(&self.rows)
+    }
+
+    /// Adds to the value's gradient, if it has one.
+    pub(super) fn add_gradient(&self, gradient: Vec<f32>, spent: &Buffers) {
+        match &self.grad {
+            Some(slot) => slot.add(gradient, spent),
+            None => spent.give(gradient),
+        }
+    }
+
+    /// Lets `write` add to the value's gradient, if it has one; it starts as zeros.
+    pub(super) fn update_gradient(&self, write: impl FnOnce(&mut [f32])) {
+        if let Some(slot) = &self.grad {
+            slot.update(self.len(), write);
+        }
+    }
+
+    /// Lets `write` replace the value's gradient, if it has one, or add to it once a part is known.
+    pub(super) fn write_gradient(&self, spent: &Buffers, write: impl FnOnce(&mut [f32], Write)) {
+        let Some(slot) = &self.grad else { return };
+        let before = slot.take();
+        let is_first = before.is_empty();
+        let mut gradient = if is_first { spent.take(self.len()) } else { before };
+        write(&mut gradient, if is_first { Write::Replace } else { Write::Add });
+        slot.replace(gradient);
     }
 }
 
@@ -156,7 +193,7 @@ impl<'a, T: Tape<f32, Cpu>> TapeRecorder<'a, T> {
         values: Vec<f32>,
         backward: impl FnOnce(&[f32], &mut [f32]) + 'static,
     ) -> Result<Operand, CoreError> {
-        let rows = x.rows.shape().0;
+        let rows = x.samples();
         let (Some(slot), len) = (x.grad.clone(), x.len()) else { return self.constant(values, rows) };
         self.record(values, rows, move |dy, spent, _| {
             slot.update(len, |dx| backward(&dy, dx));

@@ -24,8 +24,8 @@ pub(super) fn rearrange<T: Tape<f32, Cpu>>(
     x: &Operand,
     rearrangement: &Arc<Rearrangement>,
 ) -> Result<Operand, CoreError> {
-    let mut y = zeros(x.rows.shape().0 * rearrangement.from.len());
-    rearrangement.apply_parallel(view::rows(&x.rows), &mut y);
+    let mut y = zeros(x.samples() * rearrangement.from.len());
+    rearrangement.apply_parallel(x.values(), &mut y);
     let rearrangement = rearrangement.clone();
     tape.map(x, y, move |dy, dx| rearrangement.backward(dy, dx))
 }
@@ -37,7 +37,7 @@ pub(super) fn times<T: Tape<f32, Cpu>>(
     constants: &Arc<Vec<f32>>,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(x.len());
-    add_product_parallel(view::rows(&x.rows), constants, &mut y);
+    add_product_parallel(x.values(), constants, &mut y);
     let constants = constants.clone();
     tape.map(x, y, move |dy, dx| add_product_parallel(dy, &constants, dx))
 }
@@ -48,13 +48,11 @@ pub(super) fn mul<T: Tape<f32, Cpu>>(
     b: Operand,
 ) -> Result<Operand, CoreError> {
     let mut y = zeros(a.len());
-    add_product_parallel(view::rows(&a.rows), view::rows(&b.rows), &mut y);
-    let rows = a.rows.shape().0;
+    add_product_parallel(a.values(), b.values(), &mut y);
+    let rows = a.samples();
     tape.record(y, rows, move |dy, spent, _| {
         for (one, other) in [(&a, &b), (&b, &a)] {
-            if let Some(slot) = &one.grad {
-                slot.update(one.len(), |grad| add_product_parallel(&dy, view::rows(&other.rows), grad));
-            }
+            one.update_gradient(|grad| add_product_parallel(&dy, other.values(), grad));
         }
         spent.give(dy);
         Ok(())
@@ -69,16 +67,12 @@ pub(super) fn matmul<T: Tape<f32, Cpu>>(
 ) -> Result<Operand, CoreError> {
     let pairs = a.len() / (shape.rows * shape.inner);
     let mut y = zeros(pairs * shape.rows * shape.columns);
-    shape.apply_parallel(view::rows(&a.rows), view::rows(&b.rows), &mut y, Write::Replace);
-    let rows = a.rows.shape().0;
+    shape.apply_parallel(a.values(), b.values(), &mut y, Write::Replace);
+    let rows = a.samples();
     tape.record(y, rows, move |dy, spent, _| {
-        let (a_values, b_values) = (view::rows(&a.rows), view::rows(&b.rows));
-        if let Some(slot) = &a.grad {
-            slot.update(a.len(), |grad| shape.backward_a(b_values, &dy, grad));
-        }
-        if let Some(slot) = &b.grad {
-            slot.update(b.len(), |grad| shape.backward_b(a_values, &dy, grad));
-        }
+        let (a_values, b_values) = (a.values(), b.values());
+        a.update_gradient(|grad| shape.backward_a(b_values, &dy, grad));
+        b.update_gradient(|grad| shape.backward_b(a_values, &dy, grad));
         spent.give(dy);
         Ok(())
     })
@@ -90,7 +84,7 @@ pub(super) fn softmax<T: Tape<f32, Cpu>>(
     x: &Operand,
     len: usize,
 ) -> Result<Operand, CoreError> {
-    let mut y = copied(view::rows(&x.rows));
+    let mut y = copied(x.values());
     softmax_kernel::softmax_parallel(&mut y, len);
     let values = Arc::new(y.clone());
     tape.map(x, y, move |dy, dx| softmax_kernel::softmax_backward(&values, dy, len, dx))
@@ -104,17 +98,11 @@ pub(super) fn softmax_tangent<T: Tape<f32, Cpu>>(
     len: usize,
 ) -> Result<Operand, CoreError> {
     let mut dot_y = zeros(y.len());
-    softmax_kernel::softmax_backward(view::rows(&y.rows), view::rows(&dot_x.rows), len, &mut dot_y);
-    tape.record(dot_y, y.rows.shape().0, move |p, spent, _| {
-        let (values, dots) = (view::rows(&y.rows), view::rows(&dot_x.rows));
-        if let Some(slot) = &y.grad {
-            slot.update(y.len(), |grad| {
-                softmax_kernel::softmax_tangent_backward(values, dots, &p, len, grad)
-            });
-        }
-        if let Some(slot) = &dot_x.grad {
-            slot.update(y.len(), |grad| softmax_kernel::softmax_backward(values, &p, len, grad));
-        }
+    softmax_kernel::softmax_backward(y.values(), dot_x.values(), len, &mut dot_y);
+    tape.record(dot_y, y.samples(), move |p, spent, _| {
+        let (values, dots) = (y.values(), dot_x.values());
+        y.update_gradient(|grad| softmax_kernel::softmax_tangent_backward(values, dots, &p, len, grad));
+        dot_x.update_gradient(|grad| softmax_kernel::softmax_backward(values, &p, len, grad));
         spent.give(p);
         Ok(())
     })
@@ -133,7 +121,7 @@ pub(super) fn standardize<T: Tape<f32, Cpu>>(
     len: usize,
     eps: f32,
 ) -> Result<Standardized, CoreError> {
-    let mut hat = copied(view::rows(&x.rows));
+    let mut hat = copied(x.values());
     let r = Arc::new(standardize_kernel::standardize_parallel(&mut hat, len, eps));
     let (values, factors) = (hat.clone(), r.clone());
     let hat = tape.map(x, hat, move |dy, dx| {
@@ -152,17 +140,13 @@ pub(super) fn standardize_tangent<T: Tape<f32, Cpu>>(
     let Standardized { hat, r, len } = standardized;
     let (hat, r, len) = (hat.rows.clone(), r.clone(), *len);
     let mut y = zeros(x.len());
-    standardize_kernel::standardize_backward(view::rows(&hat), &r, view::rows(&dot_x.rows), len, &mut y);
-    tape.record(y, x.rows.shape().0, move |p, spent, _| {
-        let (hat, dots) = (view::rows(&hat), view::rows(&dot_x.rows));
-        if let Some(slot) = &x.grad {
-            slot.update(p.len(), |grad| {
-                standardize_kernel::standardize_tangent_backward(hat, &r, dots, &p, len, grad);
-            });
-        }
-        if let Some(slot) = &dot_x.grad {
-            slot.update(p.len(), |grad| standardize_kernel::standardize_backward(hat, &r, &p, len, grad));
-        }
+    standardize_kernel::standardize_backward(view::rows(&hat), &r, dot_x.values(), len, &mut y);
+    tape.record(y, x.samples(), move |p, spent, _| {
+        let (hat, dots) = (view::rows(&hat), dot_x.values());
+        x.update_gradient(|grad| {
+            standardize_kernel::standardize_tangent_backward(hat, &r, dots, &p, len, grad);
+        });
+        dot_x.update_gradient(|grad| standardize_kernel::standardize_backward(hat, &r, &p, len, grad));
         spent.give(p);
         Ok(())
     })
@@ -185,26 +169,23 @@ pub(super) fn scale_shift<T: Tape<f32, Cpu>>(
     x: &Operand,
     ScaleShift { source, params, columns, trained }: ScaleShift<'_>,
 ) -> Result<Operand, CoreError> {
-    let mut y = copied(view::rows(&x.rows));
+    let mut y = copied(x.values());
     let all = view::flat(source);
     columns.apply_parallel(&mut y, &all[params.weight.clone()], &all[params.bias.clone()]);
     let (x, source, params, norms) = (x.clone(), source.clone(), params.clone(), tape.norms.clone());
-    tape.record(y, x.rows.shape().0, move |mut dy, spent, grads| {
+    tape.record(y, x.samples(), move |mut dy, spent, grads| {
         if let (true, Some(norms)) = (trained, &norms) {
             let trained = Trained { scale: !params.weight.is_empty(), shift: !params.bias.is_empty() };
-            norms.update(|norms| columns.add_sample_norms_sq(view::rows(&x.rows), &dy, trained, norms));
+            norms.update(|norms| columns.add_sample_norms_sq(x.values(), &dy, trained, norms));
         } else if trained {
             let dsource = grads.get_or_alloc_mut(&source)?;
             let [scale, shift] = disjoint(dsource, params.weight.clone(), params.bias.clone());
-            columns.backward_params(view::rows(&x.rows), &dy, scale, shift);
+            columns.backward_params(x.values(), &dy, scale, shift);
         }
-        match &x.grad {
-            Some(slot) => {
-                columns.apply_parallel(&mut dy, &view::flat(&source)[params.weight.clone()], &[]);
-                slot.add(dy, spent);
-            }
-            None => spent.give(dy),
+        if x.grad.is_some() {
+            columns.apply_parallel(&mut dy, &view::flat(&source)[params.weight.clone()], &[]);
         }
+        x.add_gradient(dy, spent);
         Ok(())
     })
 }

@@ -17,10 +17,9 @@ use std::ops::Range;
 
 use rand::seq::SliceRandom;
 
-use super::interpolation::{SamplesOf, UpdateLine, blend};
-use super::moments::Estimate;
+use super::interpolation::{SamplesOf, Segment, SegmentEnd, UpdateLine};
 use super::sequential::{Sample, Tail, looks};
-use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Seed, Step, Stream};
+use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Seed, Stream};
 
 /// How a segment is decided.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,36 +34,30 @@ pub struct AdaptiveConfig {
     pub error_rate: f64,
 }
 
-/// How the decision ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// No interior point is a barrier, on a part of the chunks.
-    NoBarrier,
-    /// Some interior point is, on a part of the chunks.
-    Barrier,
-    /// All chunks were evaluated at the points that were still open.
-    Exact,
-}
-
 /// What was decided, and what the chunks seen say about the curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// Whether some interior point lies above both ends.
     pub barrier: bool,
-    /// How it ended.
-    pub ended: Ended,
+    /// Whether it took all chunks at the points that were still open.
+    pub exact: bool,
     /// Chunks evaluated at the ends; interior points that were decided earlier saw fewer.
     pub chunks: usize,
     /// Chunks evaluated at all α together, less those known from the segment before.
     pub evaluations: usize,
-    /// The values of α.
-    pub alphas: Vec<f64>,
+    /// The curve.
+    pub estimate: CurveEstimate,
+}
+
+/// The curve as far as the chunks seen tell. Errors are standard errors, 0 where all chunks were seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CurveEstimate {
     /// Estimates of the mean losses: at an interior α the chord between the ends and the mean distance from it.
-    pub losses: Vec<f64>,
-    /// The lowest loss; its error is 0 where all chunks were seen.
-    pub min_loss: Estimate,
-    /// Mean of the endpoints minus the lowest loss.
-    pub depth: Estimate,
+    pub segment: Segment,
+    /// Of the lowest loss.
+    pub min_loss_error: f64,
+    /// Of the valley's depth.
+    pub depth_error: f64,
     /// The least and the largest α whose loss is not surely (two standard errors) above the lowest.
     pub min_alpha_interval: [f64; 2],
 }
@@ -76,8 +69,8 @@ pub struct Adaptive {
     evaluator: Box<dyn Evaluator>,
     /// Scratch for θ_α.
     between: Point,
-    /// The update after which the last segment ended, and each chunk's mean loss there as far as it is known.
-    last_end: Option<(Step, Vec<Option<f64>>)>,
+    /// Where the last segment ended, with each chunk's mean loss there as far as it is known.
+    pub last_end: Option<SegmentEnd>,
     bounds: Bounds,
 }
 
@@ -133,6 +126,17 @@ impl Curve {
     /// What is left of the distance from the chord.
     fn remainder(&self, point: usize, middle: usize, chunk: usize) -> f64 {
         self.bow(point, chunk) - self.share(point, middle) * self.bow(middle, chunk)
+    }
+
+    /// The loss at `point` on the parabola through the ends and the middle.
+    fn parabola(&self, point: usize, middle: usize, chunk: usize) -> f64 {
+        let (alpha, last) = (self.alphas[point], self.alphas.len() - 1);
+        if point == 0 || point == last {
+            return self.known(point, chunk);
+        }
+        (1.0 - alpha) * self.known(0, chunk)
+            + alpha * self.known(last, chunk)
+            + self.share(point, middle) * self.bow(middle, chunk)
     }
 
     /// Whether `point` is a barrier, if the chunks of `part` and the middle's distance `bow` on more of them tell.
@@ -193,18 +197,8 @@ impl Bounds {
 impl Adaptive {
     /// A probe that evaluates with `evaluator` and draws chunks by `seed`.
     pub fn new(config: AdaptiveConfig, seed: Seed, evaluator: Box<dyn Evaluator>) -> Self {
-        let between = Point { params: vec![], buffers: vec![] };
-        Self { config, seed, evaluator, between, last_end: None, bounds: Bounds::default() }
-    }
-
-    /// The update after which the last segment ended, and each chunk's mean loss there as far as it is known.
-    pub fn last_end(&self) -> Option<(Step, &[Option<f64>])> {
-        self.last_end.as_ref().map(|(step, losses)| (*step, losses.as_slice()))
-    }
-
-    /// Takes back what [`Adaptive::last_end`] gave.
-    pub fn set_last_end(&mut self, end: Option<(Step, Vec<Option<f64>>)>) {
-        self.last_end = end;
+        let (between, bounds) = (Point::default(), Bounds::default());
+        Self { config, seed, evaluator, between, last_end: None, bounds }
     }
 
     /// Decides the segment along `line`. `order` names the order in which chunks are drawn: segments of one order share the
@@ -240,11 +234,9 @@ impl Adaptive {
             alphas: (0..points).map(|i| i as f64 / last as f64).collect(),
             losses: vec![vec![None; total]; points],
         };
-        if let Some((end, known)) = self.last_end.take()
-            && end == line.step
-            && known.len() == total
-        {
-            curve.losses[0] = known;
+        let known = self.last_end.take().filter(|end| end.step == line.step && end.losses.len() == total);
+        if let Some(SegmentEnd { losses, .. }) = known {
+            curve.losses[0] = losses.into_iter().map(|loss| (!loss.is_nan()).then_some(loss)).collect();
         }
         if self.bounds.total != total {
             self.bounds = Bounds::new(error_rate, points - 2, total);
@@ -292,19 +284,11 @@ impl Adaptive {
                 break;
             }
         }
-        let ended = match (chunks == total, barrier) {
-            (true, _) => Ended::Exact,
-            (false, true) => Ended::Barrier,
-            (false, false) => Ended::NoBarrier,
-        };
         self.bounds = bounds;
-        self.last_end = Some((line.step.next(), curve.losses[last].clone()));
-        Ok(describe(
-            &curve,
-            &drawn,
-            &seen,
-            Decision { barrier, ended, chunks, evaluations, ..Decision::default() },
-        ))
+        let losses = curve.losses[last].iter().map(|loss| loss.unwrap_or(f64::NAN)).collect();
+        self.last_end = Some(SegmentEnd { step: line.step.next(), losses });
+        let estimate = CurveEstimate::new(&curve, &drawn, &seen);
+        Ok(Decision { barrier, exact: chunks == total, chunks, evaluations, estimate })
     }
 
     /// Evaluates the chunks of `part` that are not known yet at a point; returns how many those were.
@@ -317,21 +301,12 @@ impl Adaptive {
         part: &[usize],
     ) -> Result<usize, CoreError> {
         let AdaptiveConfig { points, chunk, batch_norm, .. } = self.config;
-        let UpdateLine { from, to, .. } = line;
         let missing: Vec<usize> =
             part.iter().copied().filter(|&index| curve.losses[point][index].is_none()).collect();
         if missing.is_empty() {
             return Ok(0);
         }
-        let at = if point == 0 {
-            from
-        } else if point == points - 1 {
-            to
-        } else {
-            blend(&from.params, &to.params, curve.alphas[point], &mut self.between.params);
-            blend(&from.buffers, &to.buffers, curve.alphas[point], &mut self.between.buffers);
-            &self.between
-        };
+        let at = line.point(point, points - 1, &mut self.between);
         let picked = Picked { samples, chunk, chunks: &missing };
         let evaluation = self.evaluator.evaluate(at, &picked, chunk, batch_norm)?;
         for (&index, result) in missing.iter().zip(&evaluation.chunks) {
@@ -341,85 +316,44 @@ impl Adaptive {
     }
 }
 
-impl Default for Decision {
-    fn default() -> Self {
-        let none = Estimate { value: 0.0, error: 0.0 };
-        Self {
-            barrier: false,
-            ended: Ended::Exact,
-            chunks: 0,
-            evaluations: 0,
-            alphas: vec![],
-            losses: vec![],
-            min_loss: none,
-            depth: none,
-            min_alpha_interval: [0.0, 1.0],
-        }
-    }
-}
-
-/// Adds what the chunks seen say about the curve.
-fn describe(curve: &Curve, drawn: &[usize], seen: &[usize], decision: Decision) -> Decision {
-    let (last, total, middle) = (curve.alphas.len() - 1, drawn.len(), (curve.alphas.len() - 1) / 2);
-    let wide = &drawn[..seen[middle]];
-    // a value at `point`, of which `apart` knows what the ends and the middle say of a chunk: on many chunks that, on the
-    // point's own what is left
-    let estimate = |point: usize, apart: &dyn Fn(usize) -> f64| {
-        let of_ends = curve.sample(wide, apart);
-        let own = point != 0 && point != last && point != middle;
-        let part = &drawn[..seen[point]];
-        let rest = curve.sample(part, |chunk| curve.remainder(point, middle, chunk));
-        let (value, error) = if own { (rest.mean, rest.standard_error(total)) } else { (0.0, 0.0) };
-        // errors add, since chunks are shared
-        Estimate { value: of_ends.mean + value, error: of_ends.standard_error(total) + error }
-    };
-    let loss = |point: usize| {
-        estimate(point, &|chunk| match point {
-            0 => curve.known(0, chunk),
-            point if point == last => curve.known(last, chunk),
-            point => {
-                let alpha = curve.alphas[point];
-                (1.0 - alpha) * curve.known(0, chunk)
-                    + alpha * curve.known(last, chunk)
-                    + curve.share(point, middle) * curve.bow(middle, chunk)
-            }
-        })
-    };
-    let losses: Vec<f64> = (0..=last).map(|point| loss(point).value).collect();
-    let lowest = (1..=last).fold(0, |best, point| if losses[point] < losses[best] { point } else { best });
-    let depth = estimate(lowest, &|chunk| {
-        let (start, end) = (curve.known(0, chunk), curve.known(last, chunk));
-        let along = match lowest {
-            0 => start,
-            point if point == last => end,
-            point => {
-                let alpha = curve.alphas[point];
-                let bow = curve.share(point, middle) * curve.bow(middle, chunk);
-                (1.0 - alpha) * start + alpha * end + bow
-            }
+impl CurveEstimate {
+    /// The estimate from the chunks `drawn`, of which each point has seen so many.
+    fn new(curve: &Curve, drawn: &[usize], seen: &[usize]) -> Self {
+        let (last, total) = (curve.alphas.len() - 1, drawn.len());
+        let middle = last / 2;
+        // the parabola is known from many chunks; what it leaves of another point, from that point's own
+        let parabola = |value: &dyn Fn(usize) -> f64| curve.sample(&drawn[..seen[middle]], value);
+        let remainder = |point: usize| {
+            let is_on_parabola = [0, middle, last].contains(&point);
+            (!is_on_parabola)
+                .then(|| curve.sample(&drawn[..seen[point]], |chunk| curve.remainder(point, middle, chunk)))
         };
-        0.5 * (start + end) - along
-    });
-    let own = if lowest == 0 || lowest == last || lowest == middle {
-        0.0
-    } else {
-        curve.sample(&drawn[..seen[lowest]], |chunk| curve.remainder(lowest, middle, chunk)).mean
-    };
-    let not_above = |&point: &usize| {
-        let common = &drawn[..seen[point].min(seen[lowest])];
-        let apart = curve.sample(common, |chunk| curve.known(point, chunk) - curve.known(lowest, chunk));
-        point == lowest || apart.mean <= 2.0 * apart.standard_error(total)
-    };
-    let candidates: Vec<usize> = (0..=last).filter(not_above).collect();
-    let alpha = |point: Option<&usize>| point.map_or(curve.alphas[lowest], |&point| curve.alphas[point]);
-    Decision {
-        min_loss: loss(lowest),
-        // the remainder lowers the floor and so adds to the depth
-        depth: Estimate { value: depth.value - 2.0 * own, ..depth },
-        min_alpha_interval: [alpha(candidates.first()), alpha(candidates.last())],
-        alphas: curve.alphas.clone(),
-        losses,
-        ..decision
+        let loss = |point: usize| {
+            let along = parabola(&|chunk| curve.parabola(point, middle, chunk)).mean;
+            along + remainder(point).map_or(0.0, |rest| rest.mean)
+        };
+        let segment = Segment::new((0..=last).map(loss).collect()).expect("a segment has an interior");
+        let lowest = segment.min_index();
+        // errors add, since chunks are shared
+        let error = |value: &dyn Fn(usize) -> f64| {
+            let rest = remainder(lowest).map_or(0.0, |rest| rest.standard_error(total));
+            parabola(value).standard_error(total) + rest
+        };
+        let floor = |chunk: usize| curve.parabola(lowest, middle, chunk);
+        let depth = |chunk: usize| 0.5 * (curve.known(0, chunk) + curve.known(last, chunk)) - floor(chunk);
+        let not_above = |&point: &usize| {
+            let common = &drawn[..seen[point].min(seen[lowest])];
+            let apart = curve.sample(common, |chunk| curve.known(point, chunk) - curve.known(lowest, chunk));
+            point == lowest || apart.mean <= 2.0 * apart.standard_error(total)
+        };
+        let candidates: Vec<usize> = (0..=last).filter(not_above).collect();
+        let alpha = |point: Option<&usize>| curve.alphas[*point.unwrap_or(&lowest)];
+        Self {
+            min_loss_error: error(&floor),
+            depth_error: error(&depth),
+            min_alpha_interval: [alpha(candidates.first()), alpha(candidates.last())],
+            segment,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The loss on the line between two consecutive updates (paper, Section 2).
 
-use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Step, interpolate};
+use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Step};
 
 /// How a segment is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Segment {
         (curve > 0.0 && floor > 0.0).then(|| (1.0 - floor) / floor)
     }
 
-    fn min_index(&self) -> usize {
+    pub(super) fn min_index(&self) -> usize {
         let better = |best: usize, i: usize| if self.losses[i] < self.losses[best] { i } else { best };
         (1..self.losses.len()).fold(0, better)
     }
@@ -117,8 +117,31 @@ pub struct UpdateLine<'a> {
     pub to: &'a Point,
 }
 
+impl UpdateLine<'_> {
+    /// Point `index` of 0 to `last`, evenly spaced: an end itself, or what is written to `between`.
+    pub(super) fn point<'b>(&'b self, index: usize, last: usize, between: &'b mut Point) -> &'b Point {
+        match index {
+            0 => self.from,
+            _ if index == last => self.to,
+            _ => {
+                between.set_between(self.from, self.to, index as f64 / last as f64);
+                between
+            }
+        }
+    }
+}
+
 /// What the loss at each α is evaluated on, by the α's number.
 pub type SamplesOf<'a> = dyn Fn(usize) -> Box<dyn Samples + 'a> + 'a;
+
+/// Where a segment ended and what was measured there, at the start of the next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentEnd {
+    /// Updates made by then.
+    pub step: Step,
+    /// The mean loss, or that of each chunk with NaN where it is not known.
+    pub losses: Vec<f64>,
+}
 
 /// Measures segment after segment and evaluates a point that two of them share only once.
 pub struct Interpolation {
@@ -126,25 +149,14 @@ pub struct Interpolation {
     evaluator: Box<dyn Evaluator>,
     /// Scratch for θ_α.
     between: Point,
-    /// The update after which the last segment ended, and the loss there.
-    last_end: Option<(Step, f64)>,
+    /// Where the last segment ended, with the mean loss there.
+    pub last_end: Option<SegmentEnd>,
 }
 
 impl Interpolation {
     /// A probe that evaluates with `evaluator`.
     pub fn new(config: InterpolationConfig, evaluator: Box<dyn Evaluator>) -> Self {
-        let between = Point { params: vec![], buffers: vec![] };
-        Self { config, evaluator, between, last_end: None }
-    }
-
-    /// The update after which the last segment ended, and the loss there: the next segment's first loss.
-    pub fn last_end(&self) -> Option<(Step, f64)> {
-        self.last_end
-    }
-
-    /// Takes back what [`Interpolation::last_end`] gave.
-    pub fn set_last_end(&mut self, end: Option<(Step, f64)>) {
-        self.last_end = end;
+        Self { config, evaluator, between: Point::default(), last_end: None }
     }
 
     /// The losses along `line`, each on what `samples` gives for the index of its α: the same every time, or drawn anew.
@@ -158,34 +170,18 @@ impl Interpolation {
     /// # Panics
     /// If the configuration has fewer than 3 points.
     pub fn measure(&mut self, line: UpdateLine<'_>, samples: &SamplesOf<'_>) -> Result<Segment, CoreError> {
-        let UpdateLine { step, from, to } = line;
         let InterpolationConfig { points, chunk, batch_norm } = self.config;
-        let mut losses = Vec::with_capacity(points);
-        for index in 0..points {
-            let loss = match (index, self.last_end) {
-                (0, Some((end, loss))) if end == step => loss,
-                (0, _) => self.evaluator.evaluate(from, &*samples(index), chunk, batch_norm)?.mean_loss(),
-                (i, _) if i == points - 1 => {
-                    self.evaluator.evaluate(to, &*samples(index), chunk, batch_norm)?.mean_loss()
-                }
-                (i, _) => {
-                    let alpha = i as f64 / (points - 1) as f64;
-                    blend(&from.params, &to.params, alpha, &mut self.between.params);
-                    blend(&from.buffers, &to.buffers, alpha, &mut self.between.buffers);
-                    self.evaluator.evaluate(&self.between, &*samples(index), chunk, batch_norm)?.mean_loss()
-                }
-            };
-            losses.push(loss);
+        // the loss at the start, if the last segment ended there
+        let known = self.last_end.take().filter(|end| end.step == line.step && end.losses.len() == 1);
+        let mut losses = known.map_or(vec![], |end| end.losses);
+        for index in losses.len()..points {
+            let point = line.point(index, points - 1, &mut self.between);
+            losses.push(self.evaluator.evaluate(point, &*samples(index), chunk, batch_norm)?.mean_loss());
         }
         let segment = Segment::new(losses).expect("the configuration has at least 3 points");
-        self.last_end = Some((step.next(), segment.end_loss()));
+        self.last_end = Some(SegmentEnd { step: line.step.next(), losses: vec![segment.end_loss()] });
         Ok(segment)
     }
-}
-
-pub(super) fn blend(from: &[f32], to: &[f32], alpha: f64, out: &mut Vec<f32>) {
-    out.resize(from.len(), 0.0);
-    interpolate(from, to, alpha, out);
 }
 
 #[cfg(test)]

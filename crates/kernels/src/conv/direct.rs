@@ -125,23 +125,7 @@ impl WithSimd for Forward<'_> {
         let wide = S::F32_LANES >= 16;
         for block in 0..self.filters.shape.out_channels.div_ceil(S::F32_LANES) {
             for row in 0..rows {
-                let mut column = 0;
-                while wide && column + 16 <= columns {
-                    self.run::<16, S>(s, block, row, column);
-                    column += 16;
-                }
-                while column + 8 <= columns {
-                    self.run::<8, S>(s, block, row, column);
-                    column += 8;
-                }
-                while column + 4 <= columns {
-                    self.run::<4, S>(s, block, row, column);
-                    column += 4;
-                }
-                while column < columns {
-                    self.run::<1, S>(s, block, row, column);
-                    column += 1;
-                }
+                in_runs!([16; 8, 4, 1], wide, column..columns, self.run(s, block, row, column));
             }
         }
     }
@@ -241,19 +225,7 @@ impl WithSimd for Backward<'_> {
         let wide = S::F32_LANES >= 16;
         for block in 0..self.shape.out_channels.div_ceil(S::F32_LANES) {
             for tap in 0..taps {
-                let mut channel = 0;
-                while wide && channel + 16 <= channels {
-                    self.run::<16, S>(s, block, tap, channel);
-                    channel += 16;
-                }
-                while channel + 8 <= channels {
-                    self.run::<8, S>(s, block, tap, channel);
-                    channel += 8;
-                }
-                while channel < channels {
-                    self.run::<1, S>(s, block, tap, channel);
-                    channel += 1;
-                }
+                in_runs!([16; 8, 1], wide, channel..channels, self.run(s, block, tap, channel));
             }
         }
     }

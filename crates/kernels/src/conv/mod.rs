@@ -7,6 +7,22 @@
     reason = "indices are those of the formulas, and the loops must unroll"
 )]
 
+/// Covers 0..end in runs of the given lengths, the longest first, calling a method with each run's length and start. The
+/// lengths before the semicolon are for machines with `wide` vectors, which have more registers.
+macro_rules! in_runs {
+    ([$($long:literal),*; $($length:literal),*], $wide:expr, $start:ident..$end:expr, $this:ident.$run:ident $args:tt) => {
+        let mut $start = 0;
+        $(while $wide && $start + $long <= $end {
+            $this.$run::<$long, S> $args;
+            $start += $long;
+        })*
+        $(while $start + $length <= $end {
+            $this.$run::<$length, S> $args;
+            $start += $length;
+        })*
+    };
+}
+
 mod algorithm;
 mod direct;
 mod im2col;

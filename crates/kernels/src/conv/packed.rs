@@ -40,6 +40,40 @@ enum PackedFilters {
     Winograd4(Filters),
 }
 
+impl PackedFilters {
+    /// Images per block: about `tiles` tiles of Winograd's.
+    fn block_images(&self, shape: &ConvShape, images: usize, tiles: usize) -> usize {
+        match self {
+            Self::Columns(_) => im2col::block_images(shape),
+            Self::Direct(_) => 1,
+            Self::Winograd2(_) => winograd::block_images::<2>(shape.input, images, tiles),
+            Self::Winograd4(_) => winograd::block_images::<4>(shape.input, images, tiles),
+        }
+    }
+
+    /// y = (or +=) the convolution of a block of images + bias, on the calling thread.
+    fn forward_block(
+        &self,
+        input: [usize; 2],
+        x: &[f32],
+        y: &mut [f32],
+        bias: &[f32],
+        write: Write,
+        scratch: &mut Scratch,
+    ) {
+        match self {
+            Self::Columns(columns) => columns.forward_block(x, y, bias, write, scratch),
+            Self::Direct(filters) => filters.forward_block(x, y, bias, write, &mut scratch.columns),
+            Self::Winograd2(filters) => {
+                filters.forward_block::<4, 2, F2>(input, x, y, bias, write, scratch);
+            }
+            Self::Winograd4(filters) => {
+                filters.forward_block::<6, 4, F4>(input, x, y, bias, write, scratch);
+            }
+        }
+    }
+}
+
 /// A convolution's parameters, ready for a forward pass.
 #[derive(Clone, Debug)]
 pub struct PackedConv {
@@ -145,33 +179,14 @@ impl PackedConv {
     }
 
     fn block_images(&self, x: &[f32], tiles: usize) -> usize {
-        block_images(&self.filters, &self.shape, x.len() / self.shape.in_len(), tiles)
+        self.filters.block_images(&self.shape, x.len() / self.shape.in_len(), tiles)
     }
 
     fn forward_block(&self, x: &[f32], y: &mut [f32], fusion: Fusion<'_>, scratch: &mut Scratch) {
-        let (input, bias, write) = (self.shape.input, self.bias.as_slice(), fusion.write);
         let mut held = std::mem::take(&mut scratch.normalized);
         let x = normalized(fusion.norm, x, &mut held);
-        match &self.filters {
-            PackedFilters::Columns(columns) => columns.forward_block(x, y, bias, write, scratch),
-            PackedFilters::Direct(filters) => filters.forward_block(x, y, bias, write, &mut scratch.columns),
-            PackedFilters::Winograd2(filters) => {
-                filters.forward_block::<4, 2, F2>(input, x, y, bias, write, scratch)
-            }
-            PackedFilters::Winograd4(filters) => {
-                filters.forward_block::<6, 4, F4>(input, x, y, bias, write, scratch)
-            }
-        }
+        self.filters.forward_block(self.shape.input, x, y, &self.bias, fusion.write, scratch);
         scratch.normalized = held;
-    }
-}
-
-fn block_images(filters: &PackedFilters, shape: &ConvShape, images: usize, tiles: usize) -> usize {
-    match filters {
-        PackedFilters::Columns(_) => im2col::block_images(shape),
-        PackedFilters::Direct(_) => 1,
-        PackedFilters::Winograd2(_) => winograd::block_images::<2>(shape.input, images, tiles),
-        PackedFilters::Winograd4(_) => winograd::block_images::<4>(shape.input, images, tiles),
     }
 }
 
@@ -243,25 +258,18 @@ impl InputGradient {
     }
 
     fn block_images(&self, dy: &[f32]) -> usize {
-        block_images(&self.filters, &self.shape, dy.len() / self.shape.out_len(), TILES_SHARED)
+        self.filters.block_images(&self.shape, dy.len() / self.shape.out_len(), TILES_SHARED)
     }
 
     fn block(&self, dy: &[f32], dx: &mut [f32], write: Write, scratch: &mut Scratch) {
-        let input = self.shape.input;
-        match &self.filters {
-            PackedFilters::Columns(columns) => {
-                if write == Write::Replace {
-                    dx.fill(0.0);
-                }
-                columns.backward_block(dy, dx, scratch);
+        if let PackedFilters::Columns(columns) = &self.filters {
+            if write == Write::Replace {
+                dx.fill(0.0);
             }
-            PackedFilters::Direct(filters) => filters.forward_block(dy, dx, &[], write, &mut scratch.columns),
-            PackedFilters::Winograd2(filters) => {
-                filters.forward_block::<4, 2, F2>(input, dy, dx, &[], write, scratch);
-            }
-            PackedFilters::Winograd4(filters) => {
-                filters.forward_block::<6, 4, F4>(input, dy, dx, &[], write, scratch);
-            }
+            columns.backward_block(dy, dx, scratch);
+        } else {
+            // the gradient is a convolution with turned filters
+            self.filters.forward_block(self.shape.input, dy, dx, &[], write, scratch);
         }
     }
 }

@@ -1,10 +1,6 @@
 //! The angle between the gradients of consecutive updates.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::Measured;
-use crate::scalar::scalars;
+use super::*;
 
 /// The angle between the gradients of an update and the one before it (paper, Eq. 5).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,6 @@
 //! How per-sample gradients spread.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{BatchNorm, Measured};
-use crate::scalar::scalars;
+use super::*;
 
 /// How per-sample gradients spread after an update: C is their covariance, so that for batches drawn without replacement
 /// cov(g_B) = (1/B - 1/N) C (paper, Eq. 3).

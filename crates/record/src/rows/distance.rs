@@ -1,10 +1,6 @@
 //! How far θ is from where it started.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::Measured;
-use crate::scalar::scalars;
+use super::*;
 
 /// How far θ is from where it started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

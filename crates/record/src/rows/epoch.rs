@@ -1,10 +1,6 @@
 //! The end of an epoch.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::Measured;
-use crate::scalar::scalars;
+use super::*;
 
 /// The end of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,9 +1,6 @@
 //! The loss along one update.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{BatchNorm, EvaluationData, Measured, Scalar, Scalars};
+use super::*;
 
 /// The loss on the line from θ before one update to θ after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,15 +69,4 @@ pub enum Ended {
     Exact,
 }
 
-impl Scalars for Interpolation {
-    fn scalars(&self) -> Vec<Scalar> {
-        vec![
-            Scalar::new("barrier", f64::from(u8::from(self.barrier))),
-            Scalar::new("height", self.height),
-            Scalar::new("depth", self.depth),
-            Scalar::new("min_alpha", self.min_alpha),
-            Scalar::new("min_loss", self.min_loss),
-            Scalar::new("landing", self.landing),
-        ]
-    }
-}
+scalars!(Interpolation: barrier, height, depth, min_alpha, min_loss, landing);

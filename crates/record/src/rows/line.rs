@@ -1,10 +1,6 @@
 //! The loss along a line to the current point.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{BatchNorm, Measured};
-use crate::scalar::scalars;
+use super::*;
 
 /// The loss along the line from some point to the point after an update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,6 @@
 //! The spread of the loss at one point.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{BatchNorm, EvaluationData, Measured};
-use crate::scalar::scalars;
+use super::*;
 
 /// The spread of the loss at one point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,9 +1,6 @@
 //! The order in which an epoch visits the training samples.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::scalar::scalars;
+use super::*;
 
 /// The order in which an epoch visits the training samples; recorded before the epoch's first update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

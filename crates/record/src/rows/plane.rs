@@ -1,10 +1,6 @@
 //! The loss on a plane.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{BatchNorm, Measured};
-use crate::scalar::scalars;
+use super::*;
 
 /// The loss on a plane through the point after an update (Li et al., 2018).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,9 +1,6 @@
 //! Eigenvalues of the Hessian.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::{BatchNorm, Measured, Scalar, Scalars};
+use super::*;
 
 /// Eigenvalues of the Hessian of the training loss after an update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,6 @@
 //! One update of the parameters.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::Measured;
-use crate::scalar::scalars;
+use super::*;
 
 /// One update of the parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,6 @@ use walk_record::rows::{Covariance, VarianceCheck};
 
 use super::claim::{Claim, Exhibit, Verdict};
 use crate::statistics::{FitPoint, LineFit, bonferroni};
-use crate::table::or_dash;
 
 /// Eq. 3 holds if the slope is surely within this distance of 1.
 const MARGIN: f64 = 0.1;
@@ -25,10 +24,7 @@ fn test(claim: String, exhibit: &Exhibit<'_>, row: &Covariance) -> Claim {
         return Claim::not_measured(claim, exhibit);
     };
     let reach = bonferroni(1) * error;
-    let ratios = row.checks.iter().map(|check| {
-        let ratio = or_dash(check.ratio().get().map(|ratio| format!("{ratio:.3}")));
-        format!("{ratio} (B = {})", check.batch_size)
-    });
+    let ratios = row.checks.iter().map(|check| format!("{:.3} (B = {})", check.ratio(), check.batch_size));
     Claim {
         claim,
         exhibit: exhibit.name.into(),

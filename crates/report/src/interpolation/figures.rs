@@ -4,9 +4,10 @@
 use walk_record::rows::{Ended, Interpolation, Mode};
 use walk_record::{Run, Stamped};
 
-use super::analysis::Segments;
+use super::analysis::{EpochSegments, Segments};
 use crate::chart::{Chart, Rule, Series, Stroke};
 use crate::figure::{Figure, name_with_label, number};
+use crate::table::cells;
 
 /// Updates of an epoch that are drawn, as in the paper.
 const UPDATES: usize = 40;
@@ -73,30 +74,23 @@ fn losses(
     let ends = segments.iter().take(1).map(|segment| position(segment, 0.0));
     let ends = ends.chain(segments.iter().map(|segment| position(segment, 1.0)));
     chart.rules = ends.map(|end| Rule { faint: true, ..Rule::upright(end) }).collect();
-    let cells = segments.iter().flat_map(|segment| {
-        segment.row.alphas.iter().zip(&segment.row.losses).map(|(alpha, &loss)| {
-            let at = segment.at;
-            vec![at.step.to_string(), at.iteration.to_string(), alpha.to_string(), number(loss)]
-        })
+    let lines = segments.iter().flat_map(|segment| {
+        let points = segment.row.alphas.iter().zip(&segment.row.losses);
+        points.map(|(alpha, &loss)| cells([&segment.at.step, &segment.at.iteration, alpha, &number(loss)]))
     });
-    Figure::new(name, chart, "step,iteration,alpha,loss", cells)
+    Figure::new(name, chart, "step,iteration,alpha,loss", lines)
 }
 
 /// How many barriers each measured epoch had, a line per run; `None` if no run has two measured epochs.
 fn barriers(runs: &[Run]) -> Option<Figure> {
     let mut chart = Chart::new("Barriers crossed", "epoch", "barriers");
-    let mut cells = vec![];
+    let mut lines = vec![];
     for (index, run) in runs.iter().enumerate() {
         let mut series = Series { dots: true, ..Series::new(index, &run.label, vec![]) };
         for epoch in Segments::new(run).epochs {
             let (number, barriers, updates) = (epoch.epoch, epoch.barriers(), epoch.updates());
             series.points.push((f64::from(number), barriers as f64));
-            cells.push(vec![
-                run.label.clone(),
-                number.to_string(),
-                barriers.to_string(),
-                updates.to_string(),
-            ]);
+            lines.push(cells([&run.label, &number, &barriers, &updates]));
         }
         chart.series.push(series);
     }
@@ -107,7 +101,7 @@ fn barriers(runs: &[Run]) -> Option<Figure> {
     // a line at zero needs a scale to be drawn
     chart.y.max = Some((1.1 * counts.fold(0.0, f64::max)).max(5.0));
     chart.y.min = Some(0.0);
-    Some(Figure::new("barriers", chart, "run,epoch,barriers,updates", cells))
+    Some(Figure::new("barriers", chart, "run,epoch,barriers,updates", lines))
 }
 
 /// The share of steps by where they land on the parabola through their losses, an outline per run that has any: -1 at the start,
@@ -117,12 +111,10 @@ fn landings(runs: &[Run]) -> Figure {
     let left = |bin: usize| LANDINGS[0] + bin as f64 * width;
     let mut chart = Chart::new("Where steps land", "-1 start, 0 floor, 1 opposite wall", "share of steps");
     (chart.y.min, chart.rules) = (Some(0.0), vec![Rule::upright(0.0)]);
-    let mut cells = vec![];
+    let mut lines = vec![];
     for run in runs {
         let mut counts = vec![0usize; BINS];
-        for landing in
-            Segments::new(run).epochs.iter().flat_map(|epoch| epoch.landings().collect::<Vec<f64>>())
-        {
+        for landing in Segments::new(run).epochs.iter().flat_map(EpochSegments::landings) {
             let bin = ((landing - LANDINGS[0]) / width).floor().clamp(0.0, (BINS - 1) as f64);
             counts[bin as usize] += 1;
         }
@@ -134,9 +126,9 @@ fn landings(runs: &[Run]) -> Figure {
         for (bin, count) in counts.into_iter().enumerate() {
             let (from, to, share) = (left(bin), left(bin + 1), count as f64 / total as f64);
             outline.extend([(from, share), (to, share)]);
-            cells.push(vec![run.label.clone(), from.to_string(), to.to_string(), share.to_string()]);
+            lines.push(cells([&run.label, &from, &to, &share]));
         }
         chart.series.push(Series::new(chart.series.len(), &run.label, outline));
     }
-    Figure::new("landing", chart, "run,from,to,share", cells)
+    Figure::new("landing", chart, "run,from,to,share", lines)
 }

@@ -1,19 +1,11 @@
 //! `[probe.alignment]`: gᵀHg / gᵀg of mini-batch gradients (paper, Eq. 4), by batch size.
 
 use rand::seq::index::sample;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use walk_core::probes::alignment::{BatchProducts, GradientProducts, predicted_ratio};
 use walk_core::probes::moments::{Estimate, Moments};
-use walk_core::{Backend, Seed, Stream, dot};
-use walk_record::rows::{self, HessianOf, Kind};
-use walk_record::{BatchNorm, measured};
+use walk_record::rows::HessianOf;
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use super::mean_loss::MeanLoss;
-use super::values::{AtLeast, GradientChunk, SampleCount, first_samples};
-use crate::{Schedule, TrainError, Update, Work};
+use super::*;
 
 /// How gradients of batches of several sizes lie to the Hessian: n batches of each size, drawn without replacement, at the
 /// point after an update.
@@ -26,7 +18,7 @@ pub struct AlignmentSection {
     #[serde(default = "paper_sizes")]
     pub batch_sizes: Vec<AtLeast<1>>,
     /// n: batches of each size, at most.
-    #[serde(default = "paper_batches")]
+    #[serde(default = "AtLeast::<1>::preset::<50>")]
     pub batches: AtLeast<1>,
     /// Samples that batch norm and one pass see at a time; larger batches are cut.
     #[serde(default = "super::values::gradient_chunk")]
@@ -47,10 +39,6 @@ pub struct AlignmentSection {
 
 fn paper_sizes() -> Vec<AtLeast<1>> {
     [100, 1000, 10_000, 45_000].map(AtLeast::new).into()
-}
-
-const fn paper_batches() -> AtLeast<1> {
-    AtLeast::new(50)
 }
 
 impl Section for AlignmentSection {
@@ -99,8 +87,12 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
         let found: Vec<BatchProducts> =
             sizes.map(|size| self.batches(update, size.get(), full)).collect::<Result<_, _>>()?;
         let rows = found.iter().enumerate().map(|(index, own)| {
-            let others: Vec<&BatchProducts> =
-                found.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other).collect();
+            let others: Vec<&BatchProducts> = found
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index)
+                .map(|(_, other)| other)
+                .collect();
             let predicted = match self.section.hessian {
                 HessianOf::Full => predicted_ratio(full, own.factor, &others),
                 HessianOf::Batch => None,

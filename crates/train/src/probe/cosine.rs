@@ -1,15 +1,8 @@
 //! `[probe.cosine]`: cos(g_t, g_{t-1}) of consecutive gradients (paper, Eq. 5).
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use walk_core::Backend;
 use walk_core::probes::cosine::cosine;
-use walk_record::Values;
-use walk_record::rows::{self, Kind};
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use crate::{Memory, Schedule, TrainError, Update, Work};
+use super::*;
 
 /// The angle between the gradients of consecutive updates, without weight decay and, as the authors' code had it, with
 /// λθ added to each.

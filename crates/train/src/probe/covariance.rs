@@ -1,19 +1,12 @@
 //! `[probe.covariance]`: how the gradients of single samples spread (paper, Eq. 3).
 
 use rand::seq::index::sample;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use walk_core::BatchNormMode;
 use walk_core::probes::distance::distance_sq;
 use walk_core::probes::moments::{Estimate, Moments};
-use walk_core::{Backend, BatchNormMode, Point, Seed, Stream, dot};
-use walk_record::BatchNorm;
-use walk_record::rows::{self, GradientUnit, Kind, VarianceCheck};
+use walk_record::rows::{GradientUnit, VarianceCheck};
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use super::mean_loss::MeanLoss;
-use super::values::{AtLeast, GradientChunk, SampleCount, first_samples};
-use crate::{Schedule, TrainError, Update, Work};
+use super::*;
 
 /// tr C and ‖ḡ‖² at the point after an update, and whether E‖g_B - ḡ‖² = (1/B - 1/N) tr C. With batch statistics chunks take
 /// the place of samples: C is then what chunks of that size say of it.
@@ -35,12 +28,8 @@ pub struct CovarianceSection {
     #[serde(default)]
     pub batch_sizes: Vec<AtLeast<1>>,
     /// Batches of each size.
-    #[serde(default = "paper_batches")]
+    #[serde(default = "AtLeast::<2>::preset::<50>")]
     pub batches: AtLeast<2>,
-}
-
-const fn paper_batches() -> AtLeast<2> {
-    AtLeast::new(50)
 }
 
 impl Section for CovarianceSection {

@@ -1,15 +1,8 @@
 //! `[probe.distance]`: ‖θ_{t+1} - θ_0‖₂.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use walk_core::Backend;
 use walk_core::probes::distance::distance_sq;
-use walk_record::Values;
-use walk_record::rows::{self, Kind};
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use crate::{Memory, Schedule, TrainError, Update, Work};
+use super::*;
 
 /// How far θ is from where it started, after each update; trainable parameters only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,10 +36,7 @@ impl Probe for DistanceProbe {
     }
 
     fn memory(&self) -> Memory {
-        match self.start.clone() {
-            Some(start) => Memory::default().with("start", Values::F32(start)),
-            None => Memory::default(),
-        }
+        Memory::default().with("start", self.start.clone().map(Values::F32))
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {

@@ -1,19 +1,13 @@
 //! `[probe.interpolation]`: the loss along each update (paper, Section 2), exactly or by an adaptive test.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use walk_core::probes::adaptive::{self, Adaptive, AdaptiveConfig};
-use walk_core::probes::interpolation::{Interpolation, InterpolationConfig, Segment};
-use walk_core::{Backend, Samples, Seed, Step, Stream};
-use walk_data::Subset;
-use walk_record::rows::{self, Ended, Kind, Mode};
-use walk_record::{BatchNorm, EvaluationData, Measured, Values, measured};
+use walk_core::probes::adaptive::{Adaptive, AdaptiveConfig, Decision};
+use walk_core::probes::interpolation::{Interpolation, InterpolationConfig, Segment, SegmentEnd};
+use walk_core::{Samples, Step};
+use walk_record::rows::{Ended, Mode};
+use walk_record::{EvaluationData, Measured};
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use super::values::{ChunkSize, Fraction, Within, statistics};
-use crate::samples::{Fixed, Redrawn};
-use crate::{Memory, Schedule, TrainError, Update, Work};
+use super::*;
+use crate::samples::Redrawn;
 
 /// `[probe.interpolation]`: losses at α = 0, ..., 1 between the points before and after an update, on all training
 /// samples.
@@ -24,7 +18,7 @@ pub struct InterpolationSection {
     #[serde(default)]
     pub when: Schedule,
     /// Number of α, endpoints included.
-    #[serde(default = "figure_points")]
+    #[serde(default = "Within::<3, 1001>::preset::<11>")]
     pub points: Within<3, 1001>,
     /// Samples per evaluation chunk: the batch that batch norm sees.
     #[serde(default = "super::values::paper_chunk")]
@@ -39,16 +33,8 @@ pub struct InterpolationSection {
     #[serde(default)]
     pub mode: Mode,
     /// In adaptive mode: the probability of any wrong verdict in an epoch.
-    #[serde(default = "usual_error_rate")]
+    #[serde(default = "Fraction::thousandth")]
     pub error_rate: Fraction,
-}
-
-const fn usual_error_rate() -> Fraction {
-    Fraction::new(1e-3)
-}
-
-const fn figure_points() -> Within<3, 1001> {
-    Within::new(11)
 }
 
 impl Section for InterpolationSection {
@@ -131,15 +117,11 @@ impl Probe for ExactProbe<'_> {
     }
 
     fn memory(&self) -> Memory {
-        match self.interpolation.last_end() {
-            Some((step, loss)) => EndLosses { step, losses: vec![loss] }.memory(),
-            None => Memory::default(),
-        }
+        end_memory(self.interpolation.last_end.clone())
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
-        let end = EndLosses::of(memory)?;
-        self.interpolation.set_last_end(end.and_then(|end| Some((end.step, *end.losses.first()?))));
+        self.interpolation.last_end = segment_end(memory)?;
         Ok(())
     }
 
@@ -174,20 +156,11 @@ impl Probe for AdaptiveProbe<'_> {
     }
 
     fn memory(&self) -> Memory {
-        match self.adaptive.last_end() {
-            Some((step, losses)) => {
-                let losses = losses.iter().map(|loss| loss.unwrap_or(f64::NAN)).collect();
-                EndLosses { step, losses }.memory()
-            }
-            None => Memory::default(),
-        }
+        end_memory(self.adaptive.last_end.clone())
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
-        let known = |loss: f64| if loss.is_nan() { None } else { Some(loss) };
-        let end = EndLosses::of(memory)?;
-        let end = end.map(|end| (end.step, end.losses.into_iter().map(known).collect()));
-        self.adaptive.set_last_end(end);
+        self.adaptive.last_end = segment_end(memory)?;
         Ok(())
     }
 
@@ -195,21 +168,23 @@ impl Probe for AdaptiveProbe<'_> {
         // chunks are drawn anew for each epoch, so that neighbors share those of their common endpoint
         let (train, order) = (self.train, update.at.epoch.into());
         let samples = move |_: usize| -> Box<dyn Samples + '_> { Box::new(Fixed(train)) };
-        let decision = self.adaptive.measure(update.line(), order, &samples)?;
-        let segment = Segment::new(decision.losses).expect("a section has at least 3 points");
+        let Decision { barrier, exact, chunks, evaluations, estimate } =
+            self.adaptive.measure(update.line(), order, &samples)?;
         let chunk = self.section.chunk.get();
         let row = rows::Interpolation {
-            barrier: decision.barrier,
-            evaluations: decision.evaluations * chunk,
-            ended: Some(match decision.ended {
-                adaptive::Ended::NoBarrier => Ended::NoBarrier,
-                adaptive::Ended::Barrier => Ended::Barrier,
-                adaptive::Ended::Exact => Ended::Exact,
+            barrier,
+            evaluations: evaluations * chunk,
+            ended: Some(if exact {
+                Ended::Exact
+            } else if barrier {
+                Ended::Barrier
+            } else {
+                Ended::NoBarrier
             }),
-            depth_error: decision.depth.error.into(),
-            min_loss_error: decision.min_loss.error.into(),
-            min_alpha_interval: Some(decision.min_alpha_interval),
-            ..self.section.row(&segment, decision.chunks * chunk)
+            depth_error: estimate.depth_error.into(),
+            min_loss_error: estimate.min_loss_error.into(),
+            min_alpha_interval: Some(estimate.min_alpha_interval),
+            ..self.section.row(&estimate.segment, chunks * chunk)
         };
         Ok(vec![row.into()])
     }
@@ -218,22 +193,21 @@ impl Probe for AdaptiveProbe<'_> {
 const END_STEP: &str = "measured.end_step";
 const END_LOSSES: &str = "measured.end_losses";
 
-/// The losses where the last segment ended: those of the next one's start.
-struct EndLosses {
-    /// The update after which that was.
-    step: Step,
-    losses: Vec<f64>,
+/// What is kept of the last segment: the next one starts where it ended.
+fn end_memory(end: Option<SegmentEnd>) -> Memory {
+    let Some(SegmentEnd { step, losses }) = end else { return Memory::default() };
+    Memory::default().with(END_STEP, Values::U64(vec![step.0])).with(END_LOSSES, Values::F64(losses))
 }
 
-impl EndLosses {
-    fn memory(self) -> Memory {
-        let Self { step, losses } = self;
-        let memory = Memory::default().with(END_STEP, Values::U64(vec![step.0]));
-        memory.with(END_LOSSES, Values::F64(losses))
-    }
-
-    fn of(memory: &Memory) -> Result<Option<Self>, TrainError> {
-        let end = memory.counter(END_STEP)?.map(Step).zip(memory.f64s(END_LOSSES)?);
-        Ok(end.map(|(step, losses)| Self { step, losses }))
-    }
+/// Reads what [`end_memory`] kept.
+fn segment_end(memory: &Memory) -> Result<Option<SegmentEnd>, TrainError> {
+    let step = memory.get(END_STEP, |values| match values {
+        Values::U64(steps) if steps.len() == 1 => Some(Step(steps[0])),
+        _ => None,
+    });
+    let losses = memory.get(END_LOSSES, |values| match values {
+        Values::F64(losses) => Some(losses.clone()),
+        _ => None,
+    });
+    Ok(step?.zip(losses?).map(|(step, losses)| SegmentEnd { step, losses }))
 }

@@ -2,21 +2,11 @@
 
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use walk_core::probes::distance::distance_sq;
 use walk_core::probes::line::barrier_height;
-use walk_core::{Backend, Evaluator, Point, interpolate};
-use walk_data::Subset;
-use walk_record::rows::{self, Kind};
-use walk_record::{BatchNorm, Values, measured};
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use super::values::{AtLeast, ChunkSize, statistics};
+use super::*;
 use crate::checkpoint::read_point;
-use crate::samples::Fixed;
-use crate::{Memory, Schedule, TrainError, Update, Work};
 
 /// Losses and errors of all training samples along a line: from the start of the run as Goodfellow et al. (2014), or between
 /// two runs as linear mode connectivity (Frankle et al., 2020).
@@ -29,7 +19,7 @@ pub struct LineSection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Positions, both ends included.
-    #[serde(default = "usual_points")]
+    #[serde(default = "AtLeast::<2>::preset::<30>")]
     pub points: AtLeast<2>,
     /// Samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
@@ -37,11 +27,6 @@ pub struct LineSection {
     /// Statistics of batch norm.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-}
-
-/// As in studies of linear mode connectivity.
-const fn usual_points() -> AtLeast<2> {
-    AtLeast::new(30)
 }
 
 impl Section for LineSection {
@@ -75,12 +60,11 @@ impl Probe for LineProbe<'_> {
     }
 
     fn memory(&self) -> Memory {
-        match self.from.clone().filter(|_| self.section.from.is_none()) {
-            Some(Point { params, buffers }) => Memory::default()
-                .with("start", Values::F32(params))
-                .with("start_buffers", Values::F32(buffers)),
-            None => Memory::default(),
-        }
+        let Some(Point { params, buffers }) = self.from.clone().filter(|_| self.section.from.is_none())
+        else {
+            return Memory::default();
+        };
+        Memory::default().with("start", Values::F32(params)).with("start_buffers", Values::F32(buffers))
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
@@ -94,12 +78,11 @@ impl Probe for LineProbe<'_> {
         let LineSection { points, chunk, batch_norm, .. } = self.section;
         let (points, to) = (points.get(), update.after);
         let from = self.from.as_ref().unwrap_or(update.before);
-        let mut between = to.clone();
+        let mut between = Point::default();
         let (mut alphas, mut losses, mut errors) = (vec![], vec![], vec![]);
         for index in 0..points {
             let alpha = index as f64 / (points - 1) as f64;
-            interpolate(&from.params, &to.params, alpha, &mut between.params);
-            interpolate(&from.buffers, &to.buffers, alpha, &mut between.buffers);
+            between.set_between(from, to, alpha);
             let (samples, mode) = (Fixed(self.train), statistics(batch_norm));
             let evaluation = self.evaluator.evaluate(&between, &samples, chunk.get(), mode)?;
             alphas.push(alpha);

@@ -1,4 +1,5 @@
-//! The `[probe]` section: a file per probe, and the list of them all.
+//! The `[probe]` section: a file per probe, and the list of them all. What most probes use is imported here, and their files
+//! take it from here.
 
 mod active;
 mod context;
@@ -7,13 +8,19 @@ mod values;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::Backend;
+use walk_core::{Backend, Evaluator, Point, Seed, Stream, dot};
+use walk_data::Subset;
+use walk_record::rows::{self, Kind};
+use walk_record::{BatchNorm, Values, measured};
 
 pub use self::active::ActiveProbe;
-use self::active::Section;
+use self::active::{Probe, Section};
 pub use self::context::ProbeContext;
+use self::mean_loss::MeanLoss;
 pub use self::values::{AtLeast, ChunkSize, Fraction, GradientChunk, SampleCount, Within};
-use crate::{Position, TrainError};
+use self::values::{first_samples, statistics};
+use crate::samples::Fixed;
+use crate::{Memory, Position, Schedule, TrainError, Update, Work};
 
 macro_rules! probes {
     ($($name:ident: $Section:ident,)*) => {

@@ -1,19 +1,13 @@
 //! `[probe.noise]`: how far two evaluations of one loss lie apart, against which barriers are to be held.
 
 use rand::Rng;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use walk_core::Samples;
 use walk_core::probes::moments::Moments;
-use walk_core::{Backend, Evaluator, Point, Samples, Seed, Stream};
-use walk_data::Subset;
-use walk_record::rows::{self, Kind, Rounding};
-use walk_record::{BatchNorm, EvaluationData};
+use walk_record::EvaluationData;
+use walk_record::rows::Rounding;
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use super::values::{AtLeast, ChunkSize, statistics};
-use crate::samples::{First, Fixed, Redrawn};
-use crate::{Schedule, TrainError, Update, Work};
+use super::*;
+use crate::samples::{First, Redrawn};
 
 /// The spread of the loss at one point, after an update. With `fixed` data the only noise is rounding: each parameter is
 /// moved by up to one unit in its last place, as the rounding of an interpolated θ does, and all that is computed from it
@@ -24,7 +18,7 @@ pub struct NoiseSection {
     /// At which updates.
     pub when: Schedule,
     /// m: number of evaluations of the loss.
-    #[serde(default = "usual_evaluations")]
+    #[serde(default = "AtLeast::<2>::preset::<10>")]
     pub evaluations: AtLeast<2>,
     /// Samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
@@ -42,10 +36,6 @@ pub struct NoiseSection {
 
 const fn usual_reference() -> usize {
     200
-}
-
-const fn usual_evaluations() -> AtLeast<2> {
-    AtLeast::new(10)
 }
 
 impl Section for NoiseSection {
@@ -84,8 +74,7 @@ impl Probe for NoiseProbe<'_> {
                 }
                 EvaluationData::Paper => {
                     let order = seed.rng(Stream::NoiseOrder, [step, index]);
-                    let augment =
-                        move |sample: u64| seed.rng(Stream::NoiseAugment, [step, index, sample]);
+                    let augment = move |sample: u64| seed.rng(Stream::NoiseAugment, [step, index, sample]);
                     (Box::new(Redrawn::new(self.train, order, augment)), update.after.clone())
                 }
             };

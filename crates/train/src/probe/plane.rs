@@ -1,18 +1,11 @@
 //! `[probe.plane]`: the loss on a plane through the point after an update (Li et al., 2018).
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use walk_core::Model;
 use walk_core::probes::plane::{filter_normalized, move_along, principal};
-use walk_core::{Backend, Evaluator, Model, Seed, Stream, dot};
-use walk_data::Subset;
-use walk_record::rows::{self, Directions, Kind};
-use walk_record::{BatchNorm, Values, measured};
+use walk_record::rows::Directions;
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use super::values::{ChunkSize, Within, statistics};
-use crate::samples::Fixed;
-use crate::{Conditions, Memory, Schedule, TrainError, Update, Work};
+use super::*;
+use crate::Conditions;
 
 /// Losses of all training samples on a grid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +17,7 @@ pub struct PlaneSection {
     #[serde(default)]
     pub directions: Directions,
     /// Positions along each direction.
-    #[serde(default = "usual_points")]
+    #[serde(default = "Within::<2, 201>::preset::<21>")]
     pub points: Within<2, 201>,
     /// How far it reaches to each side along random directions, which are as long as θ filter by filter.
     #[serde(default = "usual_radius")]
@@ -38,10 +31,6 @@ pub struct PlaneSection {
     /// Statistics of batch norm.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-}
-
-const fn usual_points() -> Within<2, 201> {
-    Within::new(21)
 }
 
 const fn usual_radius() -> f64 {
@@ -113,13 +102,13 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
         let n_params = self.model.network().n_params();
-        self.trajectory = match memory.0.get("trajectory") {
-            None => vec![],
-            Some(Values::F32(points)) if points.len().is_multiple_of(n_params) => {
-                points.chunks_exact(n_params).map(<[f32]>::to_vec).collect()
+        let trajectory = memory.get("trajectory", |values| match values {
+            Values::F32(points) if points.len().is_multiple_of(n_params) => {
+                Some(points.chunks_exact(n_params).map(<[f32]>::to_vec).collect())
             }
-            Some(_) => return Err(TrainError::State { what: "trajectory".into() }),
-        };
+            _ => None,
+        });
+        self.trajectory = trajectory?.unwrap_or_default();
         Ok(())
     }
 

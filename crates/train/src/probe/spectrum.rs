@@ -1,19 +1,12 @@
 //! `[probe.spectrum]`: eigenvalues of the Hessian of the training loss, by Lanczos' method.
 
 use rand::RngCore;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use walk_core::CoreError;
 use walk_core::probes::lanczos::{Lanczos, LanczosConfig, lanczos};
 use walk_core::probes::moments::Moments;
-use walk_core::{Backend, CoreError, Seed, Stream, dot};
-use walk_record::rows::{self, Density, Kind};
-use walk_record::{BatchNorm, Values, measured};
+use walk_record::rows::Density;
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use super::mean_loss::MeanLoss;
-use super::values::{AtLeast, Fraction, GradientChunk, SampleCount, first_samples};
-use crate::{Memory, Position, Schedule, TrainError, Update, Work};
+use super::*;
 
 /// The largest eigenvalues at the point after an update, the gradient's share in their eigenvectors, and with random vectors
 /// the trace and the density.
@@ -23,10 +16,10 @@ pub struct SpectrumSection {
     /// At which updates.
     pub when: Schedule,
     /// k: number of largest eigenvalues to find.
-    #[serde(default = "usual_values")]
+    #[serde(default = "AtLeast::<1>::preset::<5>")]
     pub values: AtLeast<1>,
     /// Stop once each residual is below this fraction of the largest eigenvalue.
-    #[serde(default = "usual_tolerance")]
+    #[serde(default = "Fraction::thousandth")]
     pub tolerance: Fraction,
     /// Limit on the Hessian-vector products used for them.
     #[serde(default = "usual_steps")]
@@ -35,7 +28,7 @@ pub struct SpectrumSection {
     #[serde(default)]
     pub random_vectors: usize,
     /// Lanczos steps from each of them; 1 gives the trace alone.
-    #[serde(default = "one")]
+    #[serde(default = "AtLeast::<1>::preset::<1>")]
     pub density_steps: AtLeast<1>,
     /// Samples that batch norm and one pass see at a time.
     #[serde(default = "super::values::gradient_chunk")]
@@ -48,20 +41,8 @@ pub struct SpectrumSection {
     pub samples: Option<SampleCount>,
 }
 
-const fn usual_values() -> AtLeast<1> {
-    AtLeast::new(5)
-}
-
-const fn usual_tolerance() -> Fraction {
-    Fraction::new(1e-3)
-}
-
 const fn usual_steps() -> usize {
     100
-}
-
-const fn one() -> AtLeast<1> {
-    AtLeast::new(1)
 }
 
 impl Section for SpectrumSection {
@@ -99,10 +80,7 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
     }
 
     fn memory(&self) -> Memory {
-        match self.warm.clone() {
-            Some(warm) => Memory::default().with("warm", Values::F32(warm)),
-            None => Memory::default(),
-        }
+        Memory::default().with("warm", self.warm.clone().map(Values::F32))
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
@@ -124,27 +102,25 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
             let share = 0.1 / (start.len() as f32).sqrt();
             start.iter_mut().zip(warm).for_each(|(start, warm)| *start = share * *start + warm);
         }
-        let config =
-            LanczosConfig { steps: section.steps, values: section.values.get(), tolerance: section.tolerance.get() };
+        let config = LanczosConfig {
+            steps: section.steps,
+            values: section.values.get(),
+            tolerance: section.tolerance.get(),
+        };
         let top = lanczos(config, &start, product)?;
         let k = section.values.get().min(top.values.len());
         let vectors: Vec<Vec<f32>> = (0..k).map(|index| top.vector(index)).collect();
         let inside: f64 = vectors.iter().map(|vector| dot(vector, &grad).powi(2)).sum();
-        let mut products = top.steps();
-        let random: Vec<Lanczos> = (1..=section.random_vectors as u64)
-            .map(|index| {
-                let config = LanczosConfig { steps: section.density_steps.get(), values: 0, tolerance: 0.0 };
-                lanczos(config, &self.signs(at, index), product)
-            })
-            .collect::<Result<_, CoreError>>()?;
-        products += random.iter().map(Lanczos::steps).sum::<usize>();
+        let config = LanczosConfig { steps: section.density_steps.get(), values: 0, tolerance: 0.0 };
+        let random = (1..=section.random_vectors as u64)
+            .map(|index| lanczos(config, &self.signs(at, index), product))
+            .collect::<Result<Vec<Lanczos>, CoreError>>()?;
+        let products = top.steps() + random.iter().map(Lanczos::steps).sum::<usize>();
         // vᵀHv of a vector of signs, of length √P
-        let forms: Vec<f64> = random
-            .iter()
-            .map(|run| {
-                grad.len() as f64 * run.values.iter().zip(&run.weights).map(|(x, w)| x * w).sum::<f64>()
-            })
-            .collect();
+        let form = |run: &Lanczos| {
+            grad.len() as f64 * run.values.iter().zip(&run.weights).map(|(x, w)| x * w).sum::<f64>()
+        };
+        let forms: Vec<f64> = random.iter().map(form).collect();
         let trace = (!forms.is_empty()).then(|| Moments::of(&forms).estimate());
         let density = (section.random_vectors > 0 && section.density_steps.get() > 1).then(|| Density {
             nodes: random.iter().map(|run| measured(&run.values)).collect(),

@@ -123,7 +123,7 @@ fn probes(text: serde_json::Value) -> ProbeConfig {
 }
 
 /// The rows of one kind.
-fn kind<T: RowKind + 'static>(records: &[Row]) -> Vec<Stamped<'_, T>> {
+fn kind<T: RowKind>(records: &[Row]) -> Vec<Stamped<'_, T>> {
     rows_of(records).collect()
 }
 

@@ -33,6 +33,11 @@ impl<const MIN: usize, const MAX: usize> Within<MIN, MAX> {
         Self(value)
     }
 
+    /// `VALUE`, as the default of a field.
+    pub(super) const fn preset<const VALUE: usize>() -> Self {
+        Self::new(VALUE)
+    }
+
     /// The integer.
     pub const fn get(self) -> usize {
         self.0
@@ -78,6 +83,11 @@ impl Fraction {
     pub const fn new(value: f64) -> Self {
         assert!(value > 0.0 && value < 1.0, "the value is out of range");
         Self(value)
+    }
+
+    /// One in a thousand.
+    pub(super) const fn thousandth() -> Self {
+        Self(1e-3)
     }
 
     /// The number.

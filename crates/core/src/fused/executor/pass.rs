@@ -44,11 +44,10 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
     pub(super) fn tangent(
         &mut self,
         x: Value,
-        rule: impl FnOnce(&mut TapeRecorder<'_, T>, Direction<'_>) -> Result<Operand, CoreError>,
+        rule: impl FnOnce(&mut TapeRecorder<'_, T>, Direction) -> Result<Operand, CoreError>,
     ) -> Result<Option<Operand>, CoreError> {
-        let Some(v) = self.direction else { return Ok(None) };
-        let along = Direction { x: x.operand, dot_x: x.tangent, theta: self.at.theta, v };
-        rule(&mut self.tape, along).map(Some)
+        let (Some(v), theta) = (self.direction.cloned(), self.at.theta.clone()) else { return Ok(None) };
+        rule(&mut self.tape, Direction { x: x.operand, dot_x: x.tangent, theta, v }).map(Some)
     }
 
     /// The value in order `to`.

@@ -112,7 +112,7 @@ impl<T: Tape<f32, Cpu>> Pass<'_, T> {
         let Some(v) = self.direction else { return Ok(Value::new(y, None, ChannelsFirst)) };
         let without_scale = params.weight.is_empty();
         let own = if without_scale {
-            let rows = x.operand.rows.shape().0;
+            let rows = x.operand.samples();
             &tape.constant(zeros(x.operand.len()), rows)?
         } else {
             &x.operand

@@ -6,7 +6,7 @@ use super::*;
 use crate::evaluate::{ChunkResult, Evaluation};
 use crate::probes::interpolation::{Interpolation, InterpolationConfig};
 use crate::test_support::{Noise, residual_network};
-use crate::{Fused, Loss, Model};
+use crate::{Fused, Loss, Model, Step};
 
 fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
     UpdateLine { step, from, to }
@@ -98,20 +98,17 @@ fn a_clear_valley_takes_few_chunks_and_a_clear_hill_is_a_barrier() {
     // the ends nearly level, each chunk's slope far noisier than the curve: only the chord tells
     let valley = Synthetic::draw(1, [-0.11, 0.1], [0.1, 0.1, 0.03]);
     let decision = decide(&valley, 0, 1e-3 / 450.0);
-    assert_eq!((decision.barrier, decision.ended), (false, Ended::NoBarrier));
+    assert_eq!((decision.barrier, decision.exact), (false, false));
     assert!(decision.chunks < CHUNKS / 10, "{}", decision.chunks);
     assert!(decision.evaluations <= POINTS * decision.chunks);
     // the floor of -0.11 α + 0.1 α² lies at 0.55, 0.03 below the start and 0.025 below the mean of the ends
-    let [low, high] = decision.min_alpha_interval;
+    let [low, high] = decision.estimate.min_alpha_interval;
     assert!(low <= 0.55 && high >= 0.5, "{low} {high}");
-    assert!(
-        (decision.depth.value - 0.025).abs() < 5.0 * decision.depth.error + 0.002,
-        "{:?}",
-        decision.depth
-    );
+    let (depth, error) = (decision.estimate.segment.valley_depth(), decision.estimate.depth_error);
+    assert!((depth - 0.025).abs() < 5.0 * error + 0.002, "{depth} {error}");
     let hill = Synthetic::draw(2, [0.2, -0.2], [0.1, 0.02, 0.02]);
     let decision = decide(&hill, 0, 1e-3 / 450.0);
-    assert_eq!((decision.barrier, decision.ended), (true, Ended::Barrier));
+    assert_eq!((decision.barrier, decision.exact), (true, false));
     assert!(decision.chunks < CHUNKS / 2);
 }
 
@@ -129,7 +126,7 @@ fn thousands_of_segments_keep_the_promised_error_rate() {
         let segment = Synthetic::draw(index + 10, [slope - curvature, curvature], [0.2, 0.05, 0.03]);
         let decision = decide(&segment, index, ERROR_RATE);
         wrong += u64::from(decision.barrier != segment.barrier());
-        early += u64::from(decision.ended != Ended::Exact);
+        early += u64::from(!decision.exact);
     }
     // 60 would be all that is allowed; the bounds over points and looks are not tight
     assert!(wrong as f64 <= ERROR_RATE * SEGMENTS as f64, "{wrong} wrong");
@@ -159,13 +156,14 @@ fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
         let at = Step(index as u64);
         let decision = adaptive.measure(line(at, a, b), 1, &|_| Box::new(&samples)).unwrap();
         let segment = exact.measure(line(at, a, b), &|_| Box::new(&samples)).unwrap();
-        assert_eq!((decision.barrier, decision.ended), (segment.has_barrier(), Ended::Exact));
+        assert_eq!((decision.barrier, decision.exact), (segment.has_barrier(), true));
         assert_eq!(decision.evaluations, if index == 0 { 30 } else { 24 });
-        for (found, expected) in decision.losses.iter().zip(segment.losses()) {
+        let found = decision.estimate;
+        for (found, expected) in found.segment.losses().iter().zip(segment.losses()) {
             assert!((found - expected).abs() < 1e-14 * expected);
         }
-        assert!((decision.depth.value - segment.valley_depth()).abs() < 1e-14);
-        assert!(decision.depth.error < 1e-12 && decision.min_loss.error < 1e-12);
+        assert!((found.segment.valley_depth() - segment.valley_depth()).abs() < 1e-14);
+        assert!(found.depth_error < 1e-12 && found.min_loss_error < 1e-12);
     }
     let config = AdaptiveConfig { points: 5, chunk: 7, batch_norm, error_rate: 0.01 };
     let mut uneven = Adaptive::new(config, Seed(2), model.evaluator());

@@ -42,35 +42,11 @@ impl WithSimd for Product<'_> {
         let wide = S::F32_LANES >= 16;
         let mut column = 0;
         while column + 2 * S::F32_LANES <= self.columns {
-            let mut row = 0;
-            while wide && row + 12 <= self.rows {
-                self.pair::<12, S>(s, row, column);
-                row += 12;
-            }
-            while row + 4 <= self.rows {
-                self.pair::<4, S>(s, row, column);
-                row += 4;
-            }
-            while row < self.rows {
-                self.pair::<1, S>(s, row, column);
-                row += 1;
-            }
+            in_runs!([12; 4, 1], wide, row..self.rows, self.pair(s, row, column));
             column += 2 * S::F32_LANES;
         }
         while column < self.columns {
-            let mut row = 0;
-            while wide && row + 16 <= self.rows {
-                self.single::<16, S>(s, row, column);
-                row += 16;
-            }
-            while row + 8 <= self.rows {
-                self.single::<8, S>(s, row, column);
-                row += 8;
-            }
-            while row < self.rows {
-                self.single::<1, S>(s, row, column);
-                row += 1;
-            }
+            in_runs!([16; 8, 1], wide, row..self.rows, self.single(s, row, column));
             column += S::F32_LANES;
         }
     }
