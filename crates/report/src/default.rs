@@ -16,7 +16,8 @@ pub(crate) fn tables(runs: &[Run], listed: &[&str]) -> Vec<Table> {
     unlisted(runs, listed).into_iter().map(|(kind, scalars)| table(runs, kind, &scalars)).collect()
 }
 
-/// For each kind of probe rows that is not `listed` and each of its scalars, the scalar against the update.
+/// For each kind of probe rows that is not `listed` and each of its scalars, the scalar against the update, if some run has
+/// two values of it.
 pub(crate) fn figures(runs: &[Run], listed: &[&str]) -> Vec<Figure> {
     let figure = |kind: &str, scalar: &str| {
         let chart = Chart::new(format!("{kind}: {scalar}"), "update", scalar);
@@ -26,10 +27,12 @@ pub(crate) fn figures(runs: &[Run], listed: &[&str]) -> Vec<Figure> {
         })
     };
     let kinds = unlisted(runs, listed);
-    kinds.iter().flat_map(|(kind, scalars)| scalars.iter().map(|scalar| figure(kind, scalar))).collect()
+    let figures = kinds.iter().flat_map(|(kind, scalars)| scalars.iter().map(|scalar| figure(kind, scalar)));
+    // a single value makes no curve
+    figures.filter(|figure| figure.chart.series.iter().any(|series| series.points.len() > 1)).collect()
 }
 
-/// The kinds of probe rows that are not `listed`, each with its scalars, in the order in which they were recorded.
+/// The kinds of probe rows that are not `listed` and name any scalars, each with these in the order in which they were recorded.
 fn unlisted(runs: &[Run], listed: &[&str]) -> BTreeMap<&'static str, Vec<String>> {
     let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let kind_of_row = runs.iter().flat_map(|run| &run.records).map(|row| &row.kind);
@@ -41,6 +44,7 @@ fn unlisted(runs: &[Run], listed: &[&str]) -> BTreeMap<&'static str, Vec<String>
             }
         }
     }
+    kinds.retain(|_, scalars| !scalars.is_empty());
     kinds
 }
 

@@ -30,40 +30,58 @@ macro_rules! modules {
 
 macro_rules! list {
     ($($name:ident: $($part:ident),+;)+) => {
-        #[expect(clippy::needless_update, reason = "a measurement may have both parts")]
-        const LISTED: &[Measurement] =
-            &[$(Measurement { name: stringify!($name), $($part: crate::$name::$part,)+ ..EMPTY }),+];
+        const LISTED: &[Listed] =
+            &[$($(Listed { name: stringify!($name), part: part!($name $part) },)+)+];
+    };
+}
+
+macro_rules! part {
+    ($name:ident tables) => {
+        Part::Tables(crate::$name::tables)
+    };
+    ($name:ident figures) => {
+        Part::Figures(crate::$name::figures)
     };
 }
 
 measurements!(list);
 
-/// What a report shows of a measurement.
-struct Measurement {
+/// What a measurement has of its own.
+struct Listed {
     /// The kind of its rows.
     name: &'static str,
-    tables: fn(&[Run]) -> Vec<Table>,
-    figures: fn(&[Run]) -> Vec<Figure>,
+    part: Part,
 }
 
-const EMPTY: Measurement = Measurement { name: "", tables: |_| vec![], figures: |_| vec![] };
+enum Part {
+    Tables(fn(&[Run]) -> Vec<Table>),
+    Figures(fn(&[Run]) -> Vec<Figure>),
+}
 
-/// Every table that has rows, with all runs in each; a probe that is not listed has one of its rows' scalars.
+/// Every table that has rows, with all runs in each; a probe without tables of its own has one of its rows' scalars.
 pub fn tables(runs: &[Run]) -> Vec<Table> {
-    let mut tables: Vec<Table> = LISTED.iter().flat_map(|listed| (listed.tables)(runs)).collect();
-    tables.extend(default::tables(runs, &names()));
+    let (mut tables, mut names) = (vec![], vec![]);
+    for listed in LISTED {
+        if let Part::Tables(make) = listed.part {
+            tables.extend(make(runs));
+            names.push(listed.name);
+        }
+    }
+    tables.extend(default::tables(runs, &names));
     tables.retain(|table| !table.rows.is_empty());
     tables
 }
 
-/// Every figure that shows something; a probe that is not listed has one for each of its rows' scalars.
+/// Every figure that shows something; a probe without figures of its own has one for each of its rows' scalars.
 pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    let mut figures: Vec<Figure> = LISTED.iter().flat_map(|listed| (listed.figures)(runs)).collect();
-    figures.extend(default::figures(runs, &names()));
+    let (mut figures, mut names) = (vec![], vec![]);
+    for listed in LISTED {
+        if let Part::Figures(make) = listed.part {
+            figures.extend(make(runs));
+            names.push(listed.name);
+        }
+    }
+    figures.extend(default::figures(runs, &names));
     figures.retain(|figure| !figure.chart.is_empty());
     figures
-}
-
-fn names() -> Vec<&'static str> {
-    LISTED.iter().map(|listed| listed.name).collect()
 }

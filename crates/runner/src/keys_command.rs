@@ -156,7 +156,10 @@ fn type_name(schema: &Value, value: &Value) -> String {
     // the first of several is the one besides null
     let kind = value["type"].as_str().or(value["type"][0].as_str());
     match kind.unwrap_or_default() {
-        "array" => format!("list of {}s", type_name(schema, resolved(schema, &value["items"]))),
+        "array" => match type_name(schema, resolved(schema, &value["items"])) {
+            item if item.starts_with("list ") => format!("list of {}", item.replacen("list", "lists", 1)),
+            item => format!("list of {item}s"),
+        },
         "boolean" => "true or false".into(),
         "string" => "text".into(),
         "object" => "table".into(),
