@@ -29,10 +29,10 @@ pub struct InterpolationSection {
     /// What each loss is evaluated on.
     #[serde(default)]
     pub evaluation: EvaluationData,
-    /// On how many samples.
+    /// Whether all samples are used or only as many as the verdict needs.
     #[serde(default)]
     pub mode: Mode,
-    /// In adaptive mode: the probability of any wrong verdict in an epoch.
+    /// In adaptive mode: the probability that any verdict in an epoch is wrong.
     #[serde(default = "Fraction::thousandth")]
     pub error_rate: Fraction,
 }

@@ -61,7 +61,7 @@ macro_rules! probes {
             /// The probes that are on.
             ///
             /// # Errors
-            /// [`TrainError::Value`] if what one needs cannot be had.
+            /// [`TrainError::Value`] if something that one of them needs is not available.
             pub fn probes<'a, B: Backend>(
                 &self,
                 context: ProbeContext<'a, B>,
@@ -105,8 +105,9 @@ macro_rules! probes {
             pub fn covers(&self, other: &Self) -> bool {
                 $((match (&self.$name, &other.$name) {
                     (Some(ours), Some(theirs)) => {
-                        let alike = $Section { when: theirs.when.clone(), ..ours.clone() } == *theirs;
-                        alike && ours.when.covers(&theirs.when)
+                        let mut alike = ours.clone();
+                        alike.when.clone_from(&theirs.when);
+                        alike == *theirs && ours.when.covers(&theirs.when)
                     }
                     (None, Some(_)) => false,
                     (_, None) => true,

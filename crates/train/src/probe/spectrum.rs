@@ -66,7 +66,7 @@ struct SpectrumProbe<'a, B> {
     mean_loss: MeanLoss<'a, B>,
     seed: Seed,
     lr: f64,
-    /// The sum of the last eigenvectors found: nearer to the next ones than chance.
+    /// The sum of the last eigenvectors found, a better start than a random vector.
     warm: Option<Vec<f32>>,
 }
 
@@ -98,7 +98,7 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
 
         let mut start = self.signs(at, 0);
         if let Some(warm) = &self.warm {
-            // a little of everything, for directions that were not among the last ones
+            // a small random part, for directions that were not among the last ones
             let share = 0.1 / (start.len() as f32).sqrt();
             start.iter_mut().zip(warm).for_each(|(start, warm)| *start = share * *start + warm);
         }
