@@ -1,4 +1,4 @@
-//! Trains a network and lets probes look at every update.
+//! Trains a network and passes every update to the probes.
 //!
 //! [`train`] draws a batch, gets loss and gradient from the model, moves θ, and hands each due probe the points
 //! before and after. Rows go to a [`Sink`]; nothing flows back.

@@ -1,4 +1,4 @@
-//! What a probe remembers of the updates it has seen: with it a resumed run measures as one that never stopped.
+//! What a probe remembers of past updates, so that a resumed run measures what an uninterrupted one would.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where rows go.
+//! The receiver of rows.
 
 use walk_record::{RecordError, Row};
 
@@ -15,7 +15,7 @@ pub enum After {
     SaveAndStop,
 }
 
-/// Where rows go, and who decides when the state is saved.
+/// Receives rows and decides when the state is saved.
 pub trait Sink {
     /// Takes a row.
     ///
@@ -23,11 +23,11 @@ pub trait Sink {
     /// [`RecordError`] if it cannot be kept.
     fn row(&mut self, row: &Row) -> Result<(), RecordError>;
 
-    /// Hears that work of weight `weight` (see [`Work::weight`](crate::Work::weight)) has been done, in training or by a
+    /// Called when work of weight `weight` (see [`Work::weight`](crate::Work::weight)) has been done, in training or by a
     /// probe, up to `at`.
     fn progress(&mut self, at: Position, weight: usize);
 
-    /// Says what to do after the update at `at` and all its rows.
+    /// Decides what to do after the update at `at` and all its rows.
     fn after(&mut self, _at: Position) -> After {
         After::Continue
     }

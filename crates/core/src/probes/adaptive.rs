@@ -123,7 +123,7 @@ impl Curve {
         bow(self.alphas[point]) / bow(self.alphas[middle])
     }
 
-    /// What is left of the distance from the chord.
+    /// The distance from the parabola.
     fn remainder(&self, point: usize, middle: usize, chunk: usize) -> f64 {
         self.bow(point, chunk) - self.share(point, middle) * self.bow(middle, chunk)
     }

@@ -2,8 +2,8 @@
 //!
 //! After m steps H Q = Q T + β_m q_{m+1} e_mᵀ with orthonormal Q `[P, m]` and tridiagonal T. An eigenpair (λ, s) of T gives the
 //! Ritz pair (λ, Q s) of H with residual ‖H y - λ y‖ = β_m |s_m| (Parlett, The Symmetric Eigenvalue Problem, 1980, 13.2), and
-//! some eigenvalue of H lies within that of λ. Of a
-//! value that comes several times some copies are found, by rounding: exact arithmetic would find one.
+//! some eigenvalue of H lies within that distance of λ. Of a repeated eigenvalue some copies are found, thanks to rounding:
+//! exact arithmetic would find one.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
@@ -20,7 +20,7 @@ pub struct LanczosConfig {
     pub tolerance: f64,
 }
 
-/// What some steps found.
+/// The result of the steps made.
 #[derive(Clone, Debug)]
 pub struct Lanczos {
     /// Q's columns.
@@ -87,7 +87,7 @@ pub fn lanczos<E>(
         }
         let ritz = ritz(&alphas, &betas);
         let done = alphas.len() >= most
-            // what is left is rounding: Q spans an invariant space
+            // the rest is rounding: Q spans an invariant space
             || beta <= 1e-6 * size
             || (config.values > 0 && alphas.len() >= config.values && {
                 let largest = ritz.values.iter().fold(0.0f64, |most, value| most.max(value.abs()));

@@ -125,7 +125,7 @@ impl WithSimd for Forward<'_> {
         let wide = S::F32_LANES >= 16;
         for block in 0..self.filters.shape.out_channels.div_ceil(S::F32_LANES) {
             for row in 0..rows {
-                in_runs!([16; 8, 4, 1], wide, column..columns, self.run(s, block, row, column));
+                in_runs!([16; 8, 4], wide, column..columns, self.run(s, block, row, column));
             }
         }
     }
@@ -225,7 +225,7 @@ impl WithSimd for Backward<'_> {
         let wide = S::F32_LANES >= 16;
         for block in 0..self.shape.out_channels.div_ceil(S::F32_LANES) {
             for tap in 0..taps {
-                in_runs!([16; 8, 1], wide, channel..channels, self.run(s, block, tap, channel));
+                in_runs!([16; 8], wide, channel..channels, self.run(s, block, tap, channel));
             }
         }
     }

@@ -7,8 +7,8 @@
     reason = "indices are those of the formulas, and the loops must unroll"
 )]
 
-/// Covers 0..end in runs of the given lengths, the longest first, calling a method with each run's length and start. The
-/// lengths before the semicolon are for machines with `wide` vectors, which have more registers.
+/// Covers 0..end in runs of the given lengths, longest first, and then of 1, calling a method for each run with its length as
+/// the constant. The lengths before the semicolon are for machines with `wide` vectors, which have more registers.
 macro_rules! in_runs {
     ([$($long:literal),*; $($length:literal),*], $wide:expr, $start:ident..$end:expr, $this:ident.$run:ident $args:tt) => {
         let mut $start = 0;
@@ -20,6 +20,10 @@ macro_rules! in_runs {
             $this.$run::<$length, S> $args;
             $start += $length;
         })*
+        while $start < $end {
+            $this.$run::<1, S> $args;
+            $start += 1;
+        }
     };
 }
 

@@ -1,6 +1,6 @@
 //! How gradients of one batch size align with the Hessian.
 
-use super::*;
+use super::prelude::*;
 
 /// How gradients of one batch size align with the Hessian after an update; one row per batch size (paper, Eq. 4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! The angle between the gradients of consecutive updates.
 
-use super::*;
+use super::prelude::*;
 
 /// The angle between the gradients of an update and the one before it (paper, Eq. 5).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! How per-sample gradients spread.
 
-use super::*;
+use super::prelude::*;
 
 /// How per-sample gradients spread after an update: C is their covariance, so that for batches drawn without replacement
 /// cov(g_B) = (1/B - 1/N) C (paper, Eq. 3).

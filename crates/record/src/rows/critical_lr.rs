@@ -1,10 +1,6 @@
 //! The critical learning rate along one update.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::scalar::scalars;
-use crate::{BatchNorm, Measured};
+use super::prelude::*;
 
 /// The learning rate at which the training loss along an update's direction is back at L(θ_t).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

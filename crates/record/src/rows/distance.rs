@@ -1,6 +1,6 @@
 //! How far θ is from where it started.
 
-use super::*;
+use super::prelude::*;
 
 /// How far θ is from where it started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

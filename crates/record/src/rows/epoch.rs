@@ -1,6 +1,6 @@
 //! The end of an epoch.
 
-use super::*;
+use super::prelude::*;
 
 /// The end of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! The loss along one update.
 
-use super::*;
+use super::prelude::*;
 
 /// The loss on the line from θ before one update to θ after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

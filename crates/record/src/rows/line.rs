@@ -1,6 +1,6 @@
 //! The loss along a line to the current point.
 
-use super::*;
+use super::prelude::*;
 
 /// The loss along the line from some point to the point after an update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,11 +1,8 @@
 //! The kinds of rows, a file each. This list is the only place that knows them all.
 
-// what rows are made of: their files use all of it
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+mod prelude;
 
-use crate::scalar::scalars;
-use crate::{BatchNorm, EvaluationData, Measured, Scalar, Scalars};
+use crate::{Scalar, Scalars};
 
 macro_rules! rows {
     (training { $($training:ident: $Training:ident,)* } probes { $($probe:ident: $Probe:ident,)* }) => {

@@ -1,6 +1,6 @@
 //! The spread of the loss at one point.
 
-use super::*;
+use super::prelude::*;
 
 /// The spread of the loss at one point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

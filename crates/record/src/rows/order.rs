@@ -1,6 +1,6 @@
 //! The order in which an epoch visits the training samples.
 
-use super::*;
+use super::prelude::*;
 
 /// The order in which an epoch visits the training samples; recorded before the epoch's first update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

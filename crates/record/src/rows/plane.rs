@@ -1,6 +1,6 @@
 //! The loss on a plane.
 
-use super::*;
+use super::prelude::*;
 
 /// The loss on a plane through the point after an update (Li et al., 2018).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

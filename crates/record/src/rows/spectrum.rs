@@ -1,6 +1,6 @@
 //! Eigenvalues of the Hessian.
 
-use super::*;
+use super::prelude::*;
 
 /// Eigenvalues of the Hessian of the training loss after an update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! One update of the parameters.
 
-use super::*;
+use super::prelude::*;
 
 /// One update of the parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

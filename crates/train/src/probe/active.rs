@@ -1,4 +1,4 @@
-//! Probes at work: what each must be able to do, and the schedule, the count and the clock that the loop keeps of each.
+//! Running probes: the trait that each implements, and the schedule, the count and the timer that the loop keeps for it.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use walk_record::rows::Kind;
 use super::context::ProbeContext;
 use crate::{Memory, Position, Schedule, TrainError, Update, Work};
 
-/// Something that looks at updates.
+/// A measurement of updates.
 pub(crate) trait Probe {
-    /// What one measurement takes.
+    /// The work of one measurement.
     fn work(&self) -> Work;
 
-    /// Sees every update, due or not, before it is asked to measure: what it needs of the past it keeps.
+    /// Called with every update, due or not, before `measure`, so that the probe can keep what it needs of the past.
     ///
     /// # Errors
     /// [`TrainError`] if the device fails.
@@ -21,20 +21,20 @@ pub(crate) trait Probe {
         Ok(())
     }
 
-    /// What it keeps of the past.
+    /// The state it keeps between updates.
     fn memory(&self) -> Memory {
         Memory::default()
     }
 
-    /// Takes back what [`Probe::memory`] gave.
+    /// Restores what [`Probe::memory`] returned.
     ///
     /// # Errors
-    /// [`TrainError::State`] if it is not this probe's.
+    /// [`TrainError::State`] if it does not belong to this probe.
     fn restore(&mut self, _memory: &Memory) -> Result<(), TrainError> {
         Ok(())
     }
 
-    /// Looks at an update and says what it found. What is not finite is recorded as missing.
+    /// Measures an update. Values that are not finite are recorded as missing.
     ///
     /// # Errors
     /// [`TrainError`] if the device fails.
@@ -43,7 +43,7 @@ pub(crate) trait Probe {
 
 /// A probe's section of the experiment.
 pub(super) trait Section {
-    /// Checks what its values' own types do not; `key` is its place in the experiment.
+    /// Checks what the types of its values cannot; `key` is its place in the experiment.
     ///
     /// # Errors
     /// [`TrainError::Value`] for the first value that cannot be used.
@@ -54,11 +54,11 @@ pub(super) trait Section {
     /// The probe.
     ///
     /// # Errors
-    /// [`TrainError::Value`] if what it needs cannot be had.
+    /// [`TrainError::Value`] if something it needs is not available.
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError>;
 }
 
-/// A probe at work in a run.
+/// A probe in a run.
 pub struct ActiveProbe<'a> {
     /// Its section's name.
     pub name: &'static str,
@@ -66,7 +66,7 @@ pub struct ActiveProbe<'a> {
     probe: Box<dyn Probe + 'a>,
     /// Updates it has measured.
     pub measurements: usize,
-    /// Time it has taken.
+    /// Time spent in it.
     pub elapsed: Duration,
 }
 
@@ -80,22 +80,22 @@ impl<'a> ActiveProbe<'a> {
         self.when.includes(at)
     }
 
-    /// What one measurement takes.
+    /// The work of one measurement.
     pub fn work(&self) -> Work {
         self.probe.work()
     }
 
-    /// What it keeps of the past.
+    /// The state it keeps between updates.
     pub(crate) fn memory(&self) -> Memory {
         self.probe.memory()
     }
 
-    /// Takes back what [`ActiveProbe::memory`] gave.
+    /// Restores what [`ActiveProbe::memory`] returned.
     pub(crate) fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
         self.probe.restore(memory)
     }
 
-    /// Shows it an update; what it found, if it is due.
+    /// Passes it an update; returns what it measured, if it is due.
     pub(crate) fn see(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let started = Instant::now();
         let result = self.probe.observe(update).and_then(|()| {

@@ -5,19 +5,19 @@ use walk_core::probes::alignment::{BatchProducts, GradientProducts, predicted_ra
 use walk_core::probes::moments::{Estimate, Moments};
 use walk_record::rows::HessianOf;
 
-use super::*;
+use super::prelude::*;
 
-/// How gradients of batches of several sizes lie to the Hessian: n batches of each size, drawn without replacement, at the
-/// point after an update.
+/// Alignment of the gradients of batches of several sizes with the Hessian: n batches of each size, drawn without replacement,
+/// at the point after an update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlignmentSection {
     /// At which updates; each measurement takes `batches` products with the Hessian per batch size.
     pub when: Schedule,
-    /// B, in the order they are measured; larger ones than the training part are the whole part, of which there is one batch.
+    /// B, in the order measured; a size above that of the training part means the whole part, of which there is one batch.
     #[serde(default = "paper_sizes")]
     pub batch_sizes: Vec<AtLeast<1>>,
-    /// n: batches of each size, at most.
+    /// n: largest number of batches of each size.
     #[serde(default = "AtLeast::<1>::preset::<50>")]
     pub batches: AtLeast<1>,
     /// Samples that batch norm and one pass see at a time; larger batches are cut.
@@ -26,13 +26,13 @@ pub struct AlignmentSection {
     /// Statistics of batch norm.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// The loss whose Hessian it is.
+    /// The loss whose Hessian is used.
     #[serde(default)]
     pub hessian: HessianOf,
     /// Samples behind the Hessian of the full loss, the first of the training part; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hessian_samples: Option<SampleCount>,
-    /// No more batches once the standard error is below this share of the mean; 0 for all `batches`.
+    /// Stop once the standard error is below this fraction of the mean; 0 to draw all `batches`.
     #[serde(default)]
     pub relative_error: f64,
 }

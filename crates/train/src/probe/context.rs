@@ -1,4 +1,4 @@
-//! What probes are made for.
+//! What a probe is given when it is created.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use walk_data::Subset;
 use crate::ranks::ShardedEvaluator;
 use crate::{OptimConfig, Ranks};
 
-/// What probes are made for.
+/// What a probe is given when it is created.
 pub struct ProbeContext<'a, B> {
     /// The network.
     pub model: &'a Model<B>,

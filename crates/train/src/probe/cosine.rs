@@ -2,7 +2,7 @@
 
 use walk_core::probes::cosine::cosine;
 
-use super::*;
+use super::prelude::*;
 
 /// The angle between the gradients of consecutive updates, without weight decay and, as the authors' code had it, with
 /// λθ added to each.

@@ -6,10 +6,10 @@ use walk_core::probes::distance::distance_sq;
 use walk_core::probes::moments::{Estimate, Moments};
 use walk_record::rows::{GradientUnit, VarianceCheck};
 
-use super::*;
+use super::prelude::*;
 
-/// tr C and ‖ḡ‖² at the point after an update, and whether E‖g_B - ḡ‖² = (1/B - 1/N) tr C. With batch statistics chunks take
-/// the place of samples: C is then what chunks of that size say of it.
+/// tr C and ‖ḡ‖² at the point after an update, and whether E‖g_B - ḡ‖² = (1/B - 1/N) tr C. Where batch norm uses the
+/// statistics of the batch, samples have no gradients of their own: tr C is then estimated from chunks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CovarianceSection {
@@ -21,13 +21,13 @@ pub struct CovarianceSection {
     /// Statistics of batch norm.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// N: samples behind it, the first of the training part; all if not given.
+    /// N: number of samples used, the first of the training part; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
-    /// B of the batches that Eq. 3 is checked with; none for no check.
+    /// Batch sizes at which Eq. 3 is checked; empty for no check.
     #[serde(default)]
     pub batch_sizes: Vec<AtLeast<1>>,
-    /// Batches of each size.
+    /// Number of batches of each size.
     #[serde(default = "AtLeast::<2>::preset::<50>")]
     pub batches: AtLeast<2>,
 }

@@ -1,18 +1,12 @@
 //! `[probe.critical_lr]`: how far along the update's direction the loss is back where it started.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use walk_core::interpolate;
 use walk_core::probes::critical_lr::{Crossing, CrossingConfig, CrossingSearch, first_crossing};
-use walk_core::{Backend, Evaluator, interpolate};
-use walk_data::Subset;
-use walk_record::rows::{self, CriticalLrOutcome, Kind};
-use walk_record::{BatchNorm, Measured};
+use walk_record::Measured;
+use walk_record::rows::CriticalLrOutcome;
 
-use super::active::{Probe, Section};
-use super::context::ProbeContext;
-use super::values::{AtLeast, ChunkSize, Fraction, SampleCount, first_samples, statistics};
-use crate::samples::{First, Fixed};
-use crate::{Schedule, TrainError, Update, Work};
+use super::prelude::*;
+use crate::samples::First;
 
 /// The critical learning rate: the line of an update is extended until the training loss is back at L(θ_t); that α times η is
 /// η_c, and 2 / η_c the critical sharpness. It takes a handful of losses and no Hessian.

@@ -2,7 +2,7 @@
 
 use walk_core::probes::distance::distance_sq;
 
-use super::*;
+use super::prelude::*;
 
 /// How far θ is from where it started, after each update; trainable parameters only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@ use walk_core::{Samples, Step};
 use walk_record::rows::{Ended, Mode};
 use walk_record::{EvaluationData, Measured};
 
-use super::*;
+use super::prelude::*;
 use crate::samples::Redrawn;
 
 /// `[probe.interpolation]`: losses at α = 0, ..., 1 between the points before and after an update, on all training
@@ -29,10 +29,10 @@ pub struct InterpolationSection {
     /// What each loss is evaluated on.
     #[serde(default)]
     pub evaluation: EvaluationData,
-    /// On how many samples.
+    /// Whether all samples are used or only as many as the verdict needs.
     #[serde(default)]
     pub mode: Mode,
-    /// In adaptive mode: the probability of any wrong verdict in an epoch.
+    /// In adaptive mode: the probability that any verdict in an epoch is wrong.
     #[serde(default = "Fraction::thousandth")]
     pub error_rate: Fraction,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use walk_core::probes::distance::distance_sq;
 use walk_core::probes::line::barrier_height;
 
-use super::*;
+use super::prelude::*;
 use crate::checkpoint::read_point;
 
 /// Losses and errors of all training samples along a line: from the start of the run as Goodfellow et al. (2014), or between

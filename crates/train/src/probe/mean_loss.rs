@@ -48,16 +48,16 @@ impl<'a, B: Backend> MeanLoss<'a, B> {
         self.mean(point, samples, |batch| self.model.hessian_vector(point, batch, v, self.batch_norm))
     }
 
-    /// Calls `each` with every chunk of `samples`.
+    /// Calls `visit` with every chunk of `samples`.
     pub(super) fn chunks<E>(
         &self,
         samples: &[usize],
-        mut each: impl FnMut(&Batch) -> Result<(), E>,
+        mut visit: impl FnMut(&Batch) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut batch = Batch::default();
         samples.chunks(self.chunk).try_for_each(|part| {
             fill_batch(self.train, part.par_iter().copied(), None, &mut batch);
-            each(&batch)
+            visit(&batch)
         })
     }
 
@@ -90,7 +90,7 @@ impl<'a, B: Backend> MeanLoss<'a, B> {
         if size == 1 {
             (0..blocks).try_for_each(|block| block_sum(block).map(|sum| add(&sum)))?;
         } else {
-            // all ranks work at the same time, then tell each other block after block
+            // all ranks compute at the same time, then exchange the blocks one after another
             let mine = share(blocks, rank, size);
             let own: Vec<Vec<f64>> = mine.clone().map(block_sum).collect::<Result<_, _>>()?;
             let mut sum = vec![0.0f64; point.params.len()];

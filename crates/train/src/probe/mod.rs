@@ -1,26 +1,16 @@
-//! The `[probe]` section: a file per probe, and the list of them all. What most probes use is imported here, and their files
-//! take it from here.
+//! The `[probe]` section: a file per probe, and the list of them all.
 
 mod active;
 mod context;
 mod mean_loss;
+mod prelude;
 mod values;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use walk_core::{Backend, Evaluator, Point, Seed, Stream, dot};
-use walk_data::Subset;
-use walk_record::rows::{self, Kind};
-use walk_record::{BatchNorm, Values, measured};
-
 pub use self::active::ActiveProbe;
-use self::active::{Probe, Section};
 pub use self::context::ProbeContext;
-use self::mean_loss::MeanLoss;
+use self::prelude::*;
 pub use self::values::{AtLeast, ChunkSize, Fraction, GradientChunk, SampleCount, Within};
-use self::values::{first_samples, statistics};
-use crate::samples::Fixed;
-use crate::{Memory, Position, Schedule, TrainError, Update, Work};
+use crate::Position;
 
 macro_rules! probes {
     ($($name:ident: $Section:ident,)*) => {
@@ -61,7 +51,7 @@ macro_rules! probes {
             /// The probes that are on.
             ///
             /// # Errors
-            /// [`TrainError::Value`] if what one needs cannot be had.
+            /// [`TrainError::Value`] if something that one of them needs is not available.
             pub fn probes<'a, B: Backend>(
                 &self,
                 context: ProbeContext<'a, B>,

@@ -1,4 +1,4 @@
-//! `[probe.noise]`: how far two evaluations of one loss lie apart, against which barriers are to be held.
+//! `[probe.noise]`: how far evaluations of the same loss differ, the scale against which barriers are judged.
 
 use rand::Rng;
 use walk_core::Samples;
@@ -6,12 +6,12 @@ use walk_core::probes::moments::Moments;
 use walk_record::EvaluationData;
 use walk_record::rows::Rounding;
 
-use super::*;
+use super::prelude::*;
 use crate::samples::{First, Redrawn};
 
-/// The spread of the loss at one point, after an update. With `fixed` data the only noise is rounding: each parameter is
-/// moved by up to one unit in its last place, as the rounding of an interpolated θ does, and all that is computed from it
-/// rounds anew. With `paper` data samples are drawn, cropped and flipped anew.
+/// The spread of the loss at the point after an update. With `fixed` data the only noise is rounding: each parameter is
+/// moved by up to one unit in its last place, as the rounding of an interpolated θ does, and everything computed from it
+/// is rounded again. With `paper` data the samples are drawn, cropped and flipped again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseSection {
@@ -101,7 +101,7 @@ impl Probe for NoiseProbe<'_> {
     }
 }
 
-/// Every parameter moved to its neighbour below, to that above, or not at all.
+/// Every parameter moved to the next number below or above it, or left as it is.
 fn rounded_anew(point: &Point, rng: &mut impl Rng) -> Point {
     let moved = point.params.iter().map(|&x| match rng.gen_range(0..3) {
         0 => x.next_down(),

@@ -4,7 +4,7 @@ use walk_core::Model;
 use walk_core::probes::plane::{filter_normalized, move_along, principal};
 use walk_record::rows::Directions;
 
-use super::*;
+use super::prelude::*;
 use crate::Conditions;
 
 /// Losses of all training samples on a grid.
@@ -13,16 +13,16 @@ use crate::Conditions;
 pub struct PlaneSection {
     /// At which updates: the plane's origin.
     pub when: Schedule,
-    /// What spans it.
+    /// The directions that span it.
     #[serde(default)]
     pub directions: Directions,
     /// Positions along each direction.
     #[serde(default = "Within::<2, 201>::preset::<21>")]
     pub points: Within<2, 201>,
-    /// How far it reaches to each side along random directions, which are as long as θ filter by filter.
+    /// Extent to each side along random directions, which are scaled filter by filter to the norm of θ.
     #[serde(default = "usual_radius")]
     pub radius: f64,
-    /// The updates whose points make the trajectory of principal directions, besides θ_0; ends of epochs if not given.
+    /// Updates whose points, with θ_0, make up the trajectory for principal directions; ends of epochs if not given.
     #[serde(default = "ends_of_epochs")]
     pub trajectory: Schedule,
     /// Samples per evaluation chunk.
@@ -41,7 +41,7 @@ fn ends_of_epochs() -> Schedule {
     Conditions { at_end_of_epochs: true, ..Conditions::default() }.into()
 }
 
-/// Beyond the trajectory, in its extents.
+/// Margin beyond the trajectory, as a fraction of its extent.
 const MARGIN: f64 = 0.2;
 
 impl Section for PlaneSection {

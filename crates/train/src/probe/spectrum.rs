@@ -6,7 +6,8 @@ use walk_core::probes::lanczos::{Lanczos, LanczosConfig, lanczos};
 use walk_core::probes::moments::Moments;
 use walk_record::rows::Density;
 
-use super::*;
+use super::prelude::*;
+use crate::Position;
 
 /// The largest eigenvalues at the point after an update, the gradient's share in their eigenvectors, and with random vectors
 /// the trace and the density.
@@ -66,7 +67,7 @@ struct SpectrumProbe<'a, B> {
     mean_loss: MeanLoss<'a, B>,
     seed: Seed,
     lr: f64,
-    /// The sum of the last eigenvectors found: nearer to the next ones than chance.
+    /// The sum of the last eigenvectors found, a better start than a random vector.
     warm: Option<Vec<f32>>,
 }
 
@@ -98,7 +99,7 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
 
         let mut start = self.signs(at, 0);
         if let Some(warm) = &self.warm {
-            // a little of everything, for directions that were not among the last ones
+            // a small random part, for directions that were not among the last ones
             let share = 0.1 / (start.len() as f32).sqrt();
             start.iter_mut().zip(warm).for_each(|(start, warm)| *start = share * *start + warm);
         }

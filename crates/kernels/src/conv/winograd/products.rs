@@ -42,11 +42,11 @@ impl WithSimd for Product<'_> {
         let wide = S::F32_LANES >= 16;
         let mut column = 0;
         while column + 2 * S::F32_LANES <= self.columns {
-            in_runs!([12; 4, 1], wide, row..self.rows, self.pair(s, row, column));
+            in_runs!([12; 4], wide, row..self.rows, self.pair(s, row, column));
             column += 2 * S::F32_LANES;
         }
         while column < self.columns {
-            in_runs!([16; 8, 1], wide, row..self.rows, self.single(s, row, column));
+            in_runs!([16; 8], wide, row..self.rows, self.single(s, row, column));
             column += S::F32_LANES;
         }
     }

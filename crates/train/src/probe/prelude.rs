@@ -1,0 +1,17 @@
+//! What most probes use.
+
+pub(super) use schemars::JsonSchema;
+pub(super) use serde::{Deserialize, Serialize};
+pub(super) use walk_core::{Backend, Evaluator, Point, Seed, Stream, dot};
+pub(super) use walk_data::Subset;
+pub(super) use walk_record::rows::{self, Kind};
+pub(super) use walk_record::{BatchNorm, Values, measured};
+
+pub(super) use super::active::{Probe, Section};
+pub(super) use super::context::ProbeContext;
+pub(super) use super::mean_loss::MeanLoss;
+pub(super) use super::values::{
+    AtLeast, ChunkSize, Fraction, GradientChunk, SampleCount, Within, first_samples, statistics,
+};
+pub(super) use crate::samples::Fixed;
+pub(super) use crate::{Memory, Schedule, TrainError, Update, Work};
