@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # An experiment on several nodes of a Slurm cluster: sbatch examples/slurm.sh exp.toml runs/mine
 #
-# Build once on a login node, with MPI's headers and libclang there (modules differ from site to site):
+# Build once on a login node that has the MPI headers and libclang (the modules to load differ from site to site):
 #   cargo build --release -p runner --features mpi
-# The run folder must lie on a file system that all nodes share. Any number of ranks gives the same bytes; one rank per node
-# or socket, with threads on its cores, needs the least memory.
+# The run folder must be on a file system that all nodes share. Any number of ranks gives the same bytes; one rank per node or
+# socket, with one thread per core, needs the least memory.
 #SBATCH --job-name=sgdwalk
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1
@@ -20,7 +20,7 @@ experiment=$1
 run=$2
 sgdwalk=target/release/sgdwalk
 
-# the folder is there after a requeue, or when the job is sent once more
+# the folder exists after a requeue, or when the job is submitted again
 if [ -e "$run" ]; then
   arguments=(resume "$run")
 else

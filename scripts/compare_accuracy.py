@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Trains a narrow VGG-11 on real CIFAR-10 here and in PyTorch, and compares test accuracies over seeds.
+"""Trains a narrow VGG-11 on CIFAR-10 in sgdwalk and in PyTorch, and compares test accuracies over seeds.
 
 usage: compare_accuracy.py DATA [--width W] [--epochs E] [--seeds S] [--python PYTHON]
 
-DATA is the folder with CIFAR-10's binary files. PYTHON (default: this one) has torch and numpy. Both sides: batches of
-100, learning rate 0.1, weight decay 1e-4, no augmentation, the authors' initialisers and normalisation, 45,000 training
-images, accuracy on the 10,000 test images with running statistics. Orders and initial values differ: only the spread over
-seeds tells whether the accuracies are the same.
+DATA is the folder with CIFAR-10's binary files. PYTHON (default: the running interpreter) has torch and numpy. Both
+sides use batches of 100, learning rate 0.1, weight decay 1e-4, no augmentation, the authors' initialization and
+normalization, and 45,000 training images, and report the accuracy on the 10,000 test images with running statistics. The
+orders of samples and the initial values differ, so only the spread over seeds tells whether the accuracies agree.
 """
 import argparse, json, math, pathlib, statistics, subprocess, sys, tempfile
 

@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""sgdwalk against PyTorch on this machine, in turn, as a table of ratios.
+"""Compares the speed of sgdwalk and PyTorch on this machine, in alternating runs, as a table of ratios.
 
 usage: compare_torch.py [--rounds R] [--python PYTHON] [ARCH ...]
 
-ARCH: mlp (the default), vgg11, resnet56.  Its experiment's data must be there (data/mnist for mlp,
-data/cifar10 for the others; `sgdwalk data fetch` puts it there).
-PYTHON is an interpreter that has torch; without it, torch is installed from PyPI into a throwaway virtual
-environment.  Each round runs both programs once, so that a slow spell of the machine hits both; the table shows
-medians over the rounds and, for the ratio, its smallest and largest value.
+ARCH: mlp (the default), vgg11, resnet56.  The data of its experiment must be present (data/mnist for
+mlp, data/cifar10 for the others; `sgdwalk data fetch` downloads it).
+PYTHON is an interpreter that has torch; without it, torch is installed from PyPI into a temporary virtual environment.
+Each round runs both programs once, so that a slow period of the machine affects both.  The table shows medians over the
+rounds and, for the ratio, its smallest and largest value.
 """
 import argparse, json, pathlib, platform, statistics, subprocess, sys, tempfile, venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EXPERIMENTS = {"mlp": "experiments/base/mlp-mnist.toml", "vgg11": "experiments/base/vgg11-cifar10.toml",
                "resnet56": "experiments/base/resnet56-cifar10.toml"}
-# samples evaluated: enough chunks of 100 that two threads have as many each
+# number of samples evaluated: an even number of chunks of 100, so that two threads have equally many
 IMAGES = {"mlp": 20000, "vgg11": 600, "resnet56": 600}
 FASTER_IS_MORE = [("eval_images_per_s", "evaluation, images/s"), ("train_images_per_s", "training, images/s"),
                   ("hvp_images_per_s", "exact Hv, images/s")]
@@ -41,7 +41,7 @@ def compare(arch, python, rounds):
         ours.append(json.loads(run([ROOT / "target/debug/sgdwalk", "bench", EXPERIMENTS[arch], "--json", "--repeat", "3",
                                     "--eval", str(IMAGES[arch])])))
         theirs.append(json.loads(run([python, ROOT / "scripts/torch_walk.py", arch, "--eval", str(IMAGES[arch])])))
-    print(f"\n{arch}: {rounds} rounds in turn, {ours[0]['threads']} threads, torch {theirs[0]['torch']}, {processor()}\n")
+    print(f"\n{arch}: {rounds} alternating rounds, {ours[0]['threads']} threads, torch {theirs[0]['torch']}, {processor()}\n")
     print("| measure | sgdwalk | PyTorch | ratio (smallest to largest) |")
     print("| --- | ---: | ---: | ---: |")
     rows = [(key, name, lambda a, b: a / b) for key, name in FASTER_IS_MORE]
@@ -66,7 +66,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         python = arg.python
         if not python:
-            print("installing torch into a throwaway virtual environment", file=sys.stderr)
+            print("installing torch into a temporary virtual environment", file=sys.stderr)
             venv.create(folder, with_pip=True)
             python = f"{folder}/bin/python"
             run([python, "-m", "pip", "install", "-q", "torch", "numpy"])

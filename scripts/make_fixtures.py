@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes tests/fixtures/mlp.json: losses and gradients of small MLPs by PyTorch, in float64.
+"""Makes tests/fixtures/mlp.json: losses and gradients of small MLPs, computed by PyTorch in float64.
 
 usage: make_fixtures.py [OUT]       Needs torch (python3 -m pip install torch).
 
 Parameters, running statistics and inputs are float32 numbers; PyTorch computes with them in float64, so that the
-fixtures carry no rounding of their own. One case per nonlinearity, batch-norm mode and loss.
+fixtures have no rounding error of their own. There is one case per nonlinearity, batch-norm mode and loss.
 """
 import json, pathlib, sys
 import torch, torch.nn as nn, torch.nn.functional as F

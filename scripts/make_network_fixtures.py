@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Makes tests/fixtures/networks.json: losses, gradients and Hessian-vector products of small versions of the
-plugins' networks by PyTorch, in float64.
+plugins' networks, computed by PyTorch in float64.
 
 usage: make_network_fixtures.py [OUT]       Needs torch and numpy (python3 -m pip install torch numpy).
 
-Inputs, parameters and directions come from scripts/networks.py's `numbers`, which the Rust tests make again, so the
-file holds results alone: per-sample losses, and for every parameter tensor the projections of gradient and Hv onto
-three directions, and their norms.
+Inputs, parameters and directions come from `numbers` in scripts/networks.py, which the Rust tests reproduce, so the
+file contains only results: per-sample losses, and for every parameter tensor the projections of the gradient and of Hv
+onto three directions, and their norms.
 """
 import json, pathlib, sys
 import torch
@@ -22,14 +22,14 @@ CASES = [
      lambda: Vit(8, 4, 12, 2, 3, 20, 10)),
 ]
 ROWS = 6
-# ReLU's derivative jumps at 0: a value nearer to 0 than another order of f32 sums moves it would make the gradients of
-# two right programs differ. Inputs are drawn until every ReLU's input is at least this far from 0 (Winograd's rounding
-# here is about 1e-6).
+# The derivative of ReLU jumps at 0. Where an input is so close to 0 that a different order of f32 sums changes its sign, the
+# gradients of two correct programs differ. Inputs are drawn until every input of a ReLU is at least this far from 0
+# (Winograd's rounding error here is about 1e-6).
 MARGIN = 1.5e-5
 
 
 def nearest_to_zero(net, x):
-    """The smallest absolute input of any ReLU."""
+    """The smallest absolute value of any ReLU's input."""
     smallest, relu = [], F.relu
     F.relu = lambda t, inplace=False: (smallest.append(t.abs().min().item()), relu(t))[1]
     try:
@@ -40,7 +40,7 @@ def nearest_to_zero(net, x):
 
 
 def inputs(net, shape):
-    """The first stream of numbers whose inputs keep the margin, and those inputs."""
+    """The first stream of numbers whose inputs keep the margin, and these inputs."""
     state = {name: t.clone() for name, t in net.state_dict().items()}
     for stream in range(1, 400):
         x = numbers(stream, ROWS * shape[0] * shape[1] * shape[2]).view(ROWS, *shape).double() * 4

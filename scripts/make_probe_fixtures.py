@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Makes tests/fixtures/probes.json: what the probes must find, by PyTorch in float64.
+"""Makes tests/fixtures/probes.json: what the probes must find, computed by PyTorch in float64.
 
 usage: make_probe_fixtures.py [OUT]       Needs torch and numpy (python3 -m pip install torch numpy).
 
 Small networks take three steps of full-batch gradient descent, in chunks with batch norm per chunk, on images that both
-sides can make (scripts/networks.py's `numbers`). For every step: cosine of consecutive gradients, with and without weight
-decay, distance from the start, and at each point reached g'Hg/g'g on the full loss and with the Hessian of the first
-samples, the five largest eigenvalues of the whole Hessian matrix, and tr C of the per-sample gradients.
+sides can generate (`numbers` in scripts/networks.py). The file has for every step the cosine of consecutive gradients, with
+and without weight decay, and the distance from the initial point; and at each point reached g'Hg/g'g on the full loss and
+with the Hessian of the first samples, the trace and the five largest eigenvalues of the full Hessian matrix, and tr C of
+the per-sample gradients.
 """
 import json, pathlib, sys
 import torch, torch.nn as nn, torch.nn.functional as F
@@ -28,7 +29,7 @@ def mlp(batch_norm, activation):
 
 
 def chunked_loss(net, params, x, y, train):
-    """Mean loss of all samples, batch norm on each chunk's statistics or on running ones."""
+    """Mean loss of all samples, with batch norm on the statistics of each chunk or on running ones."""
     total = 0
     for start in range(0, len(x), CHUNK):
         buffers = {n: b.clone() for n, b in net.named_buffers()}
@@ -75,7 +76,7 @@ def case(name, batch_norm, activation, pixels, y):
         row["trace"] = hessian.trace().item()
         row["gradient_share"] = ((vectors[:, -5:].T @ g) ** 2).sum().item() / (g @ g).item()
         row["grad_norm_sq"] = (g @ g).item()
-        # per-sample gradients need a batch norm that does not look at its neighbours
+        # per-sample gradients need a batch norm that does not depend on the other samples
         one = lambda flat, i: chunked_loss(net, unflat(flat), x[i:i + 1], y[i:i + 1], False)
         if batch_norm:
             chunks = [torch.func.grad(lambda f: chunked_loss(net, unflat(f), x[i:i + CHUNK], y[i:i + CHUNK], True))(theta)
@@ -93,7 +94,7 @@ def case(name, batch_norm, activation, pixels, y):
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
                        pathlib.Path(__file__).parent.parent / "tests/fixtures/probes.json")
-    # bytes of images, as they come out of a data set: byte / 255 - 0.5
+    # bytes of images, normalized as a data set's: byte / 255 - 0.5
     bytes_ = ((numbers(1, SAMPLES * SIDE * SIDE) + 0.5) * 256).floor().clamp(0, 255)
     pixels = (bytes_.float() / 255 - 0.5).view(SAMPLES, 1, SIDE, SIDE)
     y = torch.arange(SAMPLES) * 7 % CLASSES

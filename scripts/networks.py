@@ -1,4 +1,4 @@
-"""The plugins' networks in PyTorch, under the plugins' parameter names, and numbers that both sides can make exactly."""
+"""The plugins' networks in PyTorch, with the plugins' parameter names, and numbers that both sides generate exactly."""
 import numpy as np
 import torch
 import torch.nn as nn
@@ -149,7 +149,7 @@ def numbers(stream, n):
 
 
 def set_numbers(net):
-    """Parameters and running statistics from `numbers`, in the order of parameters and of buffers."""
+    """Sets parameters and running statistics from `numbers`, in the order of parameters and of buffers."""
     with torch.no_grad():
         for stream, (name, p) in enumerate(net.named_parameters()):
             u = numbers(100 + stream, p.numel()).view_as(p)

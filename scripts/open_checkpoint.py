@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Opens a run's checkpoint in PyTorch and checks the network's loss there against the run's own record.
+"""Loads a run's checkpoint in PyTorch and compares the network's loss there with the run's own record.
 
 usage: open_checkpoint.py RUN DATA        Needs torch, numpy and safetensors (python3 -m pip install ...).
 
 RUN is a run folder of the default mlp on MNIST, or of vgg11, resnet56 or wresnet (default options) on CIFAR-10;
-DATA the folder with its data. Prints the validation loss by PyTorch, batch norm on running statistics, and the run's.
+DATA is the folder with its data. Prints the validation loss computed by PyTorch, with batch norm on running
+statistics, and the run's.
 """
 import gzip, json, pathlib, sys
 import numpy as np
@@ -45,7 +46,7 @@ def main():
                    for i in range(0, len(x), 500)) / len(x)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     own = [row for row in rows if row["kind"] == "epoch"][-1]["valid_loss"]
-    print(f"{info['plugin']['name']}: validation loss {loss:.8f} in PyTorch, {own:.8f} here, "
+    print(f"{info['plugin']['name']}: validation loss {loss:.8f} in PyTorch, {own:.8f} in sgdwalk, "
           f"relative difference {abs(loss / own - 1):.1e}")
 
 

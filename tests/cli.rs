@@ -70,13 +70,14 @@ fn every_probe_measures_every_kind_of_network() {
             ("alignment", 2),
             ("covariance", 1),
             ("spectrum", 1),
+            ("critical_lr", 2),
             ("line", 1),
             ("plane", 1),
         ] {
             assert_eq!(kinds(kind), count, "{plugin} {kind}");
         }
         let timed = bench.info("run")["probes"].as_array().unwrap().len();
-        assert_eq!(timed, 9);
+        assert_eq!(timed, 10);
         assert!(
             ran.stdout.contains("spectrum") && ran.stdout.contains("(0 > 1 se, 0 > 3 se)"),
             "{}",

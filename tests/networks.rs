@@ -136,7 +136,7 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) 
     for (found, expected) in found.losses.iter().zip(&case.losses) {
         assert!((f64::from(*found) / expected - 1.0).abs() < 1e-4, "{name}: {found} {expected}");
     }
-    // the tolerance
+    // the same relative tolerance as for the losses: f32 against float64
     let error = projection_error(model.network(), &case.names, &found.grad, &case.grad);
     assert!(error < 1e-4, "{name}: gradient off by {error:e}");
 }

@@ -96,7 +96,7 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case) {
     let at = point(model.network(), case);
     let batch = batch_of(fixture);
     let gradient = model.gradient(&at, &batch, case.mode).unwrap();
-    // the tolerance, 1e-5; a few f32 roundings reach 1e-6
+    // a few f32 roundings reach 1e-6
     assert!(error(gradient.losses.iter().map(|&x| x.into()), &case.losses) < 1e-5, "{name}");
     let mut expected = vec![];
     for spec in model.network().params() {

@@ -54,6 +54,8 @@ values = 2
 steps = 8
 random_vectors = 1
 density_steps = 3
+[probe.critical_lr]
+when = { every = 4 }
 [probe.line]
 when = { at_end_of_epochs = true }
 points = 3

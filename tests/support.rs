@@ -68,6 +68,10 @@ values = 2
 steps = 10
 random_vectors = 2
 density_steps = 5
+[probe.critical_lr]
+when = { iterations = [1, 2] }
+samples = 100
+evaluations = 8
 [probe.line]
 when = { at_end_of_epochs = true }
 points = 4

@@ -2,7 +2,8 @@
 //! The sections of an experiment file: whatever they say, they are read or refused.
 
 use walk_data::DataConfig;
-use walk_train::{CheckpointConfig, OptimConfig, ProbeConfig};
+use walk_train::probe::ProbeConfig;
+use walk_train::{CheckpointConfig, OptimConfig};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(probes) = toml::from_str::<ProbeConfig>(text) {

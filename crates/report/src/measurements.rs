@@ -17,6 +17,7 @@ macro_rules! measurements {
             alignment: tables, figures;
             covariance: tables;
             spectrum: tables, figures;
+            critical_lr: tables, figures;
             line: tables;
             plane: figures;
         }

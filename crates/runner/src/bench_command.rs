@@ -1,17 +1,16 @@
 //! `sgdwalk bench EXPERIMENT.toml`.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use serde::Serialize;
 use walk_core::{Fused, Model, gemm_gflops};
 use walk_train::{ThroughputConfig, throughput};
 
-use crate::cli::BenchArguments;
+use crate::cli::{BenchArguments, ExperimentArguments};
 use crate::experiment::DeviceName;
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
 use crate::prepare::{Prepared, on_threads, prepare};
-use crate::report_command::OutputFormat;
 
 /// The result: the keys of scripts/torch_walk.py, and what only we measure.
 #[derive(Debug, Serialize)]
@@ -36,9 +35,9 @@ struct BenchResult {
 
 /// Times an experiment's network on its data.
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
-    let experiment = &arguments.experiment;
-    let source = ExperimentSource::read(&experiment.path, experiment.selection(), &experiment.set.values)?;
-    on_threads(arguments.threads.threads, || bench_here(&source, arguments))
+    let ExperimentArguments { path, settings, .. } = &arguments.experiment;
+    let source = ExperimentSource::read(path, arguments.experiment.selection(), settings)?;
+    on_threads(arguments.threads, || bench_here(&source, arguments))
 }
 
 fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(), Failure> {
@@ -50,8 +49,8 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
     let model = Model::new(Fused::new(experiment.numerics.convolution), network, experiment.loss.into());
     let config =
         ThroughputConfig { samples: arguments.eval, chunk: 100, points: 10, repeat: arguments.repeat.into() };
-    let measured = throughput(&model, &split.train, &experiment.optim, &config)
-        .map_err(|error| Failure::Run(anyhow!(error)))?;
+    let measured = throughput(&model, &split.train, &experiment.optim, &config).map_err(Failure::run)?;
+    let megabytes = |bytes: u64| (bytes as f64 / 1e6).round();
     let result = BenchResult {
         arch: plugin.name,
         threads: rayon::current_num_threads(),
@@ -67,38 +66,31 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
         eval_peak_memory_mb: measured.eval_peak_memory.map(megabytes),
         peak_memory_mb: measured.peak_memory.map(megabytes),
     };
-    if arguments.json.format() == OutputFormat::Json {
+    if arguments.json {
         println!("{}", serde_json::to_string(&result).context("the result cannot be written")?);
         return Ok(());
     }
-    println!("{} on {} threads, medians of {}:", result.arch, result.threads, config.repeat);
+    let BenchResult { arch, threads, images, eval_images_per_s, train_images_per_s, .. } = &result;
+    let BenchResult { hvp_images_per_s, segment_s, load_s, prepare_images_per_s, .. } = &result;
+    let BenchResult { eval_gflops, gemm_gflops, eval_peak_memory_mb, peak_memory_mb, .. } = &result;
+    let (batch_size, points) = (experiment.optim.batch_size, config.points);
+    println!("{arch} on {threads} threads, medians of {}:", config.repeat);
+    println!("  evaluation  {eval_images_per_s:>9} images/s ({images} images, chunks of 100)");
+    println!("  training    {train_images_per_s:>9} images/s (batches of {batch_size})");
+    println!("  Hv          {hvp_images_per_s:>9} images/s (exact, batches of 100)");
+    println!("  one step    {segment_s:>9} s for {points} losses");
+    let share = 100.0 * train_images_per_s / prepare_images_per_s;
     println!(
-        "  evaluation  {:>9} images/s ({} images, chunks of 100)",
-        result.eval_images_per_s, result.images
+        "  data        {load_s:>9} s to load; batches are made at {prepare_images_per_s} images/s, \
+         {share:.1}% of a training epoch"
     );
+    let share = eval_gflops / gemm_gflops;
     println!(
-        "  training    {:>9} images/s (batches of {})",
-        result.train_images_per_s, experiment.optim.batch_size
+        "  evaluation  {eval_gflops:>9} GFLOP/s by the layers' definitions, {share:.2} of the {gemm_gflops} that a \
+         matrix product reaches"
     );
-    println!("  Hv          {:>9} images/s (exact, batches of 100)", result.hvp_images_per_s);
-    println!("  one step    {:>9} s for {} losses", result.segment_s, config.points);
-    println!(
-        "  data        {:>9} s to load; batches are made at {} images/s, {:.1}% of a training epoch",
-        result.load_s,
-        result.prepare_images_per_s,
-        100.0 * result.train_images_per_s / result.prepare_images_per_s
-    );
-    let share = result.eval_gflops / result.gemm_gflops;
-    println!(
-        "  evaluation  {:>9} GFLOP/s by the layers' definitions, {share:.2} of the {} that a matrix product reaches",
-        result.eval_gflops, result.gemm_gflops
-    );
-    if let (Some(eval), Some(all)) = (result.eval_peak_memory_mb, result.peak_memory_mb) {
+    if let (Some(eval), Some(all)) = (eval_peak_memory_mb, peak_memory_mb) {
         println!("  memory      {eval:>9} MB at most until the first evaluation ended, {all} MB in all");
     }
     Ok(())
-}
-
-fn megabytes(bytes: u64) -> f64 {
-    (bytes as f64 / 1e6).round()
 }

@@ -1,14 +1,12 @@
 //! `--print-config` and `sgdwalk check`: what would be run, and how long it would take.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
-use tabled::builder::Builder;
-use tabled::settings::Style;
-use toml::{Table, Value};
+use anyhow::{Result, bail};
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
+use walk_record::RecordError;
+use walk_report::Table;
 use walk_train::probe::ProbeContext;
 use walk_train::{
     Ranks, Solo, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
@@ -18,9 +16,9 @@ use crate::child::{Child, FolderState, PoolConfig};
 use crate::cli::PlanArguments;
 use crate::experiment::{DeviceName, Experiment};
 use crate::failure::Failure;
-use crate::hints;
 use crate::prepare::{Prepared, check_values, on_threads, prepare};
 use crate::progress::positions;
+use crate::report_command::print_tables;
 use crate::run::run_folder;
 use crate::sweep::{Base, Member, Plan};
 
@@ -31,36 +29,37 @@ const TRAIN_ROW_BYTES: usize = 150;
 /// Approximate bytes of an interpolation row with 11 points.
 const INTERPOLATION_ROW_BYTES: usize = 900;
 
+/// Checks the runs asked for and prints what they will take, or prints their experiments if that is asked for.
+pub(crate) fn check(arguments: &PlanArguments, threads: Option<u16>) -> Result<(), Failure> {
+    let plan = Plan::read(&Base::file(&arguments.experiment)?, &arguments.sweep)?;
+    if arguments.print_config {
+        return Ok(print_config(&plan)?);
+    }
+    let jobs = if plan.is_sweep { arguments.sweep.jobs } else { 1 };
+    let pool = PoolConfig { jobs, threads, quiet: true };
+    let estimates = on_threads(Some(pool.threads_per_run()), || estimate_all(&plan.members))?;
+    if plan.is_sweep {
+        return Ok(print_sweep(&plan, &estimates, pool)?);
+    }
+    let experiment = &plan.members[0].experiment;
+    print_run(experiment, &estimates[0], pool);
+    let path = run_folder(arguments.sweep.out.as_deref(), experiment.name())?;
+    if path.symlink_metadata().is_ok() {
+        return Err(RecordError::Exists { path }.into());
+    }
+    println!("folder: {}, which does not exist yet", path.display());
+    Ok(())
+}
+
 /// Prints the resolved experiment of each run asked for.
-pub(crate) fn print_config(plan: &Plan) -> Result<(), Failure> {
+fn print_config(plan: &Plan) -> Result<()> {
     for (index, member) in plan.members.iter().enumerate() {
         if plan.is_sweep {
             println!("{}# {}", if index > 0 { "\n" } else { "" }, member.name);
         }
-        print!("{}", toml::to_string(&member.experiment).context("the experiment cannot be written")?);
+        print!("{}", member.experiment.to_toml()?);
     }
     Ok(())
-}
-
-/// Checks the runs asked for and prints what they will take.
-pub(crate) fn check(arguments: &PlanArguments) -> Result<(), Failure> {
-    if let Some(hint) = hints::for_path(&arguments.experiment.path) {
-        return Err(anyhow!(hint).into());
-    }
-    let out = arguments.out.out.as_deref();
-    let plan = Plan::read(Base::File(&arguments.experiment), &arguments.sweep, out)?;
-    if arguments.print_config {
-        return print_config(&plan);
-    }
-    let jobs = if plan.is_sweep { arguments.sweep.jobs.jobs } else { 1 };
-    let pool = PoolConfig { jobs, threads: arguments.threads.threads, quiet: true };
-    let estimates = on_threads(Some(pool.threads_per_run()), || estimate_all(&plan.members))?;
-    if plan.is_sweep {
-        print_sweep(&plan, &estimates, pool)
-    } else {
-        print_run(&plan.members[0].experiment, &estimates[0], pool);
-        check_folder(&plan.members[0].experiment, out)
-    }
 }
 
 /// What a run will take.
@@ -92,36 +91,18 @@ impl Estimate {
     }
 }
 
-/// An estimate of each member; speed is measured once for all that cost the same per update.
+/// An estimate of each member; speed is measured once for all that take the same time per update.
 fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
-    let keys: Vec<String> =
-        members.iter().map(|member| speed_key(&member.experiment)).collect::<Result<_>>()?;
     let mut estimates: Vec<Option<Estimate>> = members.iter().map(|_| None).collect();
-    for first in 0..members.len() {
-        if estimates[first].is_some() {
-            continue;
-        }
-        let alike: Vec<usize> = (first..members.len()).filter(|&other| keys[other] == keys[first]).collect();
+    while let Some(first) = estimates.iter().position(Option::is_none) {
+        let is_alike = |&other: &usize| members[other].experiment.is_as_fast_as(&members[first].experiment);
+        let alike: Vec<usize> = (first..members.len()).filter(is_alike).collect();
         let group: Vec<&Member> = alike.iter().map(|&index| &members[index]).collect();
         for (index, estimate) in alike.into_iter().zip(estimate_group(&group)?) {
             estimates[index] = Some(estimate);
         }
     }
     Ok(estimates.into_iter().flatten().collect())
-}
-
-/// The part of an experiment that decides how long an update or an evaluation takes.
-fn speed_key(experiment: &Experiment) -> Result<String> {
-    let mut table = Table::try_from(experiment).context("the experiment cannot be written")?;
-    for key in ["name", "seed", "epochs", "probe", "record", "checkpoint", "init"] {
-        table.remove(key);
-    }
-    if let Some(optim) = table.get_mut("optim").and_then(Value::as_table_mut) {
-        for key in ["lr", "momentum", "weight_decay"] {
-            optim.remove(key);
-        }
-    }
-    toml::to_string(&table).context("the experiment cannot be written")
 }
 
 /// Estimates of members that have the same network and data.
@@ -148,8 +129,7 @@ fn estimate_on<B: Backend>(
     let (n_params, multiply_adds) = (network.n_params(), network.multiply_adds());
     let model = Model::new(backend, network, first.loss.into());
     let config = ThroughputConfig { samples: SAMPLES, chunk: 100, points: 1, repeat: 1 };
-    let speed = throughput(&model, &split.train, &first.optim, &config)
-        .map_err(|error| Failure::Run(anyhow!(error)))?;
+    let speed = throughput(&model, &split.train, &first.optim, &config).map_err(Failure::run)?;
     let ranks: Arc<dyn Ranks> = Arc::new(Solo);
     let samples = split.train.len();
     let estimate = |member: &&Member| {
@@ -171,11 +151,8 @@ fn estimate_on<B: Backend>(
         let probes: Vec<ProbeEstimate> = probes.collect();
         let training = Work { differentiated: experiment.epochs as usize * samples, ..Work::default() };
         let evaluated: usize = probes.iter().map(|probe| probe.work.evaluated).sum();
-        let state = TrainState::new(model.initial(seed));
-        let floats = state_tensors(model.network(), &state, 0)
-            .iter()
-            .map(|tensor| tensor.shape.iter().product::<usize>())
-            .sum::<usize>();
+        let tensors = state_tensors(model.network(), &TrainState::new(model.initial(seed)), 0);
+        let floats: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
         // the parameters, and what momentum and probes remember of earlier ones
         let copies = 1 + usize::from(optim.momentum > 0.0) + probes.len();
         let checkpoints = experiment.checkpoint.last + experiment.checkpoint.epochs.len() + 2;
@@ -225,37 +202,20 @@ fn print_run(experiment: &Experiment, estimate: &Estimate, pool: PoolConfig) {
         println!("{name}: {measurements} measurements, {work}: {}", time(*seconds));
     }
     println!("total: about {} (threads: {})", time(estimate.seconds()), pool.threads_per_run());
-    println!(
-        "disk: about {} of rows, up to {} of checkpoints",
-        size(estimate.row_bytes),
-        size(estimate.checkpoint_bytes)
-    );
+    print_disk(&[estimate]);
 }
 
-/// Says which folder the run will create; refuses one that exists, as the run would.
-fn check_folder(experiment: &Experiment, out: Option<&Path>) -> Result<(), Failure> {
-    let folder = run_folder(out, experiment.name())?;
-    if folder.symlink_metadata().is_ok() {
-        let folder = folder.display();
-        return Err(anyhow!("{folder}: already exists; name another folder with --out").into());
-    }
-    println!("folder: {}, which does not exist yet", folder.display());
-    Ok(())
-}
-
-fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<(), Failure> {
+fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<()> {
     let children = plan.children()?;
     let states: Vec<FolderState> = children.iter().map(Child::folder_state).collect::<Result<_>>()?;
-    let mut table = Builder::default();
-    table.push_record(["run", "parameters", "updates", "time", "rows", "checkpoints", "folder"]);
-    for ((member, estimate), state) in plan.members.iter().zip(estimates).zip(&states) {
+    let rows = plan.members.iter().zip(estimates).zip(&states).map(|((member, estimate), state)| {
         let state = match state {
             FolderState::New => "new",
             FolderState::Unfinished => "unfinished, will be resumed",
             FolderState::Finished => "finished, will be kept",
             FolderState::Foreign => "another experiment",
         };
-        table.push_record([
+        vec![
             member.name.clone(),
             estimate.n_params.to_string(),
             (member.experiment.epochs as usize * estimate.updates_per_epoch).to_string(),
@@ -263,35 +223,37 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
             size(estimate.row_bytes),
             size(estimate.checkpoint_bytes),
             state.to_owned(),
-        ]);
-    }
-    println!("{}", table.build().with(Style::sharp()));
-    let missing = || estimates.iter().zip(&states).filter(|(_, state)| **state != FolderState::Finished);
-    let total = makespan(missing().map(|(estimate, _)| estimate.seconds()), pool.jobs);
+        ]
+    });
+    let header = ["run", "parameters", "updates", "time", "rows", "checkpoints", "folder"];
+    let header = header.map(str::to_owned).to_vec();
+    print_tables(&[Table { name: "runs".into(), header, rows: rows.collect() }]);
+    let missing = estimates.iter().zip(&states).filter(|(_, state)| **state != FolderState::Finished);
+    let missing: Vec<&Estimate> = missing.map(|(estimate, _)| estimate).collect();
     println!(
         "total: about {} for {} of {} runs ({} at a time, threads of each: {})",
-        time(total),
-        missing().count(),
+        time(makespan(missing.iter().map(|estimate| estimate.seconds()), pool.jobs)),
+        missing.len(),
         children.len(),
         pool.jobs,
         pool.threads_per_run()
     );
-    println!(
-        "disk: about {} of rows, up to {} of checkpoints",
-        size(missing().map(|(estimate, _)| estimate.row_bytes).sum()),
-        size(missing().map(|(estimate, _)| estimate.checkpoint_bytes).sum())
-    );
+    print_disk(&missing);
     let folder = plan.folder.display();
-    println!(
-        "folder: {folder}, which {}",
-        if plan.folder.exists() { "exists" } else { "does not exist yet" }
-    );
+    let state = if plan.folder.exists() { "exists" } else { "does not exist yet" };
+    println!("folder: {folder}, which {state}");
     if states.contains(&FolderState::Foreign) {
-        return Err(
-            anyhow!("{folder}: holds a run of another experiment; name another folder with --out").into()
-        );
+        bail!("{folder}: holds a run of another experiment; name another folder with --out");
     }
     Ok(())
+}
+
+fn print_disk(estimates: &[&Estimate]) {
+    println!(
+        "disk: about {} of rows, up to {} of checkpoints",
+        size(estimates.iter().map(|estimate| estimate.row_bytes).sum()),
+        size(estimates.iter().map(|estimate| estimate.checkpoint_bytes).sum())
+    );
 }
 
 /// The time until the last of some runs ends if `jobs` of them run at a time, each started as soon as possible.

@@ -1,11 +1,12 @@
 //! Runs in processes of their own, several at a time: the members of a sweep or a reproduction.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use walk_record::{ForkInfo, RunFolder, Status};
 
 use crate::failure::Failure;
@@ -39,12 +40,10 @@ pub(crate) enum FolderState {
     Foreign,
 }
 
-/// How a run ended.
-#[derive(Clone, Debug)]
-enum Outcome {
+/// How a run ended that did not fail.
+enum RunEnd {
     Done,
     WasFinished,
-    Failed(String),
     Stopped,
 }
 
@@ -67,34 +66,50 @@ impl PoolConfig {
     }
 }
 
-/// How each run ended, `None` if it was not started.
-pub(crate) struct Outcomes(Vec<Option<Outcome>>);
-
-/// Makes every run that does not exist, resumes those that were stopped, and says how each ended.
-pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<Outcomes> {
+/// Makes every run that does not exist and resumes those that were stopped.
+pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<(), Failure> {
     interrupt::listen()?;
     let program = program()?;
     let next = AtomicUsize::new(0);
-    let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; children.len()]);
+    let stopped = AtomicBool::new(false);
+    let failures: Mutex<BTreeMap<usize, String>> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..pool.jobs {
-            scope.spawn(|| {
-                while !interrupt::asked() {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(child) = children.get(index) else { break };
-                    let outcome = child.run(&program, pool.threads_per_run());
-                    let outcome = outcome.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")));
-                    if !pool.quiet {
-                        eprintln!("{} of {}: {}: {}", index + 1, children.len(), child.name, outcome.text());
+        let work = || {
+            while !interrupt::asked() {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(child) = children.get(index) else { break };
+                let outcome = match child.run(&program, pool.threads_per_run()) {
+                    Ok(RunEnd::Done) => "done".to_owned(),
+                    Ok(RunEnd::WasFinished) => "already finished".to_owned(),
+                    Ok(RunEnd::Stopped) => {
+                        stopped.store(true, Ordering::Relaxed);
+                        "stopped".to_owned()
                     }
-                    if let Ok(mut outcomes) = outcomes.lock() {
-                        outcomes[index] = Some(outcome);
+                    Err(error) => {
+                        let message = format!("{error:#}");
+                        failures.lock().expect("no thread panics").insert(index, message.clone());
+                        message
                     }
+                };
+                if !pool.quiet {
+                    eprintln!("{} of {}: {}: {outcome}", index + 1, children.len(), child.name);
                 }
-            });
+            }
+        };
+        for _ in 0..pool.jobs {
+            scope.spawn(work);
         }
     });
-    Ok(Outcomes(outcomes.into_inner().map_err(|_| anyhow!("a run's thread panicked"))?))
+    let failures = failures.into_inner().expect("no thread panics");
+    if interrupt::asked() || stopped.into_inner() {
+        return Err(Failure::Stopped("stopped; repeat the command to resume".into()));
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let lines = failures.iter().map(|(&index, message)| format!("\n  {}: {message}", children[index].name));
+    let lines: String = lines.collect();
+    Err(Failure::Run(anyhow!("{} of {} runs failed:{lines}", failures.len(), children.len())))
 }
 
 /// This program. Linux finds it even if the file was replaced or removed since it started; elsewhere the path at the start of
@@ -104,36 +119,6 @@ fn program() -> Result<PathBuf> {
         return Ok(PathBuf::from("/proc/self/exe"));
     }
     std::env::current_exe().context("this program cannot be found")
-}
-
-impl Outcomes {
-    /// The failure that they amount to, if any.
-    pub(crate) fn result(&self, children: &[Child]) -> Result<(), Failure> {
-        if interrupt::asked() || self.0.iter().any(|outcome| matches!(outcome, Some(Outcome::Stopped))) {
-            return Err(Failure::Stopped("stopped; repeat the command to resume".into()));
-        }
-        let failed = children.iter().zip(&self.0).filter_map(|(child, outcome)| match outcome {
-            Some(Outcome::Failed(error)) => Some(format!("{}: {error}", child.name)),
-            _ => None,
-        });
-        let failed: Vec<String> = failed.collect();
-        if failed.is_empty() {
-            return Ok(());
-        }
-        let (n, all) = (failed.len(), children.len());
-        Err(Failure::Run(anyhow!("{n} of {all} runs failed:\n  {}", failed.join("\n  "))))
-    }
-}
-
-impl Outcome {
-    fn text(&self) -> &str {
-        match self {
-            Self::Done => "done",
-            Self::WasFinished => "already finished",
-            Self::Failed(error) => error,
-            Self::Stopped => "stopped",
-        }
-    }
 }
 
 impl Child {
@@ -151,30 +136,28 @@ impl Child {
     }
 
     /// Makes the run, resumes it, or leaves it alone if it is finished.
-    fn run(&self, program: &Path, threads: u16) -> Result<Outcome> {
+    fn run(&self, program: &Path, threads: u16) -> Result<RunEnd> {
         let mut command = Command::new(program);
         #[cfg(unix)]
         std::os::unix::process::CommandExt::arg0(&mut command, "sgdwalk");
+        let out = self.out.display();
         match self.folder_state()? {
             FolderState::New => command.args(&self.arguments).arg("--out").arg(&self.out),
             FolderState::Unfinished => command.arg("resume").arg(&self.out),
-            FolderState::Finished => return Ok(Outcome::WasFinished),
+            FolderState::Finished => return Ok(RunEnd::WasFinished),
             FolderState::Foreign => {
-                return Err(anyhow!(
-                    "{} is the run of another experiment; name another folder with --out or remove it",
-                    self.out.display()
-                ));
+                bail!("{out} is the run of another experiment; name another folder with --out or remove it")
             }
         };
         command.args(["--quiet", "--threads", &threads.to_string()]).stdout(Stdio::null());
         let output = command.stderr(Stdio::piped()).output().context("a run cannot be started")?;
         let message = String::from_utf8_lossy(&output.stderr);
         let message = message.lines().rev().find_map(|line| line.strip_prefix("error: "));
-        Ok(match output.status.code() {
-            Some(0) => Outcome::Done,
-            Some(3) => Outcome::Stopped,
-            Some(_) => Outcome::Failed(message.unwrap_or_default().to_owned()),
-            None => Outcome::Failed("killed by a signal".into()),
-        })
+        match output.status.code() {
+            Some(0) => Ok(RunEnd::Done),
+            Some(3) => Ok(RunEnd::Stopped),
+            Some(_) => Err(anyhow!("{}", message.unwrap_or_default())),
+            None => Err(anyhow!("killed by a signal")),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The arguments of the command line. Options that several verbs take are declared once, in structs that those verbs flatten.
+//! The arguments of the command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,195 +8,36 @@ use clap_complete::Shell;
 
 use crate::experiment_source::{Selection, Setting};
 use crate::fork::ForkPoint;
-use crate::report_command::OutputFormat;
 
-const AFTER_HELP: &str = "\
-Options by verb (`sgdwalk VERB --help` describes them):
-  a path alone  --set --sweep --seeds --jobs --scale --member --out --threads --print-config
-  check         the same
-  fork          --set --sweep --seeds --jobs --out --threads; scale and member are those of RUN
-  resume        --threads; a resumed run keeps its experiment
-  bench         --set --scale --member --threads
-  reproduce     --set --jobs --scale --out --threads
+const AFTER_HELP: &str = include_str!("after_help.txt");
 
-Examples:
-  sgdwalk experiments/quick.toml                       run an experiment
-  sgdwalk exp.toml --set optim.lr=0.2 --out runs/fast  override a value and name the run folder
-  sgdwalk exp.toml --sweep optim.lr=0.1,0.2 --seeds 3  six runs in one folder
-  sgdwalk check exp.toml                               estimate time and disk space
-  sgdwalk resume runs/quick                            resume a run that was stopped
-  sgdwalk fork runs/quick@700 --set optim.lr=0.01      start a new run from a checkpoint
-
-Exit codes:
-  0    done
-  1    a run failed; its measurements are kept
-  2    bad input; nothing was run
-  3    stopped by Ctrl-C or SIGTERM after writing a checkpoint
-  130  ended at once by a second Ctrl-C";
+// the help of options that several verbs take
+const SET: &str = "Override a value of the experiment, as in optim.lr=0.2; repeatable";
+const JOBS: &str = "Number of runs at a time; they share the threads";
+const THREADS: &str = "Number of threads; it does not affect results [default: all cores]";
+const QUIET: &str = "Do not show progress";
+const JSON: &str = "Print JSON, a line per run, instead of tables";
 
 /// What the command line asks for.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// A path alone.
-    Run(RunArguments),
-    /// A verb.
-    Verb(Verb),
-}
-
-impl Action {
-    /// Parses the words of the command line, the program's name first.
-    pub(crate) fn parse(words: &[OsString]) -> Result<Self, clap::Error> {
-        let mut command = command();
-        let matches = command.try_get_matches_from_mut(words)?;
-        let action = if matches.subcommand_name().is_some() {
-            Verb::from_arg_matches(&matches).map(Self::Verb)
-        } else {
-            RunArguments::from_arg_matches(&matches).map(Self::Run)
-        };
-        action.map_err(|error| error.format(&mut command))
-    }
-}
-
-/// The whole command line, for parsing, completions and manual pages.
-pub(crate) fn command() -> clap::Command {
-    let command = RunArguments::augment_args(clap::Command::new("sgdwalk"));
-    Verb::augment_subcommands(command)
-        .about("Train a network with SGD and measure the loss surface along its path")
-        .version(env!("CARGO_PKG_VERSION"))
-        .args_conflicts_with_subcommands(true)
-        .subcommand_negates_reqs(true)
-        .arg_required_else_help(true)
-        .subcommand_help_heading("Verbs")
-        .subcommand_value_name("VERB")
-        .after_help(AFTER_HELP)
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RunArguments {
-    #[command(flatten)]
-    pub(crate) plan: PlanArguments,
-    #[command(flatten)]
-    pub(crate) display: DisplayArguments,
-}
-
-/// Runs that start from an experiment file.
-#[derive(Debug, Args)]
-pub(crate) struct PlanArguments {
-    #[command(flatten)]
-    pub(crate) experiment: ExperimentArguments,
-    #[command(flatten)]
-    pub(crate) sweep: SweepArguments,
-    #[command(flatten)]
-    pub(crate) out: OutArguments,
-    /// Print the experiment with all defaults filled in, and run nothing
-    #[arg(long)]
-    pub(crate) print_config: bool,
-    #[command(flatten)]
-    pub(crate) threads: ThreadArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExperimentArguments {
-    /// Experiment file (TOML)
-    #[arg(value_name = "EXPERIMENT")]
-    pub(crate) path: PathBuf,
-    /// Scale to use, one of the file's [scale.NAME] sections, as in quick
-    #[arg(long, value_name = "NAME")]
-    pub(crate) scale: Option<String>,
-    /// Member to use, one of the file's [member.NAME] sections [default: all, where the verb takes several]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) member: Option<String>,
-    #[command(flatten)]
-    pub(crate) set: SetArguments,
-}
-
-impl ExperimentArguments {
-    /// The experiment of the file that they select.
-    pub(crate) fn selection(&self) -> Selection<'_> {
-        Selection { scale: self.scale.as_deref(), member: self.member.as_deref() }
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SetArguments {
-    /// Override a value of the experiment, as in optim.lr=0.2; repeatable
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
-    pub(crate) values: Vec<Setting>,
-}
-
-fn setting(text: &str) -> Result<Setting, String> {
-    Setting::parse(text).map_err(|error| error.to_string())
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SweepArguments {
-    /// Run once for each value: a list 0.1,0.2, a range 1..=5, or first:last:step; several sweeps form a grid
-    #[arg(long = "sweep", value_name = "KEY=VALUES")]
-    pub(crate) axes: Vec<String>,
-    /// Run with N consecutive seeds, the experiment's own first
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seeds: Option<u32>,
-    #[command(flatten)]
-    pub(crate) jobs: JobsArguments,
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct JobsArguments {
-    /// Number of runs at a time; they share the threads
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: u16,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OutArguments {
-    /// Folder to create for the run, or to hold the runs of a sweep [default: runs/NAME or the first free runs/NAME-2, ...;
-    /// for a sweep runs/NAME.sweep]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct ThreadArguments {
-    /// Number of threads; it does not affect results [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) threads: Option<u16>,
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct DisplayArguments {
-    #[command(flatten)]
-    pub(crate) quiet: QuietArguments,
-    #[command(flatten)]
-    pub(crate) json: JsonArguments,
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct QuietArguments {
-    /// Do not show progress
-    #[arg(long)]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct JsonArguments {
-    /// Print JSON, a line per run, instead of tables
-    #[arg(long)]
-    json: bool,
-}
-
-impl JsonArguments {
-    pub(crate) fn format(self) -> OutputFormat {
-        if self.json { OutputFormat::Json } else { OutputFormat::Text }
-    }
-}
-
-/// What to do other than running an experiment.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    // no verb: a path alone
+    #[command(skip)]
+    Run(RunArguments),
     /// Check an experiment or a sweep and estimate its time and disk space, without running it
-    Check(PlanArguments),
+    Check {
+        #[command(flatten)]
+        plan: PlanArguments,
+        #[arg(long, value_name = "N", help = THREADS, value_parser = clap::value_parser!(u16).range(1..))]
+        threads: Option<u16>,
+    },
     /// Resume a run that was stopped or killed, in its folder
-    Resume(ResumeArguments),
+    Resume {
+        /// Run folder
+        run: PathBuf,
+        #[command(flatten)]
+        options: RunOptions,
+    },
     /// Start a new run from a checkpoint of another one
     Fork(ForkArguments),
     /// Print the tables of runs and write tables, figures and a page, all from the records
@@ -245,35 +86,113 @@ pub(crate) enum Verb {
     },
 }
 
+impl Verb {
+    /// Parses the words of the command line, the program's name first.
+    pub(crate) fn parse(words: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        let verb = match matches.subcommand_name() {
+            Some(_) => Self::from_arg_matches(&matches),
+            None => RunArguments::from_arg_matches(&matches).map(Self::Run),
+        };
+        verb.map_err(|error| error.format(&mut command))
+    }
+}
+
+/// The whole command line, for parsing, completions and manual pages.
+pub(crate) fn command() -> clap::Command {
+    let command = RunArguments::augment_args(clap::Command::new("sgdwalk"));
+    Verb::augment_subcommands(command)
+        .about("Train a network with SGD and measure the loss surface along its path")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args_conflicts_with_subcommands(true)
+        .subcommand_negates_reqs(true)
+        .arg_required_else_help(true)
+        .subcommand_help_heading("Verbs")
+        .subcommand_value_name("VERB")
+        .after_help(AFTER_HELP)
+}
+
 #[derive(Debug, Args)]
-pub(crate) struct ResumeArguments {
-    /// Run folder
-    pub(crate) run: PathBuf,
+pub(crate) struct RunArguments {
     #[command(flatten)]
-    pub(crate) threads: ThreadArguments,
+    pub(crate) plan: PlanArguments,
     #[command(flatten)]
-    pub(crate) display: DisplayArguments,
+    pub(crate) options: RunOptions,
+}
+
+/// Runs that start from an experiment file.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) experiment: ExperimentArguments,
+    #[command(flatten)]
+    pub(crate) sweep: SweepArguments,
+    /// Print the experiment with all defaults filled in, and run nothing
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentArguments {
+    /// Experiment file (TOML)
+    #[arg(value_name = "EXPERIMENT")]
+    pub(crate) path: PathBuf,
+    /// Scale to use, one of the file's [scale.NAME] sections, as in quick
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scale: Option<String>,
+    /// Member to use, one of the file's [member.NAME] sections [default: all, where the verb takes several]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member: Option<String>,
+    #[arg(long = "set", value_name = "KEY=VALUE", help = SET)]
+    pub(crate) settings: Vec<Setting>,
+}
+
+impl ExperimentArguments {
+    /// The experiment of the file that they select.
+    pub(crate) fn selection(&self) -> Selection<'_> {
+        Selection { scale: self.scale.as_deref(), member: self.member.as_deref() }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArguments {
+    /// Run once for each value: a list 0.1,0.2, a range 1..=5, or first:last:step; several sweeps form a grid
+    #[arg(long = "sweep", value_name = "KEY=VALUES")]
+    pub(crate) axes: Vec<String>,
+    /// Run with N consecutive seeds, the experiment's own first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seeds: Option<u32>,
+    #[arg(long, value_name = "N", help = JOBS, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// Folder to create for the run, or to hold the runs of a sweep [default: runs/NAME or the first free runs/NAME-2, ...;
+    /// for a sweep runs/NAME.sweep]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// How to run, and what to print.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RunOptions {
+    #[arg(long, value_name = "N", help = THREADS, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    #[arg(long, help = QUIET)]
+    pub(crate) quiet: bool,
+    #[arg(long, help = JSON)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ForkArguments {
     /// Run folder and the number of updates after which to branch off; a checkpoint must exist there
-    #[arg(value_name = "RUN@STEP", value_parser = fork_point)]
+    #[arg(value_name = "RUN@STEP")]
     pub(crate) point: ForkPoint,
-    #[command(flatten)]
-    pub(crate) set: SetArguments,
+    #[arg(long = "set", value_name = "KEY=VALUE", help = SET)]
+    pub(crate) settings: Vec<Setting>,
     #[command(flatten)]
     pub(crate) sweep: SweepArguments,
     #[command(flatten)]
-    pub(crate) out: OutArguments,
-    #[command(flatten)]
-    pub(crate) threads: ThreadArguments,
-    #[command(flatten)]
-    pub(crate) display: DisplayArguments,
-}
-
-fn fork_point(text: &str) -> Result<ForkPoint, String> {
-    ForkPoint::parse(text).map_err(|error| error.to_string())
+    pub(crate) options: RunOptions,
 }
 
 #[derive(Debug, Args)]
@@ -284,24 +203,8 @@ pub(crate) struct ReportArguments {
     /// Folder for tables, figures and the page [default: the run folder, if there is only one run]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) json: JsonArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchArguments {
-    #[command(flatten)]
-    pub(crate) experiment: ExperimentArguments,
-    /// Number of training samples to evaluate
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    pub(crate) eval: usize,
-    /// Number of repetitions; medians are reported
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) repeat: u16,
-    #[command(flatten)]
-    pub(crate) threads: ThreadArguments,
-    #[command(flatten)]
-    pub(crate) json: JsonArguments,
+    #[arg(long, help = JSON)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -318,14 +221,30 @@ pub(crate) struct ReproduceArguments {
     /// Folder for runs, tables, figures and claims [default: runs/reproduce-SCALE]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    #[arg(long = "set", value_name = "KEY=VALUE", help = SET)]
+    pub(crate) settings: Vec<Setting>,
+    #[arg(long, value_name = "N", help = JOBS, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    #[arg(long, value_name = "N", help = THREADS, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    #[arg(long, help = QUIET)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
     #[command(flatten)]
-    pub(crate) set: SetArguments,
-    #[command(flatten)]
-    pub(crate) jobs: JobsArguments,
-    #[command(flatten)]
-    pub(crate) threads: ThreadArguments,
-    #[command(flatten)]
-    pub(crate) quiet: QuietArguments,
+    pub(crate) experiment: ExperimentArguments,
+    /// Number of training samples to evaluate
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(crate) eval: usize,
+    /// Number of repetitions; medians are reported
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) repeat: u16,
+    #[arg(long, value_name = "N", help = THREADS, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    #[arg(long, help = JSON)]
+    pub(crate) json: bool,
 }
 
 /// What to do with data sets.

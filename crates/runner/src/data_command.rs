@@ -16,22 +16,19 @@ use crate::failure::Failure;
 
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
-        DataCommand::Fetch { name, dir, from } => fetch_set(name, dir.as_deref(), from.as_deref()),
-        DataCommand::List { dir } => {
-            list(dir);
-            Ok(())
-        }
+        DataCommand::Fetch { name, dir, from } => fetch_set(name, dir.as_deref(), from.as_deref())?,
+        DataCommand::List { dir } => list(dir),
     }
+    Ok(())
 }
 
 fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), Failure> {
-    let names = || DataSet::ALL.into_iter().filter(|set| remote_set(*set).is_some()).map(DataSet::name);
-    let set = DataSet::ALL.into_iter().find(|set| set.name() == name);
-    let Some((set, origin)) = set.and_then(|set| Some((set, remote_set(set)?))) else {
-        let (known, suggestion) = (names().collect::<Vec<_>>().join(", "), did_you_mean(name, names()));
-        return Err(
-            anyhow!("`{name}` is no set that can be fetched, expected one of {known}{suggestion}").into()
-        );
+    let remote: Vec<_> = DataSet::ALL.into_iter().filter_map(|set| Some((set, remote_set(set)?))).collect();
+    let Some((set, origin)) = remote.iter().find(|(set, _)| set.name() == name) else {
+        let names: Vec<&str> = remote.iter().map(|(set, _)| set.name()).collect();
+        let suggestion = did_you_mean(name, names.iter().copied());
+        let known = names.join(", ");
+        return Err(anyhow!("no set `{name}` to fetch, expected one of {known}{suggestion}").into());
     };
     let dir = dir.map_or_else(|| set.usual_dir(), PathBuf::from);
     for file in origin.files {
@@ -46,8 +43,8 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
         });
         bar.finish_and_clear();
         let path = dir.join(file.name);
-        match result.map_err(|error| Failure::Run(error.into()))? {
-            Fetched::There => println!("{} was there, as published", path.display()),
+        match result.map_err(Failure::run)? {
+            Fetched::There => println!("{}: already present, as published", path.display()),
             Fetched::New(bytes) => {
                 println!("{}: {:.1} MB from {url}, checked", path.display(), bytes as f64 / 1e6)
             }

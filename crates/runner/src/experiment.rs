@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
@@ -32,7 +32,7 @@ pub(crate) struct Experiment {
     /// Where the network runs.
     #[serde(default)]
     pub(crate) device: DeviceName,
-    /// What is minimised.
+    /// The loss to minimize.
     #[serde(default)]
     pub(crate) loss: LossName,
     /// How numbers are computed.
@@ -47,18 +47,18 @@ pub(crate) struct Experiment {
     /// What is measured.
     #[serde(default)]
     pub(crate) probe: ProbeConfig,
-    /// What is written down besides.
+    /// What else is recorded.
     #[serde(default)]
     pub(crate) record: RecordSection,
-    /// What is kept to go on from.
+    /// What is kept to resume or fork from.
     #[serde(default)]
     pub(crate) checkpoint: CheckpointConfig,
-    /// Where θ begins.
+    /// Where θ starts.
     #[serde(default)]
     pub(crate) init: InitSection,
 }
 
-/// Where θ begins.
+/// Where θ starts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitSection {
@@ -67,14 +67,14 @@ pub(crate) struct InitSection {
     pub(crate) from: Option<PathBuf>,
 }
 
-/// What is written down besides measurements.
+/// What is recorded besides measurements.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordSection {
-    /// Whether the order of each epoch's samples is.
+    /// Whether to record the order of each epoch's samples.
     #[serde(default)]
     pub(crate) order: bool,
-    /// Whether TensorBoard's event files are, in the run's folder `tensorboard`.
+    /// Whether to write TensorBoard's event files, in the run's folder `tensorboard`.
     #[serde(default)]
     pub(crate) tensorboard: bool,
 }
@@ -92,7 +92,7 @@ pub(crate) enum DeviceName {
     Cuda,
 }
 
-/// What is minimised.
+/// The loss to minimize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LossName {
@@ -107,7 +107,7 @@ pub(crate) enum LossName {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NumericsSection {
-    /// How convolutions are, on `device = "cpu"`.
+    /// How convolutions are computed on `device = "cpu"`.
     #[serde(default)]
     pub(crate) convolution: Convolution,
 }
@@ -128,7 +128,7 @@ const fn paper_seed() -> u64 {
 }
 
 impl Experiment {
-    /// Reads and checks what can be checked without data and plugin.
+    /// Reads an experiment and checks what can be checked without data and plugin.
     pub(crate) fn parse(source: &ExperimentSource) -> Result<Self> {
         let mut experiment: Self = source.parse()?;
         if experiment.epochs == 0 {
@@ -170,7 +170,7 @@ impl Experiment {
             && self.probe.covers(&other.probes_within(self.epochs))
     }
 
-    /// The experiment without what it measures and how long it trains: what makes θ_t the same for every t.
+    /// The experiment without what it measures and how long it trains: what determines θ_t for every t.
     fn training(&self) -> Self {
         Self {
             name: None,
@@ -181,6 +181,20 @@ impl Experiment {
             checkpoint: CheckpointConfig::default(),
             ..self.clone()
         }
+    }
+
+    /// Whether an update and an evaluation take as long as in `other`.
+    pub(crate) fn is_as_fast_as(&self, other: &Self) -> bool {
+        let relevant = |experiment: &Self| {
+            let optim = OptimConfig { lr: 0.0, momentum: 0.0, weight_decay: 0.0, ..experiment.optim.clone() };
+            Self { seed: 0, init: InitSection::default(), optim, ..experiment.training() }
+        };
+        relevant(self) == relevant(other)
+    }
+
+    /// As it is written to config.toml.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).context("the experiment cannot be written")
     }
 
     /// Its probes in a run that continues to epoch `last`, measuring nothing beyond its own.

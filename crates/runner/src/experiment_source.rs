@@ -1,25 +1,26 @@
 //! The text of an experiment: its file, the files it extends, and the values set on the command line. Finds the place in them
-//! that an error is about. Within a file the member's part takes precedence, then the scale's part, then the rest.
+//! that an error is about. Within a file the member's part takes precedence over the rest, and in both their part for the scale.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 use walk_arch::did_you_mean;
 use walk_train::TrainError;
 
-/// Largest experiment file that is read.
+/// Size of the largest experiment file that is read.
 const MAX_BYTES: u64 = 1 << 20;
-/// Most files that extend one another.
+/// Greatest number of files that extend one another.
 const MAX_FILES: usize = 8;
-/// The scale that needs no part of its own: the experiment as it stands.
+/// The scale that needs no section in the file: the experiment as it stands.
 pub(crate) const FULL: &str = "full";
 
-/// Which of the experiments that a file holds.
+/// Which of the experiments in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection<'a> {
     /// The part `[scale.NAME]`; [`FULL`] if not given.
@@ -33,7 +34,7 @@ pub(crate) struct Selection<'a> {
 pub(crate) struct ExperimentSource {
     /// The parts of its files, those that take precedence first.
     parts: Vec<FilePart>,
-    sets: Vec<Setting>,
+    settings: Vec<Setting>,
 }
 
 /// A table of a file that contributes values: the whole, or that of a scale or a member.
@@ -54,22 +55,24 @@ pub(crate) struct Setting {
     text: String,
 }
 
-impl Setting {
-    /// Takes `key=value` apart; a value that is no TOML is a string.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        let wrong = || anyhow!("--set {text}: expected KEY=VALUE, as in optim.lr=0.2");
+impl FromStr for Setting {
+    type Err = anyhow::Error;
+
+    /// Parses `key=value`; a value that is no TOML is a string.
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || anyhow!("expected KEY=VALUE, as in optim.lr=0.2");
         let (key, value) = text.split_once('=').ok_or_else(wrong)?;
         let key: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
         if key.iter().any(String::is_empty) || value.trim().is_empty() {
             return Err(wrong());
         }
-        let parsed = toml::from_str::<Table>(&format!("x = {value}")).ok().filter(|table| table.len() == 1);
-        let value = parsed.and_then(|mut table| table.remove("x"));
-        let value =
-            value.unwrap_or_else(|| Value::String(text.split_once('=').map_or("", |(_, v)| v).into()));
-        Ok(Self { key, value, text: text.to_owned() })
+        let table = toml::from_str::<Table>(&format!("x = {value}")).ok().filter(|table| table.len() == 1);
+        let parsed = table.and_then(|mut table| table.remove("x"));
+        Ok(Self { key, value: parsed.unwrap_or_else(|| Value::String(value.into())), text: text.to_owned() })
     }
+}
 
+impl Setting {
     /// As it was written.
     pub(crate) fn text(&self) -> &str {
         &self.text
@@ -77,23 +80,24 @@ impl Setting {
 
     fn apply(&self, table: &mut Table) -> Result<()> {
         let (last, sections) = self.key.split_last().context("a key has a part")?;
-        let mut at = table;
+        let mut section = table;
         for part in sections {
-            let inner = at.entry(part.as_str()).or_insert_with(|| Value::Table(Table::new()));
+            let inner = section.entry(part.as_str()).or_insert_with(|| Value::Table(Table::new()));
             let found = inner.type_str();
-            at = inner.as_table_mut().ok_or_else(|| anyhow!("--set {}: `{part}` is a {found}", self.text))?;
+            let wrong = || anyhow!("--set {}: `{part}` is of type {found}", self.text);
+            section = inner.as_table_mut().ok_or_else(wrong)?;
         }
-        at.insert(last.clone(), self.value.clone());
+        section.insert(last.clone(), self.value.clone());
         Ok(())
     }
 }
 
 impl ExperimentSource {
     /// Reads the file and those that it extends.
-    pub(crate) fn read(path: &Path, selection: Selection<'_>, sets: &[Setting]) -> Result<Self> {
+    pub(crate) fn read(path: &Path, selection: Selection<'_>, settings: &[Setting]) -> Result<Self> {
         let mut parts = vec![];
         add_file(path, selection, 1, &mut parts)?;
-        let source = Self { parts, sets: sets.to_vec() };
+        let source = Self { parts, settings: settings.to_vec() };
         source.check_scale(selection.scale)?;
         Ok(source)
     }
@@ -132,7 +136,7 @@ impl ExperimentSource {
         &self.parts[0].path
     }
 
-    /// All of it as one table.
+    /// The experiment as one table.
     fn merged(&self) -> Result<Table> {
         let mut table = Table::new();
         for part in self.parts.iter().rev() {
@@ -141,11 +145,11 @@ impl ExperimentSource {
         for key in ["extends", "scale"] {
             table.remove(key);
         }
-        self.sets.iter().try_for_each(|set| set.apply(&mut table))?;
+        self.settings.iter().try_for_each(|setting| setting.apply(&mut table))?;
         Ok(table)
     }
 
-    /// The whole as `T`.
+    /// Deserializes the experiment.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         let merged = Value::Table(self.merged()?);
         let error = match serde_path_to_error::deserialize::<_, T>(merged) {
@@ -175,17 +179,12 @@ impl ExperimentSource {
         let parts: Vec<&str> = key.split('.').collect();
         let is_prefix =
             |key: &[String]| key.len() <= parts.len() && key.iter().zip(&parts).all(|(a, b)| a == b);
-        if let Some(set) = self.sets.iter().rev().find(|set| is_prefix(&set.key)) {
-            return format!("--set {}", set.text);
+        if let Some(setting) = self.settings.iter().rev().find(|setting| is_prefix(&setting.key)) {
+            return format!("--set {}", setting.text);
         }
-        // the file where most of the key is written out, the upper one among equals
-        let mut best = &self.parts[0];
-        for part in &self.parts[1..] {
-            if part.depth(key) > best.depth(key) {
-                best = part;
-            }
-        }
-        best.place(key)
+        // the file where most of the key is written out; among equals `max_by_key` takes the last, here the uppermost
+        let best = self.parts.iter().rev().max_by_key(|part| part.depth(key));
+        best.unwrap_or(&self.parts[0]).place(key)
     }
 
     /// An error about the value of a dotted key.
@@ -211,7 +210,7 @@ pub(crate) fn check_folder_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Adds the parts of a file to `all`, then those of the files that it extends.
+/// Adds the parts of a file to `all`, and then those of the files that it extends.
 fn add_file(path: &Path, selection: Selection<'_>, depth: usize, all: &mut Vec<FilePart>) -> Result<()> {
     let parts = FilePart::read(path)?.parts(selection)?;
     let extending = parts.iter().find(|part| part.table.contains_key("extends")).cloned();
@@ -227,7 +226,7 @@ fn add_file(path: &Path, selection: Selection<'_>, depth: usize, all: &mut Vec<F
     }
     for base in bases {
         let Value::String(base) = base else {
-            return Err(at(format!("`extends` is a {}, expected files' names", base.type_str())));
+            return Err(at(format!("`extends` is of type {}, expected names of files", base.type_str())));
         };
         let path = path.parent().unwrap_or(Path::new("")).join(base);
         add_file(&path, Selection { member: None, ..selection }, depth + 1, all)
@@ -236,7 +235,7 @@ fn add_file(path: &Path, selection: Selection<'_>, depth: usize, all: &mut Vec<F
     Ok(())
 }
 
-/// Puts `over` on top of `table`, section by section; of a plugin's options and of schedules all are replaced together.
+/// Lays `over` on `table`, section by section; a schedule is replaced as a whole.
 fn merge(table: &mut Table, over: &Table) {
     for (key, value) in over {
         match (table.get_mut(key), value) {
@@ -250,80 +249,80 @@ fn merge(table: &mut Table, over: &Table) {
 
 impl FilePart {
     fn read(path: &Path) -> Result<Self> {
-        let metadata = std::fs::metadata(path)
-            .with_context(|| format!("{}: the experiment cannot be read", path.display()))?;
+        let file = path.display();
+        let unreadable = || format!("{file}: the experiment cannot be read");
+        let metadata = std::fs::metadata(path).with_context(unreadable)?;
         if !metadata.is_file() || metadata.len() > MAX_BYTES {
-            return Err(anyhow!(
-                "{}: not an experiment: expected a TOML file of at most 1 MiB",
-                path.display()
-            ));
+            bail!("{file}: not an experiment: expected a TOML file of at most 1 MiB");
         }
-        let bytes = std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
+        let text = String::from_utf8(std::fs::read(path).with_context(unreadable)?).map_err(|error| {
             let byte = error.utf8_error().valid_up_to();
-            anyhow!("{}: byte {byte}: not UTF-8 text, expected a TOML file", path.display())
+            anyhow!("{file}: byte {byte}: not UTF-8 text, expected a TOML file")
         })?;
         let table = toml::from_str(&text).map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| line(&text, span.start));
-            anyhow!("{}:{line}: not valid TOML: {}", path.display(), error.message())
+            anyhow!("{file}:{line}: not valid TOML: {}", error.message())
         })?;
         Ok(Self { path: path.into(), text: text.into(), within: vec![], table })
     }
 
-    /// The tables that count of a file, what counts most first: the member's part, and the whole without its members, each
-    /// behind its own part for the scale.
+    /// The tables of a file that count, those that take precedence first: the member's part, and the whole without its
+    /// members, each preceded by its own part for the scale.
     fn parts(mut self, Selection { scale, member }: Selection<'_>) -> Result<Vec<Self>> {
-        let mut parts = vec![];
+        let path = self.path.display().to_string();
         let members = self.named("member")?.cloned();
         self.table.remove("member");
+        let mut parts = vec![];
         match (members, member) {
             (None, None) => {}
+            (None, Some(name)) => bail!("{path}: no member `{name}`: it is one experiment"),
+            (Some(members), None) => {
+                let (place, known) = (self.place("member"), members.keys().collect::<Vec<_>>());
+                bail!("{place}: several experiments, of which one must be named: {known:?}");
+            }
             (Some(members), Some(name)) => {
                 let Some(Value::Table(table)) = members.get(name) else {
                     let known: Vec<&String> = members.keys().collect();
-                    let path = self.path.display();
-                    return Err(anyhow!("{path}: no member `{name}`; it has {known:?}"));
+                    bail!("{path}: no member `{name}`; it has {known:?}");
                 };
-                let within = vec!["member".to_owned(), name.to_owned()];
-                parts.push(Self { within, table: table.clone(), ..self.clone() });
+                parts.push(self.part(["member", name], table));
                 // a member that extends another file does so in place of its own
                 if table.contains_key("extends") {
                     self.table.remove("extends");
                 }
-            }
-            (None, Some(name)) => {
-                return Err(anyhow!("{}: no member `{name}`: it is one experiment", self.path.display()));
-            }
-            (Some(members), None) => {
-                let known: Vec<&String> = members.keys().collect();
-                let place = self.place("member");
-                return Err(anyhow!("{place}: several experiments, of which one must be named: {known:?}"));
             }
         }
         parts.push(self);
         let mut scaled = vec![];
         for part in parts {
             let scales = part.named("scale")?;
-            if let Some(Value::Table(table)) = scale.and_then(|scale| scales?.get(scale)) {
+            if let Some(scale) = scale
+                && let Some(Value::Table(table)) = scales.and_then(|scales| scales.get(scale))
+            {
                 if table.contains_key("extends") {
-                    let place = part.place(&format!("scale.{}.extends", scale.unwrap_or(FULL)));
-                    return Err(anyhow!("{place}: `extends` is for a file or a member, not for a scale"));
+                    let place = part.place(&format!("scale.{scale}.extends"));
+                    bail!("{place}: `extends` is for a file or a member, not for a scale");
                 }
-                let within =
-                    [part.within.as_slice(), &["scale".into(), scale.unwrap_or(FULL).into()]].concat();
-                scaled.push(Self { within, table: table.clone(), ..part.clone() });
+                scaled.push(part.part(["scale", scale], table));
             }
             scaled.push(part);
         }
         Ok(scaled)
     }
 
+    /// The table at a place within this one as a part of the same file.
+    fn part(&self, place: [&str; 2], table: &Table) -> Self {
+        let within = [self.within.as_slice(), &place.map(str::to_owned)].concat();
+        Self { within, table: table.clone(), ..self.clone() }
+    }
+
     /// A table of tables, if it is there.
     fn named(&self, key: &str) -> Result<Option<&Table>> {
         let Some(value) = self.table.get(key) else { return Ok(None) };
-        let table = value.as_table().filter(|table| table.values().all(Value::is_table));
-        let wrong = || anyhow!("{}: `{key}` is for tables [{key}.NAME] alone", self.place(key));
-        table.map(Some).ok_or_else(wrong)
+        match value.as_table().filter(|table| table.values().all(Value::is_table)) {
+            Some(table) => Ok(Some(table)),
+            None => bail!("{}: `{key}` is for tables [{key}.NAME] alone", self.place(key)),
+        }
     }
 
     /// How many parts of a dotted key are written out.
@@ -338,25 +337,19 @@ impl FilePart {
     }
 
     fn place(&self, key: &str) -> String {
-        let span = DeTable::parse(&self.text).ok().and_then(|table| {
-            let mut found = None;
-            let mut table = table.get_ref().clone();
-            for part in self.within.iter().map(String::as_str).chain(key.split('.')) {
-                let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part)
-                else {
-                    break;
-                };
-                // a section's place is its head, a value's its own
-                found = Some(if value.get_ref().is_table() { value.span() } else { name.span() });
-                let DeValue::Table(inner) = value.get_ref().clone() else { break };
-                table = inner;
-            }
-            found
-        });
-        match span {
-            Some(span) => format!("{}:{}", self.path.display(), line(&self.text, span.start)),
-            None => self.path.display().to_string(),
+        let document = DeTable::parse(&self.text).ok();
+        let mut table = document.as_ref().map(|table| table.get_ref());
+        let mut place = self.path.display().to_string();
+        for part in self.within.iter().map(String::as_str).chain(key.split('.')) {
+            let entry =
+                table.and_then(|table| table.iter().find(|(name, _)| name.get_ref().as_ref() == part));
+            let Some((name, value)) = entry else { break };
+            table = if let DeValue::Table(inner) = value.get_ref() { Some(inner) } else { None };
+            // a section is placed at its header, a value at its key
+            let span = if table.is_some() { value.span() } else { name.span() };
+            place = format!("{}:{}", self.path.display(), line(&self.text, span.start));
         }
+        place
     }
 }
 
@@ -381,7 +374,7 @@ mod tests {
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let sets: Vec<Setting> = sets.iter().map(|set| Setting::parse(set).unwrap()).collect();
+        let sets: Vec<Setting> = sets.iter().map(|set| set.parse().unwrap()).collect();
         let source = ExperimentSource::read(&dir.path().join(files[0].0), selection, &sets)?;
         Ok((dir, source))
     }
@@ -445,8 +438,12 @@ mod tests {
         assert!(
             message(&[("a.toml", "extends = \"a.toml\"\n")], &[]).contains("a.toml:1: more than 8 files")
         );
-        assert!(message(&[("a.toml", "\nextends = 3\n")], &[]).contains("a.toml:2: `extends` is a integer"));
-        assert!(message(&[("a.toml", "extends = [3]\n")], &[]).contains("a.toml:1: `extends` is a integer"));
+        assert!(
+            message(&[("a.toml", "\nextends = 3\n")], &[]).contains("a.toml:2: `extends` is of type integer")
+        );
+        assert!(
+            message(&[("a.toml", "extends = [3]\n")], &[]).contains("a.toml:1: `extends` is of type integer")
+        );
         let several = [
             ("a.toml", "extends = [\"b.toml\", \"c.toml\"]\n"),
             ("b.toml", "seed = 1\n"),
@@ -460,10 +457,10 @@ mod tests {
         );
         assert!(
             message(&[("a.toml", "seed = 1\n")], &["seed.x=1"])
-                .contains("--set seed.x=1: `seed` is a integer")
+                .contains("--set seed.x=1: `seed` is of type integer")
         );
-        assert!(Setting::parse("seed").unwrap_err().to_string().contains("expected KEY=VALUE"));
-        assert!(Setting::parse(".x=1").is_err() && Setting::parse("x=").is_err());
-        assert_eq!(Setting::parse("x=[1, 2]").unwrap().value, Value::Array(vec![1.into(), 2.into()]));
+        assert!("seed".parse::<Setting>().unwrap_err().to_string().contains("expected KEY=VALUE"));
+        assert!(".x=1".parse::<Setting>().is_err() && "x=".parse::<Setting>().is_err());
+        assert_eq!("x=[1, 2]".parse::<Setting>().unwrap().value, Value::Array(vec![1.into(), 2.into()]));
     }
 }

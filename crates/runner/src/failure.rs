@@ -14,6 +14,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// A run that began and failed.
+    pub(crate) fn run(error: impl Into<anyhow::Error>) -> Self {
+        Self::Run(error.into())
+    }
+
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Run(_) => 1,
@@ -33,8 +38,8 @@ impl Failure {
     }
 }
 
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Input(error)
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Input(error.into())
     }
 }

@@ -1,15 +1,16 @@
 //! The checkpoint of another run as the start of a new one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow};
 use walk_arch::Network;
 use walk_record::{ForkInfo, RunInfo};
-use walk_train::{TrainState, read_state};
+use walk_train::{Memory, TrainState, read_state};
 
 use crate::experiment::Experiment;
-use crate::experiment_source::{ExperimentSource, Selection, Setting};
-use crate::resume::open_run;
+use crate::experiment_source::Setting;
+use crate::resume::{experiment_source, open_run};
 
 /// Where a run branches off from another one.
 #[derive(Clone, Debug)]
@@ -26,64 +27,56 @@ impl std::fmt::Display for ForkPoint {
     }
 }
 
-impl From<&ForkInfo> for ForkPoint {
-    fn from(info: &ForkInfo) -> Self {
-        Self { run: PathBuf::from(&info.run), step: info.step }
-    }
-}
+impl FromStr for ForkPoint {
+    type Err = anyhow::Error;
 
-impl ForkPoint {
     /// Parses `RUN@STEP`.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    fn from_str(text: &str) -> Result<Self> {
         let (run, step) = text.rsplit_once('@').unwrap_or_default();
         match step.parse() {
             Ok(step) if !run.is_empty() => Ok(Self { run: run.into(), step }),
             _ => Err(anyhow!("expected RUN@STEP, as in runs/quick@700")),
         }
     }
+}
 
-    /// The experiment of the other run with some changes.
-    pub(crate) fn experiment_source(&self, changes: &[Setting]) -> Result<ExperimentSource> {
-        ExperimentSource::read(&open_run(&self.run)?.config_path(), Selection::default(), changes)
-    }
-
+impl ForkPoint {
     /// How a run's description records it.
     pub(crate) fn info(&self, changes: &[Setting]) -> ForkInfo {
         let changes = changes.iter().map(|set| set.text().to_owned()).collect();
         ForkInfo { run: self.run.display().to_string(), step: self.step, changes }
     }
+}
 
-    /// Reads the checkpoint for a run of `experiment`, described by `info`.
-    pub(crate) fn state(
-        &self,
-        network: &Network,
-        info: &RunInfo,
-        experiment: &Experiment,
-    ) -> Result<TrainState> {
-        let folder = open_run(&self.run)?;
-        let run = self.run.display();
-        if folder.read_info()?.network.sha256 != info.network.sha256 {
-            return Err(anyhow!("{run}: has another network; a fork must keep it"));
-        }
-        let mut steps = vec![];
-        for name in folder.checkpoints().iter().filter(|name| *name != "final") {
-            let saved = read_state(&folder.checkpoint_path(name), network);
-            let mut state = saved.with_context(|| format!("checkpoint {name} of {run}"))?.state;
-            if state.step.0 != self.step {
-                steps.push(state.step.0.to_string());
-                continue;
-            }
-            let parent = Experiment::parse(&self.experiment_source(&[])?)?;
-            if !state.epoch_done && !experiment.has_batches_of(&parent) {
-                return Err(anyhow!(
-                    "{self}: lies within an epoch; a fork there must keep `seed`, `data` and the batches of `optim`"
-                ));
-            }
-            // the loss that it holds was measured with the parent's settings
-            state.probes.remove("interpolation");
-            return Ok(state);
-        }
-        let known = if steps.is_empty() { "there are none".into() } else { steps.join(", ") };
-        Err(anyhow!("{run}: no checkpoint after {} updates; there are checkpoints after: {known}", self.step))
+/// Reads the checkpoint that a run of `experiment` starts from; `info` describes that run.
+pub(crate) fn fork_state(
+    fork: &ForkInfo,
+    network: &Network,
+    info: &RunInfo,
+    experiment: &Experiment,
+) -> Result<TrainState> {
+    let ForkInfo { run, step, .. } = fork;
+    let folder = open_run(Path::new(run))?;
+    if folder.read_info()?.network.sha256 != info.network.sha256 {
+        return Err(anyhow!("{run}: has another network; a fork must keep it"));
     }
+    let mut steps = vec![];
+    for name in folder.checkpoints().iter().filter(|name| *name != "final") {
+        let saved = read_state(&folder.checkpoint_path(name), network);
+        let mut state = saved.with_context(|| format!("checkpoint {name} of {run}"))?.state;
+        if state.step.0 != *step {
+            steps.push(state.step.0.to_string());
+            continue;
+        }
+        let parent = Experiment::parse(&experiment_source(Path::new(run), &[])?)?;
+        if !state.epoch_done && !experiment.has_batches_of(&parent) {
+            return Err(anyhow!(
+                "{run}@{step}: lies within an epoch; a fork there must keep `seed`, `data` and the batches of `optim`"
+            ));
+        }
+        state.probes.values_mut().for_each(Memory::forget_measured);
+        return Ok(state);
+    }
+    let known = if steps.is_empty() { "none".into() } else { steps.join(", ") };
+    Err(anyhow!("{run}: no checkpoint after {step} updates; there are checkpoints after: {known}"))
 }

@@ -40,9 +40,11 @@ pub(crate) fn write_manuals(folder: &Path) -> Result<(), Failure> {
         std::fs::create_dir_all(folder)?;
         clap_mangen::generate_to(cli::command(), folder)
     };
-    Ok(write().with_context(|| format!("{}: the manual pages cannot be written there", folder.display()))?)
+    write().with_context(|| format!("{}: the manual pages cannot be written there", folder.display()))?;
+    Ok(())
 }
 
-fn print(bytes: &[u8]) -> Result<(), Failure> {
+/// Prints text, unless standard output is closed.
+pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     Ok(std::io::stdout().write_all(bytes).context("standard output is closed")?)
 }

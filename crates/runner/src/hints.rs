@@ -1,26 +1,20 @@
 //! What was probably meant by a command line that cannot be used.
 
+use std::ffi::OsString;
 use std::path::Path;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use walk_arch::nearest;
 
 use crate::cli;
 
-/// Options about the experiment and the folder of a new run.
-const EXPERIMENT_OPTIONS: [&str; 7] =
-    ["--set", "--sweep", "--seeds", "--jobs", "--scale", "--member", "--out"];
-
-/// Options that select one of the experiments in a file.
-const SELECTIONS: [&str; 2] = ["--scale", "--member"];
-
-/// A hint for arguments that do not parse.
-pub(crate) fn for_arguments(words: &[String], error: &clap::Error) -> Option<String> {
+/// A hint for the words after the program's name, which clap refused.
+pub(crate) fn for_arguments(words: &[OsString], error: &clap::Error) -> Option<String> {
     if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict) {
         return None;
     }
-    let first = words.first()?.as_str();
-    let second = words.get(1).map(String::as_str);
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let (first, second) = (words.first()?.as_str(), words.get(1).map(String::as_str));
     if let Some(hint) = for_word(first, second) {
         return Some(hint);
     }
@@ -29,33 +23,27 @@ pub(crate) fn for_arguments(words: &[String], error: &clap::Error) -> Option<Str
     if let (None, Some(verb)) = (command.find_subcommand(first), verb) {
         return Some(format!("{verb}: a verb comes first, as in `sgdwalk {verb} ...`"));
     }
-    let uses = |options: &[&'static str]| {
-        options.iter().copied().find(|name| words.iter().any(|word| option(word).0 == *name))
-    };
-    if let ("resume", Some(name)) = (first, uses(&EXPERIMENT_OPTIONS)) {
-        return Some(format!(
-            "{name}: a resumed run keeps its experiment and its folder; `sgdwalk fork RUN@STEP` starts a new run from a \
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
+    // its value, if it has one
+    let at = words.iter().position(|word| word.starts_with(option))?;
+    let next = words.get(at + 1).filter(|next| !next.starts_with('-')).map(String::as_str);
+    let value = words[at].split_once('=').map(|(_, value)| value).or(next);
+    let hint = match (first, option.as_str()) {
+        ("resume", "--set" | "--sweep" | "--seeds" | "--jobs" | "--scale" | "--member" | "--out") => {
+            "a resumed run keeps its experiment and its folder; `sgdwalk fork RUN@STEP` starts a new run from a \
              checkpoint and accepts --set"
-        ));
-    }
-    if let ("fork", Some(name)) = (first, uses(&SELECTIONS)) {
-        return Some(format!(
-            "{name}: a fork keeps the scale and the member of its run; change values with --set"
-        ));
-    }
-    words.iter().enumerate().find_map(|(index, word)| {
-        let (name, value) = option(word);
-        let next = words.get(index + 1).filter(|next| !next.starts_with('-')).map(String::as_str);
-        let value = value.or(next);
-        let use_instead = match name {
-            "--resume" => format!("sgdwalk resume {}", value.unwrap_or("RUN")),
-            "--fork" => format!("sgdwalk fork {}", value.unwrap_or("RUN@STEP")),
-            "--dry-run" if first.starts_with('-') => "sgdwalk check EXPERIMENT".into(),
-            "--dry-run" => format!("sgdwalk check {first}"),
-            _ => return None,
-        };
-        Some(format!("{name}: use `{use_instead}`"))
-    })
+                .into()
+        }
+        ("fork", "--scale" | "--member") => {
+            "a fork keeps the scale and the member of its run; change values with --set".into()
+        }
+        (_, "--resume") => format!("use `sgdwalk resume {}`", value.unwrap_or("RUN")),
+        (_, "--fork") => format!("use `sgdwalk fork {}`", value.unwrap_or("RUN@STEP")),
+        (_, "--dry-run") if first.starts_with('-') => "use `sgdwalk check EXPERIMENT`".into(),
+        (_, "--dry-run") => format!("use `sgdwalk check {first}`"),
+        _ => return None,
+    };
+    Some(format!("{option}: {hint}"))
 }
 
 /// A hint for a path that is no experiment file.
@@ -75,16 +63,10 @@ fn for_word(word: &str, next: Option<&str>) -> Option<String> {
         return Some(format!("run: not a verb; a path alone runs it: `sgdwalk {path}`"));
     }
     let command = cli::command();
-    let verbs = || command.get_subcommands().map(clap::Command::get_name);
-    if exists || word.starts_with('-') || word.contains(['.', '/', '\\']) || verbs().any(|verb| verb == word)
-    {
+    let is_other = word.starts_with('-') || word.contains(['.', '/', '\\']);
+    if exists || is_other || command.find_subcommand(word).is_some() {
         return None;
     }
-    let verb = nearest(word, verbs())?;
+    let verb = nearest(word, command.get_subcommands().map(clap::Command::get_name))?;
     Some(format!("{word}: neither an experiment file nor a verb; did you mean `sgdwalk {verb}`?"))
-}
-
-/// The name of an option and the value after its `=`.
-fn option(word: &str) -> (&str, Option<&str>) {
-    word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)))
 }

@@ -1,6 +1,5 @@
 //! `sgdwalk keys`: the references of every key of an experiment file and of every row of metrics.jsonl, made from the types
 //! that read them.
-#![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::fmt::Write;
 
@@ -10,19 +9,6 @@ use walk_record::rows::{Kind, KindSchema};
 use walk_train::Conditions;
 
 use crate::experiment::Experiment;
-use crate::failure::Failure;
-
-/// Prints the reference of keys as Markdown.
-pub(crate) fn keys() -> Result<(), Failure> {
-    print!("{}", keys_reference()?);
-    Ok(())
-}
-
-/// Prints the reference of rows as Markdown.
-pub(crate) fn rows() -> Result<(), Failure> {
-    print!("{}", rows_reference()?);
-    Ok(())
-}
 
 const HEAD: &str = "# Keys of an experiment file
 
@@ -38,7 +24,8 @@ included); and the fields of its kind. A number that could not be measured or is
 without a value is `null` or absent.
 ";
 
-fn rows_reference() -> Result<String> {
+/// The reference of rows, in Markdown.
+pub(crate) fn rows() -> Result<String> {
     let mut text = ROWS_HEAD.to_owned();
     for KindSchema { name, schema } in Kind::schemas() {
         let schema = serde_json::to_value(schema).context("a schema is JSON")?;
@@ -59,13 +46,13 @@ fn fields(text: &mut String, schema: &Value, prefix: &str, object: &Value) {
             (None, Some(_)) => (item, "list of objects".to_owned(), format!("{prefix}{name}[].")),
             (None, None) => (inner, type_name(schema, inner), String::new()),
         };
-        let meaning = [description(schema, value), choices(inner), choices(item)].concat();
-        let _ = writeln!(text, "| `{prefix}{name}` | {kind} | {meaning} |");
+        let _ = writeln!(text, "| `{prefix}{name}` | {kind} | {} |", meaning(schema, value));
         fields(text, schema, &within, nested);
     }
 }
 
-fn keys_reference() -> Result<String> {
+/// The reference of keys, in Markdown.
+pub(crate) fn keys() -> Result<String> {
     let schema = serde_json::to_value(schemars::schema_for!(Experiment)).context("a schema is JSON")?;
     let conditions = serde_json::to_value(schemars::schema_for!(Conditions)).context("a schema is JSON")?;
     let mut text = HEAD.to_owned();
@@ -75,24 +62,22 @@ fn keys_reference() -> Result<String> {
          such tables of which one must.\n",
     );
     key_rows(&mut text, &conditions, &conditions);
-    for (name, what) in [
-        ("scale.NAME", "What comes on top with `--scale NAME`."),
-        ("member.NAME", "One of several experiments in the file."),
-    ] {
-        let _ = write!(text, "\n## `[{name}]`\n\n{what} Any of the keys above.\n");
-    }
+    text.push_str(
+        "\n## `[scale.NAME]`\n\nValues that apply with `--scale NAME`. Any of the keys above.\n\
+         \n## `[member.NAME]`\n\nOne of several experiments in the file. Any of the keys above.\n",
+    );
     Ok(text)
 }
 
 /// A section's heading and rows, then its sections.
-fn section(text: &mut String, schema: &Value, path: &str, of: &Value) {
+fn section(text: &mut String, schema: &Value, path: &str, object: &Value) {
     if path.is_empty() {
-        text.push_str("\n## At the top\n\n`extends`: a file, or a list of files, that this one is put on.\n");
+        text.push_str("\n## At the top\n\n`extends`: a file, or a list of files, that this one builds on.\n");
     } else {
-        let _ = write!(text, "\n## `[{path}]`\n\n{}\n", description(schema, of));
+        let _ = write!(text, "\n## `[{path}]`\n\n{}\n", description(schema, object));
     }
-    key_rows(text, schema, of);
-    for (key, value) in properties(of).into_iter().flatten() {
+    key_rows(text, schema, object);
+    for (key, value) in properties(object).into_iter().flatten() {
         let inner = resolved(schema, value);
         if properties(inner).is_some() {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
@@ -101,12 +86,12 @@ fn section(text: &mut String, schema: &Value, path: &str, of: &Value) {
     }
 }
 
-/// A table of the keys that are no sections.
-fn key_rows(text: &mut String, schema: &Value, of: &Value) {
+/// A table of the keys that are not sections.
+fn key_rows(text: &mut String, schema: &Value, object: &Value) {
     let required: Vec<&str> =
-        of["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut head = "\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
-    for (key, value) in properties(of).into_iter().flatten() {
+    for (key, value) in properties(object).into_iter().flatten() {
         let inner = resolved(schema, value);
         if properties(inner).is_some() {
             continue;
@@ -117,14 +102,13 @@ fn key_rows(text: &mut String, schema: &Value, of: &Value) {
             Value::Null => "none".to_owned(),
             default => format!("`{}`", toml_value(default)),
         };
-        let item = resolved(schema, &inner["items"]);
-        let meaning = [description(schema, value), choices(inner), choices(item)].concat();
-        let _ = writeln!(text, "| `{key}` | {} | {default} | {meaning} |", type_name(schema, inner));
+        let (kind, meaning) = (type_name(schema, inner), meaning(schema, value));
+        let _ = writeln!(text, "| `{key}` | {kind} | {default} | {meaning} |");
     }
 }
 
-fn properties(of: &Value) -> Option<&Map<String, Value>> {
-    of["properties"].as_object()
+fn properties(object: &Value) -> Option<&Map<String, Value>> {
+    object["properties"].as_object()
 }
 
 /// What a reference, an optional value or a value with a description of its own stands for.
@@ -146,29 +130,33 @@ fn description(schema: &Value, value: &Value) -> String {
     text.unwrap_or_default().replace('\n', " ").replace('|', "\\|")
 }
 
+/// Its description, with the values that can be chosen for it or its items.
+fn meaning(schema: &Value, value: &Value) -> String {
+    let inner = resolved(schema, value);
+    [description(schema, value), choices(inner), choices(resolved(schema, &inner["items"]))].concat()
+}
+
 /// The values that can be chosen, each with what it means.
-fn choices(of: &Value) -> String {
-    let one = |choice: &Value| {
+fn choices(value: &Value) -> String {
+    let choice = |choice: &Value| {
         let name = choice["const"].as_str()?;
         let meaning = choice["description"].as_str().unwrap_or_default().replace('\n', " ");
         Some(format!(" `\"{name}\"`: {meaning}"))
     };
-    of["oneOf"].as_array().into_iter().flatten().filter_map(one).collect()
+    value["oneOf"].as_array().into_iter().flatten().filter_map(choice).collect()
 }
 
-fn type_name(schema: &Value, of: &Value) -> String {
-    if let Some(title) = of["title"].as_str() {
+fn type_name(schema: &Value, value: &Value) -> String {
+    if let Some(title) = value["title"].as_str() {
         return title.to_owned();
     }
-    if of["oneOf"].is_array() || of["enum"].is_array() {
+    if value["oneOf"].is_array() || value["enum"].is_array() {
         return "name".into();
     }
-    let kind = match &of["type"] {
-        Value::Array(kinds) => kinds.first().and_then(Value::as_str).unwrap_or_default(),
-        kind => kind.as_str().unwrap_or_default(),
-    };
-    match kind {
-        "array" => format!("list of {}s", type_name(schema, resolved(schema, &of["items"]))),
+    // the first of several is the one besides null
+    let kind = value["type"].as_str().or(value["type"][0].as_str());
+    match kind.unwrap_or_default() {
+        "array" => format!("list of {}s", type_name(schema, resolved(schema, &value["items"]))),
         "boolean" => "true or false".into(),
         "string" => "text".into(),
         "object" => "table".into(),
@@ -176,18 +164,17 @@ fn type_name(schema: &Value, of: &Value) -> String {
     }
 }
 
-/// JSON as TOML has it.
+/// A JSON value in TOML's syntax.
 fn toml_value(value: &Value) -> String {
     match value {
         Value::Object(table) => {
-            // what is off needs not be said
+            // what is off is left out
             let on = table.iter().filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
-            let each: Vec<String> = on.map(|(key, value)| format!("{key} = {}", toml_value(value))).collect();
-            if each.is_empty() { "{}".into() } else { format!("{{ {} }}", each.join(", ")) }
+            let pairs = on.map(|(key, value)| format!("{key} = {}", toml_value(value)));
+            let pairs: Vec<String> = pairs.collect();
+            if pairs.is_empty() { "{}".into() } else { format!("{{ {} }}", pairs.join(", ")) }
         }
-        Value::Array(values) => {
-            format!("[{}]", values.iter().map(toml_value).collect::<Vec<String>>().join(", "))
-        }
+        Value::Array(values) => format!("[{}]", values.iter().map(toml_value).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }
 }
@@ -202,8 +189,8 @@ mod tests {
     fn the_references_in_docs_are_the_types() {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
         let references = [
-            ("KEYS.md", "sgdwalk keys", keys_reference().unwrap()),
-            ("ROWS.md", "sgdwalk keys --rows", rows_reference().unwrap()),
+            ("KEYS.md", "sgdwalk keys", keys().unwrap()),
+            ("ROWS.md", "sgdwalk keys --rows", rows().unwrap()),
         ];
         for (file, command, text) in references {
             let found = std::fs::read_to_string(docs.join(file)).unwrap_or_default();
@@ -213,11 +200,11 @@ mod tests {
 
     #[test]
     fn a_reference_has_types_defaults_choices_and_nested_fields() {
-        let keys = keys_reference().unwrap();
+        let keys = super::keys().unwrap();
         for expected in ["| `lr` | number | required |", "## `[probe.interpolation]`", "`\"adaptive\"`: "] {
             assert!(keys.contains(expected), "{expected}");
         }
-        let rows = rows_reference().unwrap();
+        let rows = super::rows().unwrap();
         for expected in
             ["## `covariance`", "| `losses` | list of numbers |", "| `checks[].batch_size` | integer |"]
         {

@@ -35,14 +35,14 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 
-use crate::cli::{Action, Verb};
+use crate::cli::Verb;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
     // `sgdwalk report RUN | head` ends quietly, as other programs do; a run writes its files before it prints
     sigpipe::reset();
     walk_core::keep_freed_memory();
-    match parse().and_then(|action| dispatch(&action)) {
+    match parse().and_then(dispatch) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();
@@ -52,38 +52,31 @@ fn main() -> ExitCode {
 }
 
 /// Parses the command line; prints help, and errors about which there is nothing to add, by itself.
-fn parse() -> Result<Action, Failure> {
+fn parse() -> Result<Verb, Failure> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    Action::parse(&words).map_err(|error| {
-        let words: Vec<String> = words[1..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        match hints::for_arguments(&words, &error) {
-            Some(hint) => anyhow!(hint).into(),
-            None => error.exit(),
-        }
+    Verb::parse(&words).map_err(|error| match hints::for_arguments(&words[1..], &error) {
+        Some(hint) => anyhow!(hint).into(),
+        None => error.exit(),
     })
 }
 
-fn dispatch(action: &Action) -> Result<(), Failure> {
-    let verb = match action {
-        Action::Run(arguments) => return run_command::run(arguments),
-        Action::Verb(verb) => verb,
-    };
+fn dispatch(verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::Check(arguments) => check::check(arguments),
-        Verb::Resume(arguments) => run_command::resume(arguments),
-        Verb::Fork(arguments) => run_command::fork(arguments),
-        Verb::Report(arguments) => {
-            report_command::report(&arguments.runs, arguments.out.as_deref(), arguments.json.format())
-        }
-        Verb::Reproduce(arguments) => reproduce::reproduce(arguments),
-        Verb::Bench(arguments) => bench_command::bench(arguments),
-        Verb::Data { command } => data_command::data(command),
-        Verb::Plugins { name } => plugins_command::list(name.as_deref()),
-        Verb::NewPlugin { name, dir } => new_plugin::write(name, dir.as_deref()),
-        Verb::Keys { rows: false } => keys_command::keys(),
-        Verb::Keys { rows: true } => keys_command::rows(),
-        Verb::Completions { shell } => help_command::completions(*shell),
-        Verb::Man { out: Some(folder), .. } => help_command::write_manuals(folder),
-        Verb::Man { verb, out: None } => help_command::print_manual(verb),
+        Verb::Run(arguments) => run_command::run(&arguments),
+        Verb::Check { plan, threads } => check::check(&plan, threads),
+        Verb::Resume { run, options } => run_command::resume(&run, options),
+        Verb::Fork(arguments) => run_command::fork(&arguments),
+        Verb::Report(arguments) => report_command::report(&arguments),
+        Verb::Reproduce(arguments) => reproduce::reproduce(&arguments),
+        Verb::Bench(arguments) => bench_command::bench(&arguments),
+        Verb::Data { command } => data_command::data(&command),
+        Verb::Plugins { name: Some(name) } => plugins_command::describe(&name),
+        Verb::Plugins { name: None } => plugins_command::list(),
+        Verb::NewPlugin { name, dir } => new_plugin::write(&name, dir),
+        Verb::Keys { rows: false } => help_command::print(keys_command::keys()?.as_bytes()),
+        Verb::Keys { rows: true } => help_command::print(keys_command::rows()?.as_bytes()),
+        Verb::Completions { shell } => help_command::completions(shell),
+        Verb::Man { out: Some(folder), .. } => help_command::write_manuals(&folder),
+        Verb::Man { verb, out: None } => help_command::print_manual(&verb),
     }
 }

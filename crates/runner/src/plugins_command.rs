@@ -13,56 +13,31 @@ use crate::plugin;
 const SHAPE: [usize; 3] = [3, 32, 32];
 const CLASSES: usize = 10;
 
-/// Lists the plugins found, or one plugin's options.
-pub(crate) fn list(name: Option<&str>) -> Result<(), Failure> {
-    match name {
-        Some(name) => describe(name),
-        None => list_all(),
-    }
-}
-
-fn list_all() -> Result<(), Failure> {
+/// Lists the plugins found.
+pub(crate) fn list() -> Result<(), Failure> {
     let mut builder = Builder::default();
     builder.push_record(["plugin", "about", "parameters", "MFLOP per image", "options", "crate"]);
     for folder in plugin::plugin_folders() {
         let reference = folder.display().to_string();
-        let (info, network) = open(&reference)?;
-        let (params, flops) = size(network.as_ref());
+        let Description { info, network } = open(&reference)?;
+        let size = |cell: fn(&Network) -> String| network.as_ref().map_or("-".into(), cell);
+        let (n_params, mflop) = (size(|network| network.n_params().to_string()), size(mflop));
         let options: Vec<String> = info.options.into_iter().map(|option| option.name).collect();
-        builder.push_record([info.name, info.about, params, flops, options.join(", "), reference]);
+        builder.push_record([info.name, info.about, n_params, mflop, options.join(", "), reference]);
     }
     println!("{}", builder.build().with(Style::rounded()));
     println!("sizes are of the default options for {}x{} images in {CLASSES} classes", SHAPE[1], SHAPE[2]);
     Ok(())
 }
 
-/// What a plugin says of itself, and its default network if it has one for such images.
-fn open(reference: &str) -> Result<(PluginInfo, Option<Network>), Failure> {
-    let plugin = plugin::open(reference)?;
-    let info = plugin.handle.describe().with_context(|| format!("plugin {}", plugin.library.display()))?;
-    let problem = Problem { input: SHAPE.to_vec(), classes: CLASSES };
-    let graph = plugin.handle.build(&problem, &OptionValues::default());
-    Ok((info, graph.ok().and_then(|graph| graph.check(&problem).ok())))
-}
-
-/// Parameters, and millions of floating point operations of a forward pass.
-fn size(network: Option<&Network>) -> (String, String) {
-    match network {
-        Some(network) => {
-            let flops = 2.0 * network.multiply_adds() as f64 / 1e6;
-            (network.n_params().to_string(), format!("{flops:.1}"))
-        }
-        None => ("-".into(), "-".into()),
-    }
-}
-
-fn describe(name: &str) -> Result<(), Failure> {
-    let (info, network) = open(name)?;
+/// Prints a plugin's options.
+pub(crate) fn describe(name: &str) -> Result<(), Failure> {
+    let Description { info, network } = open(name)?;
     println!("{}: {}", info.name, info.about);
-    if network.is_some() {
-        let (params, flops) = size(network.as_ref());
+    if let Some(network) = network {
+        let (n_params, mflop) = (network.n_params(), mflop(&network));
         println!(
-            "by default {params} parameters and {flops} MFLOP per image of 3x32x32 in {CLASSES} classes"
+            "by default {n_params} parameters and {mflop} MFLOP per image of 3x32x32 in {CLASSES} classes"
         );
     }
     println!("{}", if info.options.is_empty() { "It has no options." } else { "\n[model.options]" });
@@ -70,4 +45,24 @@ fn describe(name: &str) -> Result<(), Failure> {
         println!("{} = {}\n    {}; {}", option.name, option.default, option.help, option.kind);
     }
     Ok(())
+}
+
+/// What a plugin says of itself.
+struct Description {
+    info: PluginInfo,
+    /// Its default network, if it has one for such images.
+    network: Option<Network>,
+}
+
+fn open(reference: &str) -> Result<Description, Failure> {
+    let plugin = plugin::open(reference)?;
+    let info = plugin.handle.describe().with_context(|| format!("plugin {}", plugin.library.display()))?;
+    let problem = Problem { input: SHAPE.to_vec(), classes: CLASSES };
+    let graph = plugin.handle.build(&problem, &OptionValues::default());
+    Ok(Description { info, network: graph.ok().and_then(|graph| graph.check(&problem).ok()) })
+}
+
+/// Millions of floating-point operations of a forward pass.
+fn mflop(network: &Network) -> String {
+    format!("{:.1}", 2.0 * network.multiply_adds() as f64 / 1e6)
 }

@@ -1,5 +1,6 @@
 //! From an experiment file to everything a run needs, checked.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -25,8 +26,8 @@ pub(crate) struct Prepared {
     pub(crate) load_time: Duration,
 }
 
-/// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts in the pool need not be handed to it
-/// piece by piece.
+/// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts in the pool need not be handed over
+/// to it piece by piece.
 pub(crate) fn on_threads<R: Send>(
     threads: Option<u16>,
     work: impl FnOnce() -> Result<R, Failure> + Send,
@@ -39,34 +40,32 @@ pub(crate) fn on_threads<R: Send>(
 pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     let experiment = Experiment::parse(source)?;
     let started = Instant::now();
-    let split = experiment.data.load().map_err(|error| {
-        let key =
-            if let DataError::Value { key, .. } = error { format!("data.{key}") } else { "data".into() };
-        source.error_at(&key, error)
+    let split = experiment.data.load().map_err(|error| match &error {
+        DataError::Value { key, .. } => source.error_at(&format!("data.{key}"), &error),
+        _ => source.error_at("data", &error),
     })?;
     let load_time = started.elapsed();
     check_values(source, &experiment, split.train.len())?;
     let model = &experiment.model;
     let plugin =
         plugin::open(&model.plugin).map_err(|error| source.error_at("model.plugin", format!("{error:#}")))?;
-    let of_plugin = |error: &dyn std::fmt::Display| format!("plugin {}: {error}", plugin.library.display());
-    let info =
-        plugin.handle.describe().map_err(|error| source.error_at("model.plugin", of_plugin(&error)))?;
+    let library = plugin.library.display();
+    let error_at =
+        |key: &str, error: &dyn Display| source.error_at(key, format!("plugin {library}: {error}"));
+    let info = plugin.handle.describe().map_err(|error| error_at("model.plugin", &error))?;
     info.check_options(&model.options).map_err(|error| {
         source.error_at(&format!("model.options.{}", error.name()), format!("plugin {}: {error}", info.name))
     })?;
     let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes };
     let graph = plugin.handle.build(&problem, &model.options);
-    let graph = graph.map_err(|error| source.error_at("model", of_plugin(&error)))?;
+    let graph = graph.map_err(|error| error_at("model", &error))?;
     let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
     let network_sha256 = format!("{:x}", Sha256::digest(description));
-    let network = graph.check(&problem).map_err(|error| source.error_at("model", of_plugin(&error)))?;
-    let bytes = std::fs::read(&plugin.library).with_context(|| of_plugin(&"cannot be read"))?;
-    let plugin = PluginRecord {
-        name: info.name,
-        library: plugin.library.display().to_string(),
-        sha256: format!("{:x}", Sha256::digest(bytes)),
-    };
+    let network = graph.check(&problem).map_err(|error| error_at("model", &error))?;
+    let bytes =
+        std::fs::read(&plugin.library).with_context(|| format!("plugin {library}: cannot be read"))?;
+    let sha256 = format!("{:x}", Sha256::digest(bytes));
+    let plugin = PluginRecord { name: info.name, library: library.to_string(), sha256 };
     Ok(Prepared { experiment, network, network_sha256, split, plugin, load_time })
 }
 

@@ -7,6 +7,9 @@ use walk_train::{Ranks, Solo};
 
 use crate::failure::Failure;
 
+/// Where MPI's launchers say how many processes they started.
+const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
+
 /// The processes that share a run, this one among them.
 pub(crate) struct ProcessGroup {
     pub(crate) ranks: Arc<dyn Ranks>,
@@ -32,15 +35,12 @@ impl ProcessGroup {
     /// Every rank's result of the same work. If all of them failed, only the first reports it.
     pub(crate) fn agree<T>(&self, result: Result<T>) -> Result<T, Failure> {
         let failed = self.ranks.gather(&[f64::from(u8::from(result.is_err()))]);
-        match result {
-            Err(error) => {
-                let failure = Failure::from(error);
-                let all_failed = failed.iter().all(|&failed| failed > 0.0);
-                let silent = Failure::Silent { exit_code: failure.exit_code() };
-                Err(if all_failed && !self.leads() { silent } else { failure })
-            }
-            Ok(value) => Ok(value),
-        }
+        let all_failed = failed.iter().all(|&failed| failed > 0.0);
+        result.map_err(|error| {
+            let failure = Failure::from(error);
+            let silent = Failure::Silent { exit_code: failure.exit_code() };
+            if all_failed && !self.leads() { silent } else { failure }
+        })
     }
 }
 
@@ -56,8 +56,7 @@ mod solo {
         /// # Errors
         /// If `mpirun` started several: each would run the whole experiment.
         pub(crate) fn join() -> Result<Self> {
-            let sizes = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].map(|name| std::env::var(name).ok());
-            match sizes.into_iter().flatten().find(|size| size != "1") {
+            match SIZES.into_iter().flat_map(std::env::var).find(|size| size != "1") {
                 Some(size) => Err(anyhow!(
                     "mpirun started {size} processes, but this program was built without MPI; \
                      use `cargo build -p runner --features mpi` (it needs libopenmpi-dev and libclang)"
@@ -75,8 +74,7 @@ mod solo {
 mod with_mpi {
     use anyhow::anyhow;
     use mpi::Threading;
-    use mpi::collective::CommunicatorCollectives;
-    use mpi::collective::Root;
+    use mpi::collective::{CommunicatorCollectives, Root};
     use mpi::datatype::PartitionMut;
     use mpi::topology::{Communicator, SimpleCommunicator};
 
@@ -145,7 +143,7 @@ mod with_mpi {
         /// If MPI cannot be started.
         pub(crate) fn join() -> Result<Self> {
             // without mpirun MPI is left alone: it starts daemons of its own
-            if !["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().any(|name| std::env::var_os(name).is_some()) {
+            if !SIZES.iter().any(|name| std::env::var_os(name).is_some()) {
                 return Ok(Self::solo());
             }
             let (universe, threading) = mpi::initialize_with_threading(Threading::Serialized)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use walk_core::Step;
 use walk_record::rows::Kind;
 use walk_record::{Measured, Row};
 use walk_train::probe::ActiveProbe;
@@ -19,13 +20,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A bar for the updates of `config` on so many samples, of which the first `done` have been made.
+    /// A bar for the updates of `config` on that many samples, of which those up to `done` have been made.
     pub(crate) fn new(
         config: &TrainConfig,
         probes: &[ActiveProbe<'_>],
         samples: usize,
-        done: u64,
-        quiet: bool,
+        done: Step,
+        target: ProgressDrawTarget,
     ) -> Self {
         let updates = config.optim.updates_per_epoch(samples);
         let (mut all, mut past) = (0, 0);
@@ -33,15 +34,12 @@ impl Progress {
             let update = Work { differentiated: samples / updates, ..Work::default() };
             let measured = probes.iter().filter(|probe| probe.is_due(at)).map(ActiveProbe::work);
             all += measured.fold(update, Work::plus).weight();
-            if at.step.0 <= done {
+            if at.step <= done {
                 past = all;
             }
         }
-        // indicatif hides the bar by itself where standard error is no terminal
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(all as u64), target).with_position(past as u64);
         bar.reset_eta();
-        // the bar takes what a terminal of 80 columns leaves
         let template = "{msg} {wide_bar} {percent}% {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("=> "));
@@ -49,7 +47,7 @@ impl Progress {
         Self { bar, epochs: config.epochs, updates, loss: Measured::MISSING, barriers: 0, segments: 0 }
     }
 
-    /// Notes what a row says.
+    /// Takes in a row.
     pub(crate) fn row(&mut self, row: &Row) {
         match &row.kind {
             Kind::Train(row) => self.loss = row.loss,
@@ -61,7 +59,7 @@ impl Progress {
         }
     }
 
-    /// Moves on.
+    /// Advances the bar.
     pub(crate) fn advance(&mut self, at: Position, weight: usize) {
         let (epochs, updates) = (self.epochs, self.updates);
         self.bar.set_message(format!(
@@ -71,7 +69,7 @@ impl Progress {
         self.bar.inc(weight as u64);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -81,7 +79,7 @@ impl Progress {
 pub(crate) fn positions(epochs: u32, updates: u32) -> impl Iterator<Item = Position> {
     (1..=epochs).flat_map(move |epoch| {
         (1..=updates).map(move |iteration| {
-            let step = walk_core::Step(u64::from(epoch - 1) * u64::from(updates) + u64::from(iteration));
+            let step = Step(u64::from(epoch - 1) * u64::from(updates) + u64::from(iteration));
             Position { epoch, iteration, updates, step }
         })
     })

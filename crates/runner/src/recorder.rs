@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use walk_arch::Network;
-use walk_record::{EventWriter, MetricsWriter, RecordError, Row, RunFolder};
+use walk_record::{EventWriter, MetricsWriter, RecordError, Row, RunFolder, RunInfo, Status};
 use walk_train::{After, CheckpointConfig, Position, Ranks, Sink, TrainState, state_tensors};
 
 use crate::experiment::Experiment;
 use crate::interrupt;
 use crate::progress::Progress;
+use crate::resume::Start;
 
-/// The checkpoint that comes by the clock or a signal, in place of the one before of this kind.
+/// The checkpoint that the clock or a signal asked for; it replaces the previous one of this kind.
 const LATEST: &str = "latest";
 
 /// Writes a run into its folder.
 pub(crate) struct Recorder<'a> {
-    folder: &'a RunFolder,
+    folder: RunFolder,
     network: &'a Network,
     metrics: MetricsWriter,
     events: Option<EventWriter>,
@@ -25,38 +26,33 @@ pub(crate) struct Recorder<'a> {
     epochs: u32,
     saved: Instant,
     progress: Progress,
-    /// The others do as this process says.
+    /// The other ranks follow this process.
     ranks: &'a Arc<dyn Ranks>,
 }
 
-/// What of a run is already recorded when its training starts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RecordedPart<'a> {
-    pub(crate) folder: &'a RunFolder,
-    /// Bytes of the metrics that belong to the state from which training starts.
-    pub(crate) metrics_len: u64,
-}
-
 impl<'a> Recorder<'a> {
-    /// Records what follows after `part`.
+    /// Records what follows after `start`.
     pub(crate) fn new(
-        part: RecordedPart<'a>,
+        start: &Start,
         network: &'a Network,
         experiment: &Experiment,
         progress: Progress,
         ranks: &'a Arc<dyn Ranks>,
     ) -> Result<Self, RecordError> {
-        let RecordedPart { folder, metrics_len } = part;
-        let metrics = folder.metrics(metrics_len)?;
-        let events = experiment.record.tensorboard.then(|| folder.events(metrics_len)).transpose()?;
+        let folder = start.folder.clone();
+        let metrics = folder.metrics(start.metrics_len)?;
+        let events = experiment.record.tensorboard.then(|| folder.events(start.metrics_len)).transpose()?;
         let (config, epochs, saved) = (experiment.checkpoint.clone(), experiment.epochs, Instant::now());
         Ok(Self { folder, network, metrics, events, config, epochs, saved, progress, ranks })
     }
 
-    /// Takes the bar away and, of a run that came to its end, the checkpoint that is no longer needed.
-    pub(crate) fn finish(&self, ended: bool) -> Result<(), RecordError> {
+    /// Takes the progress bar away, removes the checkpoint that a finished run no longer needs, and writes the description.
+    pub(crate) fn finish(&self, info: &RunInfo) -> Result<(), RecordError> {
         self.progress.finish();
-        if ended { self.folder.remove_checkpoint(LATEST) } else { Ok(()) }
+        if info.status == Status::Finished {
+            self.folder.remove_checkpoint(LATEST)?;
+        }
+        self.folder.write_info(info)
     }
 
     /// Whether a checkpoint is made after an epoch.
@@ -65,13 +61,13 @@ impl<'a> Recorder<'a> {
         *every > 0 && (epoch.is_multiple_of(*every) || epoch == self.epochs) || epochs.contains(&epoch)
     }
 
-    /// Keeps the last few of those that are not kept for good.
+    /// Of the checkpoints after epochs that are not listed, keeps the last few.
     fn prune(&self) -> Result<(), RecordError> {
-        let for_good = |name: &String| self.config.epochs.iter().any(|&epoch| *name == epoch_name(epoch));
+        let is_listed = |name: &String| self.config.epochs.iter().any(|&epoch| *name == epoch_name(epoch));
         let mut others: Vec<String> = self.folder.checkpoints();
-        others.retain(|name| name.starts_with("epoch-") && !for_good(name));
-        let spare = others.len().saturating_sub(self.config.last);
-        others[..spare].iter().try_for_each(|name| self.folder.remove_checkpoint(name))
+        others.retain(|name| name.starts_with("epoch-") && !is_listed(name));
+        let n_removed = others.len().saturating_sub(self.config.last);
+        others[..n_removed].iter().try_for_each(|name| self.folder.remove_checkpoint(name))
     }
 }
 
@@ -105,7 +101,7 @@ impl Sink for Recorder<'_> {
     }
 
     fn save(&mut self, at: Position, state: &TrainState) -> Result<(), RecordError> {
-        // what the state relies on is on the disk first
+        // the rows that belong to the state reach the disk first
         self.metrics.sync()?;
         let tensors = state_tensors(self.network, state, self.metrics.len());
         if state.epoch_done && self.is_regular(at.epoch) {

@@ -1,69 +1,53 @@
 //! `sgdwalk report RUN...`, and what is printed when a run ends: from records alone.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
-use std::path::{Path, PathBuf};
-
 use anyhow::Result;
 use walk_record::{RecordError, Run, RunFolder};
 use walk_report::{Table, cost, headline, summary_json, tables, write_report};
 
+use crate::cli::{ReportArguments, RunOptions};
 use crate::failure::Failure;
-
-/// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OutputFormat {
-    /// Tables, as wide as the terminal.
-    Text,
-    /// One JSON line per run.
-    Json,
-}
 
 /// Prints the runs' tables, all runs in each, under the names of their folders if there are several, and writes them, the
 /// figures and the page: of one run into its folder, of all into `out` if that is given.
-pub(crate) fn report(paths: &[PathBuf], out: Option<&Path>, output: OutputFormat) -> Result<(), Failure> {
-    let runs: Result<Vec<Run>, RecordError> = paths.iter().map(|path| Run::read(path)).collect();
-    let mut runs = runs.map_err(anyhow::Error::from)?;
+pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
+    let paths = &arguments.runs;
+    let mut runs: Vec<Run> = paths.iter().map(|path| Run::read(path)).collect::<Result<_, RecordError>>()?;
     if runs.len() > 1 {
         Run::tell_apart(&mut runs);
     }
-    let place = match (out, paths) {
-        (Some(out), _) => Some(out),
-        (None, [path]) => Some(path.as_path()),
-        (None, _) => None,
-    };
-    let tables = match place {
-        Some(place) => {
+    let folder = arguments.out.as_ref().or(paths.first().filter(|_| paths.len() == 1));
+    let tables = match folder {
+        Some(folder) => {
             let title = match runs.as_slice() {
                 [run] => run.info.name.clone(),
                 several => format!("{} runs", several.len()),
             };
-            write_report(place, &title, &runs, &[]).map_err(|error| Failure::Run(error.into()))?
+            write_report(folder, &title, &runs, &[]).map_err(Failure::run)?
         }
         None => tables(&runs),
     };
     for run in &runs {
-        match output {
-            OutputFormat::Json => println!("{}", summary_json(run).map_err(anyhow::Error::from)?),
-            OutputFormat::Text => {
-                println!("{}\n{}; everything is in {}", headline(run), cost(run), run.path.display());
-            }
+        if arguments.json {
+            println!("{}", summary_json(run)?);
+        } else {
+            println!("{}\n{}; everything is in {}", headline(run), cost(run), run.path.display());
         }
     }
-    if output == OutputFormat::Text {
+    if !arguments.json {
         print_tables(&tables);
-    }
-    if let (Some(place), OutputFormat::Text) = (place, output) {
-        println!("\ntables, figures and report.html are in {}", place.display());
+        if let Some(folder) = folder {
+            println!("\ntables, figures and report.html are in {}", folder.display());
+        }
     }
     Ok(())
 }
 
 /// Prints a run's tables when it ends, and writes them, its figures and its page into its folder.
-pub(crate) fn print_run(folder: &RunFolder, output: OutputFormat) -> Result<()> {
+pub(crate) fn print_run(folder: &RunFolder, options: RunOptions) -> Result<()> {
     let run = Run::read(folder.path())?;
-    let name = run.info.name.clone();
-    let tables = write_report(folder.path(), &name, std::slice::from_ref(&run), &[])?;
-    if output == OutputFormat::Json {
+    let tables = write_report(folder.path(), &run.info.name, std::slice::from_ref(&run), &[])?;
+    if options.json {
         println!("{}", summary_json(&run)?);
     } else {
         println!("{}", headline(&run));

@@ -7,52 +7,57 @@ use walk_arch::Network;
 use walk_record::{FolderLock, RunFolder, RunInfo, Status};
 use walk_train::{SavedState, TrainState, read_state};
 
-/// A run's folder, taken to continue in it.
-pub(crate) struct Resumed {
+use crate::experiment_source::{ExperimentSource, Selection, Setting};
+
+/// The folder that a run writes to and the state it starts from.
+pub(crate) struct Start {
     pub(crate) folder: RunFolder,
+    /// Held until the run ends.
     pub(crate) lock: FolderLock,
     pub(crate) info: RunInfo,
     pub(crate) state: TrainState,
+    /// Bytes of the metrics that belong to the state.
     pub(crate) metrics_len: u64,
 }
 
-impl Resumed {
-    /// Takes a run's folder and its last whole checkpoint; without one the run starts from `initial`. `now` describes the run
-    /// as it would be started today.
-    pub(crate) fn open(
-        path: &Path,
-        network: &Network,
-        now: &RunInfo,
-        initial: impl FnOnce(&RunInfo) -> Result<TrainState>,
-    ) -> Result<Self> {
-        let folder = open_run(path)?;
-        let lock = folder.lock()?;
-        let mut info = folder.read_info()?;
-        check_same(&info, now, path)?;
-        let len = std::fs::metadata(folder.path().join("metrics.jsonl")).map_or(0, |file| file.len());
-        let mut best: Option<SavedState> = None;
-        for name in folder.checkpoints().iter().filter(|name| *name != "final") {
-            let saved = match read_state(&folder.checkpoint_path(name), network) {
-                Ok(saved) => saved,
-                Err(error) => {
-                    eprintln!("warning: skipping checkpoint {name}: {error}");
-                    continue;
-                }
-            };
-            if saved.metrics_len > len {
+/// Takes a run's folder and its last whole checkpoint; without one the run starts from `initial`. `now` describes the run as
+/// it would be started today.
+pub(crate) fn resume(
+    path: &Path,
+    network: &Network,
+    now: &RunInfo,
+    initial: impl FnOnce(&RunInfo) -> Result<TrainState>,
+) -> Result<Start> {
+    let folder = open_run(path)?;
+    let lock = folder.lock()?;
+    let mut info = folder.read_info()?;
+    check_same(&info, now, path)?;
+    let len = std::fs::metadata(folder.path().join("metrics.jsonl")).map_or(0, |file| file.len());
+    let mut best: Option<SavedState> = None;
+    for name in folder.checkpoints().iter().filter(|name| *name != "final") {
+        match read_state(&folder.checkpoint_path(name), network) {
+            Err(error) => eprintln!("warning: skipping checkpoint {name}: {error}"),
+            Ok(saved) if saved.metrics_len > len => {
                 eprintln!("warning: skipping checkpoint {name}: metrics.jsonl is shorter than it was then");
-            } else if best.as_ref().is_none_or(|best| saved.state.step > best.state.step) {
-                best = Some(saved);
             }
+            Ok(saved) if best.as_ref().is_none_or(|best| saved.state.step > best.state.step) => {
+                best = Some(saved)
+            }
+            Ok(_) => {}
         }
-        let saved = match best {
-            Some(saved) => saved,
-            None => SavedState { state: initial(&info)?, metrics_len: 0 },
-        };
-        info.status = Status::Running;
-        folder.write_info(&info)?;
-        Ok(Self { folder, lock, info, state: saved.state, metrics_len: saved.metrics_len })
     }
+    let SavedState { state, metrics_len } = match best {
+        Some(saved) => saved,
+        None => SavedState { state: initial(&info)?, metrics_len: 0 },
+    };
+    info.status = Status::Running;
+    folder.write_info(&info)?;
+    Ok(Start { folder, lock, info, state, metrics_len })
+}
+
+/// The experiment of a run, with some changes.
+pub(crate) fn experiment_source(run: &Path, changes: &[Setting]) -> Result<ExperimentSource> {
+    ExperimentSource::read(&open_run(run)?.config_path(), Selection::default(), changes)
 }
 
 /// Opens a run's folder; for the folder of several runs or another path, says what to do instead.

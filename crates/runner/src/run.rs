@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
-use walk_arch::Network;
+use indicatif::ProgressDrawTarget;
 #[cfg(feature = "cuda")]
 use walk_core::Cuda;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
 use walk_record::{
-    DataInfo, FORMAT, FolderLock, MachineInfo, NetworkInfo, ProbeInfo, RunFolder, RunInfo, Status,
+    DataInfo, FORMAT, ForkInfo, MachineInfo, NetworkInfo, ProbeInfo, RecordError, RunFolder, RunInfo, Status,
     checkpoint_bytes,
 };
 use walk_train::probe::{ActiveProbe, ProbeContext};
@@ -17,43 +17,38 @@ use walk_train::{
     TrainConfig, TrainState, point_tensors, read_point, state_from_bytes, state_tensors, train,
 };
 
+use crate::cli::RunOptions;
 use crate::experiment::{DeviceName, Experiment};
-use crate::experiment_source::{ExperimentSource, Setting};
+use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
-use crate::fork::ForkPoint;
+use crate::fork::fork_state;
 use crate::interrupt;
 use crate::prepare::{Prepared, on_threads, prepare};
 use crate::process_group::ProcessGroup;
 use crate::progress::Progress;
-use crate::recorder::{Follower, RecordedPart, Recorder};
-use crate::report_command::{OutputFormat, print_run};
-use crate::resume::Resumed;
+use crate::recorder::{Follower, Recorder};
+use crate::report_command::print_run;
+use crate::resume::{Start, resume};
 
 /// A run to be made.
 pub(crate) struct RunRequest {
     pub(crate) source: ExperimentSource,
-    pub(crate) origin: Origin,
-    pub(crate) out: Option<PathBuf>,
-    pub(crate) threads: Option<u16>,
-    pub(crate) quiet: bool,
-    pub(crate) output: OutputFormat,
+    pub(crate) folder: Folder,
+    pub(crate) options: RunOptions,
 }
 
-/// What a run continues.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
-    /// Nothing: it is new.
-    New,
-    /// The run in this folder.
-    Resume(PathBuf),
-    /// A checkpoint of another run, with some values of the experiment changed.
-    Fork { point: ForkPoint, changes: Vec<Setting> },
+/// Where a run is recorded.
+pub(crate) enum Folder {
+    /// In a new folder: `out`, or else the first free one under `runs`. It starts from a checkpoint if it is a fork.
+    New { out: Option<PathBuf>, fork: Option<ForkInfo> },
+    /// In that of the run to resume.
+    Resumed(PathBuf),
 }
 
 /// Runs an experiment and prints its tables.
 pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Failure> {
     if group.leads() { interrupt::listen() } else { interrupt::ignore() }?;
-    on_threads(request.threads, || {
+    on_threads(request.options.threads, || {
         let prepared = group.agree(prepare(&request.source))?;
         match prepared.experiment.device {
             DeviceName::Cpu => {
@@ -70,17 +65,6 @@ pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Fail
             }
         }
     })
-}
-
-/// The state a run starts from and the folder it writes to.
-struct Start {
-    folder: RunFolder,
-    /// Held until the run ends.
-    _lock: FolderLock,
-    info: RunInfo,
-    state: TrainState,
-    /// Bytes of the metrics that belong to the state.
-    metrics_len: u64,
 }
 
 fn run_on<B: Backend>(
@@ -105,21 +89,23 @@ fn run_on<B: Backend>(
     if !group.leads() {
         // the others start from what the first one has, and write nothing
         let bytes = ranks.broadcast_bytes(vec![]);
-        let start = state_from_bytes(&bytes, model.network()).map_err(|error| Failure::Run(error.into()))?;
+        let start = state_from_bytes(&bytes, model.network()).map_err(Failure::run)?;
         let mut sink = Follower { ranks };
         let ended = train(&model, &split, &train_config, start.state, &mut probes, &mut sink, ranks);
-        let state = ended.map_err(|error| Failure::Run(error.into()))?;
+        let state = ended.map_err(Failure::run)?;
         return if is_at_end(&state, &experiment) { Ok(()) } else { Err(Failure::Silent { exit_code: 3 }) };
     }
-    let Start { folder, mut info, state, metrics_len, _lock } = begin(request, &experiment, &model, info)?;
+    let start = begin(request, &experiment, &model, info)?;
     if ranks.size() > 1 {
-        let tensors = state_tensors(model.network(), &state, metrics_len);
-        ranks.broadcast_bytes(checkpoint_bytes(&tensors).map_err(anyhow::Error::from)?);
+        let tensors = state_tensors(model.network(), &start.state, start.metrics_len);
+        ranks.broadcast_bytes(checkpoint_bytes(&tensors)?);
     }
-    let progress = Progress::new(&train_config, &probes, split.train.len(), state.step.0, request.quiet);
-    let part = RecordedPart { folder: &folder, metrics_len };
-    let recorder = Recorder::new(part, model.network(), &experiment, progress, ranks);
-    let mut recorder = recorder.map_err(anyhow::Error::from)?;
+    let samples = split.train.len();
+    let target =
+        if request.options.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let progress = Progress::new(&train_config, &probes, samples, start.state.step, target);
+    let mut recorder = Recorder::new(&start, model.network(), &experiment, progress, ranks)?;
+    let Start { folder, lock: _lock, mut info, state, .. } = start;
     let started = Instant::now();
     let outcome = train(&model, &split, &train_config, state, &mut probes, &mut recorder, ranks);
 
@@ -131,30 +117,26 @@ fn run_on<B: Backend>(
         Ok(_) => Status::Stopped,
         Err(_) => Status::Failed,
     };
-    let ended = info.status == Status::Finished;
     let state = match outcome {
         Ok(state) => state,
         Err(error) => {
-            recorder.finish(false).and_then(|()| folder.write_info(&info)).ok();
-            // what ended the run says more than tables that cannot be read or a description that cannot be written
-            let _ = print_run(&folder, request.output);
-            let place = folder.path().display();
-            return Err(Failure::Run(anyhow!("{error}; the run folder is {place}")));
+            // what ended the run says more than a description that cannot be written or tables that cannot be read
+            let _ = recorder.finish(&info);
+            let _ = print_run(&folder, request.options);
+            return Err(Failure::Run(anyhow!("{error}; the run folder is {}", folder.path().display())));
         }
     };
-    let write = || {
-        if ended {
-            folder.write_checkpoint("final", &point_tensors(model.network(), &state.point))?;
-        }
-        recorder.finish(ended)?;
-        folder.write_info(&info)
-    };
-    write().map_err(|error| Failure::Run(error.into()))?;
-    print_run(&folder, request.output).map_err(Failure::Run)?;
-    if ended {
+    let finished = info.status == Status::Finished;
+    if finished {
+        let tensors = point_tensors(model.network(), &state.point);
+        folder.write_checkpoint("final", &tensors).map_err(Failure::run)?;
+    }
+    recorder.finish(&info).map_err(Failure::run)?;
+    print_run(&folder, request.options).map_err(Failure::Run)?;
+    if finished {
         return Ok(());
     }
-    let all = u64::from(experiment.epochs) * optim.updates_per_epoch(split.train.len()) as u64;
+    let all = u64::from(experiment.epochs) * optim.updates_per_epoch(samples) as u64;
     Err(Failure::Stopped(format!(
         "stopped after update {} of {all}; resume with `sgdwalk resume {}`",
         state.step.0,
@@ -167,7 +149,7 @@ fn is_at_end(state: &TrainState, experiment: &Experiment) -> bool {
     state.epoch_done && state.epoch >= experiment.epochs
 }
 
-/// Makes the run's folder, or takes the one to continue in.
+/// Makes the run's folder, or takes the one to resume in.
 fn begin<B: Backend>(
     request: &RunRequest,
     experiment: &Experiment,
@@ -175,19 +157,22 @@ fn begin<B: Backend>(
     mut info: RunInfo,
 ) -> Result<Start> {
     let initial = |info: &RunInfo| initial_state(&request.source, experiment, model, info);
-    match &request.origin {
-        Origin::Resume(path) => {
-            let Resumed { folder, lock, info, state, metrics_len } =
-                Resumed::open(path, model.network(), &info, initial)?;
-            return Ok(Start { folder, _lock: lock, info, state, metrics_len });
+    match &request.folder {
+        Folder::Resumed(path) => resume(path, model.network(), &info, initial),
+        Folder::New { out, fork } => {
+            info.fork.clone_from(fork);
+            let state = initial(&info)?;
+            let (folder, lock) = loop {
+                let path = run_folder(out.as_deref(), experiment.name())?;
+                match RunFolder::create(&path, &experiment.to_toml()?, &info) {
+                    // another process was faster
+                    Err(RecordError::Exists { .. }) if out.is_none() => {}
+                    created => break created?,
+                }
+            };
+            Ok(Start { folder, lock, info, state, metrics_len: 0 })
         }
-        Origin::Fork { point, changes } => info.fork = Some(point.info(changes)),
-        Origin::New => {}
     }
-    let state = initial(&info)?;
-    let config = toml::to_string(experiment).context("the experiment cannot be written")?;
-    let (folder, lock) = make_folder(request.out.as_deref(), experiment.name(), &config, &info)?;
-    Ok(Start { folder, _lock: lock, info, state, metrics_len: 0 })
 }
 
 /// The state before the first update of a run: a checkpoint of its parent, the parameters of a file, or drawn parameters.
@@ -197,12 +182,10 @@ fn initial_state<B: Backend>(
     model: &Model<B>,
     info: &RunInfo,
 ) -> Result<TrainState> {
-    if let Some(fork) = &info.fork {
-        return ForkPoint::from(fork).state(model.network(), info, experiment);
-    }
-    let point = match &experiment.init.from {
-        Some(from) => read_point(from, model.network(), "init.from"),
-        None => Ok(model.initial(Seed(experiment.seed))),
+    let point = match (&info.fork, &experiment.init.from) {
+        (Some(fork), _) => return fork_state(fork, model.network(), info, experiment),
+        (None, Some(from)) => read_point(from, model.network(), "init.from"),
+        (None, None) => Ok(model.initial(Seed(experiment.seed))),
     };
     Ok(TrainState::new(point.map_err(|error| source.train_error(error))?))
 }
@@ -221,22 +204,6 @@ fn add_times(info: &mut RunInfo, probes: &[ActiveProbe<'_>]) {
                 measurements: probe.measurements,
                 elapsed_s,
             }),
-        }
-    }
-}
-
-/// Creates the folder named, which must not exist, or the first free one under `runs`.
-fn make_folder(
-    out: Option<&Path>,
-    name: &str,
-    config: &str,
-    info: &RunInfo,
-) -> Result<(RunFolder, FolderLock)> {
-    loop {
-        match RunFolder::create(&run_folder(out, name)?, config, info) {
-            // another process was faster
-            Err(walk_record::RecordError::Exists { .. }) if out.is_none() => {}
-            result => return Ok(result?),
         }
     }
 }
@@ -269,7 +236,13 @@ fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
         probes: vec![],
         fork: None,
         plugin: plugin.clone(),
-        network: network_info(network, network_sha256),
+        network: NetworkInfo {
+            n_params: network.n_params(),
+            sha256: network_sha256.clone(),
+            multiply_adds: network.multiply_adds(),
+            input: network.problem().input.clone(),
+            classes: network.problem().classes,
+        },
         data: DataInfo {
             set: experiment.data.set.name().into(),
             sha256: split.images.sha256(),
@@ -277,15 +250,5 @@ fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
             valid: split.valid.len(),
         },
         machine: MachineInfo::here(),
-    }
-}
-
-fn network_info(network: &Network, sha256: &str) -> NetworkInfo {
-    NetworkInfo {
-        n_params: network.n_params(),
-        sha256: sha256.to_owned(),
-        multiply_adds: network.multiply_adds(),
-        input: network.problem().input.clone(),
-        classes: network.problem().classes,
     }
 }

@@ -6,6 +6,10 @@ use walk_record::Values;
 
 use crate::TrainError;
 
+/// Prefix of the names of lists that were measured, by the settings of the experiment that measured them; the others tell of
+/// the trajectory alone.
+const MEASURED: &str = "measured.";
+
 /// Named lists of numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory(pub(crate) BTreeMap<String, Values>);
@@ -15,6 +19,11 @@ impl Memory {
     pub(crate) fn with(mut self, name: &str, values: impl Into<Option<Values>>) -> Self {
         self.0.extend(values.into().map(|values| (name.to_owned(), values)));
         self
+    }
+
+    /// Drops what was measured: a fork measures by settings of its own.
+    pub fn forget_measured(&mut self) {
+        self.0.retain(|name, _| !name.starts_with(MEASURED));
     }
 
     /// What `read` makes of the list of that name, if there is one; an error where it makes nothing of it.

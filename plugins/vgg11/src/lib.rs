@@ -29,7 +29,7 @@ const STAGES: [&[usize]; 5] = [&[64], &[128], &[256, 256], &[512, 512], &[512, 5
 /// If the image is smaller than 32x32.
 pub fn build(options: &Vgg11Options, problem: &Problem) -> Result<Graph, String> {
     let [_, height, width] = problem.input[..] else {
-        return Err(format!("vgg11 wants images, not inputs of shape {:?}", problem.input));
+        return Err(format!("vgg11 needs images, found inputs of shape {:?}", problem.input));
     };
     if height < 32 || width < 32 {
         return Err(format!(

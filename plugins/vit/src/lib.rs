@@ -31,7 +31,7 @@ options! {
 pub fn build(options: &VitOptions, problem: &Problem) -> Result<Graph, String> {
     let VitOptions { patch, width, depth, heads, .. } = *options;
     let [_, height, across] = problem.input[..] else {
-        return Err(format!("vit wants images, not inputs of shape {:?}", problem.input));
+        return Err(format!("vit needs images, found inputs of shape {:?}", problem.input));
     };
     if !height.is_multiple_of(patch) || !across.is_multiple_of(patch) {
         return Err(format!(

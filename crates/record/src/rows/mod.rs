@@ -107,6 +107,7 @@ rows! {
         alignment: Alignment,
         covariance: Covariance,
         spectrum: Spectrum,
+        critical_lr: CriticalLr,
         line: Line,
         plane: Plane,
     }

@@ -11,7 +11,7 @@ use walk_arch::abi::{EntryFn, SYMBOL};
 /// Loads the library at an absolute path, for the rest of the process, and checks its function table.
 pub(crate) fn load(path: &Path) -> Result<PluginHandle> {
     let what = || format!("plugin {}", path.display());
-    // SAFETY: loading runs the library's initialisers; the user names the library and trusts it as a program
+    // SAFETY: loading runs the library's initializers; the user names the library and trusts it as a program
     let library = unsafe { Library::new(path) }
         .map_err(|error| anyhow!("{}: cannot be loaded as a library: {error}", what()))?;
     // never unloaded: the table and the graph's functions live as long as the process

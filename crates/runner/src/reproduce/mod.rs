@@ -12,7 +12,7 @@ use walk_record::{RecordError, Run, RunFolder, Status, write_file};
 use walk_report::{Exhibit, claims, claims_table, write_report};
 
 use self::measured::{MeasuredItem, measured};
-use self::plan::{FinishedRun, ReproductionPlan, SharedRun};
+use self::plan::{ReproductionPlan, SharedRun};
 use crate::child::{Child, PoolConfig, run_all};
 use crate::cli::ReproduceArguments;
 use crate::failure::Failure;
@@ -20,36 +20,25 @@ use crate::report_command::print_tables;
 
 /// Runs what is missing and prints the claims.
 pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
-    let scale = arguments.scale.as_str();
-    let out =
-        arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("reproduce-{scale}")));
+    let ReproduceArguments { scale, jobs, threads, quiet, .. } = arguments;
+    let default = || PathBuf::from("runs").join(format!("reproduce-{scale}"));
+    let out = arguments.out.clone().unwrap_or_else(default);
     let runs = out.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
-    let plan = ReproductionPlan::read(
-        &arguments.dir,
-        &arguments.only,
-        scale,
-        &arguments.set.values,
-        &finished(&runs),
-    )?;
-    let children = plan.runs.iter().map(|SharedRun { name, config }| {
+    let plan = ReproductionPlan::read(arguments, &finished(&runs))?;
+    let children = plan.runs.iter().map(|SharedRun { name, config, .. }| {
         let (out, file) = (runs.join(name), runs.join(format!("{name}.toml")));
         write_file(&file, config.as_bytes())?;
         let (name, config, arguments) = (name.clone(), config.clone(), vec![file.display().to_string()]);
         Ok(Child { name, out, arguments, config, fork: None })
     });
     let children: Vec<Child> = children.collect::<Result<_>>()?;
-    println!(
-        "{} tables and figures at scale {scale} from {} runs, in {}",
-        plan.items.len(),
-        children.len(),
-        out.display()
-    );
-    let ReproduceArguments { jobs, threads, quiet, .. } = arguments;
-    let pool = PoolConfig { jobs: jobs.jobs, threads: threads.threads, quiet: quiet.quiet };
-    let outcomes = run_all(&children, pool)?;
+    let (n_items, n_runs) = (plan.items.len(), children.len());
+    println!("{n_items} tables and figures at scale {scale} from {n_runs} runs, in {}", out.display());
+    let pool = PoolConfig { jobs: *jobs, threads: *threads, quiet: *quiet };
+    let outcome = run_all(&children, pool);
     write(&plan, &runs, &out, scale).map_err(Failure::Run)?;
-    outcomes.result(&children)
+    outcome
 }
 
 /// Writes each table and figure into a folder of its name, and the claims and everything else into `out`; prints the claims.
@@ -72,7 +61,7 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Resul
 }
 
 /// The finished runs in a folder.
-fn finished(runs: &Path) -> Vec<FinishedRun> {
+fn finished(runs: &Path) -> Vec<SharedRun> {
     let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
@@ -81,7 +70,7 @@ fn finished(runs: &Path) -> Vec<FinishedRun> {
         let is_finished = folder.read_info().ok()?.status == Status::Finished;
         let config = folder.read_config().ok().filter(|_| is_finished)?;
         let name = path.file_name()?.to_string_lossy().into_owned();
-        Some(FinishedRun { name, experiment: toml::from_str(&config).ok()?, config })
+        Some(SharedRun { name, experiment: toml::from_str(&config).ok()?, config })
     };
     paths.iter().filter_map(finished).collect()
 }

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, anyhow};
 use sha2::{Digest, Sha256};
 use walk_arch::did_you_mean;
 
+use crate::cli::ReproduceArguments;
 use crate::experiment::Experiment;
-use crate::experiment_source::{ExperimentSource, Selection, Setting};
+use crate::experiment_source::{ExperimentSource, Selection};
 
 /// A table or figure of the paper.
 #[derive(Debug)]
@@ -28,21 +29,13 @@ pub(super) struct Member {
 }
 
 /// A run that one or several experiments share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SharedRun {
     /// The architecture, the data, and a digest of the rest.
     pub(super) name: String,
+    pub(super) experiment: Experiment,
     /// The resolved experiment, as its run folder keeps it.
     pub(super) config: String,
-}
-
-/// A run that has been made.
-#[derive(Debug)]
-pub(super) struct FinishedRun {
-    pub(super) name: String,
-    /// The experiment as it is written there.
-    pub(super) config: String,
-    pub(super) experiment: Experiment,
 }
 
 /// Tables and figures, and the runs that they need.
@@ -53,20 +46,15 @@ pub(super) struct ReproductionPlan {
 }
 
 impl ReproductionPlan {
-    /// Reads the tables and figures in `dir` that are named, all if none is. `finished` are the runs that have been made.
-    pub(super) fn read(
-        dir: &Path,
-        only: &[String],
-        scale: &str,
-        sets: &[Setting],
-        finished: &[FinishedRun],
-    ) -> Result<Self> {
+    /// Reads the tables and figures that are named, all if none is. A run in `finished` is used where it measured enough.
+    pub(super) fn read(arguments: &ReproduceArguments, finished: &[SharedRun]) -> Result<Self> {
+        let ReproduceArguments { dir, only, scale, settings, .. } = arguments;
         let (mut items, mut experiments) = (vec![], vec![]);
         for path in chosen(dir, only)? {
             let mut members = vec![];
             for member in ExperimentSource::members(&path, None)? {
                 let selection = Selection { scale: Some(scale), member: member.as_deref() };
-                let experiment = Experiment::parse(&ExperimentSource::read(&path, selection, sets)?)?;
+                let experiment = Experiment::parse(&ExperimentSource::read(&path, selection, settings)?)?;
                 let label = member.unwrap_or_else(|| experiment.model.plugin.clone());
                 let run = run_for(&mut experiments, &experiment);
                 members.push(Member { label, experiment, run });
@@ -75,9 +63,7 @@ impl ReproductionPlan {
         }
         let runs = experiments.into_iter().map(|experiment| {
             match finished.iter().find(|run| run.experiment.covers(&experiment)) {
-                Some(FinishedRun { name, config, .. }) => {
-                    Ok(SharedRun { name: name.clone(), config: config.clone() })
-                }
+                Some(run) => Ok(run.clone()),
                 None => SharedRun::new(experiment),
             }
         });
@@ -102,11 +88,11 @@ impl SharedRun {
     /// Names the experiment's run.
     fn new(experiment: Experiment) -> Result<Self> {
         let mut experiment = Experiment { name: None, claims: vec![], ..experiment };
-        let digest = format!("{:x}", Sha256::digest(toml::to_string(&experiment)?));
+        let digest = format!("{:x}", Sha256::digest(experiment.to_toml()?));
         let plugin = Path::new(&experiment.model.plugin).file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{plugin}-{}-{}", experiment.data.set.name(), &digest[..8]);
         experiment.name = Some(name.clone());
-        Ok(Self { name, config: toml::to_string(&experiment)? })
+        Ok(Self { name, config: experiment.to_toml()?, experiment })
     }
 }
 

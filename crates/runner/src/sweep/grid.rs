@@ -8,14 +8,14 @@ use crate::experiment_source::Setting;
 const MAX_MEMBERS: usize = 10_000;
 
 /// A cell of the grid.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Cell {
     /// The folder's name: the file's member and the values; empty where there are none.
     pub(super) name: String,
     /// The member of the experiment file.
     pub(super) file_member: Option<String>,
     /// The values on the axes.
-    pub(super) sets: Vec<Setting>,
+    pub(super) settings: Vec<Setting>,
 }
 
 /// Parses `key=values` into the settings along an axis.
@@ -36,7 +36,7 @@ pub(super) fn axis(text: &str) -> Result<Vec<Setting>> {
     if values.iter().any(|value| value.trim().is_empty()) {
         return Err(wrong());
     }
-    values.iter().map(|value| Setting::parse(&format!("{key}={value}"))).collect()
+    values.iter().map(|value| format!("{key}={value}").parse().map_err(|_| wrong())).collect()
 }
 
 /// first, first + step, ..., up to last.
@@ -53,7 +53,7 @@ fn stepped(first: &str, last: &str, step: &str) -> Option<Vec<String>> {
     Some((0..=steps as u32).map(|i| format!("{:?}", round(first + f64::from(i) * step))).collect())
 }
 
-/// A list at its commas, but for those within brackets and quotes.
+/// The items between the commas of a list, except those within brackets and quotes.
 fn items(values: &str) -> Vec<String> {
     let (mut items, mut depth, mut quoted) = (vec![String::new()], 0, false);
     for c in values.chars() {
@@ -74,24 +74,24 @@ fn items(values: &str) -> Vec<String> {
 
 /// Every combination of the file's members and the values on the axes; the last axis varies fastest.
 pub(super) fn grid(file_members: &[Option<String>], axes: &[Vec<Setting>]) -> Result<Vec<Cell>> {
-    let cell = |member: &Option<String>| Cell {
-        name: member.clone().unwrap_or_default(),
-        file_member: member.clone(),
-        sets: vec![],
+    let cell = |file_member: Option<String>| Cell {
+        name: file_member.clone().unwrap_or_default(),
+        file_member,
+        settings: vec![],
     };
-    let mut cells: Vec<Cell> = file_members.iter().map(cell).collect();
+    let mut cells: Vec<Cell> = file_members.iter().cloned().map(cell).collect();
     for axis in axes {
         if cells.len() * axis.len() > MAX_MEMBERS {
             return Err(anyhow!("the sweep has more than {MAX_MEMBERS} members"));
         }
-        let with = |cell: &Cell, set: &Setting| {
+        let with = |cell: &Cell, setting: &Setting| {
             let plain = |c: char| if c.is_alphanumeric() || "-_.=+".contains(c) { c } else { '_' };
-            let value: String = set.text().chars().map(plain).collect();
+            let value: String = setting.text().chars().map(plain).collect();
             let name = if cell.name.is_empty() { value } else { format!("{},{value}", cell.name) };
-            let sets = [cell.sets.as_slice(), std::slice::from_ref(set)].concat();
-            Cell { name, sets, ..cell.clone() }
+            let settings = [cell.settings.as_slice(), std::slice::from_ref(setting)].concat();
+            Cell { name, settings, ..cell.clone() }
         };
-        cells = cells.iter().flat_map(|cell| axis.iter().map(move |set| with(cell, set))).collect();
+        cells = cells.iter().flat_map(|cell| axis.iter().map(move |value| with(cell, value))).collect();
     }
     let mut names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
     names.sort_unstable();
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn lists_and_ranges_make_a_grid() {
         let texts = |text: &str| {
-            axis(text).map(|axis| axis.iter().map(|set| set.text().to_owned()).collect::<Vec<_>>())
+            axis(text).map(|axis| axis.iter().map(|value| value.text().to_owned()).collect::<Vec<_>>())
         };
         assert_eq!(texts("optim.lr=0.1,0.2").unwrap(), ["optim.lr=0.1", "optim.lr=0.2"]);
         assert_eq!(texts("seed=3..=5").unwrap(), ["seed=3", "seed=4", "seed=5"]);

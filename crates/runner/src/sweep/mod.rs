@@ -11,27 +11,30 @@ use anyhow::Context;
 use walk_record::RunFolder;
 
 use crate::child::{PoolConfig, run_all};
+use crate::cli::{ReportArguments, RunOptions};
 use crate::failure::Failure;
 use crate::prepare::prepare;
-use crate::report_command::{OutputFormat, report};
+use crate::report_command::report;
 
 pub(crate) use plan::{Base, Member, Plan};
 
 /// Runs every member that has not been run, and prints the tables of all.
-pub(crate) fn sweep(plan: &Plan, pool: PoolConfig, output: OutputFormat) -> Result<(), Failure> {
+pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), Failure> {
     // most errors show before anything is run, and the plugin is built only once
     prepare(&plan.members[0].source)?;
     let folder = &plan.folder;
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
     let children = plan.children()?;
-    let outcomes = run_all(&children, pool)?;
+    let RunOptions { threads, quiet, json } = options;
+    let outcome = run_all(&children, PoolConfig { jobs, threads, quiet });
     let runs = children.iter().map(|child| child.out.clone());
     let runs: Vec<PathBuf> = runs.filter(|path| RunFolder::open(path).is_ok()).collect();
-    if !runs.is_empty() {
-        report(&runs, Some(&folder.join("report")), output)?;
+    let n_runs = runs.len();
+    if n_runs > 0 {
+        report(&ReportArguments { runs, out: Some(folder.join("report")), json })?;
     }
-    if output == OutputFormat::Text {
-        println!("\n{} of {} runs are in {}", runs.len(), children.len(), folder.display());
+    if !json {
+        println!("\n{n_runs} of {} runs are in {}", children.len(), folder.display());
     }
-    outcomes.result(&children)
+    outcome
 }

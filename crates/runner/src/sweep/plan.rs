@@ -1,22 +1,27 @@
 //! The runs that an experiment file or a fork, together with --sweep and --seeds, asks for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use walk_record::ForkInfo;
 
-use super::grid::{axis, grid};
+use super::grid::{Cell, axis, grid};
 use crate::child::Child;
 use crate::cli::{ExperimentArguments, SweepArguments};
 use crate::experiment::Experiment;
 use crate::experiment_source::{ExperimentSource, Selection, Setting};
 use crate::fork::ForkPoint;
+use crate::hints;
+use crate::resume::open_run;
 
 /// What the members of a sweep have in common.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Base<'a> {
-    File(&'a ExperimentArguments),
-    Fork { point: &'a ForkPoint, sets: &'a [Setting] },
+#[derive(Clone, Debug)]
+pub(crate) struct Base<'a> {
+    /// The experiment file; for a fork, that of its parent.
+    path: PathBuf,
+    selection: Selection<'a>,
+    settings: &'a [Setting],
+    fork: Option<&'a ForkPoint>,
 }
 
 /// The runs asked for: one, or the members of a sweep.
@@ -40,102 +45,90 @@ pub(crate) struct Member {
     fork: Option<ForkInfo>,
 }
 
-impl Base<'_> {
+impl<'a> Base<'a> {
+    pub(crate) fn file(arguments: &'a ExperimentArguments) -> Result<Self> {
+        let ExperimentArguments { path, settings, .. } = arguments;
+        match hints::for_path(path) {
+            Some(hint) => Err(anyhow!(hint)),
+            None => Ok(Self { path: path.clone(), selection: arguments.selection(), settings, fork: None }),
+        }
+    }
+
+    pub(crate) fn fork(point: &'a ForkPoint, settings: &'a [Setting]) -> Result<Self> {
+        let path = open_run(&point.run)?.config_path();
+        Ok(Self { path, selection: Selection::default(), settings, fork: Some(point) })
+    }
+
     /// Whether several runs are asked for, each in a folder of a common one.
     pub(crate) fn is_sweep(&self, sweep: &SweepArguments) -> Result<bool> {
-        if !sweep.axes.is_empty() || sweep.seeds.is_some() {
-            return Ok(true);
-        }
-        let names_member = matches!(self, Self::File(file) if file.member.is_some());
-        Ok(!names_member && self.file_members()? != [None])
+        let has_axes = !sweep.axes.is_empty() || sweep.seeds.is_some();
+        Ok(has_axes || self.selection.member.is_none() && self.file_members()? != [None])
     }
 
     fn file_members(&self) -> Result<Vec<Option<String>>> {
-        match self {
-            Self::File(file) => ExperimentSource::members(&file.path, file.member.as_deref()),
-            Self::Fork { .. } => Ok(vec![None]),
-        }
+        ExperimentSource::members(&self.path, self.selection.member)
     }
 
-    fn sets(&self) -> &[Setting] {
-        match self {
-            Self::File(file) => &file.set.values,
-            Self::Fork { sets, .. } => sets,
-        }
+    /// The experiment if only one is asked for.
+    pub(crate) fn experiment_source(&self) -> Result<ExperimentSource> {
+        ExperimentSource::read(&self.path, self.selection, self.settings)
     }
 
-    /// Reads the experiment of a member, with further settings.
-    fn read(&self, file_member: Option<&str>, sets: &[Setting]) -> Result<ExperimentSource> {
-        let sets = [self.sets(), sets].concat();
-        match self {
-            Self::File(file) => {
-                let selection = Selection { member: file_member, ..file.selection() };
-                ExperimentSource::read(&file.path, selection, &sets)
-            }
-            Self::Fork { point, .. } => point.experiment_source(&sets),
-        }
+    /// How the description of a fork with further settings records it.
+    pub(crate) fn fork_info(&self, more: &[Setting]) -> Option<ForkInfo> {
+        self.fork.map(|point| point.info(&[self.settings, more].concat()))
     }
 
-    /// The command line that starts a member, without the folder.
-    fn arguments(&self, file_member: Option<&str>, sets: &[Setting]) -> Vec<String> {
-        let mut arguments = match self {
-            Self::File(file) => vec![file.path.display().to_string()],
-            Self::Fork { point, .. } => vec!["fork".into(), point.to_string()],
+    fn member(&self, cell: Cell) -> Result<Member> {
+        let Cell { name, file_member, settings } = cell;
+        let fork = self.fork_info(&settings);
+        let settings = [self.settings, &settings].concat();
+        let selection = Selection { member: file_member.as_deref(), ..self.selection };
+        let source = ExperimentSource::read(&self.path, selection, &settings)?;
+        let mut arguments = match self.fork {
+            Some(point) => vec!["fork".into(), point.to_string()],
+            None => vec![self.path.display().to_string()],
         };
         let mut option = |name: &str, value: &str| arguments.extend([name.to_owned(), value.to_owned()]);
-        if let Self::File(ExperimentArguments { scale: Some(scale), .. }) = self {
-            option("--scale", scale);
-        }
-        file_member.iter().for_each(|member| option("--member", member));
-        self.sets().iter().chain(sets).for_each(|set| option("--set", set.text()));
-        arguments
+        selection.scale.iter().for_each(|scale| option("--scale", scale));
+        selection.member.iter().for_each(|member| option("--member", member));
+        settings.iter().for_each(|setting| option("--set", setting.text()));
+        Ok(Member { name, experiment: Experiment::parse(&source)?, source, arguments, fork })
     }
 
     /// The folder of a sweep if the user names none.
-    fn usual_folder(&self, name: &str) -> PathBuf {
-        let suffix = match self {
-            Self::File(file) => file.scale.as_ref().map(|scale| format!("-{scale}")),
-            Self::Fork { point, .. } => Some(format!("@{}", point.step)),
+    fn default_folder(&self, name: &str) -> PathBuf {
+        let suffix = match (self.fork, self.selection.scale) {
+            (Some(point), _) => format!("@{}", point.step),
+            (None, Some(scale)) => format!("-{scale}"),
+            (None, None) => String::new(),
         };
-        PathBuf::from("runs").join(format!("{name}{}.sweep", suffix.unwrap_or_default()))
+        PathBuf::from("runs").join(format!("{name}{suffix}.sweep"))
     }
 }
 
 impl Plan {
-    /// Reads every experiment asked for; `out` is the folder of a sweep.
-    pub(crate) fn read(base: Base<'_>, sweep: &SweepArguments, out: Option<&Path>) -> Result<Self> {
+    /// Reads every experiment asked for.
+    pub(crate) fn read(base: &Base<'_>, sweep: &SweepArguments) -> Result<Self> {
         let file_members = base.file_members()?;
         let mut axes: Vec<Vec<Setting>> = sweep.axes.iter().map(|text| axis(text)).collect::<Result<_>>()?;
         if let Some(seeds) = sweep.seeds {
-            let first = Experiment::parse(&base.read(file_members[0].as_deref(), &[])?)?.seed;
-            let seed = |n: u32| Setting::parse(&format!("seed={}", first + u64::from(n)));
+            let cell = Cell { file_member: file_members[0].clone(), ..Cell::default() };
+            let first = base.member(cell)?.experiment.seed;
+            let seed = |n: u32| format!("seed={}", first + u64::from(n)).parse();
             axes.push((0..seeds).map(seed).collect::<Result<_>>()?);
         }
-        let members = grid(&file_members, &axes)?.into_iter().map(|cell| {
-            let source = base.read(cell.file_member.as_deref(), &cell.sets)?;
-            let experiment = Experiment::parse(&source)?;
-            let arguments = base.arguments(cell.file_member.as_deref(), &cell.sets);
-            let fork = match base {
-                Base::File(_) => None,
-                Base::Fork { point, sets } => Some(point.info(&[sets, &cell.sets].concat())),
-            };
-            Ok(Member { name: cell.name, source, experiment, arguments, fork })
-        });
-        let members: Vec<Member> = members.collect::<Result<_>>()?;
-        let folder = out.map_or_else(|| base.usual_folder(members[0].experiment.name()), Path::to_path_buf);
+        let cells = grid(&file_members, &axes)?.into_iter();
+        let members: Vec<Member> = cells.map(|cell| base.member(cell)).collect::<Result<_>>()?;
+        let folder = sweep.out.clone().unwrap_or_else(|| base.default_folder(members[0].experiment.name()));
         Ok(Self { members, is_sweep: base.is_sweep(sweep)?, folder })
     }
 
     /// The members of a sweep as runs in its folder.
     pub(crate) fn children(&self) -> Result<Vec<Child>> {
-        let child = |member: &Member| {
-            Ok(Child {
-                name: member.name.clone(),
-                out: self.folder.join(&member.name),
-                arguments: member.arguments.clone(),
-                config: toml::to_string(&member.experiment)?,
-                fork: member.fork.clone(),
-            })
+        let child = |Member { name, experiment, arguments, fork, .. }: &Member| {
+            let (out, config) = (self.folder.join(name), experiment.to_toml()?);
+            Ok(Child { name: name.clone(), out, arguments: arguments.clone(), config, fork: fork.clone() })
         };
         self.members.iter().map(child).collect()
     }

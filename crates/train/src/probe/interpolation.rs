@@ -190,19 +190,22 @@ impl Probe for AdaptiveProbe<'_> {
     }
 }
 
+const END_STEP: &str = "measured.end_step";
+const END_LOSSES: &str = "measured.end_losses";
+
 /// What is kept of the last segment: the next one starts where it ended.
 fn end_memory(end: Option<SegmentEnd>) -> Memory {
     let Some(SegmentEnd { step, losses }) = end else { return Memory::default() };
-    Memory::default().with("end_step", Values::U64(vec![step.0])).with("end_losses", Values::F64(losses))
+    Memory::default().with(END_STEP, Values::U64(vec![step.0])).with(END_LOSSES, Values::F64(losses))
 }
 
 /// Reads what [`end_memory`] kept.
 fn segment_end(memory: &Memory) -> Result<Option<SegmentEnd>, TrainError> {
-    let step = memory.get("end_step", |values| match values {
+    let step = memory.get(END_STEP, |values| match values {
         Values::U64(steps) if steps.len() == 1 => Some(Step(steps[0])),
         _ => None,
     });
-    let losses = memory.get("end_losses", |values| match values {
+    let losses = memory.get(END_LOSSES, |values| match values {
         Values::F64(losses) => Some(losses.clone()),
         _ => None,
     });

@@ -105,9 +105,9 @@ macro_rules! probes {
             pub fn covers(&self, other: &Self) -> bool {
                 $((match (&self.$name, &other.$name) {
                     (Some(ours), Some(theirs)) => {
-                        let mut alike = ours.clone();
-                        alike.when.clone_from(&theirs.when);
-                        alike == *theirs && ours.when.covers(&theirs.when)
+                        let mut at_their_updates = ours.clone();
+                        at_their_updates.when.clone_from(&theirs.when);
+                        at_their_updates == *theirs && ours.when.covers(&theirs.when)
                     }
                     (None, Some(_)) => false,
                     (_, None) => true,
@@ -125,6 +125,7 @@ probes! {
     alignment: AlignmentSection,
     covariance: CovarianceSection,
     spectrum: SpectrumSection,
+    critical_lr: CriticalLrSection,
     line: LineSection,
     plane: PlaneSection,
 }

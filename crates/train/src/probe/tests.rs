@@ -6,7 +6,10 @@ use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use walk_arch::{Net, Problem, flatten, linear};
 use walk_core::{Fused, Loss, Model, Point, Samples, Seed};
 use walk_data::{DataConfig, DataSet, Part, Split};
-use walk_record::rows::{Alignment, Cosine, Covariance, GradientUnit, Line, Noise, Plane, RowKind, Spectrum};
+use walk_record::rows::{
+    Alignment, Cosine, Covariance, CriticalLr, CriticalLrOutcome, GradientUnit, Line, Noise, Plane, RowKind,
+    Spectrum,
+};
 use walk_record::{Measured, Row, Stamped, rows_of};
 
 use super::*;
@@ -296,6 +299,36 @@ fn consecutive_gradients_turn_back_where_the_step_is_longer_than_the_curvature_a
 }
 
 #[test]
+fn the_critical_learning_rate_is_that_of_the_quadratic() {
+    let quadratic = Quadratic::new();
+    let start = quadratic.model.initial(Seed(3));
+    let (grad, residuals) = (quadratic.grad(&start), quadratic.residuals(&start));
+    // of the loss of the first n samples while the update is that of all: 2 ḡᵀg / gᵀHg with ḡ and H of the n
+    let exact = |n: usize| {
+        let inputs = quadratic.inputs.rows(0, n);
+        let own = inputs.transpose() * residuals.rows(0, n) / n as f64;
+        let curvature = (inputs * &grad).norm_squared() / n as f64;
+        2.0 * own.dot(&grad) / curvature
+    };
+    for samples in [SAMPLES, 60] {
+        // the update itself stays on this side of the crossing, or has passed it
+        for lr in [0.01, 2.0] {
+            let config = probes(serde_json::json!({ "critical_lr": {
+                "when": {}, "samples": samples, "chunk": 25, "tolerance": 1e-3,
+            }}));
+            let (records, _) = quadratic.run(Method::Gd, lr, 1, &config);
+            let row = &kind::<CriticalLr>(&records)[0];
+            let expected = exact(samples);
+            assert_eq!((row.outcome, row.samples), (CriticalLrOutcome::Crossing, samples));
+            // losses are those of f32 outputs: a relative error of 1e-7 over a depth of a tenth or so
+            assert!(close(row.critical_lr, expected, 1e-5), "{lr}: {} {expected}", row.critical_lr);
+            assert!(close(row.critical_sharpness, 2.0 / expected, 1e-5));
+            assert!(row.bracket_width.or_nan() <= 2e-3 * expected && row.evaluations <= 20);
+        }
+    }
+}
+
+#[test]
 fn a_line_and_a_plane_are_the_quadratic_itself() {
     let quadratic = Quadratic::new();
     let when = serde_json::json!({ "at_end_of_epochs": true, "epochs": [4] });
@@ -404,12 +437,13 @@ fn any_number_of_ranks_gives_the_same_bits() {
         "alignment": { "when": when, "batch_sizes": [20, 100], "batches": 3, "chunk": 10 },
         "covariance": { "when": when, "batch_sizes": [50], "batches": 2, "chunk": 7 },
         "spectrum": { "when": when, "values": 2, "steps": 6, "random_vectors": 1, "density_steps": 3, "chunk": 9 },
+        "critical_lr": { "when": when },
         "line": { "when": when, "points": 3 },
         "plane": { "when": when, "points": 3 },
     }));
     let run = |ranks| Quadratic::new().run_on(ranks, (Method::Sgd, 0.05, 2), &config);
     let (rows, point) = run(Arc::new(Solo));
-    assert_eq!(rows.len(), 8 + 8 + 2 * (1 + 1 + 2 + 1 + 1 + 1 + 1));
+    assert_eq!(rows.len(), 8 + 8 + 2 * (1 + 1 + 2 + 1 + 1 + 1 + 1 + 1));
     for size in [2, 3, 20] {
         for (rank, (found, end)) in crate::ranks::threads::on(size, run).into_iter().enumerate() {
             assert!(found == rows && end == point, "rank {rank} of {size} differs");

@@ -84,7 +84,7 @@ fn the_ends_equal_a_direct_evaluation_bit_for_bit() {
     }
 }
 
-/// A linear network under squared error is a quadratic in θ: every identity of paper/DETAILS.md holds exactly.
+/// A linear network under squared error is a quadratic in θ: the paper's identities for quadratics hold exactly.
 #[test]
 fn a_quadratic_reproduces_the_papers_identities() {
     let problem = Problem { input: vec![6], classes: 3 };

@@ -1,0 +1,44 @@
+//! The critical learning rate along one update.
+
+use super::*;
+
+/// The learning rate at which the training loss along an update's direction is back at L(θ_t).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CriticalLr {
+    /// What the search found.
+    pub outcome: CriticalLrOutcome,
+    /// η_c = α_c η, where α_c is the first α > 0 with L(θ_t + α (θ_{t+1} - θ_t)) = L(θ_t).
+    pub critical_lr: Measured,
+    /// Width of the bracket that holds η_c.
+    pub bracket_width: Measured,
+    /// 2 / η_c
+    pub critical_sharpness: Measured,
+    /// η
+    pub lr: f64,
+    /// The largest α evaluated.
+    pub largest_alpha: Measured,
+    /// L(θ_t) of the same samples.
+    pub start_loss: Measured,
+    /// Evaluations of the loss.
+    pub evaluations: usize,
+    /// Samples behind each loss.
+    pub samples: usize,
+    /// Statistics of batch norm.
+    pub batch_norm: BatchNorm,
+}
+
+/// What a search for the critical learning rate found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CriticalLrOutcome {
+    /// The loss falls along the update and is back at its start at η_c.
+    Crossing,
+    /// The loss does not fall along the update.
+    NoDescent,
+    /// The loss stays below its start up to the largest α.
+    NoCrossing,
+    /// The loss at θ_t is not finite.
+    Undefined,
+}
+
+scalars!(CriticalLr: critical_lr, critical_sharpness);

@@ -1,0 +1,112 @@
+//! `[probe.critical_lr]`: how far along the update's direction the loss is back where it started.
+
+use walk_core::interpolate;
+use walk_core::probes::critical_lr::{Crossing, CrossingConfig, CrossingSearch, first_crossing};
+use walk_record::Measured;
+use walk_record::rows::CriticalLrOutcome;
+
+use super::*;
+use crate::samples::First;
+
+/// The critical learning rate: the line of an update is extended until the training loss is back at L(θ_t); that α times η is
+/// η_c, and 2 / η_c the critical sharpness. It takes a handful of losses and no Hessian.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CriticalLrSection {
+    /// At which updates.
+    pub when: Schedule,
+    /// The largest α to try.
+    #[serde(default = "usual_max_alpha")]
+    pub max_alpha: AtLeast<1>,
+    /// Limit on evaluations of the loss per update.
+    #[serde(default = "usual_evaluations")]
+    pub evaluations: AtLeast<3>,
+    /// Stop once the bracket is narrower than this fraction of η_c.
+    #[serde(default = "usual_tolerance")]
+    pub tolerance: Fraction,
+    /// Samples behind each loss, the first of the training part; all if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<SampleCount>,
+    /// Samples per evaluation chunk.
+    #[serde(default = "super::values::paper_chunk")]
+    pub chunk: ChunkSize,
+    /// Statistics of batch norm; running ones are those after the update, at every α.
+    #[serde(default)]
+    pub batch_norm: BatchNorm,
+}
+
+const fn usual_max_alpha() -> AtLeast<1> {
+    AtLeast::new(1024)
+}
+
+const fn usual_evaluations() -> AtLeast<3> {
+    AtLeast::new(20)
+}
+
+const fn usual_tolerance() -> Fraction {
+    Fraction::new(0.01)
+}
+
+impl Section for CriticalLrSection {
+    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let ProbeContext { train, optim, .. } = context;
+        let samples = first_samples(train, self.samples).len();
+        let (section, evaluator) = (self.clone(), context.evaluator());
+        Ok(Box::new(CriticalLrProbe { section, evaluator, train, samples, lr: optim.lr }))
+    }
+}
+
+struct CriticalLrProbe<'a> {
+    section: CriticalLrSection,
+    evaluator: Box<dyn Evaluator>,
+    train: &'a Subset,
+    samples: usize,
+    lr: f64,
+}
+
+impl Probe for CriticalLrProbe<'_> {
+    fn work(&self) -> Work {
+        // a guess: bracketing takes a few losses, each halving of the bracket one
+        let halvings = (1.0 / self.section.tolerance.get()).log2().ceil() as usize;
+        Work::losses((halvings + 4).min(self.section.evaluations.get()) * self.samples)
+    }
+
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
+        let CriticalLrSection { max_alpha, evaluations, tolerance, chunk, batch_norm, .. } = self.section;
+        let config = CrossingConfig {
+            max_alpha: max_alpha.get() as f64,
+            evaluations: evaluations.get(),
+            tolerance: tolerance.get(),
+        };
+        let (from, to, samples) = (update.before, update.after, First(Fixed(self.train), self.samples));
+        let mut between = to.clone();
+        let CrossingSearch { crossing, start_loss, largest_alpha, evaluations } =
+            first_crossing(config, |alpha| {
+                interpolate(&from.params, &to.params, alpha, &mut between.params);
+                let mode = statistics(batch_norm);
+                Ok::<_, TrainError>(
+                    self.evaluator.evaluate(&between, &samples, chunk.get(), mode)?.mean_loss(),
+                )
+            })?;
+        let (outcome, alpha, width) = match crossing {
+            Crossing::At { alpha, width } => (CriticalLrOutcome::Crossing, Some(alpha), Some(width)),
+            Crossing::NoDescent => (CriticalLrOutcome::NoDescent, None, None),
+            Crossing::NoCrossing => (CriticalLrOutcome::NoCrossing, None, None),
+            Crossing::Undefined => (CriticalLrOutcome::Undefined, None, None),
+        };
+        let scaled = |alpha: Option<f64>| Measured::from(alpha.map(|alpha| alpha * self.lr));
+        let row = rows::CriticalLr {
+            outcome,
+            critical_lr: scaled(alpha),
+            bracket_width: scaled(width),
+            critical_sharpness: alpha.map(|alpha| 2.0 / (alpha * self.lr)).into(),
+            lr: self.lr,
+            largest_alpha: largest_alpha.into(),
+            start_loss: start_loss.into(),
+            evaluations,
+            samples: self.samples,
+            batch_norm,
+        };
+        Ok(vec![row.into()])
+    }
+}
