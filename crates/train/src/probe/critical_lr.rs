@@ -16,10 +16,10 @@ pub struct CriticalLrSection {
     /// At which updates.
     pub when: Schedule,
     /// The largest α to try.
-    #[serde(default = "usual_max_alpha")]
+    #[serde(default = "AtLeast::<1>::preset::<1024>")]
     pub max_alpha: AtLeast<1>,
     /// Limit on evaluations of the loss per update.
-    #[serde(default = "usual_evaluations")]
+    #[serde(default = "AtLeast::<3>::preset::<20>")]
     pub evaluations: AtLeast<3>,
     /// Stop once the bracket is narrower than this fraction of η_c.
     #[serde(default = "usual_tolerance")]
@@ -33,14 +33,6 @@ pub struct CriticalLrSection {
     /// Statistics of batch norm; running ones are those after the update, at every α.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-}
-
-const fn usual_max_alpha() -> AtLeast<1> {
-    AtLeast::new(1024)
-}
-
-const fn usual_evaluations() -> AtLeast<3> {
-    AtLeast::new(20)
 }
 
 const fn usual_tolerance() -> Fraction {
