@@ -1,4 +1,4 @@
-//! The verdict of [`Interpolation`](super::Interpolation) on as few chunks as it takes.
+//! The verdict of [`Interpolation`](super::interpolation::Interpolation) on as few chunks as it takes.
 //!
 //! Chunks are drawn without replacement in growing rounds. With l_i(α) the loss of chunk i, an interior point is
 //! surely no barrier as soon as the mean of d_i(α) = l_i(α) - (1-α) l_i(0) - α l_i(1) is surely below 0: then L(α) lies
@@ -8,7 +8,7 @@
 //! The curve is nearly a parabola, so the middle point serves as a control variate: d(α) = 4α(1-α) d(½) + r(α), where the
 //! remainder r spreads so little from chunk to chunk that a few chunks bound it. Only the ends and the middle see many.
 //!
-//! "Surely" is but for the error rate, by bounds of [`sequential`](super::sequential). If a point is a barrier, the verdict
+//! "Surely" is but for the error rate, by bounds of `sequential`. If a point is a barrier, the verdict
 //! "none" takes that one of its own bounds fails, whatever the other points do: the bounds on d(½), r, d, and the distances
 //! from both ends share the error rate, each evenly over the looks. If no point is one, the verdict "barrier" takes that
 //! some point's lower bound against the higher end fails: interior points and looks share the error rate evenly.

@@ -45,7 +45,7 @@ impl BatchProducts {
 }
 
 /// What Eq. 3 makes of the ratio of means at 1/B - 1/N = `factor`, (ḡᵀHḡ + f tr(HC)) / (‖ḡ‖² + f tr C), with the two traces
-/// estimated from batches of other sizes: E[g_BᵀHg_B] - ḡᵀHḡ = f_B tr(HC) and E‖g_B‖² - ‖ḡ‖² = f_B tr C. Its standard error is
+/// estimated from batches of other sizes: E g_BᵀHg_B - ḡᵀHḡ = f_B tr(HC) and E‖g_B‖² - ‖ḡ‖² = f_B tr C. Its standard error is
 /// the one that the others' spread implies (delta method). `None` if all the others are the full set.
 pub fn predicted_ratio(full: GradientProducts, factor: f64, others: &[&BatchProducts]) -> Option<Estimate> {
     // what each batch says about tr(HC) and tr C
