@@ -98,7 +98,7 @@ fn a_sweep_of_forks_has_a_run_for_each_value() {
     assert_eq!((other.code, other.stderr.matches("is the run of another experiment").count()), (1, 4));
     let ran = bench.run(&["resume", "forks"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("forks: holds the runs of a sweep; repeat the command"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("forks: holds several runs; name one of them, or repeat the command"), "{}", ran.stderr);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn resume_and_fork_say_what_is_not_a_run() {
         ran.stderr
     };
     assert!(error(&["resume", "out"]).contains("out: holds the runs of a reproduction; repeat its `sgdwalk"));
-    assert!(error(&["fork", "out/runs@10"]).contains("out/runs: holds the runs of a sweep"));
+    assert!(error(&["fork", "out/runs@10"]).contains("out/runs: holds several runs"));
     assert!(error(&["resume", "exp.toml"]).contains("exp.toml: a file, expected the folder of a run"));
     assert!(error(&["resume", "nowhere"]).contains("nowhere: not a run folder"));
     let hint = "out/runs/one: a run folder, not an experiment; use `sgdwalk resume out/runs/one`";

@@ -17,7 +17,7 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
         column("deviation", |row| scientific(row.sigma, 1)),
         column("evaluations", |row| row.evaluations.to_string()),
         column("f32 - f64, mean", |row| of_rounding(row, |rounding| scientific(rounding.mean, 1))),
-        column("deviation", |row| of_rounding(row, |rounding| scientific(rounding.sigma, 1))),
+        column("f32 - f64, deviation", |row| of_rounding(row, |rounding| scientific(rounding.sigma, 1))),
         column("samples", |row| of_rounding(row, |rounding| rounding.samples.to_string())),
     ];
     vec![Table::of_rows("noise", runs, &columns)]

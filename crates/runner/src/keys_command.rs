@@ -59,7 +59,7 @@ pub(crate) fn keys() -> Result<String> {
     section(&mut text, &schema, "", &schema);
     text.push_str(
         "\n## Schedules\n\nA schedule is a table of conditions that must all hold, `{}` for every update, or a list of \
-         such tables of which one must.\n",
+         such tables, at least one of which must hold.\n",
     );
     key_rows(&mut text, &conditions, &conditions);
     text.push_str(

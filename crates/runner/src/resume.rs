@@ -75,7 +75,7 @@ pub(crate) fn open_run(path: &Path) -> Result<RunFolder> {
         Err(anyhow!("{path_text}: a file, expected the folder of a run"))
     } else if has_runs(path) {
         Err(anyhow!(
-            "{path_text}: holds the runs of a sweep; repeat the command that started the sweep to resume it"
+            "{path_text}: holds several runs; name one of them, or repeat the command of the sweep that made them"
         ))
     } else if has_runs(&path.join("runs")) {
         Err(anyhow!(
