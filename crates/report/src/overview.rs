@@ -7,13 +7,24 @@ use walk_record::{Measured, Run};
 use crate::error::ReportError;
 use crate::interpolation::Segments;
 
-/// Lines that say what was run, and how well the network does.
+/// Keys in which runs differ that are shown, at most.
+const MAX_SWEPT: usize = 6;
+
+/// Lines that say what was run, where it differs from the runs shown with it, and how well the network does.
 pub fn headline(run: &Run) -> String {
     let info = &run.info;
-    let mut lines = vec![format!(
+    let mut lines = vec![];
+    if !run.swept.is_empty() {
+        let value =
+            |key: &String| format!("{key} = {}", run.value(key).map_or("-".into(), ToString::to_string));
+        let values: Vec<String> = run.swept.iter().take(MAX_SWEPT).map(value).collect();
+        let more = if run.swept.len() > MAX_SWEPT { ", ..." } else { "" };
+        lines.push(format!("{}: {}{more}", run.label, values.join(", ")));
+    }
+    lines.push(format!(
         "{}: {} with {} parameters on {}, {} training samples",
         info.name, info.plugin.name, info.network.n_params, info.data.set, info.data.train
-    )];
+    ));
     if let Some(fork) = &info.fork {
         let changes = if fork.changes.is_empty() { "nothing".into() } else { fork.changes.join(", ") };
         lines.push(format!("forked from {} after update {}, changed: {changes}", fork.run, fork.step));
@@ -66,6 +77,8 @@ pub(crate) fn percent(fraction: Measured) -> String {
 
 #[cfg(test)]
 mod tests {
+    use walk_record::ConfigValue;
+
     use super::*;
     use crate::fixture;
 
@@ -82,6 +95,9 @@ mod tests {
             ),
             "{text}"
         );
+        let value = ConfigValue { key: "optim.lr".into(), value: 0.2.into() };
+        let swept = Run { config: vec![value], swept: vec!["optim.lr".into()], ..run.clone() };
+        assert!(headline(&swept).starts_with("mlp: optim.lr = 0.2\n"), "{}", headline(&swept));
         let json = summary_json(&run).unwrap();
         assert_eq!(json["last_epoch"]["kind"], "epoch");
         assert_eq!(
