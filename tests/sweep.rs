@@ -98,7 +98,11 @@ fn a_sweep_of_forks_has_a_run_for_each_value() {
     assert_eq!((other.code, other.stderr.matches("is the run of another experiment").count()), (1, 4));
     let ran = bench.run(&["resume", "forks"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("forks: holds several runs; name one of them, or repeat the command"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("forks: holds several runs; name one of them, or repeat the command"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
