@@ -1,15 +1,15 @@
 //! A measured number that may be missing.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A measured number, or none where nothing could be measured or the result was not finite.
 ///
 /// Written as a JSON number or `null`, shown as "-" where missing, so that no value can make a record unreadable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 #[serde(transparent)]
 pub struct Measured(Option<f64>);
 
@@ -59,20 +59,6 @@ impl fmt::Display for Measured {
             Some(value) => value.fmt(f),
             None => f.write_str("-"),
         }
-    }
-}
-
-impl JsonSchema for Measured {
-    fn schema_name() -> Cow<'static, str> {
-        "Measured".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "title": "number" })
     }
 }
 

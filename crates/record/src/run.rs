@@ -1,12 +1,12 @@
 //! A run read back from its folder: all that tables, figures, claims and pages are made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use crate::rows::{Epoch, RowKind};
-use crate::{RecordError, Row, RunFolder, RunInfo, Stamped, rows_of};
+use crate::{RecordError, Row, RunFolder, RunInfo, Stamp, Stamped, rows_of};
 
 /// What a run left behind, under a label.
 #[derive(Clone, Debug, Default)]
@@ -55,15 +55,12 @@ impl Run {
 
     /// Labels several runs by their folders' names and notes the keys in which they differ.
     pub fn tell_apart(runs: &mut [Self]) {
-        let keys: Vec<String> =
-            runs.iter().flat_map(|run| &run.config).map(|entry| entry.key.clone()).collect();
-        let mut swept: Vec<String> = vec![];
-        for key in keys {
-            let differs = runs.windows(2).any(|pair| pair[0].value(&key) != pair[1].value(&key));
-            if differs && !swept.contains(&key) {
-                swept.push(key);
-            }
-        }
+        // each key is compared once, however many runs have it
+        let mut seen = BTreeSet::new();
+        let keys = runs.iter().flat_map(|run| &run.config).map(|entry| entry.key.as_str());
+        let keys = keys.filter(|key| seen.insert(*key));
+        let differs = |key: &&str| runs.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key));
+        let swept: Vec<String> = keys.filter(differs).map(str::to_owned).collect();
         for run in runs {
             let name = run.path.file_name().map(|name| name.to_string_lossy().into_owned());
             run.label = name.unwrap_or_else(|| run.path.display().to_string());
@@ -89,10 +86,19 @@ impl Run {
 
     /// The rows of one kind by epoch; where each epoch is one update, all of them under the first.
     pub fn by_epoch<T: RowKind>(&self) -> BTreeMap<u32, Vec<Stamped<'_, T>>> {
+        self.grouped_by_epoch(self.rows(), |row| row.at)
+    }
+
+    /// Rows of the run grouped as [`Run::by_epoch`] does, each by where `stamp` says it was recorded.
+    pub fn grouped_by_epoch<R>(
+        &self,
+        rows: impl Iterator<Item = R>,
+        stamp: impl Fn(&R) -> Stamp,
+    ) -> BTreeMap<u32, Vec<R>> {
         let together = self.is_one_update_per_epoch();
-        let mut epochs: BTreeMap<u32, Vec<Stamped<'_, T>>> = BTreeMap::new();
-        for row in self.rows() {
-            epochs.entry(if together { 1 } else { row.at.epoch }).or_default().push(row);
+        let mut epochs: BTreeMap<u32, Vec<R>> = BTreeMap::new();
+        for row in rows {
+            epochs.entry(if together { 1 } else { stamp(&row).epoch }).or_default().push(row);
         }
         epochs
     }
@@ -112,7 +118,6 @@ fn flatten(prefix: &str, table: &Table, found: &mut Vec<ConfigValue>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Stamp;
     use crate::rows::{Distance, Kind, Train};
 
     #[test]

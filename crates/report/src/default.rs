@@ -51,12 +51,7 @@ fn unlisted(runs: &[Run], listed: &[&str]) -> BTreeMap<&'static str, Vec<String>
 fn table(runs: &[Run], kind: &str, scalars: &[String]) -> Table {
     let mut cells = vec![];
     for run in runs {
-        let together = run.is_one_update_per_epoch();
-        let mut epochs: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
-        for row in rows(run, kind) {
-            epochs.entry(if together { 1 } else { row.at.epoch }).or_default().push(row);
-        }
-        for (epoch, rows) in epochs {
+        for (epoch, rows) in run.grouped_by_epoch(rows(run, kind), |row| row.at) {
             let mut line = vec![run.label.clone(), epoch.to_string(), rows.len().to_string()];
             line.extend(scalars.iter().map(|scalar| {
                 let values: Vec<f64> = rows.iter().filter_map(|row| value(row, scalar).get()).collect();

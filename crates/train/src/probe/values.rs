@@ -1,8 +1,6 @@
 //! Values that several sections share. Each checks itself as it is read, so that a section holds none that is out of range.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use walk_core::BatchNormMode;
@@ -10,7 +8,8 @@ use walk_data::Subset;
 use walk_record::BatchNorm;
 
 /// An integer from `MIN` to `MAX`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
 #[serde(transparent)]
 pub struct Within<const MIN: usize, const MAX: usize>(usize);
 
@@ -56,22 +55,9 @@ impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Within<MIN, M
     }
 }
 
-impl<const MIN: usize, const MAX: usize> JsonSchema for Within<MIN, MAX> {
-    fn schema_name() -> Cow<'static, str> {
-        "integer".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "title": "integer" })
-    }
-}
-
 /// A number above 0 and below 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
 #[serde(transparent)]
 pub struct Fraction(f64);
 
@@ -103,20 +89,6 @@ impl<'de> Deserialize<'de> for Fraction {
             return Ok(Self(found));
         }
         Err(D::Error::custom(format!("= {found}, expected a number between 0 and 1")))
-    }
-}
-
-impl JsonSchema for Fraction {
-    fn schema_name() -> Cow<'static, str> {
-        "number".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "title": "number" })
     }
 }
 
