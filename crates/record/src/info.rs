@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::MetricsMark;
+
 /// The version of the run folder's format that this program writes and reads.
 pub const FORMAT: u32 = 3;
 
@@ -36,6 +38,16 @@ pub struct RunInfo {
     /// The run it branched off from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<ForkInfo>,
+    /// SHA-256 of the experiment without what changes no number, such as `epochs` and where files lie: a run is resumed only
+    /// if it is the same.
+    #[serde(default)]
+    pub config_sha256: String,
+    /// The files that the experiment names, and what they held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileInfo>,
+    /// The rows that were there at the last checkpoint, or when the run ended.
+    #[serde(default)]
+    pub metrics: MetricsMark,
     /// The architecture's plugin.
     pub plugin: PluginRecord,
     /// The network it described.
@@ -55,6 +67,17 @@ pub struct ForkInfo {
     pub step: u64,
     /// What was changed, as `key=value`.
     pub changes: Vec<String>,
+}
+
+/// A file that an experiment names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// The key that names it.
+    pub key: String,
+    /// Where it was.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
 }
 
 /// What a probe cost.

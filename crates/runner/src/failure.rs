@@ -1,5 +1,7 @@
 //! How a command fails, and the exit code that says so.
 
+use std::io::Write;
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -31,8 +33,8 @@ impl Failure {
     /// Prints the failure, unless another process does.
     pub(crate) fn print(&self) {
         match self {
-            Self::Input(error) | Self::Run(error) => eprintln!("error: {error:#}"),
-            Self::Stopped(message) => eprintln!("{message}"),
+            Self::Input(error) | Self::Run(error) => print(format_args!("error: {error:#}")),
+            Self::Stopped(message) => print(format_args!("{message}")),
             Self::Silent { .. } => {}
         }
     }
@@ -42,4 +44,9 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Input(error.into())
     }
+}
+
+/// Prints a line to standard error, where there is nobody to tell of a failure.
+fn print(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -51,13 +51,13 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
         plugin::open(&model.plugin).map_err(|error| source.error_at("model.plugin", format!("{error:#}")))?;
     let library = plugin.library.display();
     let error_at =
-        |key: &str, error: &dyn Display| source.error_at(key, format!("plugin {library}: {error}"));
-    let info = plugin.handle.describe().map_err(|error| error_at("model.plugin", &error))?;
+        |key: &str, error: &dyn Display| source.error_at(key, format!("plugin {library}: {error:#}"));
+    let info = plugin.describe().map_err(|error| error_at("model.plugin", &error))?;
     info.check_options(&model.options).map_err(|error| {
         source.error_at(&format!("model.options.{}", error.name()), format!("plugin {}: {error}", info.name))
     })?;
     let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes };
-    let graph = plugin.handle.build(&problem, &model.options);
+    let graph = plugin.build(&problem, &model.options);
     let graph = graph.map_err(|error| error_at("model", &error))?;
     let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
     let network_sha256 = format!("{:x}", Sha256::digest(description));

@@ -1,5 +1,7 @@
 //! When a probe is due.
 
+mod count;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -8,6 +10,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use self::count::Span;
 use crate::{Position, TrainError};
 
 /// The updates at which a probe measures: those that meet at least one of its sets of conditions. A single set is written as a
@@ -64,7 +67,8 @@ impl Schedule {
         Self(self.0.iter().map(within).collect())
     }
 
-    /// Checks that every epoch and iteration named will come. `key` is the schedule's place in the experiment.
+    /// Checks that every epoch and iteration named will come, and that an update meets each set of conditions. `key` is the
+    /// schedule's place in the experiment.
     ///
     /// # Errors
     /// [`TrainError::Value`] if not.
@@ -174,7 +178,28 @@ impl Conditions {
             let found = format!("[{first}, {last}]");
             return Err(TrainError::value(&format!("{key}.iterations"), found, expected));
         }
+        let span = Span { epochs, updates: u32::try_from(updates_per_epoch).unwrap_or(u32::MAX) };
+        if self.count(span) == 0 {
+            let expected =
+                format!("conditions that an update of the run meets, which makes {}", span.total());
+            return Err(TrainError::value(key, self, expected));
+        }
         Ok(())
+    }
+}
+
+/// As in an experiment file.
+impl fmt::Display for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            self.epochs.as_ref().map(|epochs| format!("epochs = {epochs:?}")),
+            self.iterations.map(|iterations| format!("iterations = {iterations:?}")),
+            self.every.map(|every| format!("every = {every}")),
+            self.log.then(|| "log = true".to_owned()),
+            self.at_end_of_epochs.then(|| "at_end_of_epochs = true".to_owned()),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        write!(f, "{{ {} }}", parts.join(", "))
     }
 }
 
@@ -255,5 +280,13 @@ mod tests {
         assert!(check(None, Some([1, 451])).is_err());
         assert!(check(None, Some([5, 4])).is_err());
         assert!(check(None, Some([0, 4])).is_err());
+        let never = Conditions { every: Some(4501), ..Conditions::default() }.check("probe.x.when", 10, 450);
+        assert_eq!(
+            never.unwrap_err().to_string(),
+            "`probe.x.when` = { every = 4501 }, expected conditions that an update of the run meets, which makes 4500"
+        );
+        let only_ends =
+            Conditions { at_end_of_epochs: true, iterations: Some([1, 9]), ..Conditions::default() };
+        assert!(only_ends.check("x", 10, 450).is_err() && only_ends.check("x", 10, 9).is_ok());
     }
 }

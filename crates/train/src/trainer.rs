@@ -77,7 +77,8 @@ pub fn train<B: Backend>(
             sgd_step(optim.step(), &before.params, grad, velocity, &mut after.params);
             record(sink, at, Train { loss: loss.into(), grad_norm: grad_norm.into(), lr: optim.lr })?;
             sink.progress(at, Work { differentiated: samples, ..Work::default() }.weight());
-            let update = Update { at, start: state.step, before, after: &after, grad };
+            let (start, initial) = (state.step, &state.initial);
+            let update = Update { at, start, initial, before, after: &after, grad };
             for probe in probes.iter_mut() {
                 probe.see(&update)?.into_iter().try_for_each(|found| record(sink, at, found))?;
                 if probe.is_due(at) {
