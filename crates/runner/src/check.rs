@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
 use walk_record::{MetricsMark, RecordError};
 use walk_report::{Table, counted};
@@ -244,10 +244,7 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
     let folder = plan.folder.display();
     let state = if plan.folder.exists() { "exists" } else { "does not exist yet" };
     outln!("folder: {folder}, which {state}");
-    if states.contains(&FolderState::Foreign) {
-        bail!("{folder}: holds a run of another experiment; name another folder with --out");
-    }
-    Ok(())
+    plan.check_folder()
 }
 
 fn print_disk(estimates: &[&Estimate]) {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use walk_record::{ForkInfo, RunFolder, Status};
 use walk_report::counted;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::interrupt;
 use crate::output::errln;
 
@@ -88,7 +88,7 @@ pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<(), Failur
                         "stopped".to_owned()
                     }
                     Err(error) => {
-                        let message = format!("{error:#}");
+                        let message = chain(&error);
                         failures.lock().expect("no thread panics").insert(index, message.clone());
                         message
                     }

@@ -169,7 +169,7 @@ pub(crate) struct SweepArguments {
     #[arg(long, value_name = "N", help = JOBS, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
     /// Folder to create for the run, or to hold the runs of a sweep [default: runs/NAME or the first free runs/NAME-2, ...;
-    /// for a sweep runs/NAME.sweep]
+    /// for a sweep runs/NAME.sweep or runs/NAME-2.sweep, ...]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -141,8 +141,12 @@ impl Experiment {
             return Err(source.error_at("seed", "`seed` is too large, expected at most 2^63 - 1"));
         }
         let stem = source.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let is_named = experiment.name.is_some();
         let name = experiment.name.clone().or(stem).unwrap_or_else(|| "experiment".into());
-        check_folder_name(&name).map_err(|error| source.error_at("name", error))?;
+        check_folder_name(&name).map_err(|error| {
+            let hint = if is_named { "" } else { "; it is the name of the file unless `name` is set" };
+            source.error_at("name", format!("{error}{hint}"))
+        })?;
         experiment.name = Some(name);
         Ok(experiment)
     }

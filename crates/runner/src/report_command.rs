@@ -5,7 +5,7 @@ use walk_record::{Run, RunFolder};
 use walk_report::{Table, cost, counted, headline, summary_json, tables, write_report};
 
 use crate::cli::{ReportArguments, RunOptions};
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::output::{errln, outln};
 use crate::resume::open_run;
 
@@ -20,7 +20,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
             Ok(run) => runs.push(run),
             Err(error) if paths.len() == 1 => return Err(error.into()),
             Err(error) => {
-                errln!("warning: left out: {error:#}");
+                errln!("warning: left out: {}", chain(&error));
                 unreadable += 1;
             }
         }

@@ -30,6 +30,11 @@ pub(crate) fn reword(path: &str, message: &str, keys: &[String]) -> Wording {
     // serde quotes what was found first, then what is known
     let mut quoted = message.split('`').skip(1).step_by(2);
     let found = quoted.next().unwrap_or_default();
+    // the path of an unknown key ends with it
+    let path = match path.strip_suffix(found) {
+        Some(section) if message.starts_with("unknown field") => section.trim_end_matches('.'),
+        _ => path,
+    };
     let known: Vec<&str> = quoted.collect();
     let within = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     let section = if path.is_empty() { String::new() } else { format!("`{path}`: ") };
@@ -183,9 +188,9 @@ mod tests {
             "`device` = \"gpu\", expected \"cpu\", \"cpu_composite\" or \"cuda\", did you mean \"cuda\"?"
         );
         let unknown = "unknown field `lr`, expected one of `epochs`, `optim`";
-        assert_eq!(says("", unknown), "no key `lr`, did you mean `optim.lr`? Its keys are epochs, optim");
+        assert_eq!(says("lr", unknown), "no key `lr`, did you mean `optim.lr`? Its keys are epochs, optim");
         assert_eq!(
-            says("optim", "unknown field `lrr`, expected `lr` or `momentum`"),
+            says("optim.lrr", "unknown field `lrr`, expected `lr` or `momentum`"),
             "`optim`: no key `lrr`, did you mean `lr`? Its keys are lr, momentum"
         );
         let many = says("optim", "unknown field `chunk`, expected `lr`");

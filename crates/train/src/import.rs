@@ -108,7 +108,7 @@ fn nearby(name: &str, tensors: &[NamedTensor]) -> String {
     // a stable sort: equally similar names stay in their order
     names.sort_by(|a, b| walk_arch::similarity(name, b).total_cmp(&walk_arch::similarity(name, a)));
     let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
-    format!("it has {} tensors, the most similar names are {}", names.len(), listed.join(", "))
+    format!("the most similar names there are {}", listed.join(", "))
 }
 
 pub(crate) fn to_point(stored: &[NamedTensor], network: &Network) -> Result<Point, Mismatch> {
@@ -192,7 +192,10 @@ mod tests {
             read(&tensors).unwrap_err()
         };
         let text = change(|tensors| tensors[0].name = "fc.1.weight".into());
-        assert!(text.contains("a tensor `1.weight` of shape [4, 3]; it has 8 tensors"), "{text}");
+        assert!(
+            text.contains("a tensor `1.weight` of shape [4, 3]; the most similar names there are"),
+            "{text}"
+        );
         assert!(text.contains("`fc.1.weight`"), "{text}");
         let text = change(|tensors| tensors[0].shape = vec![3, 4]);
         assert!(text.contains("of shape [4, 3]; there it is transposed, [3, 4]"), "{text}");

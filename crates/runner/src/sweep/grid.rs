@@ -83,6 +83,7 @@ fn items(values: &str) -> Vec<String> {
 /// Every combination of the file's members and the values on the axes; the last axis varies fastest.
 pub(super) fn grid(file_members: &[Option<String>], axes: &[Vec<Setting>]) -> Result<Vec<Cell>> {
     axes.iter().try_for_each(|axis| check_distinct(axis))?;
+    check_independent(axes)?;
     let cell = |file_member: &Option<String>| Cell { file_member: file_member.clone(), ..Cell::default() };
     let mut cells: Vec<Cell> = file_members.iter().map(cell).collect();
     for axis in axes {
@@ -97,6 +98,20 @@ pub(super) fn grid(file_members: &[Option<String>], axes: &[Vec<Setting>]) -> Re
     }
     cells.iter_mut().for_each(|cell| cell.name = folder_name(cell));
     Ok(cells)
+}
+
+/// Refuses two axes of which one sets a key of the other.
+fn check_independent(axes: &[Vec<Setting>]) -> Result<()> {
+    let keys: Vec<String> =
+        axes.iter().filter_map(|axis| axis.first()).map(|first| first.key() + ".").collect();
+    for (index, key) in keys.iter().enumerate() {
+        let clashes = |other: &&String| key.starts_with(other.as_str()) || other.starts_with(key);
+        if let Some(other) = keys[..index].iter().find(clashes) {
+            let [key, other] = [key, other].map(|key| key.trim_end_matches('.'));
+            return Err(anyhow!("the sweep sets `{key}` twice: along with `{other}`, which is swept too"));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses an axis on which a value is there twice, however it is written.
@@ -178,6 +193,10 @@ mod tests {
         assert!(
             grid(&[None], &[axis("seed=1,1").unwrap()]).unwrap_err().to_string().contains("seed=1 twice")
         );
+        for clash in [["seed=1,2", "seed=3,4"], ["optim.lr=1,2", "optim={lr=1},{lr=2}"]] {
+            let axes = clash.map(|text| axis(text).unwrap());
+            assert!(grid(&[None], &axes).unwrap_err().to_string().contains("twice"), "{clash:?}");
+        }
         // strange and long values are told apart by a digest
         let names = |text: &str| {
             let cells = grid(&[None], &[axis(text).unwrap()]).unwrap();

@@ -26,7 +26,7 @@ pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), F
     prepare(&plan.members[0].source)?;
     let folder = &plan.folder;
     let children = plan.children()?;
-    plan.description.check(folder, &children)?;
+    plan.check_folder()?;
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
     plan.description.write(folder)?;
     let RunOptions { threads, quiet, json } = options;

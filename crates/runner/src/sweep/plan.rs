@@ -102,14 +102,15 @@ impl<'a> Base<'a> {
         Ok(Member { name, experiment: Experiment::parse(&source)?, file_member, source, arguments, fork })
     }
 
-    /// The folder of a sweep if the user names none.
-    fn default_folder(&self, name: &str) -> PathBuf {
+    /// The folder of a sweep if the user names none: `runs/NAME.sweep`, or `runs/NAME-2.sweep`, ...
+    fn default_folder(&self, name: &str, number: u32) -> PathBuf {
         let suffix = match (self.fork, self.selection.scale) {
             (Some(point), _) => format!("@{}", point.step),
             (None, Some(scale)) => format!("-{scale}"),
             (None, None) => String::new(),
         };
-        PathBuf::from("runs").join(format!("{name}{suffix}.sweep"))
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        PathBuf::from("runs").join(format!("{name}{suffix}{number}.sweep"))
     }
 }
 
@@ -133,7 +134,6 @@ impl Plan {
             let place = find(point)?.place;
             members.iter().try_for_each(|member| check_left(point, place, &member.experiment))?;
         }
-        let folder = sweep.out.clone().unwrap_or_else(|| base.default_folder(members[0].experiment.name()));
         let keys: BTreeSet<String> = axes.iter().flatten().map(Setting::key).collect();
         let keys: Vec<String> = keys.into_iter().collect();
         let mut bases = BTreeMap::new();
@@ -145,7 +145,28 @@ impl Plan {
         }
         let fork = base.fork.map(ForkPoint::to_string);
         let description = SweepDescription { keys, fork, bases };
-        Ok(Self { members, is_sweep: base.is_sweep(sweep)?, folder, description })
+        let folder = sweep.out.clone().unwrap_or_default();
+        let mut plan = Self { members, is_sweep: base.is_sweep(sweep)?, folder, description };
+        if sweep.out.is_none() && plan.is_sweep {
+            plan.choose_folder(base)?;
+        }
+        Ok(plan)
+    }
+
+    /// Takes the first of the usual folders that holds this sweep or nothing.
+    fn choose_folder(&mut self, base: &Base<'_>) -> Result<()> {
+        for number in 1.. {
+            self.folder = base.default_folder(self.members[0].experiment.name(), number);
+            if self.folder.symlink_metadata().is_err() || self.check_folder().is_ok() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a folder that holds something else.
+    pub(crate) fn check_folder(&self) -> Result<()> {
+        self.description.check(&self.folder, &self.children()?)
     }
 
     /// The members of a sweep as runs in its folder.
