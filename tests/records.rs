@@ -104,7 +104,7 @@ fn a_resumed_run_may_train_longer_and_change_nothing_else() {
     for (from, to) in [
         ("lr = 0.05", "lr = 0.06"),
         ("seed = 5", "seed = 6"),
-        ("train = 200", "train = 190"),
+        ("train = 200", "train = 180"),
         ("points = 3", "points = 4"),
     ] {
         assert!(config.contains(from));

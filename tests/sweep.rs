@@ -66,7 +66,7 @@ fn a_sweep_survives_a_rebuild_of_the_program() {
 
 #[test]
 fn a_sweep_of_forks_has_a_run_for_each_value() {
-    let bench = Bench::new(&short().replace("epochs = 1", "epochs = 2"));
+    let bench = Bench::new(&short().replace("epochs = 1", "epochs = 3"));
     bench.run_into("parent", &["--quiet"]);
     let sweep = |point: &str| {
         let values = "optim.lr=0.01,0.02";

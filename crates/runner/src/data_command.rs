@@ -28,6 +28,10 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
         let names: Vec<&str> = remote.iter().map(|(set, _)| set.name()).collect();
         let suggestion = did_you_mean(name, names.iter().copied());
         let known = names.join(", ");
+        if let Some(set) = DataSet::ALL.into_iter().find(|set| set.name() == name) {
+            let reason = if set == DataSet::Digits { "it is built in" } else { "its images are your own" };
+            return Err(anyhow!("{name}: nothing to fetch, {reason}; the sets to fetch are {known}").into());
+        }
         return Err(anyhow!("no set `{name}` to fetch, expected one of {known}{suggestion}").into());
     };
     let dir = dir.map_or_else(|| set.usual_dir(), PathBuf::from);

@@ -9,7 +9,7 @@ use walk_arch::Network;
 use walk_core::{Point, Step};
 use walk_record::{MetricsMark, NamedTensor, Values, parse_checkpoint, read_checkpoint};
 
-use crate::import::to_point;
+use crate::import::{OURS, to_point};
 use crate::{Memory, TrainError, TrainState};
 
 /// `[checkpoint]`: what is kept so that a run can be continued.
@@ -62,8 +62,6 @@ impl CheckpointConfig {
     }
 }
 
-/// Prefix of the names of everything that is not a parameter or buffer.
-pub(crate) const OURS: &str = "sgdwalk.";
 const PROBE: &str = "sgdwalk.probe.";
 
 /// Parameters and buffers under their names.

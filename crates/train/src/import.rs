@@ -8,8 +8,9 @@ use walk_core::Point;
 use walk_record::{NamedTensor, OtherTensor, RecordError, Values, read_checkpoint};
 
 use crate::TrainError;
-use crate::checkpoint::OURS;
 
+/// Prefix of the names of everything in a checkpoint that is not a parameter or buffer.
+pub(crate) const OURS: &str = "sgdwalk.";
 /// What wrappers of PyTorch put before every name: DataParallel, `torch.compile`, Lightning.
 const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 /// Names that an error lists.

@@ -15,7 +15,7 @@ use crate::import::read_point;
 pub struct LineSection {
     /// At which updates: where the line ends.
     pub when: Schedule,
-    /// A checkpoint where it begins; θ_0 if not given.
+    /// A safetensors file where it begins, as `init.from` has it; θ_0 if not given, in a fork that of its first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Positions, both ends included.

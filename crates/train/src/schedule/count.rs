@@ -2,7 +2,7 @@
 
 use walk_core::Step;
 
-use super::{Conditions, Schedule};
+use super::conditions::Conditions;
 use crate::Position;
 
 /// Most sets of conditions whose common updates are counted once.
@@ -24,29 +24,22 @@ impl Span {
     }
 }
 
-impl Schedule {
-    /// Its updates in a run; with more than 12 sets of conditions, an upper bound.
-    pub fn count(&self, span: Span) -> u64 {
-        union(&self.0, span)
-    }
-
-    /// Its updates among the first `done` of a run.
-    pub fn count_first(&self, done: Step, updates: u32) -> u64 {
-        let whole = u32::try_from(done.0 / u64::from(updates.max(1))).unwrap_or(u32::MAX);
-        let rest = (done.0 % u64::from(updates.max(1))) as u32;
-        let begun = Conditions {
-            epochs: Some(vec![whole.saturating_add(1)]),
-            iterations: Some([1, rest]),
-            ..Conditions::default()
-        };
-        let in_begun: Vec<Conditions> = self.0.iter().filter_map(|set| set.and(&begun)).collect();
-        let span = Span { epochs: whole.saturating_add(1), updates };
-        union(&self.0, Span { epochs: whole, updates }) + union(&in_begun, span)
-    }
+/// The updates among the first `done` of a run that meet at least one set of conditions.
+pub(super) fn union_of_first(sets: &[Conditions], done: Step, updates: u32) -> u64 {
+    let whole = u32::try_from(done.0 / u64::from(updates.max(1))).unwrap_or(u32::MAX);
+    let rest = (done.0 % u64::from(updates.max(1))) as u32;
+    let begun = Conditions {
+        epochs: Some(vec![whole.saturating_add(1)]),
+        iterations: Some([1, rest]),
+        ..Conditions::default()
+    };
+    let in_begun: Vec<Conditions> = sets.iter().filter_map(|set| set.and(&begun)).collect();
+    let span = Span { epochs: whole.saturating_add(1), updates };
+    union(sets, Span { epochs: whole, updates }) + union(&in_begun, span)
 }
 
 /// The updates that meet at least one set of conditions, by inclusion and exclusion.
-fn union(sets: &[Conditions], span: Span) -> u64 {
+pub(super) fn union(sets: &[Conditions], span: Span) -> u64 {
     let is_needed = |&index: &usize| {
         let covered_by = |other: usize| {
             sets[other].covers(&sets[index]) && (other < index || !sets[index].covers(&sets[other]))
@@ -183,14 +176,14 @@ mod tests {
             })
     }
 
-    fn walk(schedule: &Schedule, span: Span, done: u64) -> u64 {
+    fn walk(sets: &[Conditions], span: Span, done: u64) -> u64 {
         let all = (1..=span.epochs).flat_map(|epoch| {
             (1..=span.updates).map(move |iteration| {
                 let step = Step(u64::from(epoch - 1) * u64::from(span.updates) + u64::from(iteration));
                 Position { epoch, iteration, updates: span.updates, step }
             })
         });
-        all.filter(|at| at.step.0 <= done && schedule.includes(*at)).count() as u64
+        all.filter(|at| at.step.0 <= done && sets.iter().any(|set| set.includes(*at))).count() as u64
     }
 
     proptest! {
@@ -201,17 +194,17 @@ mod tests {
             updates in 1..9u32,
             done in 0..88u64,
         ) {
-            let (schedule, span) = (Schedule(sets), Span { epochs, updates });
-            prop_assert_eq!(schedule.count(span), walk(&schedule, span, u64::MAX));
+            let span = Span { epochs, updates };
+            prop_assert_eq!(union(&sets, span), walk(&sets, span, u64::MAX));
             let done = done.min(span.total());
-            prop_assert_eq!(schedule.count_first(Step(done), updates), walk(&schedule, span, done));
+            prop_assert_eq!(union_of_first(&sets, Step(done), updates), walk(&sets, span, done));
         }
     }
 
     #[test]
     fn billions_of_epochs_are_counted_at_once() {
         let span = Span { epochs: u32::MAX, updates: 28 };
-        let count = |conditions: Conditions| Schedule::from(conditions).count(span);
+        let count = |conditions: Conditions| conditions.count(span);
         let epochs = u64::from(u32::MAX);
         assert_eq!(count(Conditions::default()), 28 * epochs);
         assert_eq!(count(Conditions { at_end_of_epochs: true, ..Conditions::default() }), epochs);
