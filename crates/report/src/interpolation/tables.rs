@@ -13,7 +13,8 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
     vec![barriers(runs), segments(runs)]
 }
 
-/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Where the noise of
+/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Updates whose losses
+/// are not finite and leave the verdict open are counted apart. Where the noise of
 /// the loss is known, the numbers of barriers higher than one and three standard errors follow.
 fn barriers(runs: &[Run]) -> Table {
     let measured = runs.iter().map(|run| (run, Segments::new(run).epochs));
@@ -26,7 +27,11 @@ fn barriers(runs: &[Run]) -> Table {
         let above = above.map(|(one, three)| format!(" ({one} > 1 se, {three} > 3 se)"));
         let last = epoch.last_epoch();
         let to = if last > epoch.epoch { format!(" (to epoch {last})") } else { String::new() };
-        format!("{} / {}{}{to}", epoch.barriers(), epoch.updates(), above.unwrap_or_default())
+        let open = match epoch.undecided() {
+            0 => String::new(),
+            n => format!(" ({n} open, not finite)"),
+        };
+        format!("{} / {}{}{open}{to}", epoch.barriers(), epoch.decided(), above.unwrap_or_default())
     };
     let rows = measured.iter().map(|(run, measured)| {
         let cell = |number: &u32| or_dash(measured.iter().find(|epoch| epoch.epoch == *number).map(cell));

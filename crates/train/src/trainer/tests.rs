@@ -5,7 +5,9 @@ use walk_record::rows::{Interpolation, Mode};
 use walk_record::{BatchNorm, EvaluationData, Measured, rows_of};
 
 use super::*;
-use crate::probe::{ChunkSize, Fraction, InterpolationSection, ProbeConfig, ProbeContext, Within};
+use crate::probe::{
+    ChunkSize, Fraction, InterpolationSection, ProbeConfig, ProbeContext, SampleCount, Within,
+};
 use crate::samples::Redrawn;
 use crate::test_support::Rows;
 use crate::{Accumulate, Conditions, Method, Ranks, Schedule, Solo};
@@ -35,6 +37,7 @@ fn five_points(when: Schedule, evaluation: EvaluationData) -> ProbeConfig {
         points: Within::new(5),
         chunk: ChunkSize::new(100),
         batch_norm: BatchNorm::Batch,
+        statistics_samples: SampleCount::new(2000),
         evaluation,
         mode: Mode::Exact,
         error_rate: Fraction::new(1e-3),
