@@ -6,6 +6,7 @@ use walk_record::{Measured, Run};
 
 use crate::error::ReportError;
 use crate::interpolation::Segments;
+use crate::table::decimals;
 
 /// Keys in which runs differ that are shown, at most.
 const MAX_SWEPT: usize = 6;
@@ -31,10 +32,10 @@ pub fn headline(run: &Run) -> String {
     }
     if let Some(last) = run.rows::<Epoch>().next_back() {
         lines.push(format!(
-            "after epoch {}: training loss {:.4}, validation loss {:.4}, validation accuracy {}",
+            "after epoch {}: training loss {}, validation loss {}, validation accuracy {}",
             last.at.epoch,
-            last.train_loss,
-            last.valid_loss,
+            decimals(last.train_loss, 4),
+            decimals(last.valid_loss, 4),
             percent(last.valid_accuracy)
         ));
     }

@@ -6,7 +6,7 @@ use walk_record::{Measured, Run};
 
 use super::analysis::{EpochSegments, FloorMoves, Segments};
 use crate::statistics::median;
-use crate::table::{Table, or_dash, scientific};
+use crate::table::{Table, decimals, or_dash, scientific};
 
 /// The barriers and the segments.
 pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
@@ -76,7 +76,7 @@ fn segment_cells(epoch: &EpochSegments<'_>) -> Vec<String> {
             last if last > epoch.epoch => format!("{}-{last}", epoch.epoch),
             _ => epoch.epoch.to_string(),
         },
-        format!("{first:.5} to {last:.5}"),
+        format!("{} to {}", decimals(first, 5), decimals(last, 5)),
         scientific(epoch.heights().reduce(f64::max).into(), 2),
         scientific(epoch.noise, 2),
         scientific(median(segments.iter().map(|segment| segment.depth)), 2),

@@ -93,6 +93,26 @@ fn a_short_last_batch_counts_by_its_samples() {
     assert!((found - sum / 300.0).abs() < 1e-12, "{found}");
 }
 
+#[test]
+fn a_parameter_that_overflows_ends_the_run_at_its_update() {
+    let mut config = config(Method::Sgd, 300, 1);
+    config.optim.lr = 1e38;
+    config.optim.weight_decay = 1e3;
+    let (rows, outcome) = run(&model(false), &config, &ProbeConfig::default());
+    let message = outcome.unwrap_err().to_string();
+    assert!(
+        message.starts_with("a parameter after the update is ") && message.contains("step 1"),
+        "{message}"
+    );
+    // what was measured before is kept
+    assert_eq!(rows_of::<Train>(&rows).count(), 1);
+    assert_eq!(
+        [not_finite(&[0.0, -f32::MAX]), not_finite(&[0.0, f32::INFINITY])],
+        [None, Some(f32::INFINITY)]
+    );
+    assert!(not_finite(&[f32::NAN, 1.0]).is_some());
+}
+
 /// The digits' images sorted by class, as Tiny ImageNet is stored.
 fn class_by_class() -> Split {
     let images = DataConfig::new(DataSet::Digits).read().unwrap();
