@@ -12,8 +12,16 @@ mod quadrature;
 mod test_support;
 mod tridiagonal;
 
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+
 pub use self::largest::{Completeness, Eigenpair, Largest, LargestConfig, Ritz, largest_eigenpairs};
 pub use self::quadrature::{Quadrature, quadrature};
+
+/// A vector whose direction is uniformly distributed.
+pub fn random_direction(n: usize, rng: &mut impl Rng) -> Vec<f32> {
+    (0..n).map(|_| StandardNormal.sample(rng)).collect()
+}
 
 /// What products in f32 leave of a zero, as a fraction of the largest product.
 const ROUNDING: f64 = 32.0 * f32::EPSILON as f64;

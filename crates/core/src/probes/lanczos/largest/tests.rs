@@ -1,16 +1,14 @@
 use nalgebra::{DMatrix, SymmetricEigen};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use rand::Rng;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::super::random_direction;
 use super::super::test_support::{product, spectrum, unit};
 use super::*;
-
-fn normal(n: usize, rng: &mut StdRng) -> Vec<f32> {
-    (0..n).map(|_| StandardNormal.sample(rng)).collect()
-}
 
 fn config(values: usize) -> LargestConfig {
     LargestConfig { values, tolerance: 1e-4, products: 10_000 }
@@ -24,8 +22,8 @@ fn search(
     mut product: impl FnMut(&[f32]) -> Vec<f32>,
 ) -> Largest {
     let mut rng = StdRng::seed_from_u64(seed);
-    let start = normal(n, &mut rng);
-    largest_eigenpairs::<()>(config, start, || normal(n, &mut rng), |x| Ok(product(x))).unwrap()
+    let start = random_direction(n, &mut rng);
+    largest_eigenpairs::<()>(config, start, || random_direction(n, &mut rng), |x| Ok(product(x))).unwrap()
 }
 
 /// The eigenvalues `values` in a random orthonormal basis: the search's result, and nalgebra's eigenvalues.
@@ -51,7 +49,7 @@ fn the_largest_eigenvalues_and_their_residuals_are_right() {
     let (values, u, start) = spectrum(200);
     let mut rng = StdRng::seed_from_u64(1);
     let config = LargestConfig { values: 5, tolerance: 1e-5, products: 100 };
-    let random = || normal(200, &mut rng);
+    let random = || random_direction(200, &mut rng);
     let found = largest_eigenpairs::<()>(config, start, random, |x| Ok(product(&values, &u, x))).unwrap();
     assert_eq!(found.completeness, Completeness::Verified);
     assert!(found.products < 70, "{}", found.products);
@@ -101,6 +99,10 @@ fn what_is_not_zero_is_found_and_the_rest_is_said_to_be_zero() {
     let zero = search(config(3), 50, 5, |x| vec![0.0; x.len()]);
     assert_eq!((zero.pairs.len(), zero.completeness), (0, Completeness::AllNonzero));
     assert_eq!((zero.smallest, zero.products), (Ritz { value: 0.0, residual: 0.0 }, 4));
+    // of the last run's space no part is left out: the second 1 precedes -1
+    let (found, expected) = both(config(5), &[1.0, 1.0, 2.0, 0.5, 2.0, -1.0], 0);
+    let values = found_values(&found);
+    assert!(values.len() == 5 && values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5));
     // the negative ones beyond the zeros belong to the largest where there are not enough others
     let (found, _) = both(config(5), &[2.0, 0.0, -1.0, -3.0], 6);
     let (values, expected) = (found_values(&found), [2.0, 0.0, -1.0, -3.0]);
@@ -158,18 +160,18 @@ fn a_guess_that_lacks_an_eigenvector_is_completed() {
     let guess: Vec<f32> =
         (0..200).map(|i| (f64::from(u8::from(i == 1)) - 2.0 * u[i] * u[1]) as f32).collect();
     let mut rng = StdRng::seed_from_u64(3);
-    let random = || normal(200, &mut rng);
+    let random = || random_direction(200, &mut rng);
     let found = largest_eigenpairs::<()>(config(2), guess, random, |x| Ok(product(&values, &u, x))).unwrap();
     assert_eq!(found.completeness, Completeness::Verified);
     assert!(found_values(&found).iter().zip([40.0, 20.0]).all(|(a, b)| (a - b).abs() < 1e-4));
 }
 
-/// The promise of 99%: the first run cannot see an eigenvalue, the next one must not overlook it.
+/// The promise of 99.9%: the first run cannot see an eigenvalue, the next one must not overlook it.
 #[test]
 fn larger_eigenvalues_are_rarely_missed() {
     let (n, hidden, seen) = (400, 1.5, 1.3);
     let mut missed = 0;
-    for seed in 0..400 {
+    for seed in 0..1000 {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut values: Vec<f64> = (0..n).map(|_| rng.gen_range(-1.0..1.0)).collect();
         values[..2].copy_from_slice(&[hidden, seen]);
@@ -177,17 +179,20 @@ fn larger_eigenvalues_are_rarely_missed() {
         let config = LargestConfig { values: 1, tolerance: 0.1, products: 400 };
         let product =
             |x: &[f32]| Ok(x.iter().zip(&values).map(|(x, v)| (f64::from(*x) * v) as f32).collect());
-        let found = largest_eigenpairs::<()>(config, start, || normal(n, &mut rng), product).unwrap();
+        let found =
+            largest_eigenpairs::<()>(config, start, || random_direction(n, &mut rng), product).unwrap();
         assert_eq!(found.completeness, Completeness::Verified);
         missed += usize::from(found.pairs[0].value < 1.4);
     }
-    // if 1% were missed, more than 10 of 400 would be in one case of 350
-    assert!(missed <= 10, "{missed}");
+    // if 0.1% were missed, more than 5 of 1000 would be in one case of 1,700
+    assert!(missed <= 5, "{missed}");
 }
 
 proptest! {
-    /// Copies, zeros and any number asked for. Everything is found but for the 1% of the promise, here in spaces so small that
-    /// runs mostly end by spanning them.
+    // a fixed seed: the promise leaves a chance of missing a value
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+    /// Copies, zeros and any number asked for.
     #[test]
     fn any_matrix_gives_its_largest_eigenvalues_with_their_multiplicity(
         values in proptest::collection::vec(
