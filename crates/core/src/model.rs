@@ -152,13 +152,8 @@ impl<B: Backend> Model<B> {
         let Uploaded { theta, inputs } = self.upload(point, batch)?;
         let direction = self.direction(direction)?;
         let at = self.at(point, &theta, mode, batch);
-        let slopes = self.backend.directional_losses::<NoneTape>(
-            at,
-            inputs,
-            &direction,
-            &batch.labels,
-            self.loss,
-        )?;
+        let slopes =
+            self.backend.directional_losses::<NoneTape>(at, inputs, &direction, &batch.labels, self.loss)?;
         let mut values = vec![0.0; batch.labels.len()];
         slopes.copy_into(&mut values);
         Ok(values.into_iter().map(f64::from).collect())

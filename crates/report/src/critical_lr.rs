@@ -78,6 +78,7 @@ mod tests {
             start_loss: 1.0.into(),
             evaluations: 9,
             samples: 10,
+            train_samples: 10,
             batch_norm: BatchNorm::Batch,
         };
         let found = [0.05, 0.2, 0.4].map(|lr| row(CriticalLrOutcome::Crossing, lr.into()));

@@ -27,8 +27,7 @@ impl Thresholds {
             (Method::Gd, Accumulate::Sum) => samples.div_ceil(optim.batch_size) as f64,
             (Method::Gd, Accumulate::Mean) | (Method::Sgd, _) => 1.0,
         };
-        let small_batch =
-            (optim.method == Method::Sgd).then(|| 2.0 * (1.0 - momentum) / lr - weight_decay);
+        let small_batch = (optim.method == Method::Sgd).then(|| 2.0 * (1.0 - momentum) / lr - weight_decay);
         Self { stability: (2.0 * (1.0 + momentum) / lr - weight_decay) / parts, small_batch }
     }
 }
@@ -88,7 +87,8 @@ mod tests {
             let optim = OptimConfig { method, accumulate, batch_size: 20, ..config.clone() };
             Thresholds::new(&optim, 50)
         };
-        let close = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        let close =
+            |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found} {expected}");
         close(of(Method::Gd, Accumulate::Mean).stability, 37.5);
         close(of(Method::Gd, Accumulate::Sum).stability, 12.5);
         close(of(Method::Sgd, Accumulate::Sum).stability, 37.5);
