@@ -139,7 +139,12 @@ pub(crate) fn short(value: impl Into<Measured>) -> String {
     or_dash(value.into().get().map(three_digits))
 }
 
-/// A number and its standard error.
+/// How many of all samples were used.
+pub(crate) fn of_all(used: usize, all: usize) -> String {
+    if used == all { used.to_string() } else { format!("{used} of {all}") }
+}
+
+/// A number and its standard error, "-" where it is not known.
 pub(crate) fn with_error(value: impl Into<Measured>, error: impl Into<Measured>) -> String {
     let value = value.into();
     or_dash(value.get().map(|value| format!("{} +- {}", short(value), short(error))))

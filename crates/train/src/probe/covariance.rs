@@ -240,4 +240,30 @@ mod tests {
         assert!((found.estimate.value - exact.value).abs() < 4.0 * error, "{found:?} {exact:?}");
         assert!(error < 0.2 * exact.value);
     }
+
+    #[test]
+    fn too_few_units_are_refused() {
+        let section = |samples: Option<usize>, chunk| CovarianceSection {
+            when: Schedule::default(),
+            chunk: GradientChunk::new(chunk),
+            batch_norm: BatchNorm::Batch,
+            samples: samples.map(SampleCount::new),
+            batch_sizes: vec![],
+            batches: AtLeast::new(2),
+        };
+        let refused = |samples: Option<usize>, chunk, have| {
+            let of_all = samples.unwrap_or(200);
+            section(samples, chunk).check_units(of_all, have).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(None, 100, false),
+            "`probe.covariance.chunk` = 100, expected at most 66, so that 200 samples make 3 chunks: with batch statistics, \
+             gradients are those of chunks"
+        );
+        let expected = "`probe.covariance.samples` = 5, expected at least 6 samples for `probe.covariance`";
+        assert_eq!(refused(Some(5), 2, false), expected);
+        assert!(refused(Some(2), 2, true).contains("expected at least 3 samples"));
+        section(None, 66).check_units(200, false).unwrap();
+        section(Some(3), 100).check_units(3, true).unwrap();
+    }
 }
