@@ -113,7 +113,11 @@ fn density_figure(name: String, title: String, density: &Density) -> Option<Figu
     let vectors = density.nodes.iter().filter(is_known).count() as f64;
     let nodes = || points.iter().map(|&(node, _)| node);
     let (low, high) = (nodes().reduce(f64::min)?, nodes().reduce(f64::max)?);
-    let sigma = ((high - low) / 100.0).max(f64::MIN_POSITIVE);
+    if high <= low {
+        // one value has no width
+        return None;
+    }
+    let sigma = (high - low) / 100.0;
     let gauss =
         |distance: f64| (-0.5 * (distance / sigma).powi(2)).exp() / (sigma * std::f64::consts::TAU.sqrt());
     let density_at = |x: f64| {
@@ -214,5 +218,7 @@ mod tests {
         let known = measured(&[1.0, 0.0]);
         let missing = measured(&[f64::NAN, f64::NAN]);
         assert_eq!(density(vec![known.clone(), missing]), density(vec![known]));
+        let zero = Density { nodes: vec![measured(&[0.0])], weights: vec![measured(&[1.0])] };
+        assert!(density_figure("density".into(), String::new(), &zero).is_none());
     }
 }
