@@ -83,6 +83,7 @@ mod tests {
             samples: 10,
             train_samples: 10,
             batch_norm: BatchNorm::Batch,
+            statistics_samples: None,
         };
         let found = [0.05, 0.2, 0.4].map(|lr| row(CriticalLrOutcome::Crossing, lr.into()));
         let not_found = [CriticalLrOutcome::NoDescent, CriticalLrOutcome::NoCrossing];

@@ -85,6 +85,8 @@ pub struct Density {
 }
 
 impl Scalars for Spectrum {
+    const OPTIONAL: &'static [&'static str] = &["trace", "trace_error", "small_batch_plateau"];
+
     fn scalars(&self) -> Vec<Scalar> {
         let values = self.values.iter().enumerate();
         let mut scalars: Vec<Scalar> =
