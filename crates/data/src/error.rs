@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::picture::SUPPORTED;
+
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,8 @@ pub enum DataError {
     Archive { file: PathBuf, at: u64, message: String },
     #[error("{}: cannot be decoded: {message}", .file.display())]
     Image { file: PathBuf, message: String },
+    #[error("{}: is {found}, expected {SUPPORTED}; convert or remove it", .file.display())]
+    PictureFormat { file: PathBuf, found: String },
     #[error("{}: is {}x{}, but {} is {}x{}; all images of a set must have one size", .file.display(), .found[1], .found[0], .first.display(), .expected[1], .expected[0])]
     Size { file: PathBuf, found: [usize; 2], first: PathBuf, expected: [usize; 2] },
     #[error("{}: line {line}: found {found}, expected {expected}", .file.display())]
