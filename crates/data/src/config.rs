@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::augment::Augment;
 use crate::images::Published;
-use crate::split::{Part, SplitConfig};
+use crate::part::Part;
+use crate::split::SplitConfig;
 use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist};
 
 /// Which set is used, where its files are, and how its images are split and preprocessed.
@@ -25,10 +26,12 @@ pub struct DataConfig {
     /// Channels of the images in your own folder: 1 for brightness, 3 for color.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// Training images: a number, from the start of the official order, or a range [first, end].
+    /// Training images: a number, from the start of the official order, or a range [first, end]; if not given, the set's usual
+    /// ones, or else all that are not for validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<Part>,
-    /// Validation images: a number, from the end, a range, or "test" for the set's own test images.
+    /// Validation images: a number, from the end, a range, or "test" for the set's own test images; if not given, the set's usual
+    /// ones, or else a sixth of the images that are not for training by name, the same share of each class, drawn at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<Part>,
     /// Size of a random subset of the training images, balanced over the classes.
@@ -75,7 +78,7 @@ pub enum DataSet {
     Mnist,
     /// Fashion-MNIST: split as MNIST.
     FashionMnist,
-    /// A part of EMNIST: its last sixth is for validation.
+    /// A part of EMNIST: a sixth of each class is for validation.
     Emnist,
     /// CIFAR-10: the paper's 45,000 and 5,000 of its 50,000 training images.
     Cifar10,

@@ -85,7 +85,7 @@ pub fn train<B: Backend>(
                 }
             }
             std::mem::swap(&mut state.point, &mut after);
-            state.loss_sum += loss;
+            state.loss_sum += loss * samples as f64;
             (state.step, state.iteration) = (at.step, iteration);
             if iteration == updates {
                 state.epoch_done = true;
@@ -93,7 +93,7 @@ pub fn train<B: Backend>(
                 let mode = BatchNormMode::Running;
                 let valid = evaluator.evaluate(&state.point, &samples, VALIDATION_CHUNK, mode)?;
                 let row = Epoch {
-                    train_loss: (state.loss_sum / f64::from(updates)).into(),
+                    train_loss: (state.loss_sum / optim.samples_per_epoch(split.train.len()) as f64).into(),
                     valid_loss: valid.mean_loss().into(),
                     valid_accuracy: valid.accuracy().into(),
                 };

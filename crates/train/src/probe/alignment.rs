@@ -29,7 +29,7 @@ pub struct AlignmentSection {
     /// The loss whose Hessian is used.
     #[serde(default)]
     pub hessian: HessianOf,
-    /// Samples behind the Hessian of the full loss, the first of the training part; all if not given.
+    /// Samples behind the Hessian of the full loss, the first of the training part's mixed order; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hessian_samples: Option<SampleCount>,
     /// Stop once the standard error is below this fraction of the mean; 0 to draw all `batches`.
@@ -81,8 +81,7 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        let all: Vec<usize> = (0..self.mean_loss.train.len()).collect();
-        let full = self.products(update, &all)?;
+        let full = self.products(update, self.mean_loss.train.mixed())?;
         let sizes = self.section.batch_sizes.iter();
         let found: Vec<BatchProducts> =
             sizes.map(|size| self.batches(update, size.get(), full)).collect::<Result<_, _>>()?;

@@ -21,7 +21,7 @@ pub struct CovarianceSection {
     /// Statistics of batch norm.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// N: number of samples used, the first of the training part; all if not given.
+    /// N: number of samples used, the first of the training part's mixed order; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
     /// Batch sizes at which Eq. 3 is checked; empty for no check.

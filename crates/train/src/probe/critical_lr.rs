@@ -24,7 +24,7 @@ pub struct CriticalLrSection {
     /// Stop once the bracket is narrower than this fraction of η_c.
     #[serde(default = "usual_tolerance")]
     pub tolerance: Fraction,
-    /// Samples behind each loss, the first of the training part; all if not given.
+    /// Samples behind each loss, the first of the training part's mixed order; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
     /// Samples per evaluation chunk.

@@ -37,7 +37,7 @@ pub struct SpectrumSection {
     /// Statistics of batch norm.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// Samples behind the Hessian, the first of the training part; all if not given.
+    /// Samples behind the Hessian, the first of the training part's mixed order; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
 }

@@ -19,7 +19,7 @@ pub type AtLeast<const MIN: usize> = Within<MIN, { usize::MAX }>;
 pub type ChunkSize = AtLeast<1>;
 /// Samples per chunk that is differentiated, where batch norm needs a variance.
 pub type GradientChunk = AtLeast<2>;
-/// How many samples of the training part to use, the first ones.
+/// How many samples of the training part to use, the first ones of its mixed order.
 pub type SampleCount = AtLeast<1>;
 
 impl<const MIN: usize, const MAX: usize> Within<MIN, MAX> {
@@ -102,9 +102,9 @@ pub(super) const fn gradient_chunk() -> GradientChunk {
     GradientChunk::new(100)
 }
 
-/// All samples of a part, or the first `most` of them.
+/// All samples of a part in their mixed order, or the first `most` of them.
 pub(super) fn first_samples(train: &Subset, most: Option<SampleCount>) -> Vec<usize> {
-    (0..most.map_or(train.len(), SampleCount::get).min(train.len())).collect()
+    train.mixed()[..most.map_or(train.len(), SampleCount::get).min(train.len())].to_vec()
 }
 
 /// The statistics that evaluations use.
