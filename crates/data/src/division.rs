@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::draw::stratified;
 use crate::part::Part;
 use crate::places::Places;
-use crate::{DataError, Images};
+use crate::{DataError, Images, Official, Rest};
 
 /// The two parts of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Division {
         valid: &Option<Part>,
     ) -> Result<Self, DataError> {
         let total = images.len();
-        let official = images.official_train.filter(|&official| official < total);
+        let official = images.official.filter(|official| official.train < total);
         let named = |key, part: &Option<Part>| {
             part.as_ref().map(|part| range(key, part, total, official).map(Places::Range)).transpose()
         };
@@ -35,8 +35,8 @@ impl Division {
         let Self { train, valid } = match (train, valid, official) {
             (Some(train), Some(valid), _) => Self { train, valid },
             (train, valid, Some(official)) => Self {
-                train: train.unwrap_or(Places::Range(0..official)),
-                valid: valid.unwrap_or(Places::Range(official..total)),
+                train: train.unwrap_or(Places::Range(0..official.train)),
+                valid: valid.unwrap_or(Places::Range(official.train..total)),
             },
             (Some(train), None, None) => Self { valid: share(&train.others(total)), train },
             (None, Some(valid), None) => Self { train: valid.others(total), valid },
@@ -72,7 +72,7 @@ fn range(
     key: &'static str,
     part: &Part,
     total: usize,
-    official: Option<usize>,
+    official: Option<Official>,
 ) -> Result<Range<usize>, DataError> {
     match (part.clone(), official) {
         (Part::Range([first, end]), _) if first < end && end <= total => Ok(first..end),
@@ -80,7 +80,7 @@ fn range(
             let expected = format!("[first, end] with first < end, at most {total} (the images in all)");
             Err(DataError::value(key, format!("[{first}, {end}]"), expected))
         }
-        (Part::Test, Some(official)) if key == "valid" => Ok(official..total),
+        (Part::Test, Some(Official { train, rest: Rest::Test })) if key == "valid" => Ok(train..total),
         (Part::Test, _) => {
             Err(DataError::value(key, "\"test\"", "a number of images or a range [first, end]"))
         }
@@ -103,9 +103,10 @@ mod tests {
             pixels: vec![0; labels.len()],
             labels: labels.to_vec(),
             shape: [1, 1, 1],
-            classes: 2,
+            classes: vec!["a".into(), "b".into()],
             max: 1,
-            official_train: None,
+            official: None,
+            remarks: vec![],
         };
         Division::new(&images, &train, &valid).map_err(|error| error.to_string())
     }

@@ -22,7 +22,7 @@ pub(crate) fn mixed(len: usize) -> Vec<usize> {
 /// The images of `places` by class, each class in a random order.
 fn shuffled_classes(images: &Images, places: &Places, seed: u64) -> (Vec<Vec<usize>>, ChaCha8Rng) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut classes: Vec<Vec<usize>> = vec![vec![]; images.classes];
+    let mut classes: Vec<Vec<usize>> = vec![vec![]; images.classes.len()];
     places.iter().for_each(|image| classes[usize::from(images.labels[image])].push(image));
     classes.iter_mut().for_each(|class| class.shuffle(&mut rng));
     (classes, rng)
@@ -79,9 +79,9 @@ mod tests {
     use super::*;
 
     fn images(labels: Vec<u16>) -> Images {
-        let classes = labels.iter().max().map_or(0, |&label| usize::from(label) + 1);
+        let classes = (0..=*labels.iter().max().unwrap()).map(|label| label.to_string()).collect();
         let pixels = vec![0; labels.len()];
-        Images { pixels, labels, shape: [1, 1, 1], classes, max: 1, official_train: None }
+        Images { pixels, labels, shape: [1, 1, 1], classes, max: 1, official: None, remarks: vec![] }
     }
 
     fn count(images: &Images, chosen: &[usize], class: u16) -> usize {

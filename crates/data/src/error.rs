@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::FolderError;
 use crate::picture::SUPPORTED;
 
 /// Why a data set cannot be used.
@@ -11,8 +12,6 @@ use crate::picture::SUPPORTED;
 pub enum DataError {
     #[error("{}: not found (looked for {tried}); download it with `sgdwalk data fetch {set} --dir {}`, or set `data.dir` to where it is", .dir.display(), .dir.display())]
     Missing { set: &'static str, dir: PathBuf, tried: String },
-    #[error("{}: not found (looked for {tried}); set `data.dir` to the folder with the images", .dir.display())]
-    NoImages { dir: PathBuf, tried: String },
     #[error("{}: cannot be read: {source}", .file.display())]
     Io { file: PathBuf, source: std::io::Error },
     #[error("{}: byte {offset}: found {found}, expected {expected}", .file.display())]
@@ -37,6 +36,8 @@ pub enum DataError {
     Size { file: PathBuf, found: [usize; 2], first: PathBuf, expected: [usize; 2] },
     #[error("{}: line {line}: found {found}, expected {expected}", .file.display())]
     Line { file: PathBuf, line: usize, found: String, expected: String },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     #[error("`data.{key}` = {found}, expected {expected}")]
     Value { key: &'static str, found: String, expected: String },
 }

@@ -135,6 +135,7 @@ impl Split {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Official, Rest};
 
     fn images() -> Images {
         let labels = vec![0, 1, 2, 3, 4];
@@ -142,9 +143,10 @@ mod tests {
             pixels: vec![0, 1, 2, 3, 4],
             labels,
             shape: [1, 1, 1],
-            classes: 5,
+            classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
             max: 1,
-            official_train: None,
+            official: None,
+            remarks: vec![],
         }
     }
 
@@ -162,7 +164,7 @@ mod tests {
         let ranges = split(Part::Range([2, 5]), Part::Range([0, 2])).unwrap();
         assert_eq!((ranges.train.len(), ranges.train.sample(0, &mut out)), (3, 2));
         assert_eq!((ranges.valid.len(), ranges.valid.sample(0, &mut out)), (2, 0));
-        let official = Images { official_train: Some(4), ..images() };
+        let official = Images { official: Some(Official { train: 4, rest: Rest::Validation }), ..images() };
         let usual = Split::new(official, None, &SplitConfig::default()).unwrap();
         assert_eq!((usual.train.len(), usual.valid.len()), (4, 1));
     }

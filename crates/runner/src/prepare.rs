@@ -56,7 +56,7 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     info.check_options(&model.options).map_err(|error| {
         source.error_at(&format!("model.options.{}", error.name()), format!("plugin {}: {error}", info.name))
     })?;
-    let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes };
+    let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes.len() };
     let graph = plugin.handle.build(&problem, &model.options);
     let graph = graph.map_err(|error| error_at("model", &error))?;
     let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
