@@ -26,13 +26,21 @@ pub(crate) fn load_10(path: &Path, which: Published) -> Result<Images, DataError
     let training =
         &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
     let (archive, test) = ("cifar-10-binary.tar.gz", "test_batch.bin");
-    load(path, which, &CifarSet { name: "cifar10", archive, training, test, label_bytes: 1, classes: CIFAR_10 })
+    load(
+        path,
+        which,
+        &CifarSet { name: "cifar10", archive, training, test, label_bytes: 1, classes: CIFAR_10 },
+    )
 }
 
 /// CIFAR-100's 50,000 training images with their fine labels, followed by its 10,000 test images if `which` says so.
 pub(crate) fn load_100(path: &Path, which: Published) -> Result<Images, DataError> {
     let (archive, training, test) = ("cifar-100-binary.tar.gz", &["train.bin"], "test.bin");
-    load(path, which, &CifarSet { name: "cifar100", archive, training, test, label_bytes: 2, classes: CIFAR_100 })
+    load(
+        path,
+        which,
+        &CifarSet { name: "cifar100", archive, training, test, label_bytes: 2, classes: CIFAR_100 },
+    )
 }
 
 fn load(path: &Path, which: Published, set: &CifarSet) -> Result<Images, DataError> {
@@ -111,7 +119,10 @@ mod tests {
         std::fs::write(dir.path().join("test.bin"), [record(&[3, 5], 1), record(&[3, 6], 1)].concat())
             .unwrap();
         let all = super::load_100(dir.path(), Published::TrainingAndTest).unwrap();
-        assert_eq!((all.labels.as_slice(), all.official), ([99, 5, 6].as_slice(), Some(Official { train: 1, rest: Rest::Test })));
+        assert_eq!(
+            (all.labels.as_slice(), all.official),
+            ([99, 5, 6].as_slice(), Some(Official { train: 1, rest: Rest::Test }))
+        );
         let missing = super::load_10(dir.path(), Published::TrainingAndTest).unwrap_err().to_string();
         assert!(missing.contains("test_batch.bin"), "{missing}");
     }

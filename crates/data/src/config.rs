@@ -225,7 +225,11 @@ impl DataConfig {
             _ => None,
         };
         if let (Some(Part::Test), Some(why)) = (&self.valid, no_test) {
-            return Err(DataError::value("valid", "\"test\"", format!("a number or a range of images: {why}")));
+            return Err(DataError::value(
+                "valid",
+                "\"test\"",
+                format!("a number or a range of images: {why}"),
+            ));
         }
         let dir = self.dir.clone().unwrap_or_else(|| self.set.usual_dir());
         let which = match self.valid {

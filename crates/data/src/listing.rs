@@ -22,8 +22,14 @@ pub(crate) struct Listing {
 /// `@`, and some that Windows and Linux use.
 pub(crate) fn is_left_behind(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
-    let known =
-        ["thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information"];
+    let known = [
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "lost+found",
+        "$recycle.bin",
+        "system volume information",
+    ];
     name.starts_with(b".")
         || name.starts_with(b"__")
         || name.starts_with(b"@")
@@ -122,7 +128,10 @@ mod tests {
         symlink("folder", at("link")).unwrap();
         let listing = list(dir.path()).unwrap();
         assert_eq!(listing.pictures, [at("one.PNG"), at("two.png")]);
-        assert_eq!((listing.folders, listing.others), (vec![at("folder"), at("link")], vec![at("notes.txt")]));
+        assert_eq!(
+            (listing.folders, listing.others),
+            (vec![at("folder"), at("link")], vec![at("notes.txt")])
+        );
         symlink("nowhere", at("x.png")).unwrap();
         let message = list(dir.path()).unwrap_err().to_string();
         assert!(message.contains("x.png: is a link to nowhere, which does not exist"), "{message}");

@@ -81,14 +81,23 @@ fn load_files(path: &Path, stems: &[&str], set: &MnistSet) -> Result<Images, Dat
     let class = |label: &u8| label.checked_sub(set.first_label).map(u16::from);
     let good = |label: &u8| class(label).is_some_and(|class| usize::from(class) < set.classes.len());
     if let Some(record) = labels.values.iter().position(|label| !good(label)) {
-        let (label, classes) = (labels.values[record].into(), set.classes.len() + usize::from(set.first_label));
+        let (label, classes) =
+            (labels.values[record].into(), set.classes.len() + usize::from(set.first_label));
         return Err(DataError::Label { file: label_path, record, label, classes });
     }
     let shape = [1, images.sizes[1], images.sizes[2]];
     let pixels = if set.transposed { transpose(&images.values, shape) } else { images.values };
     let shape = if set.transposed { [1, shape[2], shape[1]] } else { shape };
     let labels = labels.values.iter().filter_map(class).collect();
-    Ok(Images { pixels, labels, shape, classes: set.classes.clone(), max: 255, official: None, remarks: vec![] })
+    Ok(Images {
+        pixels,
+        labels,
+        shape,
+        classes: set.classes.clone(),
+        max: 255,
+        official: None,
+        remarks: vec![],
+    })
 }
 
 fn transpose(pixels: &[u8], [_, height, width]: [usize; 3]) -> Vec<u8> {

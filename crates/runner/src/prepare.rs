@@ -26,6 +26,13 @@ pub(crate) struct Prepared {
     pub(crate) load_time: Duration,
 }
 
+impl Prepared {
+    /// Says on standard error what the user should know about the data, such as files that were left out.
+    pub(crate) fn warn(&self) {
+        self.split.images.remarks.iter().for_each(|remark| eprintln!("warning: {remark}"));
+    }
+}
+
 /// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts in the pool need not be handed over
 /// to it piece by piece.
 pub(crate) fn on_threads<R: Send>(

@@ -29,7 +29,8 @@ pub(crate) fn load(dir: &Path, channels: usize, which: Published) -> Result<Imag
         Published::Training => parts.validation.as_ref().map(|dir| (dir, Rest::Validation)),
         Published::TrainingAndTest => {
             let missing = || {
-                let expected = format!("a number or a range of images: {} has no folder test/", dir.display());
+                let expected =
+                    format!("a number or a range of images: {} has no folder test/", dir.display());
                 DataError::value("valid", "\"test\"", expected)
             };
             Some((parts.test.as_ref().ok_or_else(missing)?, Rest::Test))

@@ -118,7 +118,11 @@ fn the_test_part_is_used_alone_and_on_request() {
     let dir = folder(&["train/a/1.png", "train/b/1.png", "testing/a/1.png", "testing/b/1.png"]);
     let without = read(dir.path()).unwrap();
     assert_eq!((values(&without), without.official), (vec![1, 2], None));
-    assert!(without.remarks[0].contains("testing: not used; `data.valid` = \"test\""), "{:?}", without.remarks);
+    assert!(
+        without.remarks[0].contains("testing: not used; `data.valid` = \"test\""),
+        "{:?}",
+        without.remarks
+    );
     write(dir.path(), "valid/a/1.png", &png(3, 2, [7; 3]));
     write(dir.path(), "valid/b/1.png", &png(3, 2, [8; 3]));
     assert_eq!(values(&read(dir.path()).unwrap()), [1, 2, 7, 8]);
@@ -138,7 +142,10 @@ fn parts_that_are_not_plain_are_refused() {
         refused(dir.path())
     };
     let both = with(&["valid/a/1.png", "val/a/1.png"]);
-    assert!(both.contains("val and ") && both.contains("valid: are both named like the validation"), "{both}");
+    assert!(
+        both.contains("val and ") && both.contains("valid: are both named like the validation"),
+        "{both}"
+    );
     assert!(with(&["Train/a/1.png"]).contains("named like the training part"));
     assert!(with(&["extra/a/1.png"]).contains("extra: holds images, but its name is not that of a part"));
     assert!(with(&["val/c/1.png"]).contains("c: is a class that "));
@@ -184,6 +191,106 @@ fn a_file_that_is_no_whole_picture_is_named() {
     // a picture in another supported format than its name says is one
     let dir = folder(&["a/1.png", "b/1.jpg", "b/2.BMP"]);
     assert_eq!(values(&read(dir.path()).unwrap()), [1, 2, 3]);
+}
+
+/// Files of any names anywhere, among those of a good set.
+#[cfg(unix)]
+mod any_tree {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::listing::is_left_behind;
+
+    fn name() -> impl Strategy<Value = OsString> {
+        let known = [
+            "train", "TRAINING", "valid", "Dev", "test", "a", "b", "c", "more", ".hidden", "__MACOSX", "@eaDir",
+            "Thumbs.db", "1.png", "2.JPG", "3.bmp", "._1.png", "4.webp", "notes.txt", "README",
+        ];
+        let known = prop::sample::select(&known[..]).prop_map(OsString::from);
+        let any = prop::collection::vec(any::<u8>(), 1..9).prop_map(|bytes| {
+            let byte = |byte| if matches!(byte, 0 | b'/') { b'x' } else { byte };
+            let bytes: Vec<u8> = bytes.into_iter().map(byte).collect();
+            let is_dots = bytes.iter().all(|&byte| byte == b'.');
+            OsString::from_vec(if is_dots { b"dots".to_vec() } else { bytes })
+        });
+        prop_oneof![9 => known, 1 => any]
+    }
+
+    /// A file's path and bytes.
+    fn file() -> impl Strategy<Value = (PathBuf, Vec<u8>)> {
+        let path = prop::collection::vec(name(), 1..5).prop_map(|names| names.iter().collect());
+        let good = Just(png(3, 2, [9; 3]));
+        let bytes = prop_oneof![20 => good, 1 => Just(png(2, 2, [9; 3])), 1 => prop::collection::vec(any::<u8>(), 0..9)];
+        (path, bytes)
+    }
+
+    /// The files that count, by their paths: no part of the path is left out silently, and none is in the test part.
+    fn counted(dir: &Path, below: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir.join(below)).unwrap() {
+            let entry = entry.unwrap();
+            let path = below.join(entry.file_name());
+            if is_left_behind(&entry.file_name()) || path.as_os_str().eq_ignore_ascii_case("test") {
+                continue;
+            }
+            if entry.file_type().unwrap().is_dir() {
+                counted(dir, &path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+
+    /// The numbers that remarks give for something.
+    fn said(images: &Images, what: [&str; 2]) -> usize {
+        let number = |remark: &String| {
+            let (_, rest) = remark.split_once(": left out ")?;
+            let (number, rest) = rest.split_once(' ')?;
+            what.iter().any(|what| rest.starts_with(what)).then(|| number.parse::<usize>().unwrap())
+        };
+        images.remarks.iter().filter_map(number).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn every_file_is_a_sample_or_said_or_part_of_the_error(
+            files in prop::collection::vec(file(), 0..7), has_parts: bool,
+        ) {
+            let dir = if has_parts { folder(&["train/a/0.png", "train/b/0.png"]) } else { folder(&["a/0.png", "b/0.png"]) };
+            for (path, bytes) in &files {
+                let path = dir.path().join(path);
+                // a file may be in the way of a folder, and the reverse
+                if std::fs::create_dir_all(path.parent().unwrap()).is_ok() {
+                    let _ = std::fs::write(path, bytes);
+                }
+            }
+            let mut files = vec![];
+            counted(dir.path(), "".as_ref(), &mut files);
+            match read(dir.path()) {
+                Ok(images) => {
+                    let depth = |path: &PathBuf| path.components().count();
+                    let is_part = |path: &PathBuf| {
+                        let first = path.components().next().unwrap().as_os_str().to_ascii_lowercase();
+                        ["train", "training", "valid", "dev"].iter().any(|part| *part == first)
+                    };
+                    // with parts: PART/CLASS/FILE; a folder beside the parts or below a class is left out as a whole
+                    let classes = if has_parts { 2 } else { 1 };
+                    let in_left_out = |path: &&PathBuf| {
+                        depth(path) > classes + 1 || (has_parts && depth(path) > 1 && !is_part(path))
+                    };
+                    let left_out = files.iter().filter(in_left_out).count();
+                    let others = said(&images, ["file that", "files that"]);
+                    let stray = said(&images, ["image that", "images that"]);
+                    prop_assert_eq!(images.len() + others + stray + left_out, files.len(), "{:?}", &images.remarks);
+                    prop_assert!(left_out == 0 || said(&images, ["folder ", "folders "]) > 0, "{:?}", &images.remarks);
+                }
+                Err(text) => prop_assert!(text.contains(&dir.path().display().to_string()), "{text}"),
+            }
+        }
+    }
 }
 
 #[cfg(unix)]

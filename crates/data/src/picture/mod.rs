@@ -11,8 +11,8 @@ use image::codecs::bmp::BmpDecoder;
 use image::codecs::png::PngDecoder;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, Limits};
 
-pub(crate) use self::format::{SUPPORTED, is_picture, kind};
 use self::format::{Format, Guess, guess};
+pub(crate) use self::format::{SUPPORTED, is_picture, kind};
 use crate::DataError;
 
 /// Largest side of an image.
@@ -67,7 +67,8 @@ pub(crate) fn decode(file: &Path, bytes: &[u8], color: Color) -> Result<Picture,
             return Err(DataError::PictureFormat { file: file.into(), found: "an empty file".into() });
         }
         Guess::Unknown => {
-            let found = format!("no picture (it begins with the bytes {:02x?})", &bytes[..bytes.len().min(4)]);
+            let found =
+                format!("no picture (it begins with the bytes {:02x?})", &bytes[..bytes.len().min(4)]);
             return Err(DataError::PictureFormat { file: file.into(), found });
         }
     };

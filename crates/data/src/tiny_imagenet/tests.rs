@@ -56,7 +56,10 @@ fn images_that_the_list_lacks_and_the_reverse_are_counted() {
         panic!("{:?}", images.remarks);
     };
     assert!(files.contains("left out 1 file that is not PNG, JPEG or BMP: 1 .txt"), "{files}");
-    assert!(folders.contains("1 folder that the list of classes lacks") && folders.contains("n3"), "{folders}");
+    assert!(
+        folders.contains("1 folder that the list of classes lacks") && folders.contains("n3"),
+        "{folders}"
+    );
     assert!(unlisted.contains("left out 1 image that val_annotations.txt does not list"), "{unlisted}");
     assert!(absent.contains("lacks 2 images that val_annotations.txt lists"), "{absent}");
     write(dir.path(), ANNOTATIONS, b"val_7.JPEG\tn2\n");
@@ -72,7 +75,10 @@ fn what_is_wrong_is_named() {
     assert!(text.contains("line 1: found \"n9\", expected a class of wnids.txt"), "{text}");
     write(dir.path(), ANNOTATIONS, b"val_1.JPEG\tn1\nval_1.JPEG\tn2\n");
     let text = message(dir.path());
-    assert!(text.contains("line 2: found \"val_1.JPEG\", expected an image that no line above names"), "{text}");
+    assert!(
+        text.contains("line 2: found \"val_1.JPEG\", expected an image that no line above names"),
+        "{text}"
+    );
     std::fs::remove_dir_all(dir.path().join("val/images")).unwrap();
     let images = load(dir.path()).unwrap();
     assert_eq!((images.len(), images.official), (3, None));
