@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 const NAMES: [&str; 16] = [
-    "train", "Valid", "val", "test", "a", "b", "c", ".x", "__y", "@z", "1.png", "2.JPG", "3.bmp", "4.webp", "5.txt", "6",
+    "train", "Valid", "val", "test", "a", "b", "c", ".x", "__y", "@z", "1.png", "2.JPG", "3.bmp", "4.webp",
+    "5.txt", "6",
 ];
 
 fn name(bytes: &mut impl Iterator<Item = u8>) -> Option<OsString> {
@@ -16,7 +17,8 @@ fn name(bytes: &mut impl Iterator<Item = u8>) -> Option<OsString> {
         return Some(name.into());
     }
     let len = usize::from(bytes.next()? % 12) + 1;
-    let name: Vec<u8> = bytes.take(len).map(|byte| if matches!(byte, 0 | b'/') { b'x' } else { byte }).collect();
+    let name: Vec<u8> =
+        bytes.take(len).map(|byte| if matches!(byte, 0 | b'/') { b'x' } else { byte }).collect();
     let is_dots = name.iter().all(|&byte| byte == b'.');
     Some(OsString::from_vec(if is_dots { b"dots".to_vec() } else { name }))
 }

@@ -207,10 +207,28 @@ mod any_tree {
 
     fn name() -> impl Strategy<Value = OsString> {
         let known = [
-            "train", "TRAINING", "valid", "Dev", "test", "a", "b", "c", "more", ".hidden", "__MACOSX", "@eaDir",
-            "Thumbs.db", "1.png", "2.JPG", "3.bmp", "._1.png", "4.webp", "notes.txt", "README",
+            "train",
+            "TRAINING",
+            "valid",
+            "Dev",
+            "test",
+            "a",
+            "b",
+            "c",
+            "more",
+            ".hidden",
+            "__MACOSX",
+            "@eaDir",
+            "Thumbs.db",
+            "1.png",
+            "2.JPG",
+            "3.bmp",
+            "._1.png",
+            "4.webp",
+            "notes.txt",
+            "README",
         ];
-        let known = prop::sample::select(&known[..]).prop_map(OsString::from);
+        let known = prop::sample::select(known.to_vec()).prop_map(OsString::from);
         let any = prop::collection::vec(any::<u8>(), 1..9).prop_map(|bytes| {
             let byte = |byte| if matches!(byte, 0 | b'/') { b'x' } else { byte };
             let bytes: Vec<u8> = bytes.into_iter().map(byte).collect();
@@ -233,13 +251,13 @@ mod any_tree {
         for entry in std::fs::read_dir(dir.join(below)).unwrap() {
             let entry = entry.unwrap();
             let path = below.join(entry.file_name());
-            if is_left_behind(&entry.file_name()) || path.as_os_str().eq_ignore_ascii_case("test") {
+            if is_left_behind(&entry.file_name()) {
                 continue;
             }
-            if entry.file_type().unwrap().is_dir() {
-                counted(dir, &path, found);
-            } else {
+            if !entry.file_type().unwrap().is_dir() {
                 found.push(path);
+            } else if !path.as_os_str().eq_ignore_ascii_case("test") {
+                counted(dir, &path, found);
             }
         }
     }
