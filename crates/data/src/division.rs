@@ -28,9 +28,9 @@ impl Division {
             part.as_ref().map(|part| range(key, part, total, official).map(Places::Range)).transpose()
         };
         let (train, valid) = (named("train", train)?, named("valid", valid)?);
-        let share = |places: &Places| {
+        let share = |places: &Places, kept: usize| {
             let size = (total / 6).clamp(1, places.len().max(1));
-            Places::List(if places.len() == 0 { vec![] } else { stratified(images, places, size) })
+            Places::List(if places.len() == 0 { vec![] } else { stratified(images, places, size, kept) })
         };
         let Self { train, valid } = match (train, valid, official) {
             (Some(train), Some(valid), _) => Self { train, valid },
@@ -38,10 +38,12 @@ impl Division {
                 train: train.unwrap_or(Places::Range(0..official.train)),
                 valid: valid.unwrap_or(Places::Range(official.train..total)),
             },
-            (Some(train), None, None) => Self { valid: share(&train.others(total)), train },
+            // the images that train have been named, so all others may validate
+            (Some(train), None, None) => Self { valid: share(&train.others(total), 0), train },
             (None, Some(valid), None) => Self { train: valid.others(total), valid },
             (None, None, None) => {
-                let valid = share(&Places::Range(0..total));
+                // of each class at least one image trains
+                let valid = share(&Places::Range(0..total), 1);
                 Self { train: valid.others(total), valid }
             }
         };
@@ -123,6 +125,9 @@ mod tests {
         // what is named keeps its meaning; the other part is made of what is left
         let Division { train, valid } = divided(&labels, Some(Part::Range([0, 60])), None).unwrap();
         assert_eq!((classes(&labels, &train), classes(&labels, &valid)), ([60, 0], [13, 7]));
+        // of the one image of each class that is left, one validates: a sixth, but at least one
+        let Division { train, valid } = divided(&[0, 1, 0, 1], Some(Part::Count(2)), None).unwrap();
+        assert_eq!((train, valid.len()), (Places::Range(0..2), 1));
         let Division { train, valid } = divided(&labels, None, Some(Part::Range([10, 20]))).unwrap();
         assert_eq!((train.len(), valid), (110, Places::Range(10..20)));
         assert!(train.iter().all(|image| !(10..20).contains(&image)));
