@@ -30,7 +30,7 @@ pub struct DataConfig {
     /// ones, or else all that are not for validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<Part>,
-    /// Validation images: a number, from the end, a range, or "test" for the set's own test images; if not given, the set's usual
+    /// Validation images: a number, from the end, a range, or "test" for the set's own test images alone; if not given, the set's usual
     /// ones, or else a sixth of the images that are not for training by name, the same share of each class, drawn at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<Part>,
@@ -86,7 +86,7 @@ pub enum DataSet {
     Cifar100,
     /// Tiny ImageNet: its training and validation images.
     TinyImagenet,
-    /// Your own images, in a folder per class.
+    /// Your own images, in a folder per class, perhaps in folders for the training, validation and test parts.
     Folder,
 }
 

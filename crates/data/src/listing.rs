@@ -60,7 +60,9 @@ pub(crate) fn list(dir: &Path) -> Result<Listing, DataError> {
             return Err(FolderError::NoFile { file: path, found: "a pipe, a socket or a device" }.into());
         }
     }
-    [&mut listing.pictures, &mut listing.folders, &mut listing.others].map(|paths| paths.sort());
+    for paths in [&mut listing.pictures, &mut listing.folders, &mut listing.others] {
+        paths.sort();
+    }
     Ok(listing)
 }
 
