@@ -79,6 +79,7 @@ mod tests {
             evaluations: 9,
             samples: 10,
             batch_norm: BatchNorm::Batch,
+            statistics_samples: None,
         };
         let found = [0.05, 0.2, 0.4].map(|lr| row(CriticalLrOutcome::Crossing, lr.into()));
         let not_found = [CriticalLrOutcome::NoDescent, CriticalLrOutcome::NoCrossing];

@@ -69,6 +69,8 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
     let network_sha256 = format!("{:x}", Sha256::digest(description));
     let network = graph.check(&problem).map_err(|error| error_at("model", &error))?;
+    let checked = experiment.optim.check_batch_norm(split.train.len(), &network);
+    checked.map_err(|error| source.train_error(error))?;
     let bytes =
         std::fs::read(&plugin.library).with_context(|| format!("plugin {library}: cannot be read"))?;
     let sha256 = format!("{:x}", Sha256::digest(bytes));

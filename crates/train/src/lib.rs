@@ -4,6 +4,7 @@
 //! before and after. Rows go to a [`Sink`]; nothing flows back.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
+mod batch_norm;
 mod checkpoint;
 mod error;
 mod gradients;

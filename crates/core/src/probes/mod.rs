@@ -9,5 +9,6 @@ pub mod interpolation;
 pub mod lanczos;
 pub mod line;
 pub mod moments;
+pub mod path;
 pub mod plane;
 mod sequential;

@@ -50,6 +50,9 @@ pub enum HessianOf {
 }
 
 impl Scalars for Alignment {
+    const OPTIONAL: &'static [&'static str] =
+        &["deviation", "standard_error", "ratio_of_means_error", "predicted", "predicted_error"];
+
     fn scalars(&self) -> Vec<Scalar> {
         let name = |what: &str| format!("{what}/batch_size_{}", self.batch_size);
         vec![Scalar::new(name("mean"), self.mean), Scalar::new(name("deviation"), self.deviation)]

@@ -68,4 +68,4 @@ impl VarianceCheck {
     }
 }
 
-scalars!(Covariance: trace, full_grad_norm_sq);
+scalars!(Covariance: trace, full_grad_norm_sq; optional: trace_error, standard_error);

@@ -25,6 +25,9 @@ pub struct CriticalLr {
     pub samples: usize,
     /// Statistics of batch norm.
     pub batch_norm: BatchNorm,
+    /// Samples that running statistics were estimated on anew at each α; missing with the statistics of each chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics_samples: Option<usize>,
 }
 
 /// What a search for the critical learning rate found.
@@ -41,4 +44,4 @@ pub enum CriticalLrOutcome {
     Undefined,
 }
 
-scalars!(CriticalLr: critical_lr, critical_sharpness);
+scalars!(CriticalLr: critical_lr, critical_sharpness; optional: critical_lr, bracket_width, critical_sharpness);

@@ -47,6 +47,8 @@ pub struct Density {
 }
 
 impl Scalars for Spectrum {
+    const OPTIONAL: &'static [&'static str] = &["trace", "trace_error"];
+
     fn scalars(&self) -> Vec<Scalar> {
         let values = self.values.iter().enumerate();
         let mut scalars: Vec<Scalar> =

@@ -351,7 +351,7 @@ fn a_line_and_a_plane_are_the_quadratic_itself() {
     for (alpha, loss) in line[0].alphas.iter().zip(&line[0].losses) {
         assert!(close(*loss, exact(*alpha), 1e-5), "{alpha}");
     }
-    assert!(line[0].monotone && line[0].loss_barrier.or_nan() > 0.0);
+    assert!(line[0].monotone == Some(true) && line[0].loss_barrier.or_nan() > 0.0);
 
     let planes = kind::<Plane>(&records);
     let found = &planes[0];

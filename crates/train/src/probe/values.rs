@@ -97,6 +97,12 @@ pub(super) const fn paper_chunk() -> ChunkSize {
     ChunkSize::new(100)
 }
 
+/// Samples for running statistics: about as many as the averages of training remember, 20 batches of 100 with a momentum of
+/// 0.1.
+pub(super) const fn usual_statistics() -> SampleCount {
+    SampleCount::new(2000)
+}
+
 /// The same where it is differentiated.
 pub(super) const fn gradient_chunk() -> GradientChunk {
     GradientChunk::new(100)

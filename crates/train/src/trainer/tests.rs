@@ -5,7 +5,9 @@ use walk_record::rows::{Interpolation, Mode};
 use walk_record::{BatchNorm, EvaluationData, Measured, rows_of};
 
 use super::*;
-use crate::probe::{ChunkSize, Fraction, InterpolationSection, ProbeConfig, ProbeContext, Within};
+use crate::probe::{
+    ChunkSize, Fraction, InterpolationSection, ProbeConfig, ProbeContext, SampleCount, Within,
+};
 use crate::samples::Redrawn;
 use crate::test_support::Rows;
 use crate::{Accumulate, Conditions, Method, Ranks, Schedule, Solo};
@@ -35,6 +37,7 @@ fn five_points(when: Schedule, evaluation: EvaluationData) -> ProbeConfig {
         points: Within::new(5),
         chunk: ChunkSize::new(100),
         batch_norm: BatchNorm::Batch,
+        statistics_samples: SampleCount::new(2000),
         evaluation,
         mode: Mode::Exact,
         error_rate: Fraction::new(1e-3),
@@ -88,6 +91,26 @@ fn a_short_last_batch_counts_by_its_samples() {
     let sum: f64 = losses.iter().zip([70.0, 70.0, 70.0, 70.0, 20.0]).map(|(loss, n)| loss * n).sum();
     let found = rows_of::<Epoch>(&rows).next().unwrap().train_loss.or_nan();
     assert!((found - sum / 300.0).abs() < 1e-12, "{found}");
+}
+
+#[test]
+fn a_parameter_that_overflows_ends_the_run_at_its_update() {
+    let mut config = config(Method::Sgd, 300, 1);
+    config.optim.lr = 1e38;
+    config.optim.weight_decay = 1e3;
+    let (rows, outcome) = run(&model(false), &config, &ProbeConfig::default());
+    let message = outcome.unwrap_err().to_string();
+    assert!(
+        message.starts_with("a parameter after the update is ") && message.contains("step 1"),
+        "{message}"
+    );
+    // what was measured before is kept
+    assert_eq!(rows_of::<Train>(&rows).count(), 1);
+    assert_eq!(
+        [not_finite(&[0.0, -f32::MAX]), not_finite(&[0.0, f32::INFINITY])],
+        [None, Some(f32::INFINITY)]
+    );
+    assert!(not_finite(&[f32::NAN, 1.0]).is_some());
 }
 
 /// The digits' images sorted by class, as Tiny ImageNet is stored.
