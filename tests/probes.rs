@@ -64,9 +64,10 @@ fn images(fixture: &Fixture) -> Images {
         pixels: bytes,
         labels: (0..=fixture.samples).map(|i| (i * 7 % fixture.classes) as u16).collect(),
         shape: [1, fixture.side, fixture.side],
-        classes: fixture.classes,
+        classes: (0..fixture.classes).map(|class| class.to_string()).collect(),
         max: 255,
-        official_train: None,
+        official: None,
+        remarks: vec![],
     }
 }
 
