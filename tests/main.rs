@@ -20,3 +20,4 @@ mod resume;
 mod support;
 mod sweep;
 mod tensorboard;
+mod unusual;

@@ -1,5 +1,6 @@
 //! A network on a backend: loss and gradient at a point.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dfdx::prelude::*;
@@ -8,9 +9,11 @@ use walk_kernels::memory::copied;
 
 use crate::backend::{At, Flat, Rows};
 use crate::composite::CompositeEvaluator;
-use crate::evaluate::check_labels;
+use crate::evaluate::{check_evaluation, check_labels, chunk_range};
 use crate::init::initial_params;
-use crate::{Backend, Batch, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Point, Seed};
+use crate::{
+    Backend, Batch, BatchNormMode, BatchStatistics, CoreError, Evaluator, Loss, Point, Samples, Seed,
+};
 
 /// Loss and gradient of a batch.
 #[derive(Clone, Debug)]
@@ -102,10 +105,8 @@ impl<B: Backend> Model<B> {
         direction: &[f32],
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError> {
-        CoreError::check_length("the direction", direction.len(), self.network.n_params())?;
+        let direction = self.direction(direction)?;
         let Uploaded { theta, inputs } = self.upload(point, batch)?;
-        let direction = self.backend.device().try_tensor_from_vec(direction.to_vec(), (direction.len(),));
-        let direction = direction.map_err(CoreError::device)?;
         let at = self.at(point, &theta, mode, batch);
         let losses = self.backend.directional_losses::<OwnedTape<f32, B::Device>>(
             at,
@@ -134,6 +135,38 @@ impl<B: Backend> Model<B> {
         let Uploaded { theta, inputs } = self.upload(point, batch)?;
         let at = self.at(point, &theta, mode, batch);
         self.backend.sample_norms_sq(at, inputs, &batch.labels, self.loss)
+    }
+
+    /// ∇ℓ_i·v, the derivative of the own loss of every sample of `batch` along `direction`, of length B.
+    ///
+    /// # Errors
+    /// [`CoreError::BatchStatistics`] if the network has batch norms and `mode` is [`BatchNormMode::Batch`], [`CoreError`] if
+    /// a length does not fit the network, a label is out of range or the device fails.
+    pub fn sample_slopes(
+        &self,
+        point: &Point,
+        batch: &Batch,
+        direction: &[f32],
+        mode: BatchNormMode,
+    ) -> Result<Vec<f64>, CoreError> {
+        if mode == BatchNormMode::Batch && self.network.n_buffers() > 0 {
+            return Err(CoreError::BatchStatistics);
+        }
+        let Uploaded { theta, inputs } = self.upload(point, batch)?;
+        let direction = self.direction(direction)?;
+        let at = self.at(point, &theta, mode, batch);
+        let slopes =
+            self.backend.directional_losses::<NoneTape>(at, inputs, &direction, &batch.labels, self.loss)?;
+        let mut values = vec![0.0; batch.labels.len()];
+        slopes.copy_into(&mut values);
+        Ok(values.into_iter().map(f64::from).collect())
+    }
+
+    /// A direction of θ on the device.
+    fn direction(&self, direction: &[f32]) -> Result<Flat<B::Device>, CoreError> {
+        CoreError::check_length("the direction", direction.len(), self.network.n_params())?;
+        let direction = self.backend.device().try_tensor_from_vec(direction.to_vec(), (direction.len(),));
+        direction.map_err(CoreError::device)
     }
 
     /// The network at a point, with the dropout of `batch`.
@@ -178,18 +211,55 @@ impl<B: Backend> Model<B> {
 
     /// Moves the running statistics toward a batch's: r ← (1 - m) r + m s, with the unbiased variance.
     pub fn update_buffers(&self, buffers: &mut [f32], gradient: &BatchGradient) {
-        for (index, statistics) in &gradient.statistics {
+        self.visit_statistics(&gradient.statistics, |momentum, place, measured, factor| {
+            for (running, &measured) in buffers[place].iter_mut().zip(measured) {
+                *running += momentum * (factor * measured - *running);
+            }
+        });
+    }
+
+    /// Gives `point` the running statistics that belong to its parameters: the mean, weighted by samples, of the mean and the
+    /// unbiased variance that each chunk of `chunk` of the samples has there, summed in f64. As PyTorch's `update_bn`.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network, there are no samples or the device fails.
+    pub fn restate(&self, point: &mut Point, samples: &dyn Samples, chunk: usize) -> Result<(), CoreError> {
+        check_evaluation(&self.network, point, samples, chunk)?;
+        let features: usize = self.network.problem().input.iter().product();
+        let (len, mut sums) = (samples.len(), vec![0.0f64; point.buffers.len()]);
+        for index in 0..len.div_ceil(chunk) {
+            let range = chunk_range(index, chunk, len);
+            let rows = range.len();
+            let mut batch =
+                Batch { inputs: vec![0.0; rows * features], labels: vec![0; rows], dropout: None };
+            samples.fill(range, &mut batch.inputs, &mut batch.labels);
+            let Uploaded { theta, inputs } = self.upload(point, &batch)?;
+            let at = self.at(point, &theta, BatchNormMode::Batch, &batch);
+            let forward = self.backend.forward::<NoneTape>(at, inputs)?;
+            self.visit_statistics(&forward.statistics, |_, place, measured, factor| {
+                for (sum, &measured) in sums[place].iter_mut().zip(measured) {
+                    *sum += rows as f64 * f64::from(factor * measured);
+                }
+            });
+        }
+        point.buffers.iter_mut().zip(sums).for_each(|(buffer, sum)| *buffer = (sum / len as f64) as f32);
+        Ok(())
+    }
+
+    /// Calls `visit` with what a batch says about the running statistics: a layer's momentum, their place in the buffers, what
+    /// was measured, and the factor that makes it unbiased.
+    fn visit_statistics(
+        &self,
+        statistics: &[(usize, BatchStatistics)],
+        mut visit: impl FnMut(f32, Range<usize>, &[f32], f32),
+    ) {
+        for (index, statistics) in statistics {
             let layer = &self.network.layers()[*index];
             let (Op::BatchNorm(norm), Some(place)) = (&layer.op, &layer.buffers) else { continue };
             let count = statistics.count as f32;
             let unbiased = if count > 1.0 { count / (count - 1.0) } else { 1.0 };
-            let mut blend = |range: std::ops::Range<usize>, measured: &[f32], factor: f32| {
-                for (running, &measured) in buffers[range].iter_mut().zip(measured) {
-                    *running += norm.momentum * (factor * measured - *running);
-                }
-            };
-            blend(place.mean.clone(), &statistics.mean, 1.0);
-            blend(place.var.clone(), &statistics.var, unbiased);
+            visit(norm.momentum, place.mean.clone(), &statistics.mean, 1.0);
+            visit(norm.momentum, place.var.clone(), &statistics.var, unbiased);
         }
     }
 }

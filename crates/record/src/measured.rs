@@ -42,6 +42,12 @@ impl From<bool> for Measured {
     }
 }
 
+impl From<Option<bool>> for Measured {
+    fn from(value: Option<bool>) -> Self {
+        value.map_or(Self::MISSING, Self::from)
+    }
+}
+
 impl From<Option<f64>> for Measured {
     fn from(value: Option<f64>) -> Self {
         value.map_or(Self::MISSING, Self::from)

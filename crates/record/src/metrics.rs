@@ -175,7 +175,7 @@ mod tests {
         let segment = Interpolation {
             alphas: vec![0.0, 0.5, 1.0],
             losses: measured(&[1.0 / 3.0, f64::NAN, 2.0]),
-            barrier: false,
+            barrier: Some(false),
             height: (-1.9).into(),
             depth: 1.0.into(),
             min_alpha: 0.5.into(),
@@ -184,6 +184,7 @@ mod tests {
             samples: 100,
             evaluations: 0,
             batch_norm: BatchNorm::Batch,
+            statistics_samples: None,
             evaluation: EvaluationData::Fixed,
             mode: Mode::Adaptive,
             ended: Some(Ended::NoBarrier),

@@ -75,6 +75,18 @@ impl Run {
         rows_of(&self.records)
     }
 
+    /// How many values of each kind of row are missing because they were not finite, of the kinds that have any.
+    pub fn not_finite(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for row in &self.records {
+            let n = row.kind.not_finite();
+            if n > 0 {
+                *counts.entry(row.kind.name()).or_default() += n;
+            }
+        }
+        counts
+    }
+
     /// The experiment's value under a dotted key.
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.config.iter().find(|entry| entry.key == key).map(|entry| &entry.value)

@@ -19,14 +19,22 @@ impl Scalar {
 
 /// A row that names its scalars: TensorBoard, the default table and the default figure show them.
 pub trait Scalars {
+    /// Fields that are `null` where there was nothing to measure; any other `null` is a value that was not finite.
+    const OPTIONAL: &'static [&'static str] = &[];
+
     /// The row's scalars, in the order in which they are shown.
     fn scalars(&self) -> Vec<Scalar>;
 }
 
-/// Names fields of a row as its scalars.
+/// Names fields of a row as its scalars, and fields as optional.
 macro_rules! scalars {
     ($Row:ident: $($field:ident),*) => {
+        scalars!($Row: $($field),*; optional:);
+    };
+    ($Row:ident: $($field:ident),*; optional: $($optional:ident),*) => {
         impl crate::Scalars for $Row {
+            const OPTIONAL: &'static [&'static str] = &[$(stringify!($optional)),*];
+
             fn scalars(&self) -> Vec<crate::Scalar> {
                 vec![$(crate::Scalar::new(stringify!($field), self.$field)),*]
             }

@@ -17,7 +17,7 @@ pub(crate) fn segment(barrier: bool, height: f64) -> Interpolation {
     Interpolation {
         alphas: vec![0.0, 0.5, 1.0],
         losses: measured(&[2.0, 2.0 + height, 1.5]),
-        barrier,
+        barrier: Some(barrier),
         height: height.into(),
         depth: 0.25.into(),
         min_alpha: 1.0.into(),
@@ -26,6 +26,7 @@ pub(crate) fn segment(barrier: bool, height: f64) -> Interpolation {
         samples: 10,
         evaluations: 30,
         batch_norm: BatchNorm::Batch,
+        statistics_samples: None,
         evaluation: EvaluationData::Fixed,
         mode: Mode::Exact,
         ended: None,

@@ -5,6 +5,8 @@
 #[macro_use]
 mod measurements;
 
+#[cfg(test)]
+mod any_record;
 mod chart;
 mod claims;
 mod curves;
@@ -20,6 +22,7 @@ mod plural;
 mod report_folder;
 mod statistics;
 mod table;
+mod thresholds;
 mod training;
 
 measurements!(modules);

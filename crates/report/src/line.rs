@@ -15,7 +15,11 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
         column("error, ends", |row| ends(&row.errors)),
         column("loss barrier", |row| short(row.loss_barrier)),
         column("error barrier", |row| short(row.error_barrier)),
-        column("monotone", |row| if row.monotone { "yes".into() } else { "no".into() }),
+        column("monotone", |row| match row.monotone {
+            Some(true) => "yes".into(),
+            Some(false) => "no".into(),
+            None => "-".into(),
+        }),
     ];
     vec![Table::of_rows("line", runs, &columns)]
 }

@@ -7,6 +7,7 @@ use walk_record::{Measured, Run};
 use crate::error::ReportError;
 use crate::interpolation::Segments;
 use crate::plural::counted;
+use crate::table::decimals;
 
 /// Keys in which runs differ that are shown, at most.
 const MAX_SWEPT: usize = 6;
@@ -32,12 +33,20 @@ pub fn headline(run: &Run) -> String {
     }
     if let Some(last) = run.rows::<Epoch>().next_back() {
         lines.push(format!(
-            "after epoch {}: training loss {:.4}, validation loss {:.4}, validation accuracy {}",
+            "after epoch {}: training loss {}, validation loss {}, validation accuracy {}",
             last.at.epoch,
-            last.train_loss,
-            last.valid_loss,
+            decimals(last.train_loss, 4),
+            decimals(last.valid_loss, 4),
             percent(last.valid_accuracy)
         ));
+    }
+    let not_finite = run.not_finite();
+    if !not_finite.is_empty() {
+        let counts = not_finite.iter().map(|(kind, count)| {
+            format!("{count} {} of {kind}", if *count == 1 { "value" } else { "values" })
+        });
+        let counts: Vec<String> = counts.collect();
+        lines.push(format!("missing because not finite: {}", counts.join(", ")));
     }
     lines.join("\n")
 }
@@ -55,7 +64,7 @@ pub fn cost(run: &Run) -> String {
     format!("{elapsed:.1} s{including}{}", probes.join(", "))
 }
 
-/// The run's folder and description, the row of its last epoch, and its barriers by epoch.
+/// The run's folder and description, the row of its last epoch, its barriers by epoch, and how many values were not finite.
 ///
 /// # Errors
 /// [`ReportError::Record`] or [`ReportError::Json`] if the row cannot be written.
@@ -66,10 +75,12 @@ pub fn summary_json(run: &Run) -> Result<Value, ReportError> {
         None => Value::Null,
     };
     let barriers = Segments::new(run).epochs.into_iter().map(
-        |epoch| json!({ "epoch": epoch.epoch, "barriers": epoch.barriers(), "updates": epoch.updates() }),
+        |epoch| json!({ "epoch": epoch.epoch, "barriers": epoch.barriers(), "updates": epoch.decided() }),
     );
     let barriers: Vec<Value> = barriers.collect();
-    Ok(json!({ "run": run.path, "info": run.info, "last_epoch": last, "barriers": barriers }))
+    Ok(
+        json!({ "run": run.path, "info": run.info, "last_epoch": last, "barriers": barriers, "not_finite": run.not_finite() }),
+    )
 }
 
 /// A fraction as a percentage.
@@ -93,7 +104,8 @@ mod tests {
         let text = headline(&run);
         assert!(
             text.ends_with(
-                "\nafter epoch 2: training loss 0.5000, validation loss -, validation accuracy 75.00%"
+                "\nafter epoch 2: training loss 0.5000, validation loss -, validation accuracy 75.00%\n\
+                 missing because not finite: 1 value of epoch"
             ),
             "{text}"
         );

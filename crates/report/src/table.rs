@@ -139,7 +139,18 @@ pub(crate) fn short(value: impl Into<Measured>) -> String {
     or_dash(value.into().get().map(three_digits))
 }
 
-/// A number and its standard error.
+/// How many of all samples were used.
+pub(crate) fn of_all(used: usize, all: usize) -> String {
+    if used == all { used.to_string() } else { format!("{used} of {all}") }
+}
+
+/// A number with so many digits after the point, as a power of ten where it is huge.
+pub(crate) fn decimals(value: Measured, digits: usize) -> String {
+    let is_huge = value.get().is_some_and(|value| value.abs() >= 1e6);
+    if is_huge { scientific(value, 3) } else { format!("{value:.digits$}") }
+}
+
+/// A number and its standard error, "-" where it is not known.
 pub(crate) fn with_error(value: impl Into<Measured>, error: impl Into<Measured>) -> String {
     let value = value.into();
     or_dash(value.get().map(|value| format!("{} +- {}", short(value), short(error))))
@@ -179,6 +190,15 @@ mod tests {
         );
         assert!(latex.contains("a\\_b & 0.1 $\\pm$ 0.2 & 1, 2 \\\\\n"), "{latex}");
         assert_eq!(table.csv().unwrap(), b",|g|^2,x\na_b,0.1 +- 0.2,\"1, 2\"\n");
+    }
+
+    #[test]
+    fn what_is_huge_is_a_power_of_ten() {
+        let text = |value: f64| decimals(value.into(), 4);
+        assert_eq!(
+            [0.12345, 99_999.5, 1.5e36, f64::NAN].map(text),
+            ["0.1234", "99999.5000", "1.500e36", "-"]
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Progress {
             Kind::Train(row) => self.loss = row.loss,
             Kind::Interpolation(row) => {
                 self.segments += 1;
-                self.barriers += usize::from(row.barrier);
+                self.barriers += usize::from(row.barrier == Some(true));
             }
             _ => {}
         }

@@ -73,14 +73,14 @@ impl<'a, B: Backend> Gradients<'a, B> {
             }
             Method::Gd => {
                 let n = self.train.len();
-                // an epoch of GD visits the samples in their own order
-                let order: Vec<usize> = (0..n).collect();
+                // parts of one class each would have the batch statistics of one class
+                let order = self.train.mixed();
                 self.grad.clear();
                 self.grad.resize(point.params.len(), 0.0);
                 let mut loss_sum = 0.0;
                 for (index, start) in (0..n).step_by(self.optim.batch_size).enumerate() {
                     let part = Part { at, index: index as u32, start };
-                    let gradient = self.part(point, buffers, &order, part)?;
+                    let gradient = self.part(point, buffers, order, part)?;
                     let rows = self.batch.labels.len();
                     loss_sum += gradient.mean_loss() * rows as f64;
                     let weight = match self.optim.accumulate {

@@ -4,6 +4,7 @@
 //! before and after. Rows go to a [`Sink`]; nothing flows back.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
+mod batch_norm;
 mod checkpoint;
 mod error;
 mod gradients;
@@ -20,6 +21,7 @@ mod sink;
 mod state;
 #[cfg(test)]
 mod test_support;
+mod thresholds;
 mod throughput;
 mod trainer;
 mod update;
@@ -37,6 +39,7 @@ pub use ranks::{Ranks, Solo};
 pub use schedule::{Conditions, Schedule, Span};
 pub use sink::{After, Sink};
 pub use state::TrainState;
+pub use thresholds::Thresholds;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
 pub use trainer::{TrainConfig, train};
 pub use update::Update;

@@ -115,6 +115,16 @@ impl OptimConfig {
         }
     }
 
+    /// Samples in the batches of an epoch, repetitions included.
+    pub(crate) fn samples_per_epoch(&self, samples: usize) -> usize {
+        match self.method {
+            Method::Sgd if self.drop_last || self.replacement => {
+                self.updates_per_epoch(samples) * self.batch_size
+            }
+            Method::Sgd | Method::Gd => samples,
+        }
+    }
+
     pub(crate) fn step(&self) -> SgdStep {
         SgdStep { lr: self.lr as f32, momentum: self.momentum as f32, weight_decay: self.weight_decay as f32 }
     }
@@ -181,5 +191,8 @@ pub(crate) mod tests {
     fn a_short_last_batch_is_an_update() {
         assert_eq!(config().updates_per_epoch(1001), 11);
         assert_eq!(OptimConfig { method: Method::Gd, ..config() }.updates_per_epoch(1001), 1);
+        assert_eq!(config().samples_per_epoch(1001), 1001);
+        assert_eq!(OptimConfig { drop_last: true, ..config() }.samples_per_epoch(1001), 1000);
+        assert_eq!(OptimConfig { replacement: true, ..config() }.samples_per_epoch(1001), 1100);
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use walk_core::{Batch, Samples, Seed, Stream};
 use walk_data::Subset;
 
-/// A part of a data set as it is, in its order: the fixed evaluation.
+/// A part of a data set as it is, in its fixed order mixed over the classes: the fixed evaluation.
 pub(crate) struct Fixed<'a>(pub(crate) &'a Subset);
 
 impl Samples for Fixed<'_> {
@@ -18,13 +18,13 @@ impl Samples for Fixed<'_> {
 
     fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
         let rows = inputs.chunks_exact_mut(self.0.sample_len());
-        for ((index, row), label) in range.zip(rows).zip(labels) {
+        for ((&index, row), label) in self.0.mixed()[range].iter().zip(rows).zip(labels) {
             *label = self.0.sample(index, row);
         }
     }
 }
 
-/// The first `len` samples of a part.
+/// The first samples of that order, so many.
 pub(crate) struct First<'a>(pub(crate) Fixed<'a>, pub(crate) usize);
 
 impl Samples for First<'_> {

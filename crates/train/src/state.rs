@@ -23,7 +23,7 @@ pub struct TrainState {
     pub epoch_done: bool,
     /// Updates made.
     pub step: Step,
-    /// Sum of the mean losses of the epoch's batches so far.
+    /// Sum of the losses of the samples in the epoch's batches so far.
     pub loss_sum: f64,
     /// What the probes remember, by their names.
     pub probes: BTreeMap<String, Memory>,

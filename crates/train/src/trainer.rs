@@ -34,7 +34,7 @@ pub struct TrainConfig {
 /// must call it alike, with sinks that decide alike.
 ///
 /// # Errors
-/// [`TrainError::NotFinite`] as soon as a loss or a gradient is not finite; [`TrainError::State`] if the state does not fit;
+/// [`TrainError::NotFinite`] as soon as a loss, a gradient or a parameter is not finite; [`TrainError::State`] if the state does not fit;
 /// [`TrainError::Core`] and [`TrainError::Record`] if a device or the disk fails. Rows sent before stay as they are.
 pub fn train<B: Backend>(
     model: &Model<B>,
@@ -76,6 +76,13 @@ pub fn train<B: Backend>(
             let (grad, velocity) = (&gradients.grad, &mut state.velocity);
             sgd_step(optim.step(), &before.params, grad, velocity, &mut after.params);
             record(sink, at, Train { loss: loss.into(), grad_norm: grad_norm.into(), lr: optim.lr })?;
+            if let Some(value) = not_finite(&after.params) {
+                return Err(TrainError::NotFinite {
+                    what: "a parameter after the update",
+                    value: value.into(),
+                    at,
+                });
+            }
             sink.progress(at, Work { differentiated: samples, ..Work::default() }.weight());
             let (start, initial) = (state.step, &state.initial);
             let update = Update { at, start, initial, before, after: &after, grad };
@@ -86,7 +93,7 @@ pub fn train<B: Backend>(
                 }
             }
             std::mem::swap(&mut state.point, &mut after);
-            state.loss_sum += loss;
+            state.loss_sum += loss * samples as f64;
             (state.step, state.iteration) = (at.step, iteration);
             if iteration == updates {
                 state.epoch_done = true;
@@ -94,7 +101,7 @@ pub fn train<B: Backend>(
                 let mode = BatchNormMode::Running;
                 let valid = evaluator.evaluate(&state.point, &samples, VALIDATION_CHUNK, mode)?;
                 let row = Epoch {
-                    train_loss: (state.loss_sum / f64::from(updates)).into(),
+                    train_loss: (state.loss_sum / optim.samples_per_epoch(split.train.len()) as f64).into(),
                     valid_loss: valid.mean_loss().into(),
                     valid_accuracy: valid.accuracy().into(),
                 };
@@ -111,6 +118,14 @@ pub fn train<B: Backend>(
         }
     }
     Ok(state)
+}
+
+/// A parameter that is no finite number, if there is one.
+fn not_finite(params: &[f32]) -> Option<f32> {
+    // the largest magnitude by its bits, which takes no branch per parameter
+    let magnitude = |x: f32| x.to_bits() & (u32::MAX >> 1);
+    let largest = params.iter().fold(0, |largest, &x| magnitude(x).max(largest));
+    if f32::from_bits(largest).is_finite() { None } else { params.iter().copied().find(|x| !x.is_finite()) }
 }
 
 /// Sends what was found at `at`.

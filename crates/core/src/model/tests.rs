@@ -1,4 +1,4 @@
-use walk_arch::Activation;
+use walk_arch::{Activation, Net, Problem, batch_norm, linear};
 
 use super::*;
 use crate::test_support::{
@@ -256,4 +256,35 @@ fn the_reference_in_f64_differs_by_rounding_alone() {
             assert_eq!(ours.accuracy(), reference.accuracy());
         }
     }
+}
+
+/// The first norm's input is a linear function of the samples, which f64 repeats.
+#[test]
+fn restated_statistics_are_the_mean_over_chunks_of_means_and_unbiased_variances() {
+    let problem = Problem { input: vec![6], classes: 3 };
+    let net = Net::new();
+    let norm = net.input().then("fc", linear(3)).then("bn", batch_norm());
+    let network = net.finish(norm).check(&problem).unwrap();
+    let samples = Noise::new(&network, 25);
+    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let mut point = model.initial(Seed(4));
+    model.restate(&mut point, &samples, 10).unwrap();
+    let (weight, bias) = (&point.params[..18], &point.params[18..21]);
+    for unit in 0..3 {
+        let value = |row: &[f32]| {
+            let products = row.iter().zip(&weight[6 * unit..6 * unit + 6]);
+            f64::from(bias[unit]) + products.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum::<f64>()
+        };
+        let values: Vec<f64> = samples.0.inputs.chunks(6).map(value).collect();
+        let (mut mean, mut var) = (0.0, 0.0);
+        for chunk in values.chunks(10) {
+            let n = chunk.len() as f64;
+            let own = chunk.iter().sum::<f64>() / n;
+            mean += n * own / 25.0;
+            var += n * chunk.iter().map(|x| (x - own).powi(2)).sum::<f64>() / (n - 1.0) / 25.0;
+        }
+        let [found_mean, found_var] = [point.buffers[unit], point.buffers[3 + unit]].map(f64::from);
+        assert!((found_mean - mean).abs() < 1e-6 && (found_var - var).abs() < 1e-6, "{unit}");
+    }
+    assert!(matches!(model.restate(&mut point, &samples, 0), Err(CoreError::EmptyBatch)));
 }

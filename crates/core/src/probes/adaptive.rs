@@ -18,18 +18,15 @@ use std::ops::Range;
 use rand::seq::SliceRandom;
 
 use super::interpolation::{SamplesOf, Segment, SegmentEnd, UpdateLine};
+use super::path::PathLoss;
 use super::sequential::{Sample, Tail, looks};
-use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Seed, Stream};
+use crate::{CoreError, Point, Samples, Seed, Stream};
 
 /// How a segment is decided.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaptiveConfig {
     /// Number of values of α, evenly spaced from 0 to 1, ends included; at least 3.
     pub points: usize,
-    /// Samples per evaluation chunk: it divides their number.
-    pub chunk: usize,
-    /// Statistics of batch norm.
-    pub batch_norm: BatchNormMode,
     /// Chance of a wrong verdict on one segment.
     pub error_rate: f64,
 }
@@ -37,8 +34,8 @@ pub struct AdaptiveConfig {
 /// What was decided, and what the chunks seen say about the curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// Whether some interior point lies above both ends.
-    pub barrier: bool,
+    /// Whether some interior point lies above both ends; `None` if losses that are no numbers leave it open.
+    pub barrier: Option<bool>,
     /// Whether it took all chunks at the points that were still open.
     pub exact: bool,
     /// Chunks evaluated at the ends; interior points that were decided earlier saw fewer.
@@ -63,12 +60,14 @@ pub struct CurveEstimate {
 }
 
 /// Decides segment after segment; the end that two of them share keeps its chunks.
-pub struct Adaptive {
+pub struct Adaptive<'a> {
     config: AdaptiveConfig,
     seed: Seed,
-    evaluator: Box<dyn Evaluator>,
+    path: PathLoss<'a>,
     /// Scratch for θ_α.
     between: Point,
+    /// The running statistics of each point of the segment, as far as they are known.
+    buffers: Vec<Option<Vec<f32>>>,
     /// Where the last segment ended, with each chunk's mean loss there as far as it is known.
     pub last_end: Option<SegmentEnd>,
     bounds: Bounds,
@@ -194,11 +193,11 @@ impl Bounds {
     }
 }
 
-impl Adaptive {
-    /// A probe that evaluates with `evaluator` and draws chunks by `seed`.
-    pub fn new(config: AdaptiveConfig, seed: Seed, evaluator: Box<dyn Evaluator>) -> Self {
+impl<'a> Adaptive<'a> {
+    /// A probe that evaluates with `path`, whose chunk divides the number of samples, and draws chunks by `seed`.
+    pub fn new(config: AdaptiveConfig, seed: Seed, path: PathLoss<'a>) -> Self {
         let (between, bounds) = (Point::default(), Bounds::default());
-        Self { config, seed, evaluator, between, last_end: None, bounds }
+        Self { config, seed, path, between, buffers: vec![], last_end: None, bounds }
     }
 
     /// Decides the segment along `line`. `order` names the order in which chunks are drawn: segments of one order share the
@@ -215,7 +214,7 @@ impl Adaptive {
         order: u64,
         samples: &SamplesOf<'_>,
     ) -> Result<Decision, CoreError> {
-        let AdaptiveConfig { points, chunk, error_rate, .. } = self.config;
+        let (AdaptiveConfig { points, error_rate }, chunk) = (self.config, self.path.chunk());
         assert!(points >= 3, "a segment has an interior");
         let samples = samples(0);
         if chunk == 0 || !samples.len().is_multiple_of(chunk) {
@@ -230,6 +229,7 @@ impl Adaptive {
         let mut drawn: Vec<usize> = (0..total).collect();
         drawn.shuffle(&mut self.seed.rng(Stream::Interpolation, [order]));
         let last = points - 1;
+        self.buffers = vec![None; points];
         let mut curve = Curve {
             alphas: (0..points).map(|i| i as f64 / last as f64).collect(),
             losses: vec![vec![None; total]; points],
@@ -288,6 +288,9 @@ impl Adaptive {
         let losses = curve.losses[last].iter().map(|loss| loss.unwrap_or(f64::NAN)).collect();
         self.last_end = Some(SegmentEnd { step: line.step.next(), losses });
         let estimate = CurveEstimate::new(&curve, &drawn, &seen);
+        // losses that are not finite leave a bound open, and all chunks are seen
+        let barrier =
+            if estimate.segment.is_finite() { Some(barrier) } else { estimate.segment.has_barrier() };
         Ok(Decision { barrier, exact: chunks == total, chunks, evaluations, estimate })
     }
 
@@ -300,15 +303,22 @@ impl Adaptive {
         samples: &dyn Samples,
         part: &[usize],
     ) -> Result<usize, CoreError> {
-        let AdaptiveConfig { points, chunk, batch_norm, .. } = self.config;
+        let chunk = self.path.chunk();
         let missing: Vec<usize> =
             part.iter().copied().filter(|&index| curve.losses[point][index].is_none()).collect();
         if missing.is_empty() {
             return Ok(0);
         }
-        let at = line.point(point, points - 1, &mut self.between);
+        line.set_point(point, self.config.points - 1, &mut self.between);
+        match &self.buffers[point] {
+            Some(buffers) => self.between.buffers.clone_from(buffers),
+            None => {
+                self.path.restate(&mut self.between)?;
+                self.buffers[point] = Some(self.between.buffers.clone());
+            }
+        }
         let picked = Picked { samples, chunk, chunks: &missing };
-        let evaluation = self.evaluator.evaluate(at, &picked, chunk, batch_norm)?;
+        let evaluation = self.path.evaluate_restated(&self.between, &picked)?;
         for (&index, result) in missing.iter().zip(&evaluation.chunks) {
             curve.losses[point][index] = Some(result.loss_sum / chunk as f64);
         }

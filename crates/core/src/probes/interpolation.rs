@@ -1,17 +1,7 @@
 //! The loss on the line between two consecutive updates (paper, Section 2).
 
-use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples, Step};
-
-/// How a segment is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InterpolationConfig {
-    /// Number of values of α, evenly spaced from 0 to 1, ends included; at least 3. The paper's figures have 11.
-    pub points: usize,
-    /// Samples per evaluation chunk.
-    pub chunk: usize,
-    /// Statistics of batch norm.
-    pub batch_norm: BatchNormMode,
-}
+use super::path::PathLoss;
+use crate::{CoreError, Point, Samples, Step};
 
 /// The losses L(α) at θ_α = (1 - α) θ_t + α θ_{t+1}.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,16 +37,27 @@ impl Segment {
         self.losses[self.losses.len() - 1]
     }
 
-    /// max over interior α of L, less max(L_t, L_{t+1}): above 0 if there is a barrier. Unit: loss.
-    pub fn barrier_height(&self) -> f64 {
-        let interior = &self.losses[1..self.losses.len() - 1];
-        let top = interior.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        top - self.start_loss().max(self.end_loss())
+    fn interior(&self) -> &[f64] {
+        &self.losses[1..self.losses.len() - 1]
     }
 
-    /// Whether some interior point lies above both ends: the paper's "a barrier is crossed".
-    pub fn has_barrier(&self) -> bool {
-        self.barrier_height() > 0.0
+    /// max(L_t, L_{t+1}), NaN if either is.
+    fn higher_end(&self) -> f64 {
+        greater(self.start_loss(), self.end_loss())
+    }
+
+    /// max over interior α of L, less max(L_t, L_{t+1}): above 0 if there is a barrier. Unit: loss. Not finite if one of the
+    /// losses is not.
+    pub fn barrier_height(&self) -> f64 {
+        self.interior().iter().copied().fold(f64::NEG_INFINITY, greater) - self.higher_end()
+    }
+
+    /// Whether some interior point lies above both ends: the paper's "a barrier is crossed". `None` if losses that are no
+    /// numbers leave it open.
+    pub fn has_barrier(&self) -> Option<bool> {
+        let end = self.higher_end();
+        let is_above = self.interior().iter().any(|&loss| loss > end);
+        (is_above || !self.losses.iter().any(|loss| loss.is_nan())).then_some(is_above)
     }
 
     /// (L_t + L_{t+1}) / 2 - L_min: how deep the valley lies below the mean of its ends. The paper's Figure 4 calls
@@ -70,7 +71,7 @@ impl Segment {
         self.alphas[self.min_index()]
     }
 
-    /// The smallest loss: the valley floor.
+    /// The smallest loss that is a number: the valley floor.
     pub fn min_loss(&self) -> f64 {
         self.losses[self.min_index()]
     }
@@ -96,7 +97,9 @@ impl Segment {
     }
 
     pub(super) fn min_index(&self) -> usize {
-        let better = |best: usize, i: usize| if self.losses[i] < self.losses[best] { i } else { best };
+        let is_lower = |a: f64, b: f64| a < b || b.is_nan();
+        let better =
+            |best: usize, i: usize| if is_lower(self.losses[i], self.losses[best]) { i } else { best };
         (1..self.losses.len()).fold(0, better)
     }
 
@@ -104,6 +107,11 @@ impl Segment {
     pub fn is_finite(&self) -> bool {
         self.losses.iter().all(|loss| loss.is_finite())
     }
+}
+
+/// The greater of two numbers, NaN if either is.
+fn greater(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
 /// The line of one update.
@@ -118,15 +126,12 @@ pub struct UpdateLine<'a> {
 }
 
 impl UpdateLine<'_> {
-    /// Point `index` of 0 to `last`, evenly spaced: an end itself, or what is written to `between`.
-    pub(super) fn point<'b>(&'b self, index: usize, last: usize, between: &'b mut Point) -> &'b Point {
+    /// Makes `point` number `index` of 0 to `last`, evenly spaced; the ends are exact.
+    pub(super) fn set_point(&self, index: usize, last: usize, point: &mut Point) {
         match index {
-            0 => self.from,
-            _ if index == last => self.to,
-            _ => {
-                between.set_between(self.from, self.to, index as f64 / last as f64);
-                between
-            }
+            0 => point.clone_from(self.from),
+            _ if index == last => point.clone_from(self.to),
+            _ => point.set_between(self.from, self.to, index as f64 / last as f64),
         }
     }
 }
@@ -144,41 +149,42 @@ pub struct SegmentEnd {
 }
 
 /// Measures segment after segment and evaluates a point that two of them share only once.
-pub struct Interpolation {
-    config: InterpolationConfig,
-    evaluator: Box<dyn Evaluator>,
+pub struct Interpolation<'a> {
+    /// Number of values of α, evenly spaced from 0 to 1, ends included. The paper's figures have 11.
+    points: usize,
+    path: PathLoss<'a>,
     /// Scratch for θ_α.
     between: Point,
     /// Where the last segment ended, with the mean loss there.
     pub last_end: Option<SegmentEnd>,
 }
 
-impl Interpolation {
-    /// A probe that evaluates with `evaluator`.
-    pub fn new(config: InterpolationConfig, evaluator: Box<dyn Evaluator>) -> Self {
-        Self { config, evaluator, between: Point::default(), last_end: None }
+impl<'a> Interpolation<'a> {
+    /// A probe of `points` values of α.
+    ///
+    /// # Panics
+    /// If those are fewer than 3.
+    pub fn new(points: usize, path: PathLoss<'a>) -> Self {
+        assert!(points >= 3, "a segment has an interior");
+        Self { points, path, between: Point::default(), last_end: None }
     }
 
     /// The losses along `line`, each on what `samples` gives for the index of its α: the same every time, or drawn anew.
     ///
-    /// At α = 0 and 1 the points are the line's own endpoints, so their losses equal a direct evaluation bit for
-    /// bit. Batch-norm buffers, which only [`BatchNormMode::Running`] reads, are interpolated as the parameters are.
+    /// At α = 0 and 1 the parameters are those of the line's ends, so with the same statistics of batch norm their losses
+    /// equal a direct evaluation bit for bit.
     ///
     /// # Errors
     /// [`CoreError`] if a length does not fit the network or the device fails.
-    ///
-    /// # Panics
-    /// If the configuration has fewer than 3 points.
     pub fn measure(&mut self, line: UpdateLine<'_>, samples: &SamplesOf<'_>) -> Result<Segment, CoreError> {
-        let InterpolationConfig { points, chunk, batch_norm } = self.config;
         // the loss at the start, if the last segment ended there
         let known = self.last_end.take().filter(|end| end.step == line.step && end.losses.len() == 1);
         let mut losses = known.map_or(vec![], |end| end.losses);
-        for index in losses.len()..points {
-            let point = line.point(index, points - 1, &mut self.between);
-            losses.push(self.evaluator.evaluate(point, &*samples(index), chunk, batch_norm)?.mean_loss());
+        for index in losses.len()..self.points {
+            line.set_point(index, self.points - 1, &mut self.between);
+            losses.push(self.path.evaluate(&mut self.between, &*samples(index))?.mean_loss());
         }
-        let segment = Segment::new(losses).expect("the configuration has at least 3 points");
+        let segment = Segment::new(losses).expect("there are at least 3 points");
         self.last_end = Some(SegmentEnd { step: line.step.next(), losses: vec![segment.end_loss()] });
         Ok(segment)
     }

@@ -1,21 +1,38 @@
 //! The barrier along a line between two points.
 
-/// The largest value minus the mean of the first and the last (Frankle et al., 2020). Unit: that of the values.
+/// The largest value minus the mean of the first and the last (Frankle et al., 2020). Unit: that of the values. NaN if one of
+/// them is.
 ///
 /// # Panics
 /// If there are no values.
 pub fn barrier_height(values: &[f64]) -> f64 {
-    let top = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let top =
+        values.iter().copied().fold(f64::NEG_INFINITY, |top, x| if x > top || x.is_nan() { x } else { top });
     top - 0.5 * (values[0] + values[values.len() - 1])
+}
+
+/// Whether no value lies above the one before; `None` if values that are no numbers leave it open.
+pub fn is_monotone(values: &[f64]) -> Option<bool> {
+    let rises = values.windows(2).any(|pair| pair[1] > pair[0]);
+    (rises || !values.iter().any(|value| value.is_nan())).then_some(!rises)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::barrier_height;
+    use super::*;
 
     #[test]
     fn a_barrier_is_measured_from_the_mean_of_the_ends() {
         assert_eq!(barrier_height(&[1.0, 4.0, 2.0]), 2.5);
         assert_eq!(barrier_height(&[3.0, 2.0, 1.0]), 1.0);
+    }
+
+    #[test]
+    fn what_is_no_number_leaves_open_what_it_might_decide() {
+        assert!(barrier_height(&[1.0, f64::NAN, 2.0]).is_nan());
+        assert!(barrier_height(&[1.0, f64::NAN, 0.5, 2.0]).is_nan());
+        assert_eq!(is_monotone(&[3.0, 2.0, 2.0]), Some(true));
+        assert_eq!(is_monotone(&[3.0, f64::NAN, 2.0]), None);
+        assert_eq!(is_monotone(&[3.0, f64::NAN, 2.0, 2.5]), Some(false));
     }
 }

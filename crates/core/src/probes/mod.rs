@@ -3,11 +3,13 @@
 pub mod adaptive;
 pub mod alignment;
 pub mod cosine;
+pub mod covariance;
 pub mod critical_lr;
 pub mod distance;
 pub mod interpolation;
 pub mod lanczos;
 pub mod line;
 pub mod moments;
+pub mod path;
 pub mod plane;
 mod sequential;

@@ -5,7 +5,7 @@ use super::prelude::*;
 /// The end of an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Epoch {
-    /// Mean of the batch losses during the epoch.
+    /// Mean loss of the samples of the epoch's batches, each at the θ of its own update.
     pub train_loss: Measured,
     /// Mean loss of the validation samples at the end of the epoch, batch norm on running statistics.
     pub valid_loss: Measured,

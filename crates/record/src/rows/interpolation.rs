@@ -9,8 +9,8 @@ pub struct Interpolation {
     pub alphas: Vec<f64>,
     /// Mean loss at each position.
     pub losses: Vec<Measured>,
-    /// Whether an interior loss lies above both endpoints.
-    pub barrier: bool,
+    /// Whether an interior loss lies above both endpoints; missing if losses that are not finite leave it open.
+    pub barrier: Option<bool>,
     /// Highest interior loss minus the higher endpoint.
     pub height: Measured,
     /// Mean of the endpoints minus the lowest loss.
@@ -28,6 +28,9 @@ pub struct Interpolation {
     pub evaluations: usize,
     /// Statistics of batch norm.
     pub batch_norm: BatchNorm,
+    /// Samples that running statistics were estimated on anew at each position; missing with the statistics of each chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics_samples: Option<usize>,
     /// What each loss was evaluated on.
     pub evaluation: EvaluationData,
     /// How many samples the segment was measured on.
@@ -69,4 +72,4 @@ pub enum Ended {
     Exact,
 }
 
-scalars!(Interpolation: barrier, height, depth, min_alpha, min_loss, landing);
+scalars!(Interpolation: barrier, height, depth, min_alpha, min_loss, landing; optional: landing, depth_error, min_loss_error);

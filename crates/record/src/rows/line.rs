@@ -19,12 +19,15 @@ pub struct Line {
     pub loss_barrier: Measured,
     /// The same for the errors.
     pub error_barrier: Measured,
-    /// Whether the loss never rises from one position to the next.
-    pub monotone: bool,
+    /// Whether the loss never rises from one position to the next; missing if losses that are not finite leave it open.
+    pub monotone: Option<bool>,
     /// Samples behind each loss.
     pub samples: usize,
     /// Statistics of batch norm.
     pub batch_norm: BatchNorm,
+    /// Samples that running statistics were estimated on anew at each position; missing with the statistics of each chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics_samples: Option<usize>,
 }
 
 scalars!(Line: loss_barrier, error_barrier);

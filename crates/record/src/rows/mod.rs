@@ -2,6 +2,8 @@
 
 mod prelude;
 
+use serde_json::Value;
+
 use crate::{Scalar, Scalars};
 
 macro_rules! rows {
@@ -42,6 +44,11 @@ macro_rules! kinds {
                 match self { $(Self::$Row(row) => row.scalars(),)* }
             }
 
+            /// Fields that are `null` where there was nothing to measure.
+            const fn optional(&self) -> &'static [&'static str] {
+                match self { $(Self::$Row(_) => $Row::OPTIONAL,)* }
+            }
+
             /// The row's fields as a JSON object.
             pub(crate) fn to_json(&self) -> serde_json::Result<String> {
                 match self { $(Self::$Row(row) => serde_json::to_string(row),)* }
@@ -73,6 +80,31 @@ macro_rules! kinds {
             }
         })*
     };
+}
+
+impl Kind {
+    /// Values that were measured and are missing because they are not finite.
+    pub fn not_finite(&self) -> usize {
+        let text = self.to_json().unwrap_or_default();
+        // most rows have none, and need not be read again
+        if !text.contains("null") {
+            return 0;
+        }
+        serde_json::from_str(&text).map_or(0, |value| nulls(&value, self.optional()))
+    }
+}
+
+/// The values that are `null`, but for those under the keys `optional`.
+fn nulls(value: &Value, optional: &[&str]) -> usize {
+    match value {
+        Value::Null => 1,
+        Value::Array(values) => values.iter().map(|value| nulls(value, optional)).sum(),
+        Value::Object(fields) => {
+            let required = fields.iter().filter(|(key, _)| !optional.contains(&key.as_str()));
+            required.map(|(_, value)| nulls(value, optional)).sum()
+        }
+        _ => 0,
+    }
 }
 
 /// A type of row.

@@ -26,6 +26,9 @@ pub struct Plane {
     pub samples: usize,
     /// Statistics of batch norm.
     pub batch_norm: BatchNorm,
+    /// Samples that running statistics were estimated on anew at each position; missing with the statistics of each chunk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics_samples: Option<usize>,
 }
 
 /// What spans a plane.

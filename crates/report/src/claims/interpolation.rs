@@ -18,7 +18,7 @@ pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
             return vec![];
         }
         let (sure, updates) =
-            (total(&epochs, EpochSegments::sure_barriers), total(&epochs, EpochSegments::updates));
+            (total(&epochs, EpochSegments::sure_barriers), total(&epochs, EpochSegments::decided));
         let [low, high] = proportion_bounds(sure, updates);
         let percent = |share: f64| format!("{:.1}%", 100.0 * share);
         let statistic = format!(
@@ -65,7 +65,7 @@ fn barriers_text(epochs: &[EpochSegments<'_>]) -> String {
         let (sure, all) =
             (total(epochs, EpochSegments::sure_barriers), total(epochs, EpochSegments::barriers));
         let raw = if sure == all { String::new() } else { format!(" ({all} raw)") };
-        format!("{sure} / {}{raw}", total(epochs, EpochSegments::updates))
+        format!("{sure} / {}{raw}", total(epochs, EpochSegments::decided))
     };
     if let [first, .., last] = epochs
         && epochs.len() > MAX_EPOCHS

@@ -5,6 +5,7 @@ use walk_record::Run;
 use super::claim::{Claim, Exhibit, Verdict};
 use crate::curves::StepValue;
 use crate::statistics::{LEVEL, Mean, p_of_rise};
+use crate::table::decimals;
 use crate::training::batch_size;
 
 /// How sure a rise is.
@@ -53,8 +54,10 @@ pub(super) fn falls_with_batch_size(
     };
     let Trend { verdict, largest_p } = rising(&means);
     let smallest_first = runs.iter().zip(&means).rev();
-    let measured = smallest_first
-        .map(|(run, mean)| format!("{:.3} +- {:.3} (B = {})", mean.value, mean.error, batch_size(run)));
+    let number = |value: f64| decimals(value.into(), 3);
+    let measured = smallest_first.map(|(run, mean)| {
+        format!("{} +- {} (B = {})", number(mean.value), number(mean.error), batch_size(run))
+    });
     Claim {
         claim: claim.into(),
         exhibit: exhibit.name.into(),
@@ -80,8 +83,11 @@ mod tests {
         assert_eq!(verdict(&[mean(1.0), mean(f64::NAN)]), Verdict::Undecided);
         assert_eq!(verdict(&[mean(1.0), mean(0.0), mean(3.0)]), Verdict::DoesNotHold);
         assert_eq!(verdict(&[mean(1.0)]), Verdict::NotMeasured);
-        let exact = |value| Mean { value, error: 0.0, freedom: 0.0 };
-        assert_eq!(verdict(&[mean(1.0), exact(2.0)]), Verdict::Holds);
-        assert_eq!(verdict(&[exact(2.0), exact(1.0)]), Verdict::DoesNotHold);
+        assert_eq!(verdict(&[mean(1.0), Mean::exact(2.0)]), Verdict::Holds);
+        assert_eq!(verdict(&[Mean::exact(2.0), Mean::exact(1.0)]), Verdict::DoesNotHold);
+        // one batch says nothing about its error
+        let alone = Mean { value: 2.0, error: f64::NAN, freedom: 0.0 };
+        assert_eq!(verdict(&[mean(1.0), alone]), Verdict::Undecided);
+        assert_eq!(verdict(&[alone, Mean::exact(3.0)]), Verdict::Undecided);
     }
 }

@@ -106,14 +106,23 @@ impl EpochSegments<'_> {
         self.segments.last().map_or(self.epoch, |segment| segment.at.epoch)
     }
 
-    /// Updates measured.
-    pub(crate) fn updates(&self) -> usize {
-        self.segments.len()
+    /// Updates of which it is known whether they crossed a barrier.
+    pub(crate) fn decided(&self) -> usize {
+        self.segments.iter().filter(|segment| segment.barrier.is_some()).count()
+    }
+
+    /// Updates of which losses that are not finite leave that open.
+    pub(crate) fn undecided(&self) -> usize {
+        self.segments.len() - self.decided()
     }
 
     /// Updates that crossed a barrier.
     pub(crate) fn barriers(&self) -> usize {
-        self.segments.iter().filter(|segment| segment.barrier).count()
+        self.crossed().count()
+    }
+
+    fn crossed(&self) -> impl Iterator<Item = &Stamped<'_, Interpolation>> {
+        self.segments.iter().filter(|segment| segment.barrier == Some(true))
     }
 
     /// Barriers higher than three standard errors where the noise is known, all otherwise.
@@ -123,7 +132,7 @@ impl EpochSegments<'_> {
 
     /// Heights of the barriers.
     pub(crate) fn heights(&self) -> impl Iterator<Item = f64> {
-        self.segments.iter().filter(|segment| segment.barrier).filter_map(|segment| segment.height.get())
+        self.crossed().filter_map(|segment| segment.height.get())
     }
 
     /// Barriers higher than `errors` standard errors of a difference of two losses; `None` where the noise is not known.
@@ -210,10 +219,10 @@ mod tests {
         let run = fixture::run("mlp", rows);
         let epochs = Segments::new(&run).epochs;
         assert_eq!(
-            (epochs[0].updates(), epochs[0].barriers(), epochs[0].heights().collect()),
+            (epochs[0].decided(), epochs[0].barriers(), epochs[0].heights().collect()),
             (2, 1, vec![0.25])
         );
-        assert_eq!((epochs[1].epoch, epochs[1].updates()), (10, 1));
+        assert_eq!((epochs[1].epoch, epochs[1].decided()), (10, 1));
     }
 
     #[test]

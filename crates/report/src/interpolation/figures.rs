@@ -88,7 +88,7 @@ fn barriers(runs: &[Run]) -> Option<Figure> {
     for (index, run) in runs.iter().enumerate() {
         let mut series = Series { dots: true, ..Series::new(index, &run.label, vec![]) };
         for epoch in Segments::new(run).epochs {
-            let (number, barriers, updates) = (epoch.epoch, epoch.barriers(), epoch.updates());
+            let (number, barriers, updates) = (epoch.epoch, epoch.barriers(), epoch.decided());
             series.points.push((f64::from(number), barriers as f64));
             lines.push(cells([&run.label, &number, &barriers, &updates]));
         }

@@ -6,14 +6,15 @@ use walk_record::{Measured, Run};
 
 use super::analysis::{EpochSegments, FloorMoves, Segments};
 use crate::statistics::median;
-use crate::table::{Table, or_dash, scientific};
+use crate::table::{Table, decimals, or_dash, scientific};
 
 /// The barriers and the segments.
 pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
     vec![barriers(runs), segments(runs)]
 }
 
-/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Where the noise of
+/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Updates whose losses
+/// are not finite and leave the verdict open are counted apart. Where the noise of
 /// the loss is known, the numbers of barriers higher than one and three standard errors follow.
 fn barriers(runs: &[Run]) -> Table {
     let measured = runs.iter().map(|run| (run, Segments::new(run).epochs));
@@ -26,7 +27,11 @@ fn barriers(runs: &[Run]) -> Table {
         let above = above.map(|(one, three)| format!(" ({one} > 1 se, {three} > 3 se)"));
         let last = epoch.last_epoch();
         let to = if last > epoch.epoch { format!(" (to epoch {last})") } else { String::new() };
-        format!("{} / {}{}{to}", epoch.barriers(), epoch.updates(), above.unwrap_or_default())
+        let open = match epoch.undecided() {
+            0 => String::new(),
+            n => format!(" ({n} open, not finite)"),
+        };
+        format!("{} / {}{}{open}{to}", epoch.barriers(), epoch.decided(), above.unwrap_or_default())
     };
     let rows = measured.iter().map(|(run, measured)| {
         let cell = |number: &u32| or_dash(measured.iter().find(|epoch| epoch.epoch == *number).map(cell));
@@ -71,7 +76,7 @@ fn segment_cells(epoch: &EpochSegments<'_>) -> Vec<String> {
             last if last > epoch.epoch => format!("{}-{last}", epoch.epoch),
             _ => epoch.epoch.to_string(),
         },
-        format!("{first:.5} to {last:.5}"),
+        format!("{} to {}", decimals(first, 5), decimals(last, 5)),
         scientific(epoch.heights().reduce(f64::max).into(), 2),
         scientific(epoch.noise, 2),
         scientific(median(segments.iter().map(|segment| segment.depth)), 2),

@@ -14,7 +14,7 @@ use crate::error::ReportError;
 use crate::figure::DrawnFigure;
 use crate::overview::percent;
 use crate::plural::counted;
-use crate::table::Table;
+use crate::table::{Table, decimals};
 
 /// What a page shows.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +108,8 @@ impl Page<'_> {
                 format!("{}: {} training, {} validation samples", data.set, data.train, data.valid)
             }),
             self.row("last epoch", |run| of_last(run, |row| row.at.epoch.to_string())),
-            self.row("training loss", |run| of_last(run, |row| format!("{:.4}", row.train_loss))),
-            self.row("validation loss", |run| of_last(run, |row| format!("{:.4}", row.valid_loss))),
+            self.row("training loss", |run| of_last(run, |row| decimals(row.train_loss, 4))),
+            self.row("validation loss", |run| of_last(run, |row| decimals(row.valid_loss, 4))),
             self.row("validation accuracy", |run| of_last(run, |row| percent(row.valid_accuracy))),
             self.row("forked from", |run| match &run.info.fork {
                 Some(fork) => format!("{} after update {}: {}", fork.run, fork.step, fork.changes.join(", ")),

@@ -29,7 +29,7 @@ pub struct AlignmentSection {
     /// The loss whose Hessian is used.
     #[serde(default)]
     pub hessian: HessianOf,
-    /// Samples behind the Hessian of the full loss, the first of the training part; all if not given.
+    /// Samples behind the Hessian of the full loss, the first of the training part's mixed order; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hessian_samples: Option<SampleCount>,
     /// Stop once the standard error is below this fraction of the mean; 0 to draw all `batches`.
@@ -55,8 +55,9 @@ impl Section for AlignmentSection {
 
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
-        let ProbeContext { seed, optim, .. } = context;
-        Ok(Box::new(AlignmentProbe { section: self.clone(), mean_loss, seed, lr: optim.lr }))
+        let ProbeContext { seed, optim, train, .. } = context;
+        let thresholds = Thresholds::new(optim, train.len());
+        Ok(Box::new(AlignmentProbe { section: self.clone(), mean_loss, seed, thresholds }))
     }
 }
 
@@ -64,7 +65,7 @@ struct AlignmentProbe<'a, B> {
     section: AlignmentSection,
     mean_loss: MeanLoss<'a, B>,
     seed: Seed,
-    lr: f64,
+    thresholds: Thresholds,
 }
 
 impl<B: Backend> Probe for AlignmentProbe<'_, B> {
@@ -81,8 +82,7 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        let all: Vec<usize> = (0..self.mean_loss.train.len()).collect();
-        let full = self.products(update, &all)?;
+        let full = self.products(update, self.mean_loss.train.mixed())?;
         let sizes = self.section.batch_sizes.iter();
         let found: Vec<BatchProducts> =
             sizes.map(|size| self.batches(update, size.get(), full)).collect::<Result<_, _>>()?;
@@ -134,14 +134,13 @@ impl<B: Backend> AlignmentProbe<'_, B> {
             // all batches are the one batch there is
             return Ok(BatchProducts { size, factor, batches: vec![full] });
         }
-        let mut ratios = vec![];
         for index in 0..self.section.batches.get() as u64 {
             let mut rng = self.seed.rng(Stream::Alignment, [update.at.step.0, size as u64, index]);
             let products = self.products(update, &sample(&mut rng, n, size).into_vec())?;
             batches.push(products);
-            ratios.push(products.ratio());
-            let Moments { mean, standard_error, .. } = Moments::of(&ratios);
-            if ratios.len() > 2 && standard_error <= self.section.relative_error * mean.abs() {
+            let Moments { mean, standard_error, .. } = moments_of_ratios(&batches);
+            let enough = self.section.relative_error * mean.abs();
+            if batches.len() > 2 && standard_error.is_some_and(|error| error < enough) {
                 break;
             }
         }
@@ -151,7 +150,7 @@ impl<B: Backend> AlignmentProbe<'_, B> {
     fn row(&self, own: &BatchProducts, predicted: Option<Estimate>) -> rows::Alignment {
         let ratios: Vec<f64> = own.batches.iter().map(|products| products.ratio()).collect();
         let squares: Vec<f64> = own.batches.iter().map(|products| products.norm_sq).collect();
-        let Moments { mean, deviation, standard_error } = Moments::of(&ratios);
+        let Moments { mean, deviation, standard_error } = moments_of_ratios(&own.batches);
         let ratio_of_means = own.ratio_of_means();
         rows::Alignment {
             batch_size: own.size,
@@ -162,15 +161,23 @@ impl<B: Backend> AlignmentProbe<'_, B> {
             ratio_of_means: ratio_of_means.value.into(),
             ratio_of_means_error: ratio_of_means.error.into(),
             predicted: predicted.map(|predicted| predicted.value).into(),
-            predicted_error: predicted.map(|predicted| predicted.error).into(),
+            predicted_error: predicted.and_then(|predicted| predicted.error).into(),
             grad_norm_sq: Moments::of(&squares).mean.into(),
-            two_over_lr: 2.0 / self.lr,
+            stability_threshold: self.thresholds.stability.into(),
+            small_batch_plateau: self.thresholds.small_batch.into(),
             hessian: self.section.hessian,
             hessian_samples: match self.section.hessian {
                 HessianOf::Full => self.hessian_samples().len(),
                 HessianOf::Batch => own.size,
             },
+            train_samples: self.mean_loss.train.len(),
             ratios: measured(&ratios),
         }
     }
+}
+
+/// Mean and spread of gᵀHg / gᵀg over the batches that have one: a gradient of 0 has no direction.
+fn moments_of_ratios(batches: &[GradientProducts]) -> Moments {
+    let with_direction = batches.iter().filter(|products| products.norm_sq != 0.0);
+    Moments::of(&with_direction.map(|products| products.ratio()).collect::<Vec<f64>>())
 }

@@ -2,6 +2,7 @@
 
 use walk_core::interpolate;
 use walk_core::probes::critical_lr::{Crossing, CrossingConfig, CrossingSearch, first_crossing};
+use walk_core::probes::path::PathLoss;
 use walk_record::Measured;
 use walk_record::rows::CriticalLrOutcome;
 
@@ -24,33 +25,47 @@ pub struct CriticalLrSection {
     /// Stop once the bracket is narrower than this fraction of η_c.
     #[serde(default = "usual_tolerance")]
     pub tolerance: Fraction,
-    /// Samples behind each loss, the first of the training part; all if not given.
+    /// Samples behind each loss, the first of the training part's mixed order; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
     /// Samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm; running ones are those after the update, at every α.
+    /// Statistics of batch norm. Running ones are estimated anew at each point.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// With running statistics: samples that they are estimated on at each point, in chunks of `chunk`, the first of the
+    /// training part's mixed order.
+    #[serde(default = "super::values::usual_statistics")]
+    pub statistics_samples: SampleCount,
 }
 
 const fn usual_tolerance() -> Fraction {
     Fraction::new(0.01)
 }
 
+impl CriticalLrSection {
+    fn path(&self) -> PathSection<'static> {
+        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
+        PathSection { key: "probe.critical_lr", chunk, batch_norm, statistics_samples }
+    }
+}
+
 impl Section for CriticalLrSection {
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { train, optim, .. } = context;
         let samples = first_samples(train, self.samples).len();
-        let (section, evaluator) = (self.clone(), context.evaluator());
-        Ok(Box::new(CriticalLrProbe { section, evaluator, train, samples, lr: optim.lr }))
+        let (section, path) = (self.clone(), context.path_loss(self.path(), samples)?);
+        let estimated_on = context.estimated_on(self.path());
+        Ok(Box::new(CriticalLrProbe { section, path, estimated_on, train, samples, lr: optim.lr }))
     }
 }
 
 struct CriticalLrProbe<'a> {
     section: CriticalLrSection,
-    evaluator: Box<dyn Evaluator>,
+    path: PathLoss<'a>,
+    /// Samples behind running statistics, if they are used.
+    estimated_on: Option<usize>,
     train: &'a Subset,
     samples: usize,
     lr: f64,
@@ -64,7 +79,7 @@ impl Probe for CriticalLrProbe<'_> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        let CriticalLrSection { max_alpha, evaluations, tolerance, chunk, batch_norm, .. } = self.section;
+        let CriticalLrSection { max_alpha, evaluations, tolerance, batch_norm, .. } = self.section;
         let config = CrossingConfig {
             max_alpha: max_alpha.get() as f64,
             evaluations: evaluations.get(),
@@ -75,10 +90,7 @@ impl Probe for CriticalLrProbe<'_> {
         let CrossingSearch { crossing, start_loss, largest_alpha, evaluations } =
             first_crossing(config, |alpha| {
                 interpolate(&from.params, &to.params, alpha, &mut between.params);
-                let mode = statistics(batch_norm);
-                Ok::<_, TrainError>(
-                    self.evaluator.evaluate(&between, &samples, chunk.get(), mode)?.mean_loss(),
-                )
+                Ok::<_, TrainError>(self.path.evaluate(&mut between, &samples)?.mean_loss())
             })?;
         let (outcome, alpha, width) = match crossing {
             Crossing::At { alpha, width } => (CriticalLrOutcome::Crossing, Some(alpha), Some(width)),
@@ -97,7 +109,9 @@ impl Probe for CriticalLrProbe<'_> {
             start_loss: start_loss.into(),
             evaluations,
             samples: self.samples,
+            train_samples: self.train.len(),
             batch_norm,
+            statistics_samples: self.estimated_on,
         };
         Ok(vec![row.into()])
     }

@@ -1,7 +1,7 @@
 //! `[probe.interpolation]`: the loss along each update (paper, Section 2), exactly or by an adaptive test.
 
 use walk_core::probes::adaptive::{Adaptive, AdaptiveConfig, Decision};
-use walk_core::probes::interpolation::{Interpolation, InterpolationConfig, Segment, SegmentEnd};
+use walk_core::probes::interpolation::{Interpolation, Segment, SegmentEnd};
 use walk_core::{Samples, Step};
 use walk_record::rows::{Ended, Mode};
 use walk_record::{EvaluationData, Measured};
@@ -23,9 +23,13 @@ pub struct InterpolationSection {
     /// Samples per evaluation chunk: the batch that batch norm sees.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm.
+    /// Statistics of batch norm. Running ones are estimated anew at each point.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// With running statistics: samples that they are estimated on at each point, in chunks of `chunk`, the first of the
+    /// training part's mixed order.
+    #[serde(default = "super::values::usual_statistics")]
+    pub statistics_samples: SampleCount,
     /// What each loss is evaluated on.
     #[serde(default)]
     pub evaluation: EvaluationData,
@@ -48,13 +52,14 @@ impl Section for InterpolationSection {
 
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (points, chunk) = (self.points.get(), self.chunk.get());
-        let batch_norm = statistics(self.batch_norm);
         let ProbeContext { train, seed, .. } = context;
+        let path = context.path_loss(self.path(), train.len())?;
+        let estimated_on = context.estimated_on(self.path());
+        let section = self.clone();
         match self.mode {
             Mode::Exact => {
-                let config = InterpolationConfig { points, chunk, batch_norm };
-                let interpolation = Interpolation::new(config, context.evaluator());
-                Ok(Box::new(ExactProbe { section: self.clone(), interpolation, train, seed }))
+                let interpolation = Interpolation::new(points, path);
+                Ok(Box::new(ExactProbe { section, estimated_on, interpolation, train, seed }))
             }
             Mode::Adaptive => {
                 // chunks of equal size are what the test draws
@@ -66,22 +71,26 @@ impl Section for InterpolationSection {
                 // an epoch has at most that many segments, and their errors add up
                 let updates = context.optim.updates_per_epoch(train.len());
                 let error_rate = self.error_rate.get() / updates as f64;
-                let config = AdaptiveConfig { points, chunk, batch_norm, error_rate };
-                let adaptive = Adaptive::new(config, seed, context.evaluator());
-                Ok(Box::new(AdaptiveProbe { section: self.clone(), adaptive, train }))
+                let adaptive = Adaptive::new(AdaptiveConfig { points, error_rate }, seed, path);
+                Ok(Box::new(AdaptiveProbe { section, estimated_on, adaptive, train }))
             }
         }
     }
 }
 
 impl InterpolationSection {
+    fn path(&self) -> PathSection<'static> {
+        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
+        PathSection { key: "probe.interpolation", chunk, batch_norm, statistics_samples }
+    }
+
     /// Losses that a segment does not share with the one before.
     fn new_points(&self) -> usize {
         self.points.get() - 1
     }
 
     /// What a segment measured in full says.
-    fn row(&self, segment: &Segment, samples: usize) -> rows::Interpolation {
+    fn row(&self, segment: &Segment, samples: usize, estimated_on: Option<usize>) -> rows::Interpolation {
         rows::Interpolation {
             alphas: segment.alphas().to_vec(),
             losses: measured(segment.losses()),
@@ -94,6 +103,7 @@ impl InterpolationSection {
             samples,
             evaluations: self.new_points() * samples,
             batch_norm: self.batch_norm,
+            statistics_samples: estimated_on,
             evaluation: self.evaluation,
             mode: self.mode,
             ended: None,
@@ -106,7 +116,9 @@ impl InterpolationSection {
 
 struct ExactProbe<'a> {
     section: InterpolationSection,
-    interpolation: Interpolation,
+    /// Samples behind running statistics, if they are used.
+    estimated_on: Option<usize>,
+    interpolation: Interpolation<'a>,
     train: &'a Subset,
     seed: Seed,
 }
@@ -139,13 +151,15 @@ impl Probe for ExactProbe<'_> {
             }
         };
         let segment = self.interpolation.measure(update.line(), &samples)?;
-        Ok(vec![self.section.row(&segment, train.len()).into()])
+        Ok(vec![self.section.row(&segment, train.len(), self.estimated_on).into()])
     }
 }
 
 struct AdaptiveProbe<'a> {
     section: InterpolationSection,
-    adaptive: Adaptive,
+    /// Samples behind running statistics, if they are used.
+    estimated_on: Option<usize>,
+    adaptive: Adaptive<'a>,
     train: &'a Subset,
 }
 
@@ -174,17 +188,15 @@ impl Probe for AdaptiveProbe<'_> {
         let row = rows::Interpolation {
             barrier,
             evaluations: evaluations * chunk,
-            ended: Some(if exact {
-                Ended::Exact
-            } else if barrier {
-                Ended::Barrier
-            } else {
-                Ended::NoBarrier
+            ended: Some(match (exact, barrier) {
+                (false, Some(true)) => Ended::Barrier,
+                (false, Some(false)) => Ended::NoBarrier,
+                (true, _) | (false, None) => Ended::Exact,
             }),
             depth_error: estimate.depth_error.into(),
             min_loss_error: estimate.min_loss_error.into(),
             min_alpha_interval: Some(estimate.min_alpha_interval),
-            ..self.section.row(&estimate.segment, chunks * chunk)
+            ..self.section.row(&estimate.segment, chunks * chunk, self.estimated_on)
         };
         Ok(vec![row.into()])
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use walk_core::probes::distance::distance_sq;
-use walk_core::probes::line::barrier_height;
+use walk_core::probes::line::{barrier_height, is_monotone};
+use walk_core::probes::path::PathLoss;
 
 use super::prelude::*;
 use crate::import::read_point;
@@ -24,23 +25,38 @@ pub struct LineSection {
     /// Samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm.
+    /// Statistics of batch norm. Running ones are estimated anew at each point.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// With running statistics: samples that they are estimated on at each point, in chunks of `chunk`, the first of the
+    /// training part's mixed order.
+    #[serde(default = "super::values::usual_statistics")]
+    pub statistics_samples: SampleCount,
+}
+
+impl LineSection {
+    fn path(&self) -> PathSection<'static> {
+        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
+        PathSection { key: "probe.line", chunk, batch_norm, statistics_samples }
+    }
 }
 
 impl Section for LineSection {
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, .. } = context;
         let from = self.from.as_ref().map(|path| read_point(path, model.network(), "probe.line.from"));
-        let (section, evaluator, from) = (self.clone(), context.evaluator(), from.transpose()?);
-        Ok(Box::new(LineProbe { section, evaluator, train, from }))
+        let (section, from) = (self.clone(), from.transpose()?);
+        let path = context.path_loss(self.path(), train.len())?;
+        let estimated_on = context.estimated_on(self.path());
+        Ok(Box::new(LineProbe { section, path, estimated_on, train, from }))
     }
 }
 
 struct LineProbe<'a> {
     section: LineSection,
-    evaluator: Box<dyn Evaluator>,
+    path: PathLoss<'a>,
+    /// Samples behind running statistics, if they are used.
+    estimated_on: Option<usize>,
     train: &'a Subset,
     /// Where the line begins; at θ_0 if not given.
     from: Option<Point>,
@@ -52,7 +68,7 @@ impl Probe for LineProbe<'_> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        let LineSection { points, chunk, batch_norm, .. } = self.section;
+        let LineSection { points, batch_norm, .. } = self.section;
         let (points, to) = (points.get(), update.after);
         let from = self.from.as_ref().unwrap_or(update.initial);
         let mut between = Point::default();
@@ -60,8 +76,7 @@ impl Probe for LineProbe<'_> {
         for index in 0..points {
             let alpha = index as f64 / (points - 1) as f64;
             between.set_between(from, to, alpha);
-            let (samples, mode) = (Fixed(self.train), statistics(batch_norm));
-            let evaluation = self.evaluator.evaluate(&between, &samples, chunk.get(), mode)?;
+            let evaluation = self.path.evaluate(&mut between, &Fixed(self.train))?;
             alphas.push(alpha);
             losses.push(evaluation.mean_loss());
             errors.push(1.0 - evaluation.accuracy());
@@ -71,12 +86,13 @@ impl Probe for LineProbe<'_> {
             length: distance_sq(&from.params, &to.params).sqrt().into(),
             loss_barrier: barrier_height(&losses).into(),
             error_barrier: barrier_height(&errors).into(),
-            monotone: losses.windows(2).all(|pair| pair[1] <= pair[0]),
+            monotone: is_monotone(&losses),
             alphas,
             losses: measured(&losses),
             errors: measured(&errors),
             samples: self.train.len(),
             batch_norm,
+            statistics_samples: self.estimated_on,
         };
         Ok(vec![row.into()])
     }

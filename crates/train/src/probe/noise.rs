@@ -41,6 +41,9 @@ const fn usual_reference() -> usize {
 impl Section for NoiseSection {
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, seed, .. } = context;
+        for samples in [train.len(), self.reference_samples.min(train.len())] {
+            context.check_chunks("probe.noise.chunk", samples, self.chunk.get(), self.batch_norm)?;
+        }
         let (section, evaluator, reference) = (self.clone(), context.evaluator(), model.reference());
         Ok(Box::new(NoiseProbe { section, evaluator, reference, train, seed }))
     }

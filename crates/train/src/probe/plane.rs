@@ -1,6 +1,7 @@
 //! `[probe.plane]`: the loss on a plane through the point after an update (Li et al., 2018).
 
 use walk_core::Model;
+use walk_core::probes::path::PathLoss;
 use walk_core::probes::plane::{filter_normalized, move_along, principal};
 use walk_record::rows::Directions;
 
@@ -28,9 +29,13 @@ pub struct PlaneSection {
     /// Samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm.
+    /// Statistics of batch norm. Running ones are estimated anew at each point.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// With running statistics: samples that they are estimated on at each point, in chunks of `chunk`, the first of the
+    /// training part's mixed order.
+    #[serde(default = "super::values::usual_statistics")]
+    pub statistics_samples: SampleCount,
 }
 
 const fn usual_radius() -> f64 {
@@ -43,6 +48,13 @@ fn ends_of_epochs() -> Schedule {
 
 /// Margin beyond the trajectory, as a fraction of its extent.
 const MARGIN: f64 = 0.2;
+
+impl PlaneSection {
+    fn path(&self) -> PathSection<'static> {
+        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
+        PathSection { key: "probe.plane", chunk, batch_norm, statistics_samples }
+    }
+}
 
 impl Section for PlaneSection {
     fn check(&self, key: &str) -> Result<(), TrainError> {
@@ -59,15 +71,27 @@ impl Section for PlaneSection {
 
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, seed, .. } = context;
-        let (section, evaluator) = (self.clone(), context.evaluator());
-        Ok(Box::new(PlaneProbe { section, model, evaluator, train, seed, trajectory: vec![], unseen: None }))
+        let (section, path) = (self.clone(), context.path_loss(self.path(), train.len())?);
+        let estimated_on = context.estimated_on(self.path());
+        Ok(Box::new(PlaneProbe {
+            section,
+            model,
+            path,
+            estimated_on,
+            train,
+            seed,
+            trajectory: vec![],
+            unseen: None,
+        }))
     }
 }
 
 struct PlaneProbe<'a, B> {
     section: PlaneSection,
     model: &'a Model<B>,
-    evaluator: Box<dyn Evaluator>,
+    path: PathLoss<'a>,
+    /// Samples behind running statistics, if they are used.
+    estimated_on: Option<usize>,
     train: &'a Subset,
     seed: Seed,
     /// θ_0 and what came after it, for principal directions.
@@ -137,15 +161,14 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
                 None => return Ok(vec![]),
             },
         };
-        let PlaneSection { chunk, batch_norm, directions, .. } = self.section;
+        let PlaneSection { batch_norm, directions, .. } = self.section;
         let mut point = origin.clone();
         let mut losses = vec![];
         for &y in &plane.y {
             let mut row = vec![];
             for &x in &plane.x {
                 move_along(origin, &plane.directions, [x, y], &mut point);
-                let (samples, mode) = (Fixed(self.train), statistics(batch_norm));
-                row.push(self.evaluator.evaluate(&point, &samples, chunk.get(), mode)?.mean_loss().into());
+                row.push(self.path.evaluate(&mut point, &Fixed(self.train))?.mean_loss().into());
             }
             losses.push(row);
         }
@@ -160,6 +183,7 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
             unseen: self.unseen.filter(|_| directions == Directions::Principal),
             samples: self.train.len(),
             batch_norm,
+            statistics_samples: self.estimated_on,
         };
         Ok(vec![row.into()])
     }

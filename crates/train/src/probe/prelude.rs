@@ -8,10 +8,10 @@ pub(super) use walk_record::rows::{self, Kind};
 pub(super) use walk_record::{BatchNorm, Values, measured};
 
 pub(super) use super::active::{Probe, Section};
-pub(super) use super::context::ProbeContext;
+pub(super) use super::context::{PathSection, ProbeContext};
 pub(super) use super::mean_loss::MeanLoss;
 pub(super) use super::values::{
     AtLeast, ChunkSize, Fraction, GradientChunk, SampleCount, Within, first_samples, statistics,
 };
 pub(super) use crate::samples::Fixed;
-pub(super) use crate::{Memory, Schedule, TrainError, Update, Work};
+pub(super) use crate::{Memory, Schedule, Thresholds, TrainError, Update, Work};

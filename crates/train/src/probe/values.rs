@@ -19,10 +19,13 @@ pub type AtLeast<const MIN: usize> = Within<MIN, { usize::MAX }>;
 pub type ChunkSize = AtLeast<1>;
 /// Samples per chunk that is differentiated, where batch norm needs a variance.
 pub type GradientChunk = AtLeast<2>;
-/// How many samples of the training part to use, the first ones.
+/// How many samples of the training part to use, the first ones of its mixed order.
 pub type SampleCount = AtLeast<1>;
 
 impl<const MIN: usize, const MAX: usize> Within<MIN, MAX> {
+    /// The smallest value.
+    pub const MIN: usize = MIN;
+
     /// A value known to be in range.
     ///
     /// # Panics
@@ -97,14 +100,20 @@ pub(super) const fn paper_chunk() -> ChunkSize {
     ChunkSize::new(100)
 }
 
+/// Samples for running statistics: about as many as the averages of training remember, 20 batches of 100 with a momentum of
+/// 0.1.
+pub(super) const fn usual_statistics() -> SampleCount {
+    SampleCount::new(2000)
+}
+
 /// The same where it is differentiated.
 pub(super) const fn gradient_chunk() -> GradientChunk {
     GradientChunk::new(100)
 }
 
-/// All samples of a part, or the first `most` of them.
+/// All samples of a part in their mixed order, or the first `most` of them.
 pub(super) fn first_samples(train: &Subset, most: Option<SampleCount>) -> Vec<usize> {
-    (0..most.map_or(train.len(), SampleCount::get).min(train.len())).collect()
+    train.mixed()[..most.map_or(train.len(), SampleCount::get).min(train.len())].to_vec()
 }
 
 /// The statistics that evaluations use.

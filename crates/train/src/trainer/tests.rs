@@ -1,11 +1,14 @@
 use walk_arch::{Activation, Net, Problem, batch_norm, flatten, linear};
-use walk_core::{Fused, Loss, Point};
-use walk_data::{DataConfig, DataSet, Part};
+use walk_core::{Fused, Loss, Point, Samples, Stream};
+use walk_data::{DataConfig, DataSet, Images, Part, SplitConfig};
 use walk_record::rows::{Interpolation, Mode};
 use walk_record::{BatchNorm, EvaluationData, Measured, rows_of};
 
 use super::*;
-use crate::probe::{ChunkSize, Fraction, InterpolationSection, ProbeConfig, ProbeContext, Within};
+use crate::probe::{
+    ChunkSize, Fraction, InterpolationSection, ProbeConfig, ProbeContext, SampleCount, Within,
+};
+use crate::samples::Redrawn;
 use crate::test_support::Rows;
 use crate::{Accumulate, Conditions, Method, Ranks, Schedule, Solo};
 
@@ -34,6 +37,7 @@ fn five_points(when: Schedule, evaluation: EvaluationData) -> ProbeConfig {
         points: Within::new(5),
         chunk: ChunkSize::new(100),
         batch_norm: BatchNorm::Batch,
+        statistics_samples: SampleCount::new(2000),
         evaluation,
         mode: Mode::Exact,
         error_rate: Fraction::new(1e-3),
@@ -78,6 +82,76 @@ fn learns_the_digits_and_counts_its_updates() {
     assert_eq!((epochs.len(), epochs[19].at.iteration, epochs[19].at.step), (20, 5, 100)); // 4 x 70 + 20
     assert!(epochs[19].train_loss.or_nan() < 0.5 * epochs[0].train_loss.or_nan());
     assert!(epochs[19].valid_accuracy.or_nan() > 0.8, "{}", epochs[19].valid_accuracy);
+}
+
+#[test]
+fn a_short_last_batch_counts_by_its_samples() {
+    let (rows, _) = run(&model(true), &config(Method::Sgd, 70, 1), &ProbeConfig::default());
+    let losses: Vec<f64> = rows_of::<Train>(&rows).map(|row| row.loss.or_nan()).collect();
+    let sum: f64 = losses.iter().zip([70.0, 70.0, 70.0, 70.0, 20.0]).map(|(loss, n)| loss * n).sum();
+    let found = rows_of::<Epoch>(&rows).next().unwrap().train_loss.or_nan();
+    assert!((found - sum / 300.0).abs() < 1e-12, "{found}");
+}
+
+#[test]
+fn a_parameter_that_overflows_ends_the_run_at_its_update() {
+    let mut config = config(Method::Sgd, 300, 1);
+    config.optim.lr = 1e38;
+    config.optim.weight_decay = 1e3;
+    let (rows, outcome) = run(&model(false), &config, &ProbeConfig::default());
+    let message = outcome.unwrap_err().to_string();
+    assert!(
+        message.starts_with("a parameter after the update is ") && message.contains("step 1"),
+        "{message}"
+    );
+    // what was measured before is kept
+    assert_eq!(rows_of::<Train>(&rows).count(), 1);
+    assert_eq!(
+        [not_finite(&[0.0, -f32::MAX]), not_finite(&[0.0, f32::INFINITY])],
+        [None, Some(f32::INFINITY)]
+    );
+    assert!(not_finite(&[f32::NAN, 1.0]).is_some());
+}
+
+/// The digits' images sorted by class, as Tiny ImageNet is stored.
+fn class_by_class() -> Split {
+    let images = DataConfig::new(DataSet::Digits).read().unwrap();
+    let mut order: Vec<usize> = (0..1000).collect();
+    order.sort_by_key(|&index| images.labels[index]);
+    let pixels = order.iter().flat_map(|&index| images.pixels[64 * index..64 * (index + 1)].to_vec());
+    let labels = order.iter().map(|&index| images.labels[index]).collect();
+    let sorted = Images { pixels: pixels.collect(), labels, ..images };
+    let valid = Some(Part::Range([900, 1000]));
+    Split::new(sorted, None, &SplitConfig { valid, ..SplitConfig::default() }).unwrap()
+}
+
+#[test]
+fn chunks_of_sorted_data_have_the_loss_of_random_batches() {
+    let (model, split) = (model(true), class_by_class());
+    let point = model.initial(Seed(3));
+    let mut evaluate = {
+        let (mut evaluator, point) = (model.evaluator(), &point);
+        move |samples: &dyn Samples| {
+            evaluator.evaluate(point, samples, 100, BatchNormMode::Batch).unwrap().mean_loss()
+        }
+    };
+    // what batches drawn at random give, 20 times over the set
+    let drawn: Vec<f64> = (0..20)
+        .map(|draw| {
+            let order = Seed(1).rng(Stream::EvaluationOrder, [draw]);
+            evaluate(&Redrawn::new(&split.train, order, |sample| Seed(1).rng(Stream::Augment, [sample])))
+        })
+        .collect();
+    let mean = drawn.iter().sum::<f64>() / 20.0;
+    let sd = (drawn.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / 19.0).sqrt();
+    let fixed = evaluate(&Fixed(&split.train));
+    assert!((fixed - mean).abs() < 4.0 * sd, "{fixed}, {mean} +- {sd}");
+    // the parts of gradient descent are the chunks of the fixed evaluation
+    let config = TrainConfig { epochs: 1, ..config(Method::Gd, 100, 1) };
+    let (mut rows, ranks): (_, Arc<dyn Ranks>) = (Rows::default(), Arc::new(Solo));
+    train(&model, &split, &config, TrainState::new(point.clone()), &mut [], &mut rows, &ranks).unwrap();
+    let descended = rows_of::<Train>(&rows.0).next().unwrap().loss.or_nan();
+    assert!((descended - fixed).abs() < 1e-6, "{descended}, {fixed}");
 }
 
 #[test]

@@ -4,9 +4,10 @@ use walk_arch::Activation;
 
 use super::*;
 use crate::evaluate::{ChunkResult, Evaluation};
-use crate::probes::interpolation::{Interpolation, InterpolationConfig};
+use crate::probes::interpolation::Interpolation;
+use crate::probes::path::PathStatistics;
 use crate::test_support::{Noise, residual_network};
-use crate::{Fused, Loss, Model, Step};
+use crate::{BatchNormMode, Evaluator, Fused, Loss, Model, Step};
 
 fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
     UpdateLine { step, from, to }
@@ -87,8 +88,9 @@ impl Samples for Numbers {
 }
 
 fn decide(synthetic: &Synthetic, order: u64, error_rate: f64) -> Decision {
-    let config = AdaptiveConfig { points: POINTS, chunk: 1, batch_norm: BatchNormMode::Batch, error_rate };
-    let mut probe = Adaptive::new(config, Seed(1), Box::new(synthetic.clone()));
+    let config = AdaptiveConfig { points: POINTS, error_rate };
+    let path = PathLoss::new(Box::new(synthetic.clone()), 1, PathStatistics::Batch);
+    let mut probe = Adaptive::new(config, Seed(1), path);
     let at = |alpha: f32| Point { params: vec![alpha], buffers: vec![] };
     probe.measure(line(Step(0), &at(0.0), &at(1.0)), order, &|_| Box::new(Numbers)).unwrap()
 }
@@ -98,7 +100,7 @@ fn a_clear_valley_takes_few_chunks_and_a_clear_hill_is_a_barrier() {
     // the ends nearly level, each chunk's slope far noisier than the curve: only the chord tells
     let valley = Synthetic::draw(1, [-0.11, 0.1], [0.1, 0.1, 0.03]);
     let decision = decide(&valley, 0, 1e-3 / 450.0);
-    assert_eq!((decision.barrier, decision.exact), (false, false));
+    assert_eq!((decision.barrier, decision.exact), (Some(false), false));
     assert!(decision.chunks < CHUNKS / 10, "{}", decision.chunks);
     assert!(decision.evaluations <= POINTS * decision.chunks);
     // the floor of -0.11 α + 0.1 α² lies at 0.55, 0.03 below the start and 0.025 below the mean of the ends
@@ -108,8 +110,19 @@ fn a_clear_valley_takes_few_chunks_and_a_clear_hill_is_a_barrier() {
     assert!((depth - 0.025).abs() < 5.0 * error + 0.002, "{depth} {error}");
     let hill = Synthetic::draw(2, [0.2, -0.2], [0.1, 0.02, 0.02]);
     let decision = decide(&hill, 0, 1e-3 / 450.0);
-    assert_eq!((decision.barrier, decision.exact), (true, false));
+    assert_eq!((decision.barrier, decision.exact), (Some(true), false));
     assert!(decision.chunks < CHUNKS / 2);
+}
+
+#[test]
+fn a_loss_that_is_no_number_leaves_the_verdict_open() {
+    let mut broken = Synthetic::draw(1, [-0.11, 0.1], [0.1, 0.1, 0.03]);
+    broken.chunks[CHUNKS / 2][0] = f64::NAN;
+    // wherever the chunk is seen, everything is
+    let decisions = (0..40).map(|order| decide(&broken, order, 1e-3 / 450.0));
+    let (seen, unseen): (Vec<Decision>, Vec<Decision>) = decisions.partition(|decision| decision.exact);
+    assert!(!seen.is_empty() && seen.iter().all(|decision| decision.barrier.is_none()));
+    assert!(unseen.iter().all(|decision| decision.barrier == Some(false)));
 }
 
 #[test]
@@ -125,7 +138,7 @@ fn thousands_of_segments_keep_the_promised_error_rate() {
         let curvature = [0.0, 0.03 / 450f64.sqrt(), -0.03 / 450f64.sqrt(), size, -size][index as usize % 5];
         let segment = Synthetic::draw(index + 10, [slope - curvature, curvature], [0.2, 0.05, 0.03]);
         let decision = decide(&segment, index, ERROR_RATE);
-        wrong += u64::from(decision.barrier != segment.barrier());
+        wrong += u64::from(decision.barrier != Some(segment.barrier()));
         early += u64::from(!decision.exact);
     }
     // 60 would be all that is allowed; the bounds over points and looks are not tight
@@ -148,10 +161,10 @@ fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
     };
     let (middle, end) = (step(0.4), step(-0.4));
     // six chunks are fewer than a first look
-    let config = AdaptiveConfig { points: 5, chunk: 10, batch_norm, error_rate: 0.01 };
-    let mut adaptive = Adaptive::new(config, Seed(2), model.evaluator());
-    let config = InterpolationConfig { points: 5, chunk: 10, batch_norm };
-    let mut exact = Interpolation::new(config, model.evaluator());
+    let config = AdaptiveConfig { points: 5, error_rate: 0.01 };
+    let path = |chunk| PathLoss::new(model.evaluator(), chunk, PathStatistics::Batch);
+    let mut adaptive = Adaptive::new(config, Seed(2), path(10));
+    let mut exact = Interpolation::new(5, path(10));
     for (index, (a, b)) in [(&from, &middle), (&middle, &end)].into_iter().enumerate() {
         let at = Step(index as u64);
         let decision = adaptive.measure(line(at, a, b), 1, &|_| Box::new(&samples)).unwrap();
@@ -165,8 +178,7 @@ fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
         assert!((found.segment.valley_depth() - segment.valley_depth()).abs() < 1e-14);
         assert!(found.depth_error < 1e-12 && found.min_loss_error < 1e-12);
     }
-    let config = AdaptiveConfig { points: 5, chunk: 7, batch_norm, error_rate: 0.01 };
-    let mut uneven = Adaptive::new(config, Seed(2), model.evaluator());
+    let mut uneven = Adaptive::new(config, Seed(2), path(7));
     let refused = uneven.measure(line(Step(0), &from, &end), 1, &|_| Box::new(&samples));
     assert!(matches!(refused, Err(CoreError::Length { found: 60, expected: 56, .. })));
 }

@@ -1,0 +1,69 @@
+//! The loss at points that training did not visit: along lines and on planes.
+
+use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Point, Samples};
+
+/// The statistics that batch norm uses at such points.
+pub enum PathStatistics<'a> {
+    /// Those of each chunk.
+    Batch,
+    /// Running statistics, which this function gives a point. The averages gathered at another point do not fit, nor does
+    /// the average of those of two points, so that a barrier would be seen where there is none.
+    Estimated(Box<dyn Fn(&mut Point) -> Result<(), CoreError> + 'a>),
+}
+
+/// Evaluates losses at any point.
+pub struct PathLoss<'a> {
+    evaluator: Box<dyn Evaluator>,
+    chunk: usize,
+    statistics: PathStatistics<'a>,
+}
+
+impl<'a> PathLoss<'a> {
+    /// What `evaluator` finds in chunks of `chunk` samples.
+    pub const fn new(evaluator: Box<dyn Evaluator>, chunk: usize, statistics: PathStatistics<'a>) -> Self {
+        Self { evaluator, chunk, statistics }
+    }
+
+    /// Samples per chunk.
+    pub const fn chunk(&self) -> usize {
+        self.chunk
+    }
+
+    /// Whether points have running statistics of their own.
+    pub const fn restates(&self) -> bool {
+        matches!(self.statistics, PathStatistics::Estimated(_))
+    }
+
+    /// Gives `point` the running statistics that belong to its parameters, if evaluations use any.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network or the device fails.
+    pub fn restate(&self, point: &mut Point) -> Result<(), CoreError> {
+        match &self.statistics {
+            PathStatistics::Batch => Ok(()),
+            PathStatistics::Estimated(estimate) => estimate(point),
+        }
+    }
+
+    /// The loss of `samples` at a point with statistics of its own.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network, a label is out of range or the device fails.
+    pub fn evaluate_restated(
+        &mut self,
+        point: &Point,
+        samples: &dyn Samples,
+    ) -> Result<Evaluation, CoreError> {
+        let mode = if self.restates() { BatchNormMode::Running } else { BatchNormMode::Batch };
+        self.evaluator.evaluate(point, samples, self.chunk, mode)
+    }
+
+    /// The loss of `samples` at `point`, which gets the running statistics that belong to it.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network, a label is out of range or the device fails.
+    pub fn evaluate(&mut self, point: &mut Point, samples: &dyn Samples) -> Result<Evaluation, CoreError> {
+        self.restate(point)?;
+        self.evaluate_restated(point, samples)
+    }
+}
