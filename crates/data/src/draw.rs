@@ -66,7 +66,10 @@ pub(crate) fn stratified(images: &Images, places: &Places, size: usize, kept: us
     by_remainder.sort_by_key(|&class| std::cmp::Reverse(size * classes[class].len() % total));
     let missing = size - counts.iter().sum::<usize>();
     by_remainder[..missing].iter().for_each(|&class| counts[class] += 1);
-    let parts = classes.iter().zip(counts).map(|(class, count)| &class[..count.min(class.len().saturating_sub(kept))]);
+    let parts = classes
+        .iter()
+        .zip(counts)
+        .map(|(class, count)| &class[..count.min(class.len().saturating_sub(kept))]);
     let mut chosen: Vec<usize> = parts.flatten().copied().collect();
     chosen.sort_unstable();
     chosen
