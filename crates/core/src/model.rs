@@ -105,10 +105,8 @@ impl<B: Backend> Model<B> {
         direction: &[f32],
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError> {
-        CoreError::check_length("the direction", direction.len(), self.network.n_params())?;
+        let direction = self.direction(direction)?;
         let Uploaded { theta, inputs } = self.upload(point, batch)?;
-        let direction = self.backend.device().try_tensor_from_vec(direction.to_vec(), (direction.len(),));
-        let direction = direction.map_err(CoreError::device)?;
         let at = self.at(point, &theta, mode, batch);
         let losses = self.backend.directional_losses::<OwnedTape<f32, B::Device>>(
             at,
@@ -137,6 +135,38 @@ impl<B: Backend> Model<B> {
         let Uploaded { theta, inputs } = self.upload(point, batch)?;
         let at = self.at(point, &theta, mode, batch);
         self.backend.sample_norms_sq(at, inputs, &batch.labels, self.loss)
+    }
+
+    /// ∇ℓ_i·v, the derivative of the own loss of every sample of `batch` along `direction`, of length B.
+    ///
+    /// # Errors
+    /// [`CoreError::BatchStatistics`] if the network has batch norms and `mode` is [`BatchNormMode::Batch`], [`CoreError`] if
+    /// a length does not fit the network, a label is out of range or the device fails.
+    pub fn sample_slopes(
+        &self,
+        point: &Point,
+        batch: &Batch,
+        direction: &[f32],
+        mode: BatchNormMode,
+    ) -> Result<Vec<f64>, CoreError> {
+        if mode == BatchNormMode::Batch && self.network.n_buffers() > 0 {
+            return Err(CoreError::BatchStatistics);
+        }
+        let Uploaded { theta, inputs } = self.upload(point, batch)?;
+        let direction = self.direction(direction)?;
+        let at = self.at(point, &theta, mode, batch);
+        let slopes =
+            self.backend.directional_losses::<NoneTape>(at, inputs, &direction, &batch.labels, self.loss)?;
+        let mut values = vec![0.0; batch.labels.len()];
+        slopes.copy_into(&mut values);
+        Ok(values.into_iter().map(f64::from).collect())
+    }
+
+    /// A direction of θ on the device.
+    fn direction(&self, direction: &[f32]) -> Result<Flat<B::Device>, CoreError> {
+        CoreError::check_length("the direction", direction.len(), self.network.n_params())?;
+        let direction = self.backend.device().try_tensor_from_vec(direction.to_vec(), (direction.len(),));
+        direction.map_err(CoreError::device)
     }
 
     /// The network at a point, with the dropout of `batch`.

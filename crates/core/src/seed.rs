@@ -35,10 +35,12 @@ pub enum Stream {
     Alignment = 11,
     /// Batches of the covariance probe.
     Covariance = 12,
-    /// Vectors of the spectrum probe.
+    /// Vectors of the spectrum probe's trace and density.
     Spectrum = 13,
     /// Directions of the plane probe.
     Plane = 14,
+    /// Starts of the spectrum probe's search for the largest eigenvalues.
+    SpectrumStart = 15,
 }
 
 impl Seed {

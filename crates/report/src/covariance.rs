@@ -3,7 +3,7 @@
 use walk_record::Run;
 use walk_record::rows::Covariance;
 
-use crate::table::{Table, cells, short, with_error};
+use crate::table::{Table, cells, of_all, short, with_error};
 
 /// One row per run and measurement, and one below it for each further batch size that Eq. 3 was checked with: tr C and ‖ḡ‖²;
 /// E‖g_B - ḡ‖² as measured and as (1/B - 1/N) tr C, and their ratio.
@@ -13,11 +13,11 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
     let mut rows = vec![];
     for run in runs {
         for row in run.rows::<Covariance>() {
-            let exact = row.trace_error.get() == Some(0.0);
-            let trace = if exact { short(row.trace) } else { with_error(row.trace, row.trace_error) };
+            let trace =
+                if row.is_exact() { short(row.trace) } else { with_error(row.trace, row.trace_error) };
             let grad_norm_sq = short(row.full_grad_norm_sq);
             let units = match row.unit_size {
-                1 => format!("{} samples", row.count),
+                1 => format!("{} samples", of_all(row.count, row.train_samples)),
                 size => format!("{} {}s of {size}", row.count, row.unit.name()),
             };
             let mut first = cells([&run.label, &row.at.epoch, &row.at.step, &trace, &grad_norm_sq, &units]);
@@ -28,7 +28,10 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
             }
             for check in &row.checks {
                 let mut line = std::mem::replace(&mut first, vec![String::new(); 6]);
-                let measured = with_error(check.measured, check.standard_error);
+                // the batch of all samples is the full gradient's own
+                let is_all = check.batch_size == row.samples;
+                let error = check.standard_error;
+                let measured = if is_all { short(check.measured) } else { with_error(check.measured, error) };
                 line.extend([check.batch_size.to_string(), measured, short(check.predicted)]);
                 line.push(format!("{:.3}", check.ratio()));
                 rows.push(line);

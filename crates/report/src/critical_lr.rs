@@ -7,7 +7,7 @@ use crate::chart::{Chart, Rule};
 use crate::curves::{curves, step_values};
 use crate::figure::Figure;
 use crate::statistics::median;
-use crate::table::{Table, short};
+use crate::table::{Table, of_all, short};
 
 /// One row per run and epoch: what the searches found, the medians of η_c and 2/η_c, η, and at how many updates η was above η_c.
 pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
@@ -21,6 +21,7 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
         "median 2 / critical lr",
         "lr",
         "lr above it",
+        "samples",
     ];
     let mut rows = vec![];
     for run in runs {
@@ -38,13 +39,15 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
                 short(median(measured.iter().map(|row| row.critical_sharpness))),
                 short(measured[0].lr),
                 format!("{} / {crossings}", measured.iter().filter(above).count()),
+                of_all(measured[0].samples, measured[0].train_samples),
             ]);
         }
     }
     vec![Table::new("critical_lr", header, rows)]
 }
 
-/// The critical sharpness 2/η_c against the update, a line per run, with 2/η.
+/// The critical sharpness 2/η_c against the update, a line per run, with the level 2/η, at which the update itself is back at the
+/// loss where it began. With momentum or weight decay that is not the threshold of stability.
 pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
     let mut chart = Chart::new("Critical sharpness", "update", "2 / critical learning rate");
     let mut rates: Vec<f64> =
@@ -53,7 +56,7 @@ pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
     rates.dedup();
     chart.rules = rates
         .iter()
-        .map(|lr| Rule { label: Some(format!("2 / lr, lr = {lr}")), ..Rule::across(2.0 / lr) })
+        .map(|lr| Rule { label: Some(format!("2 / lr (the update), lr = {lr}")), ..Rule::across(2.0 / lr) })
         .collect();
     let sharpness = |run: &Run| step_values(run, |row: &CriticalLr| row.critical_sharpness);
     vec![curves("critical_lr", chart, runs, sharpness)]
@@ -78,6 +81,7 @@ mod tests {
             start_loss: 1.0.into(),
             evaluations: 9,
             samples: 10,
+            train_samples: 10,
             batch_norm: BatchNorm::Batch,
             statistics_samples: None,
         };
@@ -87,7 +91,10 @@ mod tests {
         let rows = found.into_iter().chain(not_found).zip(1..);
         let run = fixture::run("mlp", rows.map(|(found, step)| fixture::row(1, step, found)));
         let tables = tables(std::slice::from_ref(&run));
-        assert_eq!(tables[0].rows, [["mlp", "1", "3 / 5", "1", "1", "0.2000", "10.000", "0.1000", "1 / 3"]]);
+        assert_eq!(
+            tables[0].rows,
+            [["mlp", "1", "3 / 5", "1", "1", "0.2000", "10.000", "0.1000", "1 / 3", "10"]]
+        );
         let figures = figures(&[run]);
         assert_eq!(figures[0].chart.series[0].points, [(1.0, 40.0), (2.0, 10.0), (3.0, 5.0)]);
         assert_eq!(figures[0].chart.rules[0].at.to_string(), "20");

@@ -21,6 +21,7 @@ mod page;
 mod report_folder;
 mod statistics;
 mod table;
+mod thresholds;
 mod training;
 
 measurements!(modules);

@@ -1,34 +1,65 @@
 //! The Hessian's spectrum: its largest eigenvalues, and its density.
 
-use walk_record::rows::{Density, Spectrum};
+use walk_record::rows::{Completeness, Density, Spectrum};
 use walk_record::{Measured, Run, Stamped};
 
-use crate::chart::{Chart, Rule, Series};
+use crate::chart::{Chart, Series};
 use crate::figure::{Figure, name_with_label, number};
-use crate::table::{Table, cells, column, short, with_error};
+use crate::table::{Table, cells, column, of_all, short, with_error};
+use crate::thresholds::{PLATEAU, STABLE_BELOW, Thresholds};
 
 /// Points of a density's curve.
 const POINTS: usize = 300;
 
-/// One row per run and measurement: the largest eigenvalues with the largest of their residuals, the smallest, the share of the
-/// gradient in the span of the largest ones' eigenvectors, the trace, and 2/η.
+/// One row per run and measurement: the largest eigenvalues with the largest of their residuals, how many of those asked for were
+/// found, how they differ between subsets of the samples, the smallest with its residual, the share of the gradient in the span
+/// of the largest ones' eigenvectors, the trace, and the thresholds of stability.
 pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    fn values(row: &Spectrum) -> String {
-        row.values.iter().map(|&value| short(value)).collect::<Vec<String>>().join(" ")
+    fn list(values: &[Measured]) -> String {
+        let values: Vec<String> = values.iter().map(|&value| short(value)).collect();
+        if values.is_empty() { "-".into() } else { values.join(" ") }
+    }
+    fn deviations(row: &Spectrum) -> String {
+        match &row.subsets {
+            Some(subsets) => format!("{} ({})", list(&subsets.deviations), subsets.values.len()),
+            None if row.samples == row.train_samples => "-".into(),
+            None => "unknown".into(),
+        }
     }
     let columns = [
-        column("largest eigenvalues", values),
+        column("largest eigenvalues", |row: &Spectrum| list(&row.values)),
         column("residual, at most", |row| short(largest(&row.residuals))),
+        column("found", found),
+        column("samples", |row| of_all(row.samples, row.train_samples)),
+        column("deviation (subsets)", deviations),
         column("smallest", |row| short(row.smallest)),
+        column("residual", |row| short(row.smallest_residual)),
         column("share of |g|^2", |row| format!("{:.3}", row.gradient_share)),
         column("trace", |row| with_error(row.trace, row.trace_error)),
-        column("2 / lr", |row| short(row.two_over_lr)),
+        column(STABLE_BELOW, |row| short(row.stability_threshold)),
+        column(PLATEAU, |row| short(row.small_batch_plateau)),
         column("products", |row| row.products.to_string()),
     ];
     vec![Table::of_rows("spectrum", runs, &columns)]
 }
 
-/// Per run: the largest eigenvalues with 2/η, where they were measured more than once; the last density.
+fn thresholds(row: &Spectrum) -> Thresholds {
+    Thresholds { stability: row.stability_threshold, small_batch: row.small_batch_plateau }
+}
+
+/// How many of the eigenvalues asked for were found, and what that means.
+fn found(row: &Spectrum) -> String {
+    let known = row.values.iter().filter(|value| value.get().is_some()).count();
+    let count = format!("{known} of {}", row.asked);
+    match row.completeness {
+        Completeness::Verified => count,
+        Completeness::AllNonzero => format!("{count}, no others but 0"),
+        Completeness::Unverified => format!("{count}, not verified"),
+        Completeness::Undefined => format!("{count}, not finite"),
+    }
+}
+
+/// Per run: the largest eigenvalues with the thresholds of stability, where they were measured more than once; the last density.
 pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
     let of_run = |run| {
         let name = |name: &str| name_with_label(name, run, runs);
@@ -52,11 +83,10 @@ fn eigenvalues(name: String, run: &Run) -> Option<Figure> {
         Series::new(k, format!("largest, number {}", k + 1), rows.iter().filter_map(point).collect())
     });
     chart.series = lines.collect();
-    let largest = rows.iter().map(|row| largest(&row.values)).fold(0.0, f64::max);
-    // a line far above the eigenvalues would flatten them
-    if first.two_over_lr < 3.0 * largest {
-        chart.rules = vec![Rule { label: Some("2 / lr".into()), ..Rule::across(first.two_over_lr) }];
-        chart.y.max = Some(1.1 * largest.max(first.two_over_lr));
+    let largest = rows.iter().filter_map(|row| largest(&row.values).get()).fold(0.0, f64::max);
+    chart.rules = thresholds(first).rules(largest);
+    if let Some(highest) = chart.rules.iter().map(|rule| rule.at).reduce(f64::max) {
+        chart.y.max = Some(1.1 * largest.max(highest));
     }
     let lines = rows.iter().flat_map(|row| {
         row.values.iter().zip(&row.residuals).enumerate().map(|(k, (&value, &residual))| {
@@ -66,9 +96,9 @@ fn eigenvalues(name: String, run: &Run) -> Option<Figure> {
     Some(Figure::new(name, chart, "step,number,eigenvalue,residual", lines))
 }
 
-/// The largest value, 0 if none is larger.
-fn largest(values: &[Measured]) -> f64 {
-    values.iter().filter_map(|value| value.get()).fold(0.0, f64::max)
+/// The largest of the values that are known.
+fn largest(values: &[Measured]) -> Measured {
+    values.iter().filter_map(|value| value.get()).reduce(f64::max).into()
 }
 
 /// The points of the quadrature as Gaussians whose deviation is a hundredth of the range (Ghorbani et al., 2019), on a
@@ -78,14 +108,21 @@ fn density_figure(name: String, title: String, density: &Density) -> Option<Figu
         nodes.iter().zip(weights).filter_map(|(node, weight)| Some((node.get()?, weight.get()?)))
     });
     let points: Vec<(f64, f64)> = points.collect();
+    // of a vector all are known or none
+    let is_known = |nodes: &&Vec<Measured>| nodes.iter().all(|node| node.get().is_some());
+    let vectors = density.nodes.iter().filter(is_known).count() as f64;
     let nodes = || points.iter().map(|&(node, _)| node);
     let (low, high) = (nodes().reduce(f64::min)?, nodes().reduce(f64::max)?);
-    let sigma = ((high - low) / 100.0).max(f64::MIN_POSITIVE);
+    if high <= low {
+        // one value has no width
+        return None;
+    }
+    let sigma = (high - low) / 100.0;
     let gauss =
         |distance: f64| (-0.5 * (distance / sigma).powi(2)).exp() / (sigma * std::f64::consts::TAU.sqrt());
     let density_at = |x: f64| {
         let sum: f64 = points.iter().map(|&(node, weight)| weight * gauss(x - node)).sum();
-        sum / density.nodes.len() as f64
+        sum / vectors
     };
     let (from, to) = (low - 5.0 * sigma, high + 5.0 * sigma);
     let x = |i: usize| from + (to - from) * i as f64 / (POINTS - 1) as f64;
@@ -98,4 +135,90 @@ fn density_figure(name: String, title: String, density: &Density) -> Option<Figu
     chart.series = vec![Series { points: drawn, ..Series::default() }];
     let cells = curve.iter().map(|(x, y)| vec![x.to_string(), y.to_string()]);
     Some(Figure::new(name, chart, "eigenvalue,density", cells))
+}
+
+#[cfg(test)]
+mod tests {
+    use walk_record::rows::Subsets;
+    use walk_record::{BatchNorm, measured};
+
+    use super::*;
+    use crate::fixture;
+
+    fn spectrum() -> Spectrum {
+        Spectrum {
+            values: measured(&[8.0, 4.0]),
+            residuals: measured(&[0.01, 0.02]),
+            asked: 2,
+            completeness: Completeness::Verified,
+            smallest: (-1.0).into(),
+            smallest_residual: 0.5.into(),
+            products: 30,
+            grad_norm_sq: 1.0.into(),
+            gradient_share: Measured::MISSING,
+            trace: 20.0.into(),
+            trace_error: Measured::MISSING,
+            density: None,
+            stability_threshold: 38.0.into(),
+            small_batch_plateau: 2.0.into(),
+            samples: 100,
+            train_samples: 100,
+            subsets: None,
+            batch_norm: BatchNorm::Batch,
+        }
+    }
+
+    fn cells_of(row: Spectrum) -> Vec<String> {
+        let table = tables(&[fixture::run("mlp", [fixture::row(1, 1, row)])]).remove(0);
+        table.rows[0][3..].to_vec()
+    }
+
+    #[test]
+    fn residuals_and_what_was_found_stand_beside_the_eigenvalues() {
+        let found = cells_of(spectrum());
+        let expected = [
+            "8.000 4.000",
+            "0.0200",
+            "2 of 2",
+            "100",
+            "-",
+            "-1.000",
+            "0.5000",
+            "-",
+            "20.000 +- -",
+            "38.000",
+            "2.000",
+            "30",
+        ];
+        assert_eq!(found, expected);
+        let part = Spectrum { samples: 40, completeness: Completeness::Unverified, ..spectrum() };
+        assert_eq!(cells_of(part)[2..5], ["2 of 2, not verified", "40 of 100", "unknown"]);
+        let subsets = Subsets {
+            values: vec![measured(&[8.0, 4.0]), measured(&[6.0, 5.0])],
+            deviations: measured(&[1.4142, 0.7071]),
+        };
+        let few = Spectrum {
+            values: measured(&[8.0]),
+            samples: 40,
+            subsets: Some(subsets),
+            completeness: Completeness::AllNonzero,
+            ..spectrum()
+        };
+        assert_eq!(cells_of(few)[2..5], ["1 of 2, no others but 0", "40 of 100", "1.414 0.7071 (2)"]);
+        let zero = Spectrum { values: vec![], residuals: vec![], ..spectrum() };
+        assert_eq!(cells_of(zero)[..2], ["-", "-"]);
+    }
+
+    #[test]
+    fn a_density_is_the_mean_of_the_vectors_that_have_one() {
+        let density = |nodes: Vec<Vec<Measured>>| {
+            let weights = nodes.iter().map(|nodes| vec![0.5.into(); nodes.len()]).collect();
+            density_figure("density".into(), String::new(), &Density { nodes, weights }).unwrap().data.rows
+        };
+        let known = measured(&[1.0, 0.0]);
+        let missing = measured(&[f64::NAN, f64::NAN]);
+        assert_eq!(density(vec![known.clone(), missing]), density(vec![known]));
+        let zero = Density { nodes: vec![measured(&[0.0])], weights: vec![measured(&[1.0])] };
+        assert!(density_figure("density".into(), String::new(), &zero).is_none());
+    }
 }

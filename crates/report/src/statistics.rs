@@ -16,6 +16,13 @@ pub(crate) struct Mean {
     pub(crate) freedom: f64,
 }
 
+impl Mean {
+    /// A value that is not an estimate.
+    pub(crate) const fn exact(value: f64) -> Self {
+        Self { value, error: 0.0, freedom: f64::INFINITY }
+    }
+}
+
 /// A straight line y = a + b x through points, by weighted least squares.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LineFit {

@@ -139,13 +139,18 @@ pub(crate) fn short(value: impl Into<Measured>) -> String {
     or_dash(value.into().get().map(three_digits))
 }
 
+/// How many of all samples were used.
+pub(crate) fn of_all(used: usize, all: usize) -> String {
+    if used == all { used.to_string() } else { format!("{used} of {all}") }
+}
+
 /// A number with so many digits after the point, as a power of ten where it is huge.
 pub(crate) fn decimals(value: Measured, digits: usize) -> String {
     let is_huge = value.get().is_some_and(|value| value.abs() >= 1e6);
     if is_huge { scientific(value, 3) } else { format!("{value:.digits$}") }
 }
 
-/// A number and its standard error.
+/// A number and its standard error, "-" where it is not known.
 pub(crate) fn with_error(value: impl Into<Measured>, error: impl Into<Measured>) -> String {
     let value = value.into();
     or_dash(value.get().map(|value| format!("{} +- {}", short(value), short(error))))

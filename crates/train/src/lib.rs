@@ -20,6 +20,7 @@ mod sink;
 mod state;
 #[cfg(test)]
 mod test_support;
+mod thresholds;
 mod throughput;
 mod trainer;
 mod update;
@@ -36,6 +37,7 @@ pub use ranks::{Ranks, Solo};
 pub use schedule::{Conditions, Schedule};
 pub use sink::{After, Sink};
 pub use state::TrainState;
+pub use thresholds::Thresholds;
 pub use throughput::{Throughput, ThroughputConfig, throughput};
 pub use trainer::{TrainConfig, train};
 pub use update::Update;

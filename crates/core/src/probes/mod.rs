@@ -3,6 +3,7 @@
 pub mod adaptive;
 pub mod alignment;
 pub mod cosine;
+pub mod covariance;
 pub mod critical_lr;
 pub mod distance;
 pub mod interpolation;

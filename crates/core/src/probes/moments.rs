@@ -5,8 +5,8 @@
 pub struct Estimate {
     /// The value.
     pub value: f64,
-    /// Its standard error.
-    pub error: f64,
+    /// Its standard error; none where one measurement says nothing about it, or where the value is exact.
+    pub error: Option<f64>,
 }
 
 /// Mean, standard deviation and standard error.
@@ -14,10 +14,10 @@ pub struct Estimate {
 pub struct Moments {
     /// The mean; NaN for an empty list.
     pub mean: f64,
-    /// Root of the unbiased variance; 0 for fewer than two values.
-    pub deviation: f64,
-    /// Standard error of the mean.
-    pub standard_error: f64,
+    /// Root of the unbiased variance; none for fewer than two values.
+    pub deviation: Option<f64>,
+    /// Standard error of the mean; none for fewer than two values.
+    pub standard_error: Option<f64>,
 }
 
 impl Moments {
@@ -26,8 +26,8 @@ impl Moments {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
-        let deviation = if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 };
-        Self { mean, deviation, standard_error: deviation / n.sqrt() }
+        let deviation = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+        Self { mean, deviation, standard_error: deviation.map(|deviation| deviation / n.sqrt()) }
     }
 
     /// The mean with its standard error.
@@ -44,7 +44,14 @@ mod tests {
     fn moments_are_those_of_the_textbook() {
         let found = Moments::of(&[1.0, 2.0, 3.0, 4.0]);
         let deviation = (5.0f64 / 3.0).sqrt();
-        assert_eq!(found, Moments { mean: 2.5, deviation, standard_error: deviation / 2.0 });
-        assert_eq!(Moments::of(&[7.0]), Moments { mean: 7.0, deviation: 0.0, standard_error: 0.0 });
+        let standard_error = Some(deviation / 2.0);
+        assert_eq!(found, Moments { mean: 2.5, deviation: Some(deviation), standard_error });
+    }
+
+    #[test]
+    fn one_value_has_no_error() {
+        assert_eq!(Moments::of(&[7.0]), Moments { mean: 7.0, deviation: None, standard_error: None });
+        let none = Moments::of(&[]);
+        assert!(none.mean.is_nan() && none.deviation.is_none() && none.standard_error.is_none());
     }
 }

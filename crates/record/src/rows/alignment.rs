@@ -9,32 +9,40 @@ pub struct Alignment {
     pub batch_size: usize,
     /// Batches drawn.
     pub batches: usize,
-    /// Mean of gᵀHg / gᵀg over the batches.
+    /// Mean of gᵀHg / gᵀg over the batches whose gradient is not 0. Weight decay is neither in g nor in H.
     pub mean: Measured,
-    /// Its standard deviation over batches.
+    /// Its standard deviation over batches; missing for one batch.
     pub deviation: Measured,
-    /// Standard error of the mean.
+    /// Standard error of the mean; missing for one batch. The one batch of all samples, `batch_size` = `train_samples`, is exact.
     pub standard_error: Measured,
     /// Mean of gᵀHg over mean of gᵀg.
     pub ratio_of_means: Measured,
-    /// Its standard error (delta method).
+    /// Its standard error (delta method); missing for one batch.
     pub ratio_of_means_error: Measured,
     /// What Eq. 3 predicts for the ratio of means from the full gradient and the other batch sizes; missing where there is
     /// no other size, or the Hessian is the batch's own.
     #[serde(default)]
     pub predicted: Measured,
-    /// Standard error of the prediction, from the spread of the other sizes' batches.
+    /// Standard error of the prediction, from the spread of the other sizes' batches; missing where these are one batch, and
+    /// for the batch of all samples, for which the full gradient alone gives the prediction.
     #[serde(default)]
     pub predicted_error: Measured,
     /// Mean of gᵀg.
     pub grad_norm_sq: Measured,
-    /// 2 / η
-    pub two_over_lr: f64,
+    /// (2 (1 + m) / η - w) / p for momentum m, weight decay w and p accumulated parts that are added (otherwise 1): above it
+    /// full-batch gradient descent diverges along an eigenvector of H.
+    pub stability_threshold: Measured,
+    /// 2 (1 - m) / η - w: where gᵀH_B g / gᵀg with the batch's own Hessian H_B settles at small batch sizes; missing in gradient
+    /// descent.
+    #[serde(default)]
+    pub small_batch_plateau: Measured,
     /// The loss whose Hessian was used.
     pub hessian: HessianOf,
     /// Samples behind the Hessian.
     pub hessian_samples: usize,
-    /// gᵀHg / gᵀg of each batch.
+    /// N: samples of the training part.
+    pub train_samples: usize,
+    /// gᵀHg / gᵀg of each batch; missing where the gradient is 0.
     pub ratios: Vec<Measured>,
 }
 
@@ -49,9 +57,22 @@ pub enum HessianOf {
     Batch,
 }
 
+impl Alignment {
+    /// Whether there is one batch of this size, so that its mean has no error.
+    pub const fn is_exact(&self) -> bool {
+        self.batch_size == self.train_samples
+    }
+}
+
 impl Scalars for Alignment {
-    const OPTIONAL: &'static [&'static str] =
-        &["deviation", "standard_error", "ratio_of_means_error", "predicted", "predicted_error"];
+    const OPTIONAL: &'static [&'static str] = &[
+        "deviation",
+        "standard_error",
+        "ratio_of_means_error",
+        "predicted",
+        "predicted_error",
+        "small_batch_plateau",
+    ];
 
     fn scalars(&self) -> Vec<Scalar> {
         let name = |what: &str| format!("{what}/batch_size_{}", self.batch_size);

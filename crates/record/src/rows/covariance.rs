@@ -6,14 +6,17 @@ use super::prelude::*;
 /// cov(g_B) = (1/B - 1/N) C (paper, Eq. 3).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Covariance {
-    /// tr C, with N - 1 in the denominator.
+    /// tr C, with N - 1 in the denominator. Weight decay is not in the gradients.
     pub trace: Measured,
-    /// Its standard error as an estimate from `count` units; 0 where the units are all samples.
+    /// Its standard error as an estimate for the training part from `count` units (jackknife). Missing for fewer than three
+    /// units, and where the units are all its samples, which makes `trace` exact.
     pub trace_error: Measured,
     /// ‖ḡ‖² of the mean loss of all N samples.
     pub full_grad_norm_sq: Measured,
-    /// N
+    /// N: samples used.
     pub samples: usize,
+    /// Samples of the training part.
+    pub train_samples: usize,
     /// What gradients were taken of.
     pub unit: GradientUnit,
     /// Samples in a unit.
@@ -55,10 +58,17 @@ pub struct VarianceCheck {
     pub batches: usize,
     /// Mean of ‖g_B - ḡ‖².
     pub measured: Measured,
-    /// Its standard error.
+    /// Its standard error; missing for B = N, of which there is one batch.
     pub standard_error: Measured,
     /// (1/B - 1/N) tr C
     pub predicted: Measured,
+}
+
+impl Covariance {
+    /// Whether every sample of the training part was used by itself, so that the trace has no error.
+    pub fn is_exact(&self) -> bool {
+        self.unit == GradientUnit::Sample && self.samples == self.train_samples
+    }
 }
 
 impl VarianceCheck {

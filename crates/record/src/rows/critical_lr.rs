@@ -11,7 +11,8 @@ pub struct CriticalLr {
     pub critical_lr: Measured,
     /// Width of the bracket that holds η_c.
     pub bracket_width: Measured,
-    /// 2 / η_c
+    /// 2 / η_c. It exceeds 2 / η where the update itself overshoots, α_c < 1. With momentum or weight decay that is not the
+    /// threshold of stability, which `spectrum` rows have.
     pub critical_sharpness: Measured,
     /// η
     pub lr: f64,
@@ -23,6 +24,8 @@ pub struct CriticalLr {
     pub evaluations: usize,
     /// Samples behind each loss.
     pub samples: usize,
+    /// Samples of the training part.
+    pub train_samples: usize,
     /// Statistics of batch norm.
     pub batch_norm: BatchNorm,
     /// Samples that running statistics were estimated on anew at each α; missing with the statistics of each chunk.

@@ -7,7 +7,7 @@ use super::prelude::*;
 pub struct Noise {
     /// Mean of the evaluations.
     pub mean_loss: Measured,
-    /// Their standard deviation.
+    /// Their standard deviation, from two or more.
     pub sigma: Measured,
     /// Number of evaluations.
     pub evaluations: usize,

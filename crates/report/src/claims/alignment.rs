@@ -13,10 +13,13 @@ use crate::table::short;
 pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     Claim::for_each_run("alignment rises with the batch size", exhibit, |claim, run| {
         let tested = measurements(run).into_iter().map(|rows| {
-            let mean = |row: &Stamped<'_, Alignment>| Mean {
-                value: row.mean.or_nan(),
-                error: row.standard_error.or_nan(),
-                freedom: row.batches as f64 - 1.0,
+            let mean = |row: &Stamped<'_, Alignment>| match row.is_exact() {
+                true => Mean::exact(row.mean.or_nan()),
+                false => Mean {
+                    value: row.mean.or_nan(),
+                    error: row.standard_error.or_nan(),
+                    freedom: row.batches as f64 - 1.0,
+                },
             };
             let Trend { verdict, largest_p } = rising(&rows.iter().map(mean).collect::<Vec<Mean>>());
             let means = rows.iter().map(|row| format!("{} (B = {})", short(row.mean), row.batch_size));

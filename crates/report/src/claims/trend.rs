@@ -83,8 +83,11 @@ mod tests {
         assert_eq!(verdict(&[mean(1.0), mean(f64::NAN)]), Verdict::Undecided);
         assert_eq!(verdict(&[mean(1.0), mean(0.0), mean(3.0)]), Verdict::DoesNotHold);
         assert_eq!(verdict(&[mean(1.0)]), Verdict::NotMeasured);
-        let exact = |value| Mean { value, error: 0.0, freedom: 0.0 };
-        assert_eq!(verdict(&[mean(1.0), exact(2.0)]), Verdict::Holds);
-        assert_eq!(verdict(&[exact(2.0), exact(1.0)]), Verdict::DoesNotHold);
+        assert_eq!(verdict(&[mean(1.0), Mean::exact(2.0)]), Verdict::Holds);
+        assert_eq!(verdict(&[Mean::exact(2.0), Mean::exact(1.0)]), Verdict::DoesNotHold);
+        // one batch says nothing about its error
+        let alone = Mean { value: 2.0, error: f64::NAN, freedom: 0.0 };
+        assert_eq!(verdict(&[mean(1.0), alone]), Verdict::Undecided);
+        assert_eq!(verdict(&[alone, Mean::exact(3.0)]), Verdict::Undecided);
     }
 }

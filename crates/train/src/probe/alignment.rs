@@ -54,9 +54,15 @@ impl Section for AlignmentSection {
     }
 
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let ProbeContext { seed, optim, train, .. } = context;
+        let sizes = self.batch_sizes.iter().chain(&self.hessian_samples).map(|size| size.get());
+        for samples in sizes.chain([train.len()]) {
+            let samples = samples.min(train.len());
+            context.check_chunks("probe.alignment.chunk", samples, self.chunk.get(), self.batch_norm)?;
+        }
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
-        let ProbeContext { seed, optim, .. } = context;
-        Ok(Box::new(AlignmentProbe { section: self.clone(), mean_loss, seed, lr: optim.lr }))
+        let thresholds = Thresholds::new(optim, train.len());
+        Ok(Box::new(AlignmentProbe { section: self.clone(), mean_loss, seed, thresholds }))
     }
 }
 
@@ -64,7 +70,7 @@ struct AlignmentProbe<'a, B> {
     section: AlignmentSection,
     mean_loss: MeanLoss<'a, B>,
     seed: Seed,
-    lr: f64,
+    thresholds: Thresholds,
 }
 
 impl<B: Backend> Probe for AlignmentProbe<'_, B> {
@@ -133,14 +139,13 @@ impl<B: Backend> AlignmentProbe<'_, B> {
             // all batches are the one batch there is
             return Ok(BatchProducts { size, factor, batches: vec![full] });
         }
-        let mut ratios = vec![];
         for index in 0..self.section.batches.get() as u64 {
             let mut rng = self.seed.rng(Stream::Alignment, [update.at.step.0, size as u64, index]);
             let products = self.products(update, &sample(&mut rng, n, size).into_vec())?;
             batches.push(products);
-            ratios.push(products.ratio());
-            let Moments { mean, standard_error, .. } = Moments::of(&ratios);
-            if ratios.len() > 2 && standard_error <= self.section.relative_error * mean.abs() {
+            let Moments { mean, standard_error, .. } = moments_of_ratios(&batches);
+            let enough = self.section.relative_error * mean.abs();
+            if batches.len() > 2 && standard_error.is_some_and(|error| error < enough) {
                 break;
             }
         }
@@ -150,7 +155,7 @@ impl<B: Backend> AlignmentProbe<'_, B> {
     fn row(&self, own: &BatchProducts, predicted: Option<Estimate>) -> rows::Alignment {
         let ratios: Vec<f64> = own.batches.iter().map(|products| products.ratio()).collect();
         let squares: Vec<f64> = own.batches.iter().map(|products| products.norm_sq).collect();
-        let Moments { mean, deviation, standard_error } = Moments::of(&ratios);
+        let Moments { mean, deviation, standard_error } = moments_of_ratios(&own.batches);
         let ratio_of_means = own.ratio_of_means();
         rows::Alignment {
             batch_size: own.size,
@@ -161,15 +166,23 @@ impl<B: Backend> AlignmentProbe<'_, B> {
             ratio_of_means: ratio_of_means.value.into(),
             ratio_of_means_error: ratio_of_means.error.into(),
             predicted: predicted.map(|predicted| predicted.value).into(),
-            predicted_error: predicted.map(|predicted| predicted.error).into(),
+            predicted_error: predicted.and_then(|predicted| predicted.error).into(),
             grad_norm_sq: Moments::of(&squares).mean.into(),
-            two_over_lr: 2.0 / self.lr,
+            stability_threshold: self.thresholds.stability.into(),
+            small_batch_plateau: self.thresholds.small_batch.into(),
             hessian: self.section.hessian,
             hessian_samples: match self.section.hessian {
                 HessianOf::Full => self.hessian_samples().len(),
                 HessianOf::Batch => own.size,
             },
+            train_samples: self.mean_loss.train.len(),
             ratios: measured(&ratios),
         }
     }
+}
+
+/// Mean and spread of gᵀHg / gᵀg over the batches that have one: a gradient of 0 has no direction.
+fn moments_of_ratios(batches: &[GradientProducts]) -> Moments {
+    let with_direction = batches.iter().filter(|products| products.norm_sq != 0.0);
+    Moments::of(&with_direction.map(|products| products.ratio()).collect::<Vec<f64>>())
 }

@@ -2,6 +2,7 @@
 
 use rand::seq::index::sample;
 use walk_core::BatchNormMode;
+use walk_core::probes::covariance::trace_of_spread;
 use walk_core::probes::distance::distance_sq;
 use walk_core::probes::moments::{Estimate, Moments};
 use walk_record::rows::{GradientUnit, VarianceCheck};
@@ -33,28 +34,54 @@ pub struct CovarianceSection {
 }
 
 impl Section for CovarianceSection {
-    fn check(&self, key: &str) -> Result<(), TrainError> {
-        match self.samples {
-            Some(samples) if samples.get() < 2 * self.chunk.get() => {
-                Err(TrainError::value(&format!("{key}.samples"), samples.get(), "at least two chunks"))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
-        Ok(Box::new(CovarianceProbe { section: self.clone(), mean_loss, seed: context.seed }))
+        let samples = first_samples(context.train, self.samples).len();
+        let samples_have_gradients =
+            mean_loss.batch_norm == BatchNormMode::Running || mean_loss.model.network().n_buffers() == 0;
+        self.check_units(samples, samples_have_gradients)?;
+        for size in self.batch_sizes.iter().map(|size| size.get().min(samples)).chain([samples]) {
+            context.check_chunks("probe.covariance.chunk", size, self.chunk.get(), self.batch_norm)?;
+        }
+        let seed = context.seed;
+        Ok(Box::new(CovarianceProbe { section: self.clone(), mean_loss, seed, samples_have_gradients }))
     }
 }
+
+impl CovarianceSection {
+    /// Refuses samples that make too few units for a covariance and its error.
+    fn check_units(&self, samples: usize, samples_have_gradients: bool) -> Result<(), TrainError> {
+        let needed = if samples_have_gradients { MIN_UNITS } else { MIN_UNITS * GradientChunk::MIN };
+        if samples < needed {
+            let key = if self.samples.is_some() { "probe.covariance.samples" } else { "data.train" };
+            let expected = format!("at least {needed} samples for `probe.covariance`");
+            return Err(TrainError::value(key, samples, expected));
+        }
+        if !samples_have_gradients && samples / self.chunk.get() < MIN_UNITS {
+            let expected = format!(
+                "at most {}, so that {samples} samples make {MIN_UNITS} chunks: with batch statistics, gradients are those of \
+                 chunks",
+                samples / MIN_UNITS
+            );
+            return Err(TrainError::value("probe.covariance.chunk", self.chunk.get(), expected));
+        }
+        Ok(())
+    }
+}
+
+/// Units, samples or chunks, from which a covariance and its error can be estimated.
+const MIN_UNITS: usize = 3;
 
 struct CovarianceProbe<'a, B> {
     section: CovarianceSection,
     mean_loss: MeanLoss<'a, B>,
     seed: Seed,
+    /// Without them, chunks take their place.
+    samples_have_gradients: bool,
 }
 
 /// tr C and what it was estimated from.
+#[derive(Debug)]
 struct Trace {
     estimate: Estimate,
     unit: GradientUnit,
@@ -66,7 +93,7 @@ impl<B: Backend> Probe for CovarianceProbe<'_, B> {
     fn work(&self) -> Work {
         let n = first_samples(self.mean_loss.train, self.section.samples).len();
         let checked: usize = self.section.batch_sizes.iter().map(|size| size.get().min(n)).sum();
-        let differentiated = 2 * n + self.section.batches.get() * checked;
+        let differentiated = 3 * n + self.section.batches.get() * checked;
         Work { differentiated, ..Work::default() }
     }
 
@@ -75,10 +102,8 @@ impl<B: Backend> Probe for CovarianceProbe<'_, B> {
         let all = first_samples(self.mean_loss.train, self.section.samples);
         let grad = self.mean_loss.gradient(point, &all)?;
         let full_grad_norm_sq = dot(&grad, &grad);
-        let samples_have_gradients = self.mean_loss.batch_norm == BatchNormMode::Running
-            || self.mean_loss.model.network().n_buffers() == 0;
-        let trace = if samples_have_gradients {
-            self.by_samples(point, &all, full_grad_norm_sq)?
+        let trace = if self.samples_have_gradients {
+            self.by_samples(point, &all, &grad)?
         } else {
             self.by_chunks(point, &all, &grad)?
         };
@@ -89,6 +114,7 @@ impl<B: Backend> Probe for CovarianceProbe<'_, B> {
             trace_error: trace.estimate.error.into(),
             full_grad_norm_sq: full_grad_norm_sq.into(),
             samples: all.len(),
+            train_samples: self.mean_loss.train.len(),
             unit: trace.unit,
             unit_size: trace.unit_size,
             count: trace.count,
@@ -101,32 +127,43 @@ impl<B: Backend> Probe for CovarianceProbe<'_, B> {
 
 impl<B: Backend> CovarianceProbe<'_, B> {
     /// tr C = N/(N-1) (mean ‖g_i‖² - ‖ḡ‖²).
-    fn by_samples(&self, point: &Point, all: &[usize], full: f64) -> Result<Trace, TrainError> {
-        let loss = &self.mean_loss;
-        let mut sum = 0.0;
+    fn by_samples(&self, point: &Point, all: &[usize], grad: &[f32]) -> Result<Trace, TrainError> {
+        let (loss, full) = (&self.mean_loss, dot(grad, grad));
+        let is_census = all.len() == loss.train.len();
+        let (mut sum, mut squares) = (0.0, vec![]);
         loss.chunks(all, |batch| {
             let norms = loss.model.sample_norms_sq(point, batch, loss.batch_norm)?;
             sum += norms.iter().sum::<f64>();
+            if !is_census {
+                // ‖g_i - ḡ‖²
+                let slopes = loss.model.sample_slopes(point, batch, grad, loss.batch_norm)?;
+                squares.extend(norms.iter().zip(slopes).map(|(norm, slope)| norm - 2.0 * slope + full));
+            }
             Ok::<(), TrainError>(())
         })?;
         let n = all.len() as f64;
-        let estimate = Estimate { value: n / (n - 1.0) * (sum / n - full), error: 0.0 };
+        // of a part of a finite population, whose error vanishes as the part becomes the whole
+        let left_out = (1.0 - n / loss.train.len() as f64).sqrt();
+        let error = trace_of_spread(&squares).error.map(|error| left_out * error);
+        let estimate = Estimate { value: n / (n - 1.0) * (sum / n - full), error };
         Ok(Trace { estimate, unit: GradientUnit::Sample, unit_size: 1, count: all.len() })
     }
 
-    /// Chunks are batches of a size b drawn without replacement, so that E‖g_c - ḡ‖² = (1/b - 1/N) tr C.
+    /// Chunks are batches of a size b drawn without replacement. About their own mean they spread by tr C / b, whatever the
+    /// number of samples they are drawn from: the variance (1/b - 1/N) C of each, plus the covariance C/N of two.
     fn by_chunks(&self, point: &Point, all: &[usize], grad: &[f32]) -> Result<Trace, TrainError> {
         let (loss, chunk, mut squares) = (&self.mean_loss, self.section.chunk.get(), vec![]);
         // a short chunk at the end would be of another size
         let whole = &all[..all.len() / chunk * chunk];
+        let own_mean = if whole.len() == all.len() { grad.to_vec() } else { loss.gradient(point, whole)? };
         loss.chunks(whole, |batch| {
             let own = loss.model.gradient(point, batch, loss.batch_norm)?.grad;
-            squares.push(distance_sq(&own, grad));
+            squares.push(distance_sq(&own, &own_mean));
             Ok::<(), TrainError>(())
         })?;
-        let factor = 1.0 / chunk as f64 - 1.0 / all.len() as f64;
-        let Moments { mean, standard_error, .. } = Moments::of(&squares);
-        let estimate = Estimate { value: mean / factor, error: standard_error / factor };
+        let Estimate { value, error } = trace_of_spread(&squares);
+        let b = chunk as f64;
+        let estimate = Estimate { value: b * value, error: error.map(|error| b * error) };
         Ok(Trace { estimate, unit: GradientUnit::Chunk, unit_size: chunk, count: squares.len() })
     }
 
@@ -140,12 +177,15 @@ impl<B: Backend> CovarianceProbe<'_, B> {
     ) -> Result<VarianceCheck, TrainError> {
         let size = size.min(all.len());
         let mut squares = vec![];
-        for index in 0..self.section.batches.get() as u64 {
-            let mut rng = self.seed.rng(Stream::Covariance, [update.at.step.0, size as u64, index]);
-            let drawn = sample(&mut rng, all.len(), size).into_vec();
-            // the full set keeps its order, so that batch norm sees its chunks
-            let drawn = if size == all.len() { all.to_vec() } else { drawn };
-            squares.push(distance_sq(&self.mean_loss.gradient(update.after, &drawn)?, grad));
+        if size == all.len() {
+            // there is one batch, whose gradient is ḡ
+            squares.push(0.0);
+        } else {
+            for index in 0..self.section.batches.get() as u64 {
+                let mut rng = self.seed.rng(Stream::Covariance, [update.at.step.0, size as u64, index]);
+                let drawn: Vec<usize> = sample(&mut rng, all.len(), size).iter().map(|i| all[i]).collect();
+                squares.push(distance_sq(&self.mean_loss.gradient(update.after, &drawn)?, grad));
+            }
         }
         let Moments { mean, standard_error, .. } = Moments::of(&squares);
         Ok(VarianceCheck {
@@ -192,14 +232,41 @@ mod tests {
         let (train, seed) = (&split.train, Seed(1));
         let context = ProbeContext { model: &model, train, optim: &optim, seed, ranks: &ranks };
         let mean_loss = MeanLoss::new(context, section.chunk, section.batch_norm);
-        let probe = CovarianceProbe { section, mean_loss, seed };
+        let probe = CovarianceProbe { section, mean_loss, seed, samples_have_gradients: true };
         let (point, all) = (model.initial(Seed(8)), first_samples(&split.train, None));
         let grad = probe.mean_loss.gradient(&point, &all).unwrap();
-        let exact = probe.by_samples(&point, &all, dot(&grad, &grad)).unwrap();
+        let exact = probe.by_samples(&point, &all, &grad).unwrap();
         let found = probe.by_chunks(&point, &all, &grad).unwrap();
         assert_eq!((exact.count, found.count, found.unit_size), (400, 100, 4));
-        let (exact, found) = (exact.estimate, found.estimate);
-        assert!((found.value - exact.value).abs() < 4.0 * found.error, "{found:?} {exact:?}");
-        assert!(found.error < 0.2 * exact.value);
+        let (exact, error) = (exact.estimate, found.estimate.error.unwrap());
+        assert_eq!(exact.error, None);
+        assert!((found.estimate.value - exact.value).abs() < 4.0 * error, "{found:?} {exact:?}");
+        assert!(error < 0.2 * exact.value);
+    }
+
+    #[test]
+    fn too_few_units_are_refused() {
+        let section = |samples: Option<usize>, chunk| CovarianceSection {
+            when: Schedule::default(),
+            chunk: GradientChunk::new(chunk),
+            batch_norm: BatchNorm::Batch,
+            samples: samples.map(SampleCount::new),
+            batch_sizes: vec![],
+            batches: AtLeast::new(2),
+        };
+        let refused = |samples: Option<usize>, chunk, have| {
+            let of_all = samples.unwrap_or(200);
+            section(samples, chunk).check_units(of_all, have).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(None, 100, false),
+            "`probe.covariance.chunk` = 100, expected at most 66, so that 200 samples make 3 chunks: with batch statistics, \
+             gradients are those of chunks"
+        );
+        let expected = "`probe.covariance.samples` = 5, expected at least 6 samples for `probe.covariance`";
+        assert_eq!(refused(Some(5), 2, false), expected);
+        assert!(refused(Some(2), 2, true).contains("expected at least 3 samples"));
+        section(None, 66).check_units(200, false).unwrap();
+        section(Some(3), 100).check_units(3, true).unwrap();
     }
 }

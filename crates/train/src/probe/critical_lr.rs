@@ -109,6 +109,7 @@ impl Probe for CriticalLrProbe<'_> {
             start_loss: start_loss.into(),
             evaluations,
             samples: self.samples,
+            train_samples: self.train.len(),
             batch_norm,
             statistics_samples: self.estimated_on,
         };

@@ -14,4 +14,4 @@ pub(super) use super::values::{
     AtLeast, ChunkSize, Fraction, GradientChunk, SampleCount, Within, first_samples, statistics,
 };
 pub(super) use crate::samples::Fixed;
-pub(super) use crate::{Memory, Schedule, TrainError, Update, Work};
+pub(super) use crate::{Memory, Schedule, Thresholds, TrainError, Update, Work};

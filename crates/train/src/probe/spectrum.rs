@@ -2,12 +2,14 @@
 
 use rand::RngCore;
 use walk_core::CoreError;
-use walk_core::probes::lanczos::{Lanczos, LanczosConfig, lanczos};
-use walk_core::probes::moments::Moments;
-use walk_record::rows::Density;
+use walk_core::probes::lanczos::{
+    self, Largest, LargestConfig, Quadrature, largest_eigenpairs, quadrature, random_direction,
+};
+use walk_core::probes::moments::{Estimate, Moments};
+use walk_record::Measured;
+use walk_record::rows::{Completeness, Density, Subsets};
 
 use super::prelude::*;
-use crate::Position;
 
 /// The largest eigenvalues at the point after an update, the gradient's share in their eigenvectors, and with random vectors
 /// the trace and the density.
@@ -16,13 +18,14 @@ use crate::Position;
 pub struct SpectrumSection {
     /// At which updates.
     pub when: Schedule,
-    /// k: number of largest eigenvalues to find.
+    /// k: number of largest eigenvalues to find, each as often as it comes.
     #[serde(default = "AtLeast::<1>::preset::<5>")]
     pub values: AtLeast<1>,
-    /// Stop once each residual is below this fraction of the largest eigenvalue.
+    /// Stop once each residual is below this fraction of the largest eigenvalue, and no eigenvalue that is left out can exceed
+    /// the smallest of those found by more than that.
     #[serde(default = "Fraction::thousandth")]
     pub tolerance: Fraction,
-    /// Limit on the Hessian-vector products used for them.
+    /// Limit on the Hessian-vector products used for them, those that look for missing ones included; of each subset.
     #[serde(default = "usual_steps")]
     pub steps: usize,
     /// Random vectors for the trace and the density.
@@ -40,6 +43,10 @@ pub struct SpectrumSection {
     /// Samples behind the Hessian, the first of the training part's mixed order; all if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
+    /// Disjoint subsets of `samples` samples whose largest eigenvalues are measured, to see how far a subset's lie from
+    /// another's. Everything else is measured on the first. With 1, that is not known.
+    #[serde(default = "AtLeast::<1>::preset::<1>")]
+    pub subsets: AtLeast<1>,
 }
 
 const fn usual_steps() -> usize {
@@ -52,13 +59,26 @@ impl Section for SpectrumSection {
             let expected = "at least as many as `values`";
             return Err(TrainError::value(&format!("{key}.steps"), self.steps, expected));
         }
+        if self.subsets.get() > 1 && self.samples.is_none() {
+            let expected = "1: `samples`, the size of a subset, is not set, so that there is one subset";
+            return Err(TrainError::value(&format!("{key}.subsets"), self.subsets.get(), expected));
+        }
         Ok(())
     }
 
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let (most, size) = (context.train.len(), self.samples.map_or(0, SampleCount::get));
+        if self.subsets.get().saturating_mul(size) > most && self.subsets.get() > 1 {
+            let expected =
+                format!("at most {}: so many subsets of {size} fit in {most} samples", most / size);
+            return Err(TrainError::value("probe.spectrum.subsets", self.subsets.get(), expected));
+        }
+        let samples = first_samples(context.train, self.samples).len();
+        context.check_chunks("probe.spectrum.chunk", samples, self.chunk.get(), self.batch_norm)?;
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
-        let ProbeContext { seed, optim, .. } = context;
-        Ok(Box::new(SpectrumProbe { section: self.clone(), mean_loss, seed, lr: optim.lr, warm: None }))
+        let ProbeContext { seed, optim, train, .. } = context;
+        let thresholds = Thresholds::new(optim, train.len());
+        Ok(Box::new(SpectrumProbe { section: self.clone(), mean_loss, seed, thresholds, warm: None }))
     }
 }
 
@@ -66,17 +86,25 @@ struct SpectrumProbe<'a, B> {
     section: SpectrumSection,
     mean_loss: MeanLoss<'a, B>,
     seed: Seed,
-    lr: f64,
+    thresholds: Thresholds,
     /// The sum of the last eigenvectors found, a better start than a random vector.
     warm: Option<Vec<f32>>,
 }
 
+/// A subset of the training part at an update.
+struct At<'a> {
+    point: &'a Point,
+    step: u64,
+    subset: u64,
+    samples: &'a [usize],
+}
+
 impl<B: Backend> Probe for SpectrumProbe<'_, B> {
     fn work(&self) -> Work {
-        let SpectrumSection { steps, random_vectors, density_steps, samples, .. } = self.section;
+        let SpectrumSection { steps, random_vectors, density_steps, samples, subsets, .. } = self.section;
         let n = first_samples(self.mean_loss.train, samples).len();
         // converged values take about half the steps that are allowed
-        let products = steps / 2 + random_vectors * density_steps.get();
+        let products = subsets.get() * (steps / 2) + random_vectors * density_steps.get();
         Work { differentiated: n, multiplied: products * n, ..Work::default() }
     }
 
@@ -90,72 +118,97 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        let (at, point) = (update.at, update.after);
         let section = &self.section;
-        let samples = first_samples(self.mean_loss.train, section.samples);
-        let product = |v: &[f32]| self.mean_loss.hessian_vector(point, &samples, v);
-        let grad = self.mean_loss.gradient(point, &samples)?;
+        let (point, step, train) = (update.after, update.at.step.0, self.mean_loss.train);
+        let count = section.subsets.get();
+        let all = first_samples(train, section.samples.map(|size| SampleCount::new(size.get() * count)));
+        let subsets: Vec<&[usize]> = all.chunks(all.len() / count).take(count).collect();
+        let largest = |(subset, &samples): (usize, &&[usize])| {
+            self.largest(&At { point, step, subset: subset as u64, samples })
+        };
+        let found: Vec<Largest> = subsets.iter().enumerate().map(largest).collect::<Result<_, _>>()?;
+        let (top, samples) = (&found[0], subsets[0]);
+        let grad = self.mean_loss.gradient(point, samples)?;
         let grad_norm_sq = dot(&grad, &grad);
-
-        let mut start = self.signs(at, 0);
-        if let Some(warm) = &self.warm {
-            // a small random part, for directions that were not among the last ones
-            let share = 0.1 / (start.len() as f32).sqrt();
-            start.iter_mut().zip(warm).for_each(|(start, warm)| *start = share * *start + warm);
-        }
-        let config = LanczosConfig {
-            steps: section.steps,
-            values: section.values.get(),
-            tolerance: section.tolerance.get(),
-        };
-        let top = lanczos(config, &start, product)?;
-        let k = section.values.get().min(top.values.len());
-        let vectors: Vec<Vec<f32>> = (0..k).map(|index| top.vector(index)).collect();
-        let inside: f64 = vectors.iter().map(|vector| dot(vector, &grad).powi(2)).sum();
-        let config = LanczosConfig { steps: section.density_steps.get(), values: 0, tolerance: 0.0 };
+        let inside: f64 = top.pairs.iter().map(|pair| dot(&pair.vector, &grad).powi(2)).sum();
+        let is_defined = top.completeness != lanczos::Completeness::Undefined;
+        let product = |v: &[f32]| self.mean_loss.hessian_vector(point, samples, v);
         let random = (1..=section.random_vectors as u64)
-            .map(|index| lanczos(config, &self.signs(at, index), product))
-            .collect::<Result<Vec<Lanczos>, CoreError>>()?;
-        let products = top.steps() + random.iter().map(Lanczos::steps).sum::<usize>();
-        // vᵀHv of a vector of signs, of length √P
-        let form = |run: &Lanczos| {
-            grad.len() as f64 * run.values.iter().zip(&run.weights).map(|(x, w)| x * w).sum::<f64>()
-        };
-        let forms: Vec<f64> = random.iter().map(form).collect();
-        let trace = (!forms.is_empty()).then(|| Moments::of(&forms).estimate());
+            .map(|index| quadrature(section.density_steps.get(), &self.signs(step, index), product))
+            .collect::<Result<Vec<Quadrature>, CoreError>>()?;
+        let products = found.iter().map(|found| found.products).sum::<usize>()
+            + random.iter().map(|run| run.products).sum::<usize>();
+        let forms: Vec<f64> = random.iter().map(|run| run.form).collect();
+        let Estimate { value: trace, error: trace_error } = Moments::of(&forms).estimate();
         let density = (section.random_vectors > 0 && section.density_steps.get() > 1).then(|| Density {
-            nodes: random.iter().map(|run| measured(&run.values)).collect(),
+            nodes: random.iter().map(|run| measured(&run.nodes)).collect(),
             weights: random.iter().map(|run| measured(&run.weights)).collect(),
         });
-        let last = top.values.len() - 1;
+        let values: Vec<Vec<Measured>> = found.iter().map(|found| self.values(found)).collect();
+        let residuals: Vec<f64> = top.pairs.iter().map(|pair| pair.residual).collect();
         let row = rows::Spectrum {
-            values: measured(&top.values[..k]),
-            residuals: measured(&top.residuals[..k]),
-            smallest: top.values[last].into(),
-            smallest_residual: top.residuals[last].into(),
+            residuals: if is_defined { measured(&residuals) } else { values[0].clone() },
+            asked: section.values.get(),
+            completeness: completeness(top.completeness),
+            smallest: top.smallest.value.into(),
+            smallest_residual: top.smallest.residual.into(),
             products,
             grad_norm_sq: grad_norm_sq.into(),
-            gradient_share: if grad_norm_sq > 0.0 { inside / grad_norm_sq } else { 0.0 }.into(),
-            trace: trace.map(|trace| trace.value).into(),
-            trace_error: trace.map(|trace| trace.error).into(),
+            gradient_share: (is_defined && grad_norm_sq > 0.0).then(|| inside / grad_norm_sq).into(),
+            trace: trace.into(),
+            trace_error: trace_error.into(),
             density,
-            two_over_lr: 2.0 / self.lr,
+            stability_threshold: self.thresholds.stability.into(),
+            small_batch_plateau: self.thresholds.small_batch.into(),
             samples: samples.len(),
+            train_samples: train.len(),
+            values: values[0].clone(),
+            subsets: (count > 1).then(|| spread(values)),
             batch_norm: section.batch_norm,
         };
         let mut sum = vec![0.0; grad.len()];
-        for vector in &vectors {
-            sum.iter_mut().zip(vector).for_each(|(sum, x)| *sum += x);
+        for pair in &top.pairs {
+            sum.iter_mut().zip(&pair.vector).for_each(|(sum, x)| *sum += x);
         }
-        self.warm = Some(sum);
+        self.warm = (!top.pairs.is_empty()).then_some(sum);
         Ok(vec![row.into()])
     }
 }
 
 impl<B: Backend> SpectrumProbe<'_, B> {
+    /// The largest eigenvalues of a subset's Hessian.
+    fn largest(&self, at: &At<'_>) -> Result<Largest, CoreError> {
+        let n = self.mean_loss.model.network().n_params();
+        let mut run = 0;
+        let mut random = || {
+            run += 1;
+            random_direction(n, &mut self.seed.rng(Stream::SpectrumStart, [at.step, at.subset, run]))
+        };
+        let mut start = random();
+        if let Some(warm) = &self.warm {
+            // a small random part, for directions that were not among the last ones
+            let share = 0.1 / (n as f32).sqrt();
+            start.iter_mut().zip(warm).for_each(|(start, warm)| *start = share * *start + warm);
+        }
+        let config = LargestConfig {
+            values: self.section.values.get(),
+            tolerance: self.section.tolerance.get(),
+            products: self.section.steps,
+        };
+        largest_eigenpairs(config, start, random, |v| self.mean_loss.hessian_vector(at.point, at.samples, v))
+    }
+
+    /// The eigenvalues found, as many missing ones as were asked for if a product was not finite.
+    fn values(&self, found: &Largest) -> Vec<Measured> {
+        if found.completeness == lanczos::Completeness::Undefined {
+            return vec![Measured::MISSING; self.section.values.get()];
+        }
+        found.pairs.iter().map(|pair| pair.value.into()).collect()
+    }
+
     /// A vector of random signs.
-    fn signs(&self, at: Position, index: u64) -> Vec<f32> {
-        let mut rng = self.seed.rng(Stream::Spectrum, [at.step.0, index]);
+    fn signs(&self, step: u64, index: u64) -> Vec<f32> {
+        let mut rng = self.seed.rng(Stream::Spectrum, [step, index]);
         let n = self.mean_loss.model.network().n_params();
         let mut signs = Vec::with_capacity(n);
         while signs.len() < n {
@@ -166,4 +219,21 @@ impl<B: Backend> SpectrumProbe<'_, B> {
         }
         signs
     }
+}
+
+const fn completeness(found: lanczos::Completeness) -> Completeness {
+    match found {
+        lanczos::Completeness::Verified => Completeness::Verified,
+        lanczos::Completeness::AllNonzero => Completeness::AllNonzero,
+        lanczos::Completeness::Unverified => Completeness::Unverified,
+        lanczos::Completeness::Undefined => Completeness::Undefined,
+    }
+}
+
+/// The eigenvalues of every subset, with the deviation of each that all of them have.
+fn spread(values: Vec<Vec<Measured>>) -> Subsets {
+    let common = values.iter().map(Vec::len).min().unwrap_or(0);
+    let of_rank = |rank: usize| values.iter().map(|subset| subset[rank].or_nan()).collect::<Vec<f64>>();
+    let deviations = (0..common).map(|rank| Moments::of(&of_rank(rank)).deviation.into()).collect();
+    Subsets { values, deviations }
 }

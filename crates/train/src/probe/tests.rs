@@ -7,8 +7,8 @@ use walk_arch::{Net, Problem, flatten, linear};
 use walk_core::{Fused, Loss, Model, Point, Samples, Seed};
 use walk_data::{DataConfig, DataSet, Part, Split};
 use walk_record::rows::{
-    Alignment, Cosine, Covariance, CriticalLr, CriticalLrOutcome, GradientUnit, Line, Noise, Plane, RowKind,
-    Spectrum,
+    Alignment, Completeness, Cosine, Covariance, CriticalLr, CriticalLrOutcome, GradientUnit, Line, Noise,
+    Plane, RowKind, Spectrum,
 };
 use walk_record::{Measured, Row, Stamped, rows_of};
 
@@ -140,7 +140,8 @@ fn the_spectrum_is_that_of_the_inputs_second_moment() {
     let quadratic = Quadratic::new();
     let at_end = serde_json::json!({ "epochs": [1, 2], "at_end_of_epochs": true });
     let config = probes(serde_json::json!({ "spectrum": {
-        "when": at_end, "tolerance": 1e-3, "random_vectors": 30, "density_steps": 20, "chunk": 64,
+        "when": at_end, "values": 10, "tolerance": 1e-3, "steps": 300, "random_vectors": 30, "density_steps": 20,
+        "chunk": 64,
     }}));
     let (records, point) = quadratic.run(Method::Sgd, 0.05, 2, &config);
     let rows = kind::<Spectrum>(&records);
@@ -148,23 +149,18 @@ fn the_spectrum_is_that_of_the_inputs_second_moment() {
         SymmetricEigen::new(quadratic.moment()).eigenvalues.iter().copied().collect();
     expected.sort_by(|a, b| b.total_cmp(a));
     for row in &rows {
-        assert_eq!((row.values.len(), row.samples), (5, SAMPLES));
-        // an eigenvalue comes once per class, and Lanczos finds some of the copies by f32's rounding
-        let (values, residuals) = (numbers(&row.values), numbers(&row.residuals));
-        let largest = values[0];
-        let mut distinct: Vec<f64> = vec![];
-        for (&found, &residual) in values.iter().zip(&residuals) {
-            assert!(residual <= 1e-3 * largest);
-            let nearest = expected.iter().map(|e| (found - e).abs()).fold(f64::INFINITY, f64::min);
-            assert!(nearest <= residual + 1e-6 * largest, "{found} +- {residual}");
-            if distinct.last().is_none_or(|last| last - found > 1e-2) {
-                distinct.push(found);
-            }
+        assert_eq!((row.values.len(), row.samples, row.train_samples), (10, SAMPLES, SAMPLES));
+        assert_eq!((row.asked, row.completeness), (10, Completeness::Verified));
+        // an eigenvalue comes once per class
+        for (found, residual) in numbers(&row.values).iter().zip(numbers(&row.residuals)) {
+            assert!(residual <= 1e-3 * expected[0]);
+            assert!(
+                (found - expected[0]).abs() < 1e-5 * expected[0],
+                "{found} +- {residual} {}",
+                expected[0]
+            );
         }
-        assert!(distinct.len() >= 2);
-        for (found, expected) in distinct.iter().zip(&expected) {
-            assert!((found - expected).abs() < 1e-4 * largest, "{distinct:?}");
-        }
+        assert!(close(row.stability_threshold, 40.0, 1e-12) && close(row.small_batch_plateau, 40.0, 1e-12));
         let (trace, error) = (row.trace.or_nan(), row.trace_error.or_nan());
         let exact = CLASSES as f64 * expected.iter().sum::<f64>();
         assert!((trace - exact).abs() < 4.0 * error && error < 0.2 * exact, "{trace} {error} {exact}");
@@ -182,21 +178,22 @@ fn the_spectrum_is_that_of_the_inputs_second_moment() {
             .sum();
         assert!(close(mean * 650.0, trace, 1e-9));
     }
-    // the eigenvectors are known by then
-    assert!(rows[1].products < rows[0].products, "{} {}", rows[1].products, rows[0].products);
-    // the gradient's share: of a value that comes once per class not every copy is found, so the eigenspaces' is a bound
+    // the gradient's share in the ten eigenvectors of the largest value
     let eigen = SymmetricEigen::new(quadratic.moment());
-    let mut order: Vec<usize> = (0..65).collect();
-    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+    let first = (0..65).max_by(|&a, &b| eigen.eigenvalues[a].total_cmp(&eigen.eigenvalues[b])).unwrap();
     let grad = quadratic.grad(&point);
-    let share: f64 = order[..5]
-        .iter()
-        .map(|&index| (eigen.eigenvectors.column(index).transpose() * &grad).norm_squared())
-        .sum::<f64>()
-        / grad.norm_squared();
-    let found = rows[1].gradient_share.or_nan();
-    assert!(found > 0.0 && found <= share + 1e-5);
+    let along = (eigen.eigenvectors.column(first).transpose() * &grad).norm_squared();
+    assert!(close(rows[1].gradient_share, along / grad.norm_squared(), 1e-3));
     assert!(close(rows[1].grad_norm_sq, grad.norm_squared(), 1e-5));
+}
+
+#[test]
+fn a_spectrum_starts_from_the_eigenvectors_found_before() {
+    let section = serde_json::json!({ "when": {}, "values": 1, "tolerance": 1e-3 });
+    let config = probes(serde_json::json!({ "spectrum": section }));
+    let (records, _) = Quadratic::new().run(Method::Sgd, 0.05, 1, &config);
+    let rows = kind::<Spectrum>(&records);
+    assert!(rows[1..].iter().all(|row| row.products < rows[0].products && row.values == rows[0].values));
 }
 
 #[test]
@@ -215,7 +212,8 @@ fn the_covariance_is_that_of_known_gradients_and_batches_follow_eq_3() {
     let row = &rows[0];
     assert!(close(row.trace, expected, 1e-5), "{} {expected}", row.trace);
     assert!(close(row.full_grad_norm_sq, grad.norm_squared(), 1e-5));
-    assert_eq!((row.unit, row.count, row.trace_error), (GradientUnit::Sample, SAMPLES, 0.0.into()));
+    assert_eq!((row.unit, row.count, row.trace_error), (GradientUnit::Sample, SAMPLES, Measured::MISSING));
+    assert!(row.is_exact());
     for check in &row.checks[..3] {
         assert!(close(check.predicted, (1.0 / check.batch_size as f64 - 1.0 / n) * expected, 1e-5));
         let (error, predicted) = (check.standard_error.or_nan(), check.predicted.or_nan());
@@ -224,7 +222,94 @@ fn the_covariance_is_that_of_known_gradients_and_batches_follow_eq_3() {
         assert!(error < 0.1 * predicted);
     }
     // B = N: there is one batch
-    assert_eq!((row.checks[3].measured, row.checks[3].predicted), (0.0.into(), 0.0.into()));
+    let last = &row.checks[3];
+    assert_eq!((last.measured, last.predicted, last.batches), (0.0.into(), 0.0.into(), 1));
+    assert_eq!((last.standard_error, last.ratio()), (Measured::MISSING, Measured::MISSING));
+}
+
+#[test]
+fn the_covariance_of_some_samples_has_the_error_of_what_they_leave_out() {
+    let (quadratic, some) = (Quadratic::new(), 60);
+    let config = probes(serde_json::json!({ "covariance": {
+        "when": { "at_end_of_epochs": true }, "samples": some, "batch_sizes": [5, 20], "batches": 200, "chunk": 30,
+    }}));
+    let (records, point) = quadratic.run(Method::Sgd, 0.05, 1, &config);
+    let row = &kind::<Covariance>(&records)[0];
+    let residuals = quadratic.residuals(&point);
+    let gradient = |i: usize| quadratic.inputs.row(i).transpose() * residuals.row(i);
+    let gradients: Vec<DMatrix<f64>> = (0..some).map(gradient).collect();
+    let n = some as f64;
+    let middle = gradients.iter().fold(DMatrix::zeros(65, CLASSES), |sum, g| sum + g) / n;
+    let squares: Vec<f64> = gradients.iter().map(|g| (g - &middle).norm_squared()).collect();
+    let trace = squares.iter().sum::<f64>() / (n - 1.0);
+    // the root of n / ((n-1)^2 (n-2)) times the sum of squares about the mean, and of 1 - n/N
+    let spread: f64 = squares.iter().map(|d| (d - trace * (n - 1.0) / n).powi(2)).sum();
+    let error = (n * spread / (n - 2.0)).sqrt() / (n - 1.0) * (1.0 - n / SAMPLES as f64).sqrt();
+    assert!(close(row.trace, trace, 1e-5), "{} {trace}", row.trace);
+    assert!(close(row.trace_error, error, 1e-4), "{} {error}", row.trace_error);
+    assert_eq!((row.samples, row.train_samples, row.is_exact()), (some, SAMPLES, false));
+    for check in &row.checks {
+        let apart = (check.measured.or_nan() - check.predicted.or_nan()).abs();
+        assert!(apart < 4.0 * check.standard_error.or_nan(), "B = {}: {apart}", check.batch_size);
+    }
+}
+
+#[test]
+fn subsets_say_how_far_the_eigenvalues_of_one_lie_from_anothers() {
+    let (quadratic, size) = (Quadratic::new(), 40);
+    let spectrum = |subsets: usize| {
+        serde_json::json!({ "spectrum": {
+            "when": { "at_end_of_epochs": true }, "values": 1, "tolerance": 1e-4, "samples": size, "subsets": subsets,
+        }})
+    };
+    let (records, _) = quadratic.run(Method::Sgd, 0.05, 1, &probes(spectrum(3)));
+    let row = &kind::<Spectrum>(&records)[0];
+    let exact = |subset: usize| {
+        let inputs = quadratic.inputs.rows(subset * size, size);
+        SymmetricEigen::new(inputs.transpose() * inputs / size as f64).eigenvalues.max()
+    };
+    let exact: Vec<f64> = (0..3).map(exact).collect();
+    let subsets = row.subsets.as_ref().unwrap();
+    assert_eq!((subsets.values.len(), &subsets.values[0]), (3, &row.values));
+    for (found, exact) in subsets.values.iter().zip(&exact) {
+        assert!(close(found[0], *exact, 1e-4), "{found:?} {exact}");
+    }
+    let mean = exact.iter().sum::<f64>() / 3.0;
+    let deviation = (exact.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    assert!(close(subsets.deviations[0], deviation, 1e-2), "{:?} {deviation}", subsets.deviations);
+    let (records, _) = quadratic.run(Method::Sgd, 0.05, 1, &probes(spectrum(1)));
+    let alone = &kind::<Spectrum>(&records)[0];
+    assert_eq!((&alone.subsets, &alone.values), (&None, &row.values));
+    // more than there are samples for
+    let refused = |section: serde_json::Value| {
+        let config: ProbeConfig = serde_json::from_value(section).unwrap();
+        let (optim, ranks): (_, Arc<dyn Ranks>) = (crate::optim::tests::config(), Arc::new(Solo));
+        let (model, train, seed) = (&quadratic.model, &quadratic.split.train, Seed(1));
+        let context = ProbeContext { model, train, optim: &optim, seed, ranks: &ranks };
+        let error = config.check(1, 4).and_then(|()| config.probes(context).map(|_| ())).unwrap_err();
+        error.to_string()
+    };
+    let expected =
+        "`probe.spectrum.subsets` = 6, expected at most 5: so many subsets of 40 fit in 200 samples";
+    assert_eq!(refused(spectrum(6)), expected);
+    let all = serde_json::json!({ "spectrum": { "when": {}, "subsets": 2 } });
+    assert!(refused(all).starts_with("`probe.spectrum.subsets` = 2, expected 1: `samples`"));
+}
+
+#[test]
+fn one_batch_and_one_vector_have_no_error() {
+    let quadratic = Quadratic::new();
+    let config = probes(serde_json::json!({
+        "alignment": { "when": {}, "batch_sizes": [20], "batches": 1 },
+        "spectrum": { "when": {}, "values": 1, "random_vectors": 1 },
+    }));
+    let (records, _) = quadratic.run(Method::Sgd, 1e-30, 1, &config);
+    let (alignment, spectrum) = (&kind::<Alignment>(&records)[0], &kind::<Spectrum>(&records)[0]);
+    assert_eq!((alignment.batches, alignment.mean.get().is_some()), (1, true));
+    assert_eq!((alignment.deviation, alignment.standard_error), (Measured::MISSING, Measured::MISSING));
+    assert_eq!(alignment.ratio_of_means_error, Measured::MISSING);
+    assert!(spectrum.trace.get().is_some());
+    assert_eq!(spectrum.trace_error, Measured::MISSING);
 }
 
 #[test]
@@ -238,9 +323,11 @@ fn the_alignment_is_that_of_known_gradients_and_eq_3_predicts_it() {
     let (grad, moment) = (quadratic.grad(&point), quadratic.moment());
     let full = (grad.transpose() * &moment * &grad).trace() / grad.norm_squared();
     let last = &rows[3];
-    assert_eq!((last.batch_size, last.batches, last.deviation), (SAMPLES, 1, 0.0.into()));
+    assert_eq!((last.batch_size, last.batches, last.is_exact()), (SAMPLES, 1, true));
+    assert_eq!((last.deviation, last.standard_error), (Measured::MISSING, Measured::MISSING));
     assert!(close(last.mean, full, 1e-5) && close(last.predicted, full, 1e-5));
-    assert!(close(last.two_over_lr, 40.0, 1e-12));
+    assert_eq!((last.ratio_of_means_error, last.predicted_error), (Measured::MISSING, Measured::MISSING));
+    assert!(close(last.stability_threshold, 40.0, 1e-12));
     // tr C and tr HC in closed form give Eq. 3's ratio of means for every size
     let residuals = quadratic.residuals(&point);
     let (mut of_c, mut of_hc) = (0.0, 0.0);

@@ -23,6 +23,9 @@ pub type GradientChunk = AtLeast<2>;
 pub type SampleCount = AtLeast<1>;
 
 impl<const MIN: usize, const MAX: usize> Within<MIN, MAX> {
+    /// The smallest value.
+    pub const MIN: usize = MIN;
+
     /// A value known to be in range.
     ///
     /// # Panics

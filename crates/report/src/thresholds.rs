@@ -1,0 +1,51 @@
+//! The curvatures that training cannot exceed for long, as levels of a figure and as cells of a table.
+
+use walk_record::Measured;
+
+use crate::chart::Rule;
+use crate::table::short;
+
+/// The thresholds of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Thresholds {
+    /// Full-batch gradient descent is unstable above it.
+    pub(crate) stability: Measured,
+    /// Where the sharpness of small batches settles.
+    pub(crate) small_batch: Measured,
+}
+
+/// The column of [`Thresholds::stability`].
+pub(crate) const STABLE_BELOW: &str = "stable below";
+/// The column of [`Thresholds::small_batch`].
+pub(crate) const PLATEAU: &str = "small-batch plateau";
+
+impl Thresholds {
+    /// Dashed levels, those of them that are not far above `largest`, which would flatten what the figure shows. Without
+    /// momentum the two are one.
+    pub(crate) fn rules(self, largest: f64) -> Vec<Rule> {
+        let is_one = self.small_batch == self.stability || self.small_batch.get().is_none();
+        let level = |at: Measured, label: &str| {
+            let at = at.get().filter(|&at| at < 3.0 * largest)?;
+            Some(Rule { label: Some(format!("{label} {}", short(at))), ..Rule::across(at) })
+        };
+        let plateau = if is_one { None } else { level(self.small_batch, PLATEAU) };
+        level(self.stability, STABLE_BELOW).into_iter().chain(plateau).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_drawn_where_they_do_not_flatten_the_figure() {
+        let labels = |stability: f64, small_batch: f64, largest| {
+            let thresholds = Thresholds { stability: stability.into(), small_batch: small_batch.into() };
+            thresholds.rules(largest).into_iter().map(|rule| rule.label.unwrap()).collect::<Vec<String>>()
+        };
+        assert_eq!(labels(38.0, 2.0, 20.0), ["stable below 38.000", "small-batch plateau 2.000"]);
+        assert_eq!(labels(38.0, 2.0, 5.0), ["small-batch plateau 2.000"]);
+        assert_eq!(labels(20.0, 20.0, 20.0), ["stable below 20.000"]);
+        assert_eq!(labels(20.0, f64::NAN, 20.0), ["stable below 20.000"]);
+    }
+}
