@@ -17,3 +17,4 @@ mod resume;
 mod support;
 mod sweep;
 mod tensorboard;
+mod unusual;

@@ -120,6 +120,23 @@ pub struct DataInfo {
     pub train: usize,
     /// Validation samples.
     pub valid: usize,
+    /// The classes in the order of their labels, which count from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassInfo>,
+    /// What was said when the data were read, such as files that were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+}
+
+/// A class of the data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassInfo {
+    /// Its name.
+    pub name: String,
+    /// Its training samples.
+    pub train: usize,
+    /// Its validation samples.
+    pub valid: usize,
 }
 
 /// The machine a run was made on.

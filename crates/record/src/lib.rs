@@ -25,7 +25,7 @@ pub use error::RecordError;
 pub use evaluation::{BatchNorm, EvaluationData};
 pub use folder::{RunFolder, write_file};
 pub use info::{
-    DataInfo, FORMAT, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status,
+    ClassInfo, DataInfo, FORMAT, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status,
 };
 pub use lock::FolderLock;
 pub use measured::{Measured, measured};

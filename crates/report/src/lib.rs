@@ -5,6 +5,8 @@
 #[macro_use]
 mod measurements;
 
+#[cfg(test)]
+mod any_record;
 mod chart;
 mod claims;
 mod curves;

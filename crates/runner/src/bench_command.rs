@@ -41,7 +41,9 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
 }
 
 fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(), Failure> {
-    let Prepared { experiment, network, split, plugin, load_time, .. } = prepare(source)?;
+    let prepared = prepare(source)?;
+    prepared.warn();
+    let Prepared { experiment, network, split, plugin, load_time, .. } = prepared;
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }

@@ -1,6 +1,7 @@
 //! `--print-config` and `sgdwalk check`: what would be run, and how long it would take.
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -94,11 +95,17 @@ impl Estimate {
 /// An estimate of each member; speed is measured once for all that take the same time per update.
 fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
     let mut estimates: Vec<Option<Estimate>> = members.iter().map(|_| None).collect();
+    let mut said = BTreeSet::new();
     while let Some(first) = estimates.iter().position(Option::is_none) {
         let is_alike = |&other: &usize| members[other].experiment.is_as_fast_as(&members[first].experiment);
         let alike: Vec<usize> = (first..members.len()).filter(is_alike).collect();
         let group: Vec<&Member> = alike.iter().map(|&index| &members[index]).collect();
-        for (index, estimate) in alike.into_iter().zip(estimate_group(&group)?) {
+        let prepared = prepare(&members[first].source)?;
+        // few members differ in their data
+        if said.insert(prepared.split.images.remarks.clone()) {
+            prepared.warn();
+        }
+        for (index, estimate) in alike.into_iter().zip(estimate_group(prepared, &group)?) {
             estimates[index] = Some(estimate);
         }
     }
@@ -106,9 +113,8 @@ fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
 }
 
 /// Estimates of members that have the same network and data.
-fn estimate_group(members: &[&Member]) -> Result<Vec<Estimate>, Failure> {
+fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimate>, Failure> {
     let source = &members[0].source;
-    let prepared = prepare(source)?;
     match prepared.experiment.device {
         DeviceName::Cpu => {
             estimate_on(Fused::new(prepared.experiment.numerics.convolution), prepared, members)

@@ -26,6 +26,13 @@ pub(crate) struct Prepared {
     pub(crate) load_time: Duration,
 }
 
+impl Prepared {
+    /// Says on standard error what the user should know about the data, such as files that were left out.
+    pub(crate) fn warn(&self) {
+        self.split.images.remarks.iter().for_each(|remark| eprintln!("warning: {remark}"));
+    }
+}
+
 /// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts in the pool need not be handed over
 /// to it piece by piece.
 pub(crate) fn on_threads<R: Send>(
@@ -56,7 +63,7 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     info.check_options(&model.options).map_err(|error| {
         source.error_at(&format!("model.options.{}", error.name()), format!("plugin {}: {error}", info.name))
     })?;
-    let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes };
+    let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes.len() };
     let graph = plugin.handle.build(&problem, &model.options);
     let graph = graph.map_err(|error| error_at("model", &error))?;
     let description = serde_json::to_vec(&graph).context("the network cannot be described")?;

@@ -8,9 +8,10 @@ use indicatif::ProgressDrawTarget;
 #[cfg(feature = "cuda")]
 use walk_core::Cuda;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
+use walk_data::{DataConfig, Split};
 use walk_record::{
-    DataInfo, FORMAT, ForkInfo, MachineInfo, NetworkInfo, ProbeInfo, RecordError, RunFolder, RunInfo, Status,
-    checkpoint_bytes,
+    ClassInfo, DataInfo, FORMAT, ForkInfo, MachineInfo, NetworkInfo, ProbeInfo, RecordError, RunFolder,
+    RunInfo, Status, checkpoint_bytes,
 };
 use walk_train::probe::{ActiveProbe, ProbeContext};
 use walk_train::{
@@ -50,6 +51,9 @@ pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Fail
     if group.leads() { interrupt::listen() } else { interrupt::ignore() }?;
     on_threads(request.options.threads, || {
         let prepared = group.agree(prepare(&request.source))?;
+        if group.leads() {
+            prepared.warn();
+        }
         match prepared.experiment.device {
             DeviceName::Cpu => {
                 run_on(Fused::new(prepared.experiment.numerics.convolution), prepared, request, group)
@@ -219,6 +223,21 @@ pub(crate) fn run_folder(out: Option<&Path>, name: &str) -> Result<PathBuf> {
     (1..).map(numbered).find(free).context("no free run folder")
 }
 
+fn data_info(config: &DataConfig, split: &Split) -> DataInfo {
+    let counts = split.train.class_counts().into_iter().zip(split.valid.class_counts());
+    let classes = split.images.classes.iter().zip(counts);
+    DataInfo {
+        set: config.set.name().into(),
+        sha256: split.images.sha256(),
+        train: split.train.len(),
+        valid: split.valid.len(),
+        classes: classes
+            .map(|(name, (train, valid))| ClassInfo { name: name.clone(), train, valid })
+            .collect(),
+        remarks: split.images.remarks.clone(),
+    }
+}
+
 fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
     let Prepared { experiment, network, network_sha256, split, plugin, .. } = prepared;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -243,12 +262,7 @@ fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
             input: network.problem().input.clone(),
             classes: network.problem().classes,
         },
-        data: DataInfo {
-            set: experiment.data.set.name().into(),
-            sha256: split.images.sha256(),
-            train: split.train.len(),
-            valid: split.valid.len(),
-        },
+        data: data_info(&experiment.data, split),
         machine: MachineInfo::here(),
     }
 }

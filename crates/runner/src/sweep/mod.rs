@@ -21,7 +21,7 @@ pub(crate) use plan::{Base, Member, Plan};
 /// Runs every member that has not been run, and prints the tables of all.
 pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), Failure> {
     // most errors show before anything is run, and the plugin is built only once
-    prepare(&plan.members[0].source)?;
+    prepare(&plan.members[0].source)?.warn();
     let folder = &plan.folder;
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
     let children = plan.children()?;
