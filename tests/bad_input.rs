@@ -137,7 +137,7 @@ fn mnist_files_that_cannot_be_used() {
         "set = \"digits\"\ntrain = 300\nvalid = 100",
         "set = \"mnist\"\ndir = \"mnist\"\ntrain = 2\nvalid = 1",
     );
-    let text = text.replace("batch_size = 50", "batch_size = 1").replace(", iterations = [1, 3]", "");
+    let text = text.replace("batch_size = 50", "batch_size = 2").replace(", iterations = [1, 3]", "");
     refused(
         &bench,
         &text.replace("dir = \"mnist\"\n", ""),

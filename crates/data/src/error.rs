@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::FolderError;
-use crate::picture::SUPPORTED;
+use crate::formats::SUPPORTED;
 
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]

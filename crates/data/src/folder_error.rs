@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::picture::SUPPORTED;
+use crate::formats::SUPPORTED;
 
 /// Why a folder of images cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::picture::{SUPPORTED, kind};
+use crate::formats::{SUPPORTED, kind};
 
 /// Most names that a sentence lists.
 const MAX_NAMES: usize = 5;

@@ -12,6 +12,7 @@ mod error;
 pub mod fetch;
 mod folder;
 mod folder_error;
+mod formats;
 mod idx;
 mod images;
 mod left_out;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use crate::picture::is_picture;
+use crate::formats::is_picture;
 use crate::{DataError, FolderError};
 
 /// What a folder holds, each kind sorted by path. What systems and tools leave behind is not part of it.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::formats::is_picture;
 use crate::left_out::{LeftOut, counted, kinds};
 use crate::listing::{holds_pictures, list};
-use crate::picture::is_picture;
 use crate::{DataError, FolderError};
 
 /// A class folder.

@@ -90,7 +90,9 @@ fn check_rest(
     if filled.is_empty() {
         let found = match classes.len() {
             0 => "no folders of classes".into(),
-            n => counted(n, "class folder", "class folders"),
+            _ => {
+                listed(classes.iter().map(|class| format!("{}: {}", class.name.escape_debug(), class.others)))
+            }
         };
         return Err(FolderError::EmptyPart { dir: dir.into(), found }.into());
     }

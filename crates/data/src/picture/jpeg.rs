@@ -6,7 +6,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{MAX_SIDE, Pixels};
+use super::pixels::{MAX_SIDE, Pixels, too_large};
 
 /// The pixels as they are stored, the orientation in EXIF notwithstanding; or what is wrong with the file.
 pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, String> {
@@ -22,7 +22,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, String> {
     decoder.decode_headers().map_err(|error| error.to_string())?;
     let (width, height) = decoder.dimensions().ok_or("it has no size")?;
     if width.max(height) > MAX_SIDE {
-        return Err(super::too_large(width, height));
+        return Err(too_large(width, height));
     }
     let colors = match decoder.input_colorspace() {
         Some(ColorSpace::Luma) => 1,

@@ -1,8 +1,8 @@
 //! Picture files (PNG, JPEG, BMP) to bytes, `[channels, height, width]`. Values are those of Pillow's `convert("RGB")` and
 //! `convert("L")`, and the orientation that EXIF states is ignored: what torchvision's `ImageFolder` loads.
 
-mod format;
 mod jpeg;
+mod pixels;
 
 use std::io::Cursor;
 use std::path::Path;
@@ -11,12 +11,10 @@ use image::codecs::bmp::BmpDecoder;
 use image::codecs::png::PngDecoder;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, Limits};
 
-use self::format::{Format, Guess, guess};
-pub(crate) use self::format::{SUPPORTED, is_picture, kind};
+use self::pixels::{MAX_SIDE, Pixels, too_large};
 use crate::DataError;
+use crate::formats::{Format, Guess, guess};
 
-/// Largest side of an image.
-const MAX_SIDE: usize = 4096;
 /// Most memory a decoder may take.
 const MAX_MEMORY: u64 = 256 << 20;
 
@@ -37,16 +35,6 @@ pub(crate) struct Picture {
     pub(crate) planes: Vec<u8>,
 }
 
-/// A file's pixels without transparency, row by row, the colors of a pixel side by side.
-#[derive(Debug, PartialEq, Eq)]
-struct Pixels {
-    /// Height and width.
-    size: [usize; 2],
-    /// 1 for gray, 3 for color.
-    colors: usize,
-    values: Vec<u8>,
-}
-
 /// Decodes a file's bytes, whose format is recognized by the bytes, not by the name. As [`Color::Rgb`] a gray picture gives
 /// three equal planes, as [`Color::Gray`] a colored one gives its [`luma`]. Transparency is dropped.
 pub(crate) fn decode(file: &Path, bytes: &[u8], color: Color) -> Result<Picture, DataError> {
@@ -54,10 +42,10 @@ pub(crate) fn decode(file: &Path, bytes: &[u8], color: Color) -> Result<Picture,
     let pixels = match guess(bytes) {
         Guess::Supported(Format::Jpeg) => jpeg::decode(bytes),
         Guess::Supported(Format::Png) => {
-            PngDecoder::new(Cursor::new(bytes)).map_err(|error| error.to_string()).and_then(pixels)
+            PngDecoder::new(Cursor::new(bytes)).map_err(|error| error.to_string()).and_then(read)
         }
         Guess::Supported(Format::Bmp) => {
-            BmpDecoder::new(Cursor::new(bytes)).map_err(|error| error.to_string()).and_then(pixels)
+            BmpDecoder::new(Cursor::new(bytes)).map_err(|error| error.to_string()).and_then(read)
         }
         Guess::Named(format) => {
             let found = format!("a {format} file");
@@ -75,12 +63,8 @@ pub(crate) fn decode(file: &Path, bytes: &[u8], color: Color) -> Result<Picture,
     pixels.map(|pixels| planes(&pixels, color)).map_err(failed)
 }
 
-fn too_large(width: usize, height: usize) -> String {
-    format!("it is {width}x{height}, expected sides of at most {MAX_SIDE}")
-}
-
 /// What a decoder of `image` reads.
-fn pixels(mut decoder: impl ImageDecoder) -> Result<Pixels, String> {
+fn read(mut decoder: impl ImageDecoder) -> Result<Pixels, String> {
     let (width, height) = decoder.dimensions();
     let size = [height as usize, width as usize];
     if size[0].max(size[1]) > MAX_SIDE {

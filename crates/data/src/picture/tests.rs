@@ -39,7 +39,7 @@ fn bmp(width: i32, height: i32, bits: u16, palette: &[u8], rows: &[u8]) -> Vec<u
     [&bytes, palette, rows].concat()
 }
 
-fn read(bytes: &[u8], color: Color) -> Vec<u8> {
+fn planes_of(bytes: &[u8], color: Color) -> Vec<u8> {
     decode(Path::new("a.png"), bytes, color).unwrap().planes
 }
 
@@ -52,7 +52,7 @@ fn planes_lie_one_after_the_other() {
     let picture = decode(Path::new("a"), &png(3, 2, [10, 20, 30]), Color::Rgb).unwrap();
     assert_eq!(picture.size, [2, 3]);
     assert_eq!(picture.planes, [[10; 6], [20; 6], [30; 6]].concat());
-    assert_eq!(read(&png_row(&[7, 9], 1, ExtendedColorType::L8), Color::Rgb), [7, 9, 7, 9, 7, 9]);
+    assert_eq!(planes_of(&png_row(&[7, 9], 1, ExtendedColorType::L8), Color::Rgb), [7, 9, 7, 9, 7, 9]);
 }
 
 /// The values are `np.asarray(Image.new("RGB", (1, 1), color).convert("L"))` of Pillow 13.
@@ -62,7 +62,7 @@ fn brightness_is_pillows() {
     let expected = [76, 150, 29, 180, 40, 2];
     assert_eq!(colors.map(luma), expected);
     let bytes = png_row(&colors.concat(), 3, ExtendedColorType::Rgb8);
-    assert_eq!(read(&bytes, Color::Gray), expected);
+    assert_eq!(planes_of(&bytes, Color::Gray), expected);
     // Rec. 601 in real numbers, rounded: at most one half of a step away, and its own factors are rounded to 16 bits
     for [red, green, blue] in (0..=255u8).step_by(5).map(|x| [x, x.wrapping_mul(7), x.wrapping_mul(13)]) {
         let exact = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
@@ -74,17 +74,17 @@ fn brightness_is_pillows() {
 #[test]
 fn transparency_is_dropped() {
     let rgba = png_row(&[200, 100, 50, 0, 1, 2, 3, 128], 4, ExtendedColorType::Rgba8);
-    assert_eq!(read(&rgba, Color::Rgb), [200, 1, 100, 2, 50, 3]);
-    assert_eq!(read(&rgba, Color::Gray), [luma([200, 100, 50]), luma([1, 2, 3])]);
+    assert_eq!(planes_of(&rgba, Color::Rgb), [200, 1, 100, 2, 50, 3]);
+    assert_eq!(planes_of(&rgba, Color::Gray), [luma([200, 100, 50]), luma([1, 2, 3])]);
     let gray_alpha = png_row(&[200, 0, 7, 128], 2, ExtendedColorType::La8);
-    assert_eq!(read(&gray_alpha, Color::Gray), [200, 7]);
+    assert_eq!(planes_of(&gray_alpha, Color::Gray), [200, 7]);
 }
 
 #[test]
 fn of_sixteen_bits_the_higher_eight_count_and_gray_ones_are_refused() {
     // the encoder takes 16 bits in the machine's order
     let words = [0x80ffu16, 0x0100, 0xfe80].map(u16::to_ne_bytes).concat();
-    assert_eq!(read(&png_row(&words, 6, ExtendedColorType::Rgb16), Color::Rgb), [0x80, 0x01, 0xfe]);
+    assert_eq!(planes_of(&png_row(&words, 6, ExtendedColorType::Rgb16), Color::Rgb), [0x80, 0x01, 0xfe]);
     let message = refused(&png_row(&words, 2, ExtendedColorType::L16));
     assert!(message.contains("gray with 16 bits") && message.contains("convert it to 8 bits"), "{message}");
 }
@@ -96,15 +96,15 @@ fn bmp_of_8_24_and_32_bits_is_read() {
     let rows = [2, 1, 0, 0, 0, 1, 0, 0];
     let expected = [1, 10, 7, 10, 2, 20, 7, 20, 3, 30, 7, 30];
     let eight = bmp(2, 2, 8, &palette, &rows);
-    assert_eq!(read(&eight, Color::Rgb), expected);
-    assert_eq!(read(&eight, Color::Gray)[2], 7);
+    assert_eq!(planes_of(&eight, Color::Rgb), expected);
+    assert_eq!(planes_of(&eight, Color::Gray)[2], 7);
     let pixel = |index: u8| palette[4 * usize::from(index)..][..3].to_vec();
     let row24 = |a, b| [pixel(a), pixel(b), vec![0, 0]].concat();
-    assert_eq!(read(&bmp(2, 2, 24, &[], &[row24(2, 1), row24(0, 1)].concat()), Color::Rgb), expected);
+    assert_eq!(planes_of(&bmp(2, 2, 24, &[], &[row24(2, 1), row24(0, 1)].concat()), Color::Rgb), expected);
     let row32 = |a, b| [pixel(a), vec![0], pixel(b), vec![255]].concat();
-    assert_eq!(read(&bmp(2, 2, 32, &[], &[row32(2, 1), row32(0, 1)].concat()), Color::Rgb), expected);
+    assert_eq!(planes_of(&bmp(2, 2, 32, &[], &[row32(2, 1), row32(0, 1)].concat()), Color::Rgb), expected);
     // a negative height: from the top down
-    assert_eq!(read(&bmp(2, -2, 24, &[], &[row24(0, 1), row24(2, 1)].concat()), Color::Rgb), expected);
+    assert_eq!(planes_of(&bmp(2, -2, 24, &[], &[row24(0, 1), row24(2, 1)].concat()), Color::Rgb), expected);
     for end in 0..eight.len() {
         assert!(decode(Path::new("a"), &eight[..end], Color::Rgb).is_err(), "cut after {end} bytes");
     }

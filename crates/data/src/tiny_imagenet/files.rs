@@ -7,9 +7,9 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::archive::{MAX_BYTES, Place, open_zip, read_file, read_limited};
+use crate::formats::is_picture;
 use crate::left_out::LeftOut;
 use crate::listing::{Listing, holds_pictures, is_left_behind, list};
-use crate::picture::is_picture;
 use crate::{DataError, FolderError};
 
 /// The files; names are relative to the folder, or to the one folder in the archive.

@@ -73,6 +73,8 @@ impl Section for SpectrumSection {
                 format!("at most {}: so many subsets of {size} fit in {most} samples", most / size);
             return Err(TrainError::value("probe.spectrum.subsets", self.subsets.get(), expected));
         }
+        let samples = first_samples(context.train, self.samples).len();
+        context.check_chunks("probe.spectrum.chunk", samples, self.chunk.get(), self.batch_norm)?;
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
         let ProbeContext { seed, optim, train, .. } = context;
         let thresholds = Thresholds::new(optim, train.len());

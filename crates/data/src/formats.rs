@@ -1,4 +1,4 @@
-//! Formats of pictures: those that are read, and those that are only named in messages.
+//! Formats of picture files: those that are read, and those that are only named in messages.
 
 use std::path::Path;
 
