@@ -73,6 +73,8 @@ impl Section for SpectrumSection {
                 format!("at most {}: so many subsets of {size} fit in {most} samples", most / size);
             return Err(TrainError::value("probe.spectrum.subsets", self.subsets.get(), expected));
         }
+        let samples = if size == 0 { most } else { size.min(most) };
+        context.check_chunks("probe.spectrum.chunk", samples, self.chunk.get(), self.batch_norm)?;
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
         let ProbeContext { seed, optim, train, .. } = context;
         let thresholds = Thresholds::new(optim, train.len());
@@ -128,7 +130,7 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
         let (top, samples) = (&found[0], subsets[0]);
         let grad = self.mean_loss.gradient(point, samples)?;
         let grad_norm_sq = dot(&grad, &grad);
-        let inside: f64 = top.pairs.iter().map(|pair| dot(&pair.vector, &grad).powi(2)).sum();
+        let inside = top.pairs.iter().fold(0.0, |sum, pair| sum + dot(&pair.vector, &grad).powi(2));
         let is_defined = top.completeness != lanczos::Completeness::Undefined;
         let product = |v: &[f32]| self.mean_loss.hessian_vector(point, samples, v);
         let random = (1..=section.random_vectors as u64)
