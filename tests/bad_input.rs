@@ -26,13 +26,10 @@ fn experiments_that_cannot_be_used() {
     };
     let cases: &[(String, &[&str])] = &[
         (change("epochs = 2\n", "epochs = \n"), &["exp.toml:1", "not valid TOML"]),
-        (change("lr = 0.1", "lrr = 0.1"), &["exp.toml:13", "unknown field `lrr`", "did you mean `lr`?"]),
-        (change("[optim]", "[optin]"), &["exp.toml:12", "unknown field `optin`", "did you mean `optim`?"]),
-        (
-            change("lr = 0.1", "lr = \"fast\""),
-            &["exp.toml:13", "`optim.lr`", "invalid type: string \"fast\", expected f64"],
-        ),
-        (change("lr = 0.1\n", ""), &["exp.toml:12", "`optim`", "missing field `lr`"]),
+        (change("lr = 0.1", "lrr = 0.1"), &["exp.toml:13", "no key `lrr`", "did you mean `lr`?"]),
+        (change("[optim]", "[optin]"), &["exp.toml:12", "no key `optin`", "did you mean `optim`?"]),
+        (change("lr = 0.1", "lr = \"fast\""), &["exp.toml:13", "`optim.lr` = \"fast\", expected a number"]),
+        (change("lr = 0.1\n", ""), &["exp.toml:12", "`optim.lr` is missing"]),
         (
             change("lr = 0.1", "lr = inf"),
             &["exp.toml:13", "`optim.lr` = inf, expected a finite number above 0"],
@@ -49,7 +46,7 @@ fn experiments_that_cannot_be_used() {
         (change("epochs = 2\n", "epochs = 0\n"), &["exp.toml:1", "`epochs` = 0, expected at least 1"]),
         (
             change("\"digits\"", "\"digit\""),
-            &["exp.toml:8", "unknown variant `digit`", "did you mean `digits`?"],
+            &["exp.toml:8", "`data.set` = \"digit\"", "did you mean \"digits\"?"],
         ),
         (change("train = 300", "train = 1797"), &["exp.toml:9", "`data.train` = 1797, expected 1 to 1796"]),
         (
@@ -67,7 +64,7 @@ fn experiments_that_cannot_be_used() {
         ),
         (
             change("valid = 100", "valid = 100\naugment = { crop_pading = 2 }"),
-            &["exp.toml:11", "unknown field `crop_pading`", "did you mean `crop_padding`?"],
+            &["exp.toml:11", "no key `crop_pading`", "did you mean `crop_padding`?"],
         ),
         (
             change("batch_size = 50", "batch_size = 50\nmethod = \"gd\"\ndrop_last = true"),
@@ -108,11 +105,15 @@ fn experiments_that_cannot_be_used() {
         ),
         (
             format!("{GOOD}[probe.spectra]\nwhen = {{}}\n"),
-            &["exp.toml:18", "unknown field `spectra`", "did you mean `spectrum`?"],
+            &["exp.toml:18", "no key `spectra`", "did you mean `spectrum`?"],
         ),
         (
             format!("{GOOD}[probe.line]\nwhen = {{}}\nfrom = \"none.safetensors\"\n"),
-            &["exp.toml:20", "`probe.line.from` = \"none.safetensors\"", "a checkpoint that can be read"],
+            &[
+                "exp.toml:20",
+                "`probe.line.from` = \"none.safetensors\"",
+                "a safetensors file that can be read",
+            ],
         ),
         (
             format!("{GOOD}[probe.alignment]\nwhen = {{ every = 0 }}\n"),
@@ -136,7 +137,7 @@ fn mnist_files_that_cannot_be_used() {
         "set = \"digits\"\ntrain = 300\nvalid = 100",
         "set = \"mnist\"\ndir = \"mnist\"\ntrain = 2\nvalid = 1",
     );
-    let text = text.replace("batch_size = 50", "batch_size = 1").replace(", iterations = [1, 3]", "");
+    let text = text.replace("batch_size = 50", "batch_size = 2").replace(", iterations = [1, 3]", "");
     refused(
         &bench,
         &text.replace("dir = \"mnist\"\n", ""),

@@ -61,3 +61,51 @@ fn augmented_subsets_and_drawn_batches_repeat_with_the_seed() {
     bench.run_into("three", &[]);
     assert_ne!(bench.metrics("one"), bench.metrics("three"));
 }
+
+/// A BMP of one pixel with 24 bits.
+fn bmp(blue: u8) -> Vec<u8> {
+    let mut bytes = b"BM".to_vec();
+    for value in [58u32, 0, 54, 40, 1, 1] {
+        bytes.extend(value.to_le_bytes());
+    }
+    bytes.extend([1, 0, 24, 0]);
+    bytes.extend([0; 24]);
+    bytes.extend([blue, 0, 0, 0]);
+    bytes
+}
+
+#[test]
+fn a_folders_classes_are_recorded_and_what_is_left_out_is_said_once() {
+    let head = "epochs = 1\n[model]\nplugin = \"mlp\"\noptions = { widths = [], batch_norm = false }\n";
+    let bench = Bench::new(&format!(
+        "{head}[data]\nset = \"folder\"\ndir = \"pets\"\n[optim]\nlr = 0.1\nbatch_size = 2\n"
+    ));
+    for n in 0..4 {
+        bench.write(&format!("pets/train/10/{n}.bmp"), &bmp(n));
+        bench.write(&format!("pets/train/2/{n}.BMP"), &bmp(200 + n));
+    }
+    bench.write("pets/train/10/.DS_Store", b"");
+    bench.write("pets/train/10/notes.txt", b"");
+    bench.write("pets/val/2/0.bmp", &bmp(9));
+    let ran = bench.run(&["exp.toml", "--out", "run", "--quiet"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let warnings: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+    let expected = [
+        "warning: pets: left out 1 file that is not PNG, JPEG or BMP: 1 .txt",
+        "warning: pets/val: has no images of 1 class of the training part: 10",
+    ];
+    assert_eq!(warnings, expected);
+    let data = bench.info("run")["data"].clone();
+    let class =
+        |name: &str, train, valid| serde_json::json!({ "name": name, "train": train, "valid": valid });
+    assert_eq!(data["classes"], serde_json::json!([class("10", 4, 0), class("2", 4, 1)]));
+    assert_eq!(data["remarks"].as_array().unwrap().len(), 2);
+    let checked = bench.run(&["check", "exp.toml"]);
+    assert_eq!(checked.stderr.matches("warning: ").count(), 2, "{}", checked.stderr);
+    let seeds = bench.run(&["exp.toml", "--seeds", "2", "--out", "seeds", "--quiet"]);
+    assert_eq!((seeds.code, seeds.stderr.matches("warning: ").count()), (0, 2), "{}", seeds.stderr);
+    bench.write("pets/val/3/0.bmp", &bmp(9));
+    let ran = bench.run(&["exp.toml", "--out", "other"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("pets/val/3: is a class that pets/train lacks"), "{}", ran.stderr);
+}

@@ -14,18 +14,24 @@ walk_arch::options! {
     pub struct OutsideOptions {
         /// width of the hidden layer
         width: usize = 12, in 1..=64;
-        /// 1 panics, 2 names no output, 3 asks for the impossible
-        mischief: usize = 0, in 0..=3;
+        /// 1 panics, 2 names no output, 3 asks for the impossible, 4 never returns, 5 mixes networks
+        mischief: usize = 0, in 0..=5;
     }
 }
 
 fn build(options: &OutsideOptions, problem: &Problem) -> Result<Graph, String> {
     assert!(options.mischief != 1, "this plugin panics when asked to");
+    while options.mischief == 4 {
+        std::thread::park();
+    }
     let width = if options.mischief == 3 { usize::MAX } else { options.width };
     let net = Net::new();
     let mut layers = net.sequential("net");
     layers.push(flatten()).push(linear(width)).push(Activation::Silu).push(linear(problem.classes));
     let mut graph = net.finish(layers.output());
+    if options.mischief == 5 {
+        return Ok(Net::new().finish(layers.output()));
+    }
     if options.mischief == 2 {
         graph.output = None;
     }
@@ -78,6 +84,7 @@ fn a_plugin_outside_the_workspace_is_built_and_runs_and_its_mischief_is_named() 
         ("mischief = 1", "`build` panicked: this plugin panics when asked to"),
         ("mischief = 2", "the graph names no output"),
         ("mischief = 3", "layer `net.1` is too large"),
+        ("mischief = 5", "the graph's output is a value of another `Net`"),
     ] {
         let ran = run(&bench, &experiment("./outside", options));
         assert_eq!(ran.code, 2);
@@ -85,6 +92,16 @@ fn a_plugin_outside_the_workspace_is_built_and_runs_and_its_mischief_is_named() 
         let last = ran.stderr.lines().last().unwrap();
         assert!(last.starts_with("error: exp.toml:") && last.contains(message), "{}", ran.stderr);
     }
+
+    // one that never returns
+    bench.write("exp.toml", experiment("./outside", "mischief = 4").as_bytes());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sgdwalk"));
+    command.args(["exp.toml", "--out", "run"]).current_dir(bench.path("")).env("SGDWALK_PLUGIN_TIMEOUT", "1");
+    let ended = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("`build` did not answer within 1 s"), "{stderr}");
+    assert!(!bench.path("run").exists());
 
     // a changed source is built anew
     bench.write("outside/src/lib.rs", OUTSIDE.replace("problem.classes", "problem.classes + 1").as_bytes());

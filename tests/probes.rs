@@ -52,28 +52,41 @@ struct Step {
     tr_c: f64,
 }
 
-/// The fixture's images, and a validation image more.
-fn split(fixture: &Fixture) -> Split {
+/// The fixture's images in its order, and a validation image more.
+fn images(fixture: &Fixture) -> Images {
     let pixels = fixture.side * fixture.side;
     let mut bytes: Vec<u8> = numbers(1, fixture.samples * pixels)
         .iter()
         .map(|u| ((u + 0.5) * 256.0).floor().clamp(0.0, 255.0) as u8)
         .collect();
     bytes.extend(vec![0; pixels]);
-    let images = Images {
+    Images {
         pixels: bytes,
         labels: (0..=fixture.samples).map(|i| (i * 7 % fixture.classes) as u16).collect(),
         shape: [1, fixture.side, fixture.side],
-        classes: fixture.classes,
+        classes: (0..fixture.classes).map(|class| class.to_string()).collect(),
         max: 255,
-        official_train: None,
-    };
+        official: None,
+        remarks: vec![],
+    }
+}
+
+/// The fixture's images, stored such that their mixed order is the fixture's.
+fn split(fixture: &Fixture) -> Split {
     let config = SplitConfig {
         train: Some(Part::Count(fixture.samples)),
         valid: Some(Part::Count(1)),
         ..SplitConfig::default()
     };
-    Split::new(images, Some(Preprocess { mean: vec![0.5], std: vec![1.0] }), &config).unwrap()
+    let split =
+        |images| Split::new(images, Some(Preprocess { mean: vec![0.5], std: vec![1.0] }), &config).unwrap();
+    let (original, mut stored) = (images(fixture), images(fixture));
+    let len = fixture.side * fixture.side;
+    for (index, &place) in split(images(fixture)).train.mixed().iter().enumerate() {
+        stored.pixels[place * len..][..len].copy_from_slice(&original.pixels[index * len..][..len]);
+        stored.labels[place] = original.labels[index];
+    }
+    split(stored)
 }
 
 struct Rows(Vec<Row>);

@@ -48,6 +48,7 @@ batch_sizes = [20, 100]
 batches = 2
 [probe.covariance]
 when = { at_end_of_epochs = true }
+chunk = 50
 [probe.spectrum]
 when = { every = 7 }
 values = 2

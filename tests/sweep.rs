@@ -35,7 +35,7 @@ fn a_sweep_runs_what_is_missing_and_a_failed_member_does_not_stop_it() {
     // the experiment was changed since: its members are others
     bench.write("exp.toml", text.replace("momentum = 0.9", "momentum = 0.5").as_bytes());
     let ran = bench.run(&["exp.toml", "--sweep", "optim.lr=0.01", "--seeds", "2", "--out", "all"]);
-    assert!(ran.stderr.contains("is the run of another experiment"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the run of another experiment"), "{}", ran.stderr);
 }
 
 #[cfg(target_os = "linux")]
@@ -66,7 +66,7 @@ fn a_sweep_survives_a_rebuild_of_the_program() {
 
 #[test]
 fn a_sweep_of_forks_has_a_run_for_each_value() {
-    let bench = Bench::new(&short().replace("epochs = 1", "epochs = 2"));
+    let bench = Bench::new(&short().replace("epochs = 1", "epochs = 3"));
     bench.run_into("parent", &["--quiet"]);
     let sweep = |point: &str| {
         let values = "optim.lr=0.01,0.02";
@@ -95,7 +95,12 @@ fn a_sweep_of_forks_has_a_run_for_each_value() {
     assert!(rows == bench.metrics(run));
     // the same experiment from another checkpoint is another run
     let other = sweep("parent@20");
-    assert_eq!((other.code, other.stderr.matches("is the run of another experiment").count()), (1, 4));
+    assert_eq!(
+        (other.code, other.stderr.contains("the run of another experiment")),
+        (2, true),
+        "{}",
+        other.stderr
+    );
     let ran = bench.run(&["resume", "forks"]);
     assert_eq!(ran.code, 2);
     assert!(
@@ -174,7 +179,7 @@ fn check_estimates_each_member_of_a_sweep() {
     assert!(ran.stdout.contains("for 1 of 2 runs") && ran.stdout.contains("all, which exists"));
     let other = check(&["--set", "optim.momentum=0.1"]);
     assert_eq!(other.code, 2);
-    assert!(other.stderr.contains("all: holds a run of another experiment"), "{}", other.stderr);
+    assert!(other.stderr.contains("seed=5: the run of another experiment"), "{}", other.stderr);
 }
 
 #[test]
@@ -199,5 +204,53 @@ fn every_verb_has_a_manual_page() {
             page(&format!("sgdwalk-{verb}.1")).replace('\\', "").contains(&format!("sgdwalk {verb}")),
             "{verb}"
         );
+    }
+}
+
+#[test]
+fn a_sweep_keeps_out_of_the_folders_of_others() {
+    let bench = Bench::new(&short());
+    let sweep =
+        |arguments: &[&str]| bench.run(&[&["exp.toml", "--set", "probe={}", "--quiet"], arguments].concat());
+    assert_eq!(sweep(&["--sweep", "optim.lr=0.1", "--out", "all"]).code, 0);
+    let listed = || {
+        let names = std::fs::read_dir(bench.path("all")).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    };
+    let before = listed();
+    for (arguments, part) in [
+        (
+            &["--seeds", "2", "--out", "all"][..],
+            "all: holds another sweep, over optim.lr; name another folder",
+        ),
+        (
+            &["--sweep", "optim.lr=0.2", "--set", "seed=9", "--out", "all"],
+            "all: holds another sweep, of another experiment",
+        ),
+        (
+            &["--sweep", "optim.lr=0.1", "--set", "seed=9", "--out", "all"],
+            "all/optim.lr=0.1: the run of another experiment",
+        ),
+        (&["--seeds", "2", "--out", "all/optim.lr=0.1"], "all/optim.lr=0.1: the folder of a run"),
+        (&["--out", "all"], "all: the folder of a sweep; name another folder"),
+        (
+            &["--out", "all/optim.lr=0.1/x"],
+            "all/optim.lr=0.1/x: lies in the folder of the run all/optim.lr=0.1",
+        ),
+        (&["--seeds", "2", "--out", "exp.toml"], "exp.toml: a file, expected a folder"),
+    ] {
+        let ran = sweep(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stdout);
+        assert!(ran.stderr.contains(part), "no {part:?} in {}", ran.stderr);
+        assert_eq!(listed(), before);
+    }
+    // further values of the same keys extend a sweep
+    assert_eq!(sweep(&["--sweep", "optim.lr=0.1,0.2", "--out", "all"]).code, 0);
+    // without --out each sweep finds its own folder
+    for _ in 0..2 {
+        assert!(sweep(&["--sweep", "optim.lr=0.1"]).stdout.contains("in runs/exp.sweep\n"));
+        assert!(sweep(&["--seeds", "2"]).stdout.contains("2 of 2 runs are in runs/exp-2.sweep\n"));
     }
 }

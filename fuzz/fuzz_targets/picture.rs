@@ -1,5 +1,5 @@
 #![no_main]
-//! A PNG or JPEG in a user's folder, beside a copy of itself in another class.
+//! A PNG, JPEG or BMP in a user's folder, beside a copy of itself in another class.
 
 use walk_data::DataSet;
 

@@ -1,5 +1,5 @@
 #![no_main]
-//! Tiny ImageNet's lists.
+//! Tiny ImageNet's lists, beside the images of the classes `a` and `b`.
 
 use walk_data::DataSet;
 
@@ -9,6 +9,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let files: &[(&str, &[u8])] = &[
         ("wnids.txt", classes),
         ("train/a/images/a_0.JPEG", picture),
+        ("train/b/images/b_0.JPEG", picture),
         ("val/images/val_0.JPEG", picture),
         ("val/val_annotations.txt", annotations),
     ];

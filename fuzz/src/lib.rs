@@ -5,16 +5,14 @@ use std::path::Path;
 
 use walk_data::{DataConfig, DataSet};
 
-/// Reads `set` from a folder with these files.
-pub fn read(set: DataSet, files: &[(&str, &[u8])]) {
+/// Reads `set` from a folder with these files. A file that is in the way of another's folder stays.
+pub fn read(set: DataSet, files: &[(impl AsRef<Path>, &[u8])]) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     for (name, bytes) in files {
-        write(&dir.path().join(name), bytes);
+        let path = dir.path().join(name);
+        if path.parent().is_some_and(|parent| std::fs::create_dir_all(parent).is_ok()) {
+            let _ = std::fs::write(path, bytes);
+        }
     }
     let _ = DataConfig { dir: Some(dir.path().into()), ..DataConfig::new(set) }.load();
-}
-
-fn write(path: &Path, bytes: &[u8]) {
-    std::fs::create_dir_all(path.parent().expect("in a folder")).expect("a folder");
-    std::fs::write(path, bytes).expect("a file");
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use crate::graph::FOREIGN;
 use crate::{Concat, Graph, Matmul, Node, Op};
 
 /// A network under construction. Building does not fail; [`Graph::check`] reports every mistake later, by layer name.
@@ -54,7 +55,13 @@ impl Net {
 
     /// The graph with `output` as its output.
     pub fn finish(&self, output: Var<'_>) -> Graph {
-        Graph { nodes: self.nodes.borrow().clone(), output: Some(output.index) }
+        Graph { nodes: self.nodes.borrow().clone(), output: Some(self.index_of(output)) }
+    }
+
+    /// The index of a value of this network.
+    fn index_of(&self, value: Var<'_>) -> usize {
+        // a value borrows its network, which therefore does not move
+        if std::ptr::eq(self, value.net) { value.index } else { FOREIGN }
     }
 
     fn push(&self, name: String, op: Op, inputs: Vec<usize>) -> Var<'_> {
@@ -78,22 +85,26 @@ impl<'net> Var<'net> {
 
     /// The sum of this value and another.
     pub fn add(self, name: impl Into<String>, other: Self) -> Self {
-        self.net.push(name.into(), Op::Add, vec![self.index, other.index])
+        self.join(name, Op::Add, other)
     }
 
     /// The product of this value and another, element by element.
     pub fn mul(self, name: impl Into<String>, other: Self) -> Self {
-        self.net.push(name.into(), Op::Mul, vec![self.index, other.index])
+        self.join(name, Op::Mul, other)
     }
 
     /// This value followed by another along dimension `axis`.
     pub fn concat(self, name: impl Into<String>, other: Self, axis: usize) -> Self {
-        self.net.push(name.into(), Op::Concat(Concat { axis }), vec![self.index, other.index])
+        self.join(name, Op::Concat(Concat { axis }), other)
     }
 
     /// The matrix product of this value and another.
     pub fn matmul(self, name: impl Into<String>, other: Self, options: Matmul) -> Self {
-        self.net.push(name.into(), options.into(), vec![self.index, other.index])
+        self.join(name, options, other)
+    }
+
+    fn join(self, name: impl Into<String>, op: impl Into<Op>, other: Self) -> Self {
+        self.net.push(name.into(), op.into(), vec![self.index, self.net.index_of(other)])
     }
 
     /// A chain of layers on top of this value.
@@ -114,5 +125,33 @@ impl<'net> Sequential<'net> {
     /// The value of the last layer.
     pub fn output(&self) -> Var<'net> {
         self.at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{GraphError, Problem, linear};
+
+    #[test]
+    fn a_value_of_another_network_is_refused() {
+        let problem = Problem { input: vec![4], classes: 2 };
+        let (net, other) = (Net::new(), Net::new());
+        let stranger = other.input().then("fc", linear(2));
+        let own = net.input().then("fc", linear(2));
+        let joined = [
+            own.add("sum", stranger),
+            own.mul("product", stranger),
+            own.concat("both", stranger, 0),
+            own.matmul("matrix", stranger, Matmul { transposed: false, scale: 1.0 }),
+        ];
+        for (index, value) in joined.into_iter().enumerate() {
+            let layer = ["sum", "product", "both", "matrix"][index].to_owned();
+            let mut graph = net.finish(value);
+            // the first mistake counts: keep only the layer looked at
+            graph.nodes = [&graph.nodes[..2], &graph.nodes[2 + index..=2 + index]].concat();
+            assert_eq!(graph.check(&problem), Err(GraphError::Foreign { layer }));
+        }
+        assert_eq!(Net::new().finish(stranger).check(&problem), Err(GraphError::ForeignOutput));
     }
 }

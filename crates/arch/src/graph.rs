@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Op;
 
+/// In place of a node's index: the value is one of another [`Net`](crate::Net).
+pub(crate) const FOREIGN: usize = usize::MAX;
+
 /// The problem a network is built for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

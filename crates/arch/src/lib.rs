@@ -50,7 +50,7 @@ pub use ops::{
 };
 pub use options::{OptionError, OptionKind, OptionSpec, OptionValue, OptionValues, Options};
 pub use plugin_info::PluginInfo;
-pub use suggest::{did_you_mean, nearest};
+pub use suggest::{did_you_mean, nearest, similarity};
 
 #[doc(hidden)]
 pub mod private {

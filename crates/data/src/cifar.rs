@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::archive::{Found, Place};
-use crate::images::Published;
+use crate::class_names::{CIFAR_10, CIFAR_100, names};
+use crate::images::{Official, Published, Rest};
 use crate::{DataError, Images};
 
 const PIXELS: usize = 3 * 32 * 32;
@@ -16,7 +17,8 @@ struct CifarSet {
     test: &'static str,
     /// Bytes before the pixels; the last is the class.
     label_bytes: usize,
-    classes: usize,
+    /// Names of the classes, separated by spaces.
+    classes: &'static str,
 }
 
 /// CIFAR-10's 50,000 training images, in the order of its five files, followed by its 10,000 test images if `which` says so.
@@ -24,32 +26,41 @@ pub(crate) fn load_10(path: &Path, which: Published) -> Result<Images, DataError
     let training =
         &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
     let (archive, test) = ("cifar-10-binary.tar.gz", "test_batch.bin");
-    load(path, which, &CifarSet { name: "cifar10", archive, training, test, label_bytes: 1, classes: 10 })
+    load(
+        path,
+        which,
+        &CifarSet { name: "cifar10", archive, training, test, label_bytes: 1, classes: CIFAR_10 },
+    )
 }
 
 /// CIFAR-100's 50,000 training images with their fine labels, followed by its 10,000 test images if `which` says so.
 pub(crate) fn load_100(path: &Path, which: Published) -> Result<Images, DataError> {
     let (archive, training, test) = ("cifar-100-binary.tar.gz", &["train.bin"], "test.bin");
-    load(path, which, &CifarSet { name: "cifar100", archive, training, test, label_bytes: 2, classes: 100 })
+    load(
+        path,
+        which,
+        &CifarSet { name: "cifar100", archive, training, test, label_bytes: 2, classes: CIFAR_100 },
+    )
 }
 
 fn load(path: &Path, which: Published, set: &CifarSet) -> Result<Images, DataError> {
     let test = (which == Published::TrainingAndTest).then_some(set.test);
-    let names: Vec<Vec<String>> =
+    let files: Vec<Vec<String>> =
         set.training.iter().copied().chain(test).map(|name| vec![name.to_owned()]).collect();
-    let found = Place::new(path, set.archive, set.training[0]).read(set.name, &names)?;
+    let found = Place::new(path, set.archive, set.training[0]).read(set.name, &files)?;
     let total = found.iter().map(|found| found.bytes.len()).sum();
     let mut images = Images {
         pixels: Vec::with_capacity(total),
         labels: vec![],
         shape: [3, 32, 32],
-        classes: set.classes,
+        classes: names(&[set.classes]),
         max: 255,
-        official_train: None,
+        official: None,
+        remarks: vec![],
     };
     for (index, found) in found.into_iter().enumerate() {
         if index == set.training.len() {
-            images.official_train = Some(images.len());
+            images.official = Some(Official { train: images.len(), rest: Rest::Test });
         }
         add(found, set, &mut images)?;
     }
@@ -65,8 +76,8 @@ fn add(Found { file, bytes }: Found, set: &CifarSet, images: &mut Images) -> Res
     for (index, record) in bytes.chunks_exact(record).enumerate() {
         let (labels, pixels) = record.split_at(set.label_bytes);
         let label = labels[set.label_bytes - 1];
-        if usize::from(label) >= set.classes {
-            let (label, classes) = (label.into(), set.classes);
+        if usize::from(label) >= images.classes.len() {
+            let (label, classes) = (label.into(), images.classes.len());
             return Err(DataError::Label { file, record: index, label, classes });
         }
         images.labels.push(label.into());
@@ -108,7 +119,10 @@ mod tests {
         std::fs::write(dir.path().join("test.bin"), [record(&[3, 5], 1), record(&[3, 6], 1)].concat())
             .unwrap();
         let all = super::load_100(dir.path(), Published::TrainingAndTest).unwrap();
-        assert_eq!((all.labels.as_slice(), all.official_train), ([99, 5, 6].as_slice(), Some(1)));
+        assert_eq!(
+            (all.labels.as_slice(), all.official),
+            ([99, 5, 6].as_slice(), Some(Official { train: 1, rest: Rest::Test }))
+        );
         let missing = super::load_10(dir.path(), Published::TrainingAndTest).unwrap_err().to_string();
         assert!(missing.contains("test_batch.bin"), "{missing}");
     }

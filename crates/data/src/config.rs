@@ -9,7 +9,7 @@ use crate::augment::Augment;
 use crate::images::Published;
 use crate::part::Part;
 use crate::split::SplitConfig;
-use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist};
+use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist, tiny_imagenet};
 
 /// Which set is used, where its files are, and how its images are split and preprocessed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +30,7 @@ pub struct DataConfig {
     /// ones, or else all that are not for validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<Part>,
-    /// Validation images: a number, from the end, a range, or "test" for the set's own test images; if not given, the set's usual
+    /// Validation images: a number, from the end, a range, or "test" for the set's own test images alone; if not given, the set's usual
     /// ones, or else a sixth of the images that are not for training by name, the same share of each class, drawn at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<Part>,
@@ -86,7 +86,7 @@ pub enum DataSet {
     Cifar100,
     /// Tiny ImageNet: its training and validation images.
     TinyImagenet,
-    /// Your own images, in a folder per class.
+    /// Your own images, in a folder per class, perhaps in folders for the training, validation and test parts.
     Folder,
 }
 
@@ -217,6 +217,20 @@ impl DataConfig {
         if self.set != DataSet::Folder {
             only("channels", self.channels.map(|n| n.to_string()), "only set = \"folder\" takes it")?;
         }
+        let no_test = match self.set {
+            DataSet::Digits => Some("the digits have no test images"),
+            DataSet::TinyImagenet => {
+                Some("its test images have no labels; without this key, its validation images are used")
+            }
+            _ => None,
+        };
+        if let (Some(Part::Test), Some(why)) = (&self.valid, no_test) {
+            return Err(DataError::value(
+                "valid",
+                "\"test\"",
+                format!("a number or a range of images: {why}"),
+            ));
+        }
         let dir = self.dir.clone().unwrap_or_else(|| self.set.usual_dir());
         let which = match self.valid {
             Some(Part::Test) => Published::TrainingAndTest,
@@ -232,13 +246,13 @@ impl DataConfig {
             DataSet::Emnist => mnist::load_emnist(&dir, which, self.variant.as_deref().unwrap_or("balanced")),
             DataSet::Cifar10 => cifar::load_10(&dir, which),
             DataSet::Cifar100 => cifar::load_100(&dir, which),
-            DataSet::TinyImagenet => folder::load_tiny(&dir),
+            DataSet::TinyImagenet => tiny_imagenet::load(&dir),
             DataSet::Folder => {
                 let channels = self.channels.unwrap_or(3);
                 if !matches!(channels, 1 | 3) {
                     return Err(DataError::value("channels", channels, "1 or 3"));
                 }
-                folder::load(&dir, channels)
+                folder::load(&dir, channels, which)
             }
         }
     }

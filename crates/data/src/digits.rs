@@ -2,6 +2,7 @@
 //! as the crate smartcore ships them.
 
 use crate::Images;
+use crate::class_names::{DIGITS, names};
 
 /// The digits, in the order of scikit-learn's `load_digits`; pixels from 0 to 16.
 pub(crate) fn load() -> Images {
@@ -11,9 +12,10 @@ pub(crate) fn load() -> Images {
         pixels: set.data.iter().map(|&x| x as u8).collect(),
         labels: set.target.iter().map(|&y| y as u16).collect(),
         shape: [1, 8, 8],
-        classes: 10,
+        classes: names(&[DIGITS]),
         max: 16,
-        official_train: None,
+        official: None,
+        remarks: vec![],
     }
 }
 

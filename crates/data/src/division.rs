@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::draw::stratified;
 use crate::part::Part;
 use crate::places::Places;
-use crate::{DataError, Images};
+use crate::{DataError, Images, Official, Rest};
 
 /// The two parts of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,25 +23,27 @@ impl Division {
         valid: &Option<Part>,
     ) -> Result<Self, DataError> {
         let total = images.len();
-        let official = images.official_train.filter(|&official| official < total);
+        let official = images.official.filter(|official| official.train < total);
         let named = |key, part: &Option<Part>| {
             part.as_ref().map(|part| range(key, part, total, official).map(Places::Range)).transpose()
         };
         let (train, valid) = (named("train", train)?, named("valid", valid)?);
-        let share = |places: &Places| {
+        let share = |places: &Places, kept: usize| {
             let size = (total / 6).clamp(1, places.len().max(1));
-            Places::List(if places.len() == 0 { vec![] } else { stratified(images, places, size) })
+            Places::List(if places.len() == 0 { vec![] } else { stratified(images, places, size, kept) })
         };
         let Self { train, valid } = match (train, valid, official) {
             (Some(train), Some(valid), _) => Self { train, valid },
             (train, valid, Some(official)) => Self {
-                train: train.unwrap_or(Places::Range(0..official)),
-                valid: valid.unwrap_or(Places::Range(official..total)),
+                train: train.unwrap_or(Places::Range(0..official.train)),
+                valid: valid.unwrap_or(Places::Range(official.train..total)),
             },
-            (Some(train), None, None) => Self { valid: share(&train.others(total)), train },
+            // the images that train have been named, so all others may validate
+            (Some(train), None, None) => Self { valid: share(&train.others(total), 0), train },
             (None, Some(valid), None) => Self { train: valid.others(total), valid },
             (None, None, None) => {
-                let valid = share(&Places::Range(0..total));
+                // of each class at least one image trains
+                let valid = share(&Places::Range(0..total), 1);
                 Self { train: valid.others(total), valid }
             }
         };
@@ -72,7 +74,7 @@ fn range(
     key: &'static str,
     part: &Part,
     total: usize,
-    official: Option<usize>,
+    official: Option<Official>,
 ) -> Result<Range<usize>, DataError> {
     match (part.clone(), official) {
         (Part::Range([first, end]), _) if first < end && end <= total => Ok(first..end),
@@ -80,7 +82,7 @@ fn range(
             let expected = format!("[first, end] with first < end, at most {total} (the images in all)");
             Err(DataError::value(key, format!("[{first}, {end}]"), expected))
         }
-        (Part::Test, Some(official)) if key == "valid" => Ok(official..total),
+        (Part::Test, Some(Official { train, rest: Rest::Test })) if key == "valid" => Ok(train..total),
         (Part::Test, _) => {
             Err(DataError::value(key, "\"test\"", "a number of images or a range [first, end]"))
         }
@@ -103,9 +105,10 @@ mod tests {
             pixels: vec![0; labels.len()],
             labels: labels.to_vec(),
             shape: [1, 1, 1],
-            classes: 2,
+            classes: vec!["a".into(), "b".into()],
             max: 1,
-            official_train: None,
+            official: None,
+            remarks: vec![],
         };
         Division::new(&images, &train, &valid).map_err(|error| error.to_string())
     }
@@ -122,6 +125,9 @@ mod tests {
         // what is named keeps its meaning; the other part is made of what is left
         let Division { train, valid } = divided(&labels, Some(Part::Range([0, 60])), None).unwrap();
         assert_eq!((classes(&labels, &train), classes(&labels, &valid)), ([60, 0], [13, 7]));
+        // of the one image of each class that is left, one validates: a sixth, but at least one
+        let Division { train, valid } = divided(&[0, 1, 0, 1], Some(Part::Count(2)), None).unwrap();
+        assert_eq!((train, valid.len()), (Places::Range(0..2), 1));
         let Division { train, valid } = divided(&labels, None, Some(Part::Range([10, 20]))).unwrap();
         assert_eq!((train.len(), valid), (110, Places::Range(10..20)));
         assert!(train.iter().all(|image| !(10..20).contains(&image)));

@@ -22,7 +22,7 @@ pub(crate) fn mixed(len: usize) -> Vec<usize> {
 /// The images of `places` by class, each class in a random order.
 fn shuffled_classes(images: &Images, places: &Places, seed: u64) -> (Vec<Vec<usize>>, ChaCha8Rng) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut classes: Vec<Vec<usize>> = vec![vec![]; images.classes];
+    let mut classes: Vec<Vec<usize>> = vec![vec![]; images.classes.len()];
     places.iter().for_each(|image| classes[usize::from(images.labels[image])].push(image));
     classes.iter_mut().for_each(|class| class.shuffle(&mut rng));
     (classes, rng)
@@ -55,8 +55,8 @@ pub(crate) fn balanced(
 }
 
 /// About `size` images of `places`, drawn at random and in the official order: of each class its share, rounded such that
-/// the shares add up to `size`. One image of each class stays behind, so the result is shorter where classes are that small.
-pub(crate) fn stratified(images: &Images, places: &Places, size: usize) -> Vec<usize> {
+/// the shares add up to `size`. `kept` images of each class stay behind, so the result is shorter where classes are that small.
+pub(crate) fn stratified(images: &Images, places: &Places, size: usize, kept: usize) -> Vec<usize> {
     let (classes, _) = shuffled_classes(images, places, SHARE_SEED);
     let total = places.len();
     let quota = |class: &Vec<usize>| size * class.len() / total;
@@ -66,7 +66,10 @@ pub(crate) fn stratified(images: &Images, places: &Places, size: usize) -> Vec<u
     by_remainder.sort_by_key(|&class| std::cmp::Reverse(size * classes[class].len() % total));
     let missing = size - counts.iter().sum::<usize>();
     by_remainder[..missing].iter().for_each(|&class| counts[class] += 1);
-    let parts = classes.iter().zip(counts).map(|(class, count)| &class[..count.min(class.len().max(1) - 1)]);
+    let parts = classes
+        .iter()
+        .zip(counts)
+        .map(|(class, count)| &class[..count.min(class.len().saturating_sub(kept))]);
     let mut chosen: Vec<usize> = parts.flatten().copied().collect();
     chosen.sort_unstable();
     chosen
@@ -79,9 +82,9 @@ mod tests {
     use super::*;
 
     fn images(labels: Vec<u16>) -> Images {
-        let classes = labels.iter().max().map_or(0, |&label| usize::from(label) + 1);
+        let classes = (0..=*labels.iter().max().unwrap()).map(|label| label.to_string()).collect();
         let pixels = vec![0; labels.len()];
-        Images { pixels, labels, shape: [1, 1, 1], classes, max: 1, official_train: None }
+        Images { pixels, labels, shape: [1, 1, 1], classes, max: 1, official: None, remarks: vec![] }
     }
 
     fn count(images: &Images, chosen: &[usize], class: u16) -> usize {
@@ -108,7 +111,7 @@ mod tests {
     fn a_share_has_as_much_of_each_class_as_the_whole() {
         // 100 cats, then 20 dogs: a sixth of each is 16.7 and 3.3
         let images = images((0..120).map(|i| u16::from(i >= 100)).collect());
-        let chosen = stratified(&images, &Places::Range(0..120), 20);
+        let chosen = stratified(&images, &Places::Range(0..120), 20, 1);
         assert_eq!((count(&images, &chosen, 0), count(&images, &chosen, 1)), (17, 3));
         assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]));
         // drawn at random, not the last ones
@@ -132,19 +135,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_add_up_and_leave_one_image_of_each_class(
-            labels in prop::collection::vec(0u16..5, 1..60), size in 0usize..60,
+        fn shares_add_up_and_leave_what_is_kept_of_each_class(
+            labels in prop::collection::vec(0u16..5, 1..60), size in 0usize..60, kept in 0usize..2,
         ) {
             let images = images(labels);
             let size = size.min(images.len());
             let places = Places::Range(0..images.len());
-            let chosen = stratified(&images, &places, size);
-            prop_assert!(chosen.len() <= size);
+            let chosen = stratified(&images, &places, size, kept);
+            prop_assert!(chosen.len() <= size && (kept > 0 || chosen.len() == size));
             for class in 0..5 {
                 let (all, taken) = (count(&images, &(0..images.len()).collect::<Vec<_>>(), class), count(&images, &chosen, class));
                 let share = size as f64 * all as f64 / images.len() as f64;
-                prop_assert!((taken as f64 - share).abs() < 1.0 || taken + 1 == all || all == 0);
-                prop_assert!(all == 0 || taken < all);
+                prop_assert!((taken as f64 - share).abs() < 1.0 || taken + kept == all || all == 0);
+                prop_assert!(taken + kept.min(all) <= all);
             }
         }
     }

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::FolderError;
+use crate::formats::SUPPORTED;
+
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -9,8 +12,6 @@ use std::path::{Path, PathBuf};
 pub enum DataError {
     #[error("{}: not found (looked for {tried}); download it with `sgdwalk data fetch {set} --dir {}`, or set `data.dir` to where it is", .dir.display(), .dir.display())]
     Missing { set: &'static str, dir: PathBuf, tried: String },
-    #[error("{}: not found (looked for {tried}); set `data.dir` to the folder with the images", .dir.display())]
-    NoImages { dir: PathBuf, tried: String },
     #[error("{}: cannot be read: {source}", .file.display())]
     Io { file: PathBuf, source: std::io::Error },
     #[error("{}: byte {offset}: found {found}, expected {expected}", .file.display())]
@@ -29,10 +30,14 @@ pub enum DataError {
     Archive { file: PathBuf, at: u64, message: String },
     #[error("{}: cannot be decoded: {message}", .file.display())]
     Image { file: PathBuf, message: String },
+    #[error("{}: is {found}, expected {SUPPORTED}; convert or remove it", .file.display())]
+    PictureFormat { file: PathBuf, found: String },
     #[error("{}: is {}x{}, but {} is {}x{}; all images of a set must have one size", .file.display(), .found[1], .found[0], .first.display(), .expected[1], .expected[0])]
     Size { file: PathBuf, found: [usize; 2], first: PathBuf, expected: [usize; 2] },
     #[error("{}: line {line}: found {found}, expected {expected}", .file.display())]
     Line { file: PathBuf, line: usize, found: String, expected: String },
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     #[error("`data.{key}` = {found}, expected {expected}")]
     Value { key: &'static str, found: String, expected: String },
 }

@@ -11,20 +11,40 @@ pub struct Images {
     pub labels: Vec<u16>,
     /// Shape of one image: `[channels, height, width]`.
     pub shape: [usize; 3],
-    /// Number of classes.
-    pub classes: usize,
+    /// The names of the classes; a label is a place here.
+    pub classes: Vec<String>,
     /// The byte that stands for full intensity: 255, or 16 for the digits.
     pub max: u8,
-    /// The authors' number of training images, which come first, if they name one; the rest is for validation.
-    pub official_train: Option<usize>,
+    /// The authors' division of these images, if there is one.
+    pub official: Option<Official>,
+    /// What the user should know about the files that were read, such as what was left out; a sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// The authors' division of a set: images to train on, followed by the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Official {
+    /// Number of training images.
+    pub train: usize,
+    /// What the images after them are for.
+    pub rest: Rest,
+}
+
+/// What images are for that do not train.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// To validate on during training.
+    Validation,
+    /// To test on at the end.
+    Test,
 }
 
 /// Which of a set's published images are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Published {
-    /// The training images.
+    /// The training images, then the validation images, where the authors have some.
     Training,
-    /// The training images, then the test images, with [`Images::official_train`] between them.
+    /// The training images, then the test images, with [`Images::official`] saying where these begin.
     TrainingAndTest,
 }
 

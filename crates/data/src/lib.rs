@@ -3,6 +3,7 @@
 mod archive;
 mod augment;
 mod cifar;
+mod class_names;
 mod config;
 mod digits;
 mod division;
@@ -10,21 +11,28 @@ mod draw;
 mod error;
 pub mod fetch;
 mod folder;
+mod folder_error;
+mod formats;
 mod idx;
 mod images;
+mod left_out;
+mod listing;
 mod mnist;
 mod part;
 mod picture;
+mod pictures;
 mod places;
 mod preprocess;
 mod split;
 #[cfg(test)]
 mod test_support;
+mod tiny_imagenet;
 
 pub use augment::Augment;
 pub use config::{DataConfig, DataSet, Normalize};
 pub use error::DataError;
-pub use images::Images;
+pub use folder_error::FolderError;
+pub use images::{Images, Official, Rest};
 pub use part::Part;
 pub use preprocess::Preprocess;
 pub use split::{Split, SplitConfig, Subset};

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use crate::archive::Place;
-use crate::images::Published;
+use crate::class_names::{DIGITS, FASHION, LETTERS, SMALL, SMALL_APART, names};
+use crate::images::{Official, Published, Rest};
 use crate::{DataError, Images, idx};
 
 /// A set in MNIST's format.
@@ -13,7 +14,7 @@ struct MnistSet {
     /// The part of the files' names before `train-images-idx3-ubyte`.
     prefix: String,
     archive: &'static str,
-    classes: usize,
+    classes: Vec<String>,
     /// The label of the first class.
     first_label: u8,
     /// Whether images are stored transposed, as EMNIST's are.
@@ -23,16 +24,17 @@ struct MnistSet {
 /// The 60,000 training images of `mnist` or `fashion_mnist`, followed by its 10,000 test images if `which` says so.
 pub(crate) fn load_mnist(path: &Path, which: Published, name: &'static str) -> Result<Images, DataError> {
     let (prefix, archive) = (String::new(), "");
-    load(path, which, &MnistSet { name, prefix, archive, classes: 10, first_label: 0, transposed: false })
+    let classes = names(&[if name == "mnist" { DIGITS } else { FASHION }]);
+    load(path, which, &MnistSet { name, prefix, archive, classes, first_label: 0, transposed: false })
 }
 
 /// The images of one of EMNIST's parts, upright.
 pub(crate) fn load_emnist(path: &Path, which: Published, part: &str) -> Result<Images, DataError> {
     let classes = match part {
-        "balanced" | "bymerge" => 47,
-        "byclass" => 62,
-        "letters" => 26,
-        "digits" | "mnist" => 10,
+        "balanced" | "bymerge" => names(&[DIGITS, LETTERS, SMALL_APART]),
+        "byclass" => names(&[DIGITS, LETTERS, SMALL]),
+        "letters" => names(&[LETTERS]),
+        "digits" | "mnist" => names(&[DIGITS]),
         _ => {
             let expected = r#"one of "balanced", "byclass", "bymerge", "letters", "digits", "mnist""#;
             return Err(DataError::value("variant", format!("\"{part}\""), expected));
@@ -52,7 +54,7 @@ fn load(path: &Path, which: Published, set: &MnistSet) -> Result<Images, DataErr
             let (found, expected) = (format!("{:?}", test.shape), format!("{:?}", images.shape));
             return Err(DataError::value("valid", found, expected));
         }
-        images.official_train = Some(images.len());
+        images.official = Some(Official { train: images.len(), rest: Rest::Test });
         images.pixels.extend(test.pixels);
         images.labels.extend(test.labels);
     }
@@ -62,7 +64,7 @@ fn load(path: &Path, which: Published, set: &MnistSet) -> Result<Images, DataErr
 /// The images of the files that begin with one of `stems`.
 fn load_files(path: &Path, stems: &[&str], set: &MnistSet) -> Result<Images, DataError> {
     let alternatives = |what: &str, kind: &str| -> Vec<String> {
-        stems.iter().flat_map(|stem| names(&set.prefix, &format!("{stem}-{what}"), kind)).collect()
+        stems.iter().flat_map(|stem| file_names(&set.prefix, &format!("{stem}-{what}"), kind)).collect()
     };
     let names = [alternatives("images", "idx3"), alternatives("labels", "idx1")];
     let place = Place::new(path, set.archive, &names[0][0]);
@@ -77,16 +79,25 @@ fn load_files(path: &Path, stems: &[&str], set: &MnistSet) -> Result<Images, Dat
         return Err(DataError::Count { image_file: image_path, images, label_file: label_path, labels });
     }
     let class = |label: &u8| label.checked_sub(set.first_label).map(u16::from);
-    let good = |label: &u8| class(label).is_some_and(|class| usize::from(class) < set.classes);
+    let good = |label: &u8| class(label).is_some_and(|class| usize::from(class) < set.classes.len());
     if let Some(record) = labels.values.iter().position(|label| !good(label)) {
-        let (label, classes) = (labels.values[record].into(), set.classes + usize::from(set.first_label));
+        let (label, classes) =
+            (labels.values[record].into(), set.classes.len() + usize::from(set.first_label));
         return Err(DataError::Label { file: label_path, record, label, classes });
     }
     let shape = [1, images.sizes[1], images.sizes[2]];
     let pixels = if set.transposed { transpose(&images.values, shape) } else { images.values };
     let shape = if set.transposed { [1, shape[2], shape[1]] } else { shape };
     let labels = labels.values.iter().filter_map(class).collect();
-    Ok(Images { pixels, labels, shape, classes: set.classes, max: 255, official_train: None })
+    Ok(Images {
+        pixels,
+        labels,
+        shape,
+        classes: set.classes.clone(),
+        max: 255,
+        official: None,
+        remarks: vec![],
+    })
 }
 
 fn transpose(pixels: &[u8], [_, height, width]: [usize; 3]) -> Vec<u8> {
@@ -97,7 +108,7 @@ fn transpose(pixels: &[u8], [_, height, width]: [usize; 3]) -> Vec<u8> {
 }
 
 /// The names a file may have: as published, or as other tools unpack it.
-fn names(prefix: &str, stem: &str, kind: &str) -> Vec<String> {
+fn file_names(prefix: &str, stem: &str, kind: &str) -> Vec<String> {
     let names = ["-", "."].map(|dot| format!("{prefix}{stem}{dot}{kind}-ubyte"));
     names.iter().flat_map(|name| [format!("{name}.gz"), name.clone()]).collect()
 }
@@ -139,7 +150,7 @@ mod tests {
         let labels = "emnist-letters-train-labels-idx1-ubyte";
         write(dir.path(), labels, &[0, 0, 8, 1, 0, 0, 0, 2], &[26, 1]);
         let set = emnist(dir.path(), "letters").unwrap();
-        assert_eq!((set.shape, set.labels, set.classes), ([1, 1, 2], vec![25, 0], 26));
+        assert_eq!((set.shape, set.labels, set.classes.len()), ([1, 1, 2], vec![25, 0], 26));
         write(dir.path(), labels, &[0, 0, 8, 1, 0, 0, 0, 2], &[0, 1]);
         let text = emnist(dir.path(), "letters").unwrap_err().to_string();
         assert!(text.contains("record 0 has the label 0"), "{text}");
@@ -171,7 +182,8 @@ mod tests {
         let images = mnist(dir.as_ref()).unwrap();
         assert_eq!((images.len(), images.shape, images.labels[0]), (60_000, [1, 28, 28], 5));
         let all = load_mnist(dir.as_ref(), Published::TrainingAndTest, "mnist").unwrap();
-        assert_eq!((all.len(), all.official_train, all.labels[60_000]), (70_000, Some(60_000), 7));
+        assert_eq!(all.official, Some(Official { train: 60_000, rest: Rest::Test }));
+        assert_eq!((all.len(), all.labels[60_000]), (70_000, 7));
         let counts = |class| images.labels.iter().filter(|&&label| label == class).count();
         let known = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949];
         assert_eq!([0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(counts), known);

@@ -74,9 +74,10 @@ mod tests {
             pixels: vec![0, 0, 0, 0, 0, 255, 51, 102],
             labels: vec![0, 1],
             shape: [2, 1, 2],
-            classes: 2,
+            classes: vec!["0".into(), "1".into()],
             max: 255,
-            official_train: None,
+            official: None,
+            remarks: vec![],
         }
     }
 

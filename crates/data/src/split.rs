@@ -83,6 +83,13 @@ impl Subset {
         self.write(index, self.augment.draw(rng), out)
     }
 
+    /// Number of samples of each class.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.images.classes.len()];
+        self.places.iter().for_each(|image| counts[usize::from(self.images.labels[image])] += 1);
+        counts
+    }
+
     fn write(&self, index: usize, change: Change, out: &mut [f32]) -> usize {
         assert!(index < self.len(), "sample {index} of {}", self.len());
         let index = self.places.at(index);
@@ -135,6 +142,7 @@ impl Split {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Official, Rest};
 
     fn images() -> Images {
         let labels = vec![0, 1, 2, 3, 4];
@@ -142,9 +150,10 @@ mod tests {
             pixels: vec![0, 1, 2, 3, 4],
             labels,
             shape: [1, 1, 1],
-            classes: 5,
+            classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
             max: 1,
-            official_train: None,
+            official: None,
+            remarks: vec![],
         }
     }
 
@@ -162,7 +171,11 @@ mod tests {
         let ranges = split(Part::Range([2, 5]), Part::Range([0, 2])).unwrap();
         assert_eq!((ranges.train.len(), ranges.train.sample(0, &mut out)), (3, 2));
         assert_eq!((ranges.valid.len(), ranges.valid.sample(0, &mut out)), (2, 0));
-        let official = Images { official_train: Some(4), ..images() };
+        assert_eq!(
+            (ranges.train.class_counts(), ranges.valid.class_counts()),
+            (vec![0, 0, 1, 1, 1], vec![1, 1, 0, 0, 0])
+        );
+        let official = Images { official: Some(Official { train: 4, rest: Rest::Validation }), ..images() };
         let usual = Split::new(official, None, &SplitConfig::default()).unwrap();
         assert_eq!((usual.train.len(), usual.valid.len()), (4, 1));
     }

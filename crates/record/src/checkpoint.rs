@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
+use safetensors::{SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use crate::RecordError;
@@ -47,10 +47,13 @@ impl Values {
         }
     }
 
-    /// `None` for another number type.
+    /// `None` for a type that is not read. Half precision is widened, which is exact.
     fn from_bytes(dtype: Dtype, bytes: &[u8]) -> Option<Self> {
+        let half = || bytes.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
         let wide = || bytes.as_chunks::<8>().0.iter();
         Some(match dtype {
+            Dtype::F16 => Self::F32(half().map(f16_to_f32).collect()),
+            Dtype::BF16 => Self::F32(half().map(|bits| f32::from_bits(u32::from(bits) << 16)).collect()),
             Dtype::F32 => {
                 Self::F32(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
             }
@@ -59,6 +62,19 @@ impl Values {
             _ => return None,
         })
     }
+}
+
+/// The number whose bits in IEEE's half precision these are.
+fn f16_to_f32(bits: u16) -> f32 {
+    let (sign, exponent, fraction) = (u32::from(bits >> 15) << 31, u32::from(bits >> 10 & 31), bits & 1023);
+    let magnitude = match exponent {
+        // subnormal numbers are multiples of 2^-24
+        0 => f32::from(fraction) / 16_777_216.0,
+        31 => f32::from_bits(0xff << 23 | u32::from(fraction) << 13),
+        // the bias is 15 here and 127 in f32
+        _ => f32::from_bits((exponent + 112) << 23 | u32::from(fraction) << 13),
+    };
+    f32::from_bits(magnitude.to_bits() | sign)
 }
 
 /// One named tensor.
@@ -111,11 +127,29 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
     format!("{:x}", hash.finalize())
 }
 
-/// The tensors of a safetensors file, made here or elsewhere, by name; those of other number types are left out.
+/// What a safetensors file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checkpoint {
+    /// The tensors whose numbers can be read, by name.
+    pub tensors: Vec<NamedTensor>,
+    /// The others.
+    pub others: Vec<OtherTensor>,
+}
+
+/// A tensor whose numbers are of a type that is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherTensor {
+    /// Its name.
+    pub name: String,
+    /// The type, as in `I64`.
+    pub dtype: String,
+}
+
+/// Reads a safetensors file, made here or elsewhere.
 ///
 /// # Errors
 /// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is none or is damaged.
-pub fn read_checkpoint(path: &Path) -> Result<Vec<NamedTensor>, RecordError> {
+pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, RecordError> {
     let bytes = std::fs::read(path).map_err(RecordError::io(path, "read"))?;
     parse_checkpoint(&bytes).map_err(|message| RecordError::Checkpoint { path: path.into(), message })
 }
@@ -124,21 +158,48 @@ pub fn read_checkpoint(path: &Path) -> Result<Vec<NamedTensor>, RecordError> {
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn parse_checkpoint(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+pub fn parse_checkpoint(bytes: &[u8]) -> Result<Checkpoint, String> {
+    let wrong = |error: SafeTensorError| format!("not a safetensors file: {}", explain(bytes, &error));
+    let file = SafeTensors::deserialize(bytes).map_err(wrong)?;
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(wrong)?;
     let mut views: Vec<(&str, TensorView<'_>)> = file.iter().collect();
     views.sort_unstable_by_key(|(name, _)| *name);
     let expected = metadata.metadata().as_ref().and_then(|metadata| metadata.get(CHECKSUM));
     let found = || checksum(views.iter().map(|(name, view)| (*name, view.data())));
     if expected.is_some_and(|expected| *expected != found()) {
-        return Err("its contents are not those that were written (SHA-256)".into());
+        return Err("damaged: its contents are not those that were written (SHA-256)".into());
     }
-    let tensor = |(name, view): &(&str, TensorView<'_>)| {
-        let values = Values::from_bytes(view.dtype(), view.data())?;
-        Some(NamedTensor { name: (*name).to_owned(), shape: view.shape().to_vec(), values })
-    };
-    Ok(views.iter().filter_map(tensor).collect())
+    let mut checkpoint = Checkpoint::default();
+    for (name, view) in views {
+        let name = name.to_owned();
+        match Values::from_bytes(view.dtype(), view.data()) {
+            Some(values) => {
+                checkpoint.tensors.push(NamedTensor { name, shape: view.shape().to_vec(), values })
+            }
+            None => checkpoint.others.push(OtherTensor { name, dtype: view.dtype().to_string() }),
+        }
+    }
+    Ok(checkpoint)
+}
+
+/// What bytes are that safetensors refuses.
+fn explain(bytes: &[u8], error: &SafeTensorError) -> String {
+    const FROM_PYTORCH: &str = "in Python, `from safetensors.torch import save_file; \
+                                save_file(model.state_dict(), \"NAME.safetensors\")` saves the parameters in one";
+    // archives of torch.save, and its files before PyTorch 1.6
+    if bytes.starts_with(b"PK\x03\x04") || bytes.first() == Some(&0x80) {
+        return format!("it was saved by torch.save or pickle; {FROM_PYTORCH}");
+    }
+    if bytes.starts_with(b"\x89HDF") || bytes.starts_with(b"\x93NUMPY") {
+        return format!("it is a file of HDF5 or NumPy; {FROM_PYTORCH}");
+    }
+    match (bytes.len(), error) {
+        (0, _) => "it is empty".into(),
+        (_, SafeTensorError::InvalidHeaderLength | SafeTensorError::MetadataIncompleteBuffer) => {
+            format!("it is cut off or of another kind ({error})")
+        }
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -159,10 +220,48 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.safetensors");
         std::fs::write(&path, checkpoint_bytes(&tensors()).unwrap()).unwrap();
-        assert_eq!(read_checkpoint(&path).unwrap(), tensors());
+        assert_eq!(read_checkpoint(&path).unwrap().tensors, tensors());
         assert_eq!(checkpoint_bytes(&tensors()).unwrap(), std::fs::read(&path).unwrap());
         let wrong = [NamedTensor { shape: vec![7], ..tensors().remove(0) }];
         assert!(matches!(checkpoint_bytes(&wrong), Err(RecordError::Unwritable { .. })));
+    }
+
+    #[test]
+    fn half_precision_is_widened_exactly() {
+        for bits in 0..=u16::MAX {
+            let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+            let magnitude = match exponent {
+                0 => fraction / 1024.0 * 2f64.powi(-14),
+                31 if bits & 1023 == 0 => f64::INFINITY,
+                31 => f64::NAN,
+                _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
+            };
+            let expected = if sign == 1 { -magnitude } else { magnitude };
+            let found = f64::from(f16_to_f32(bits));
+            assert!(
+                found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
+                "{bits:#x}"
+            );
+        }
+        let Some(Values::F32(found)) = Values::from_bytes(Dtype::BF16, &[0x49, 0x40, 0x80, 0xff]) else {
+            panic!("bfloat16 is read");
+        };
+        // π cut to eight bits, and -∞
+        assert_eq!(found, [3.140625, f32::NEG_INFINITY]);
+        assert_eq!(Values::from_bytes(Dtype::I64, &[0; 8]), None);
+    }
+
+    #[test]
+    fn other_files_are_named() {
+        let message = |bytes: &[u8]| parse_checkpoint(bytes).unwrap_err();
+        for pickle in [&b"PK\x03\x04\0\0\0\0\0\0"[..], b"\x80\x02}q\0."] {
+            assert!(message(pickle).contains("torch.save") && message(pickle).contains("save_file("));
+        }
+        assert!(message(b"\x93NUMPY\x01\0\0\0").contains("NumPy"));
+        assert_eq!(message(b""), "not a safetensors file: it is empty");
+        let whole = checkpoint_bytes(&tensors()).unwrap();
+        assert!(message(&whole[..20]).contains("cut off"), "{}", message(&whole[..20]));
+        assert!(message(&whole[..whole.len() - 1]).contains("cut off"));
     }
 
     #[test]
@@ -180,7 +279,7 @@ mod tests {
             std::fs::write(&path, flipped).unwrap();
             // a bit of the header's white space or letter case may say the same
             match read_checkpoint(&path) {
-                Ok(read) => assert_eq!(read, tensors(), "bit {bit}"),
+                Ok(read) => assert_eq!(read.tensors, tensors(), "bit {bit}"),
                 Err(error) => assert!(matches!(error, RecordError::Checkpoint { .. }), "{error}"),
             }
         }

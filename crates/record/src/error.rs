@@ -14,10 +14,14 @@ pub enum RecordError {
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
     #[error("{}: another process is running in this folder", .path.display())]
     Locked { path: PathBuf },
-    #[error("{}: has {found} bytes, but the checkpoint was made after {expected}", .path.display())]
+    #[error("{}: has {found} bytes, but the run had written {expected}: rows are missing", .path.display())]
     Short { path: PathBuf, found: u64, expected: u64 },
-    #[error("{}: the row at byte {byte} is not the one measured now: another program, plugin or data set made it. Nothing was changed", .path.display())]
-    Differs { path: PathBuf, byte: u64 },
+    #[error("{}: its first {lines} lines are not those that the run wrote (SHA-256): a line was changed, lost or added since. Restore the file from a copy, or make the run anew", .path.display())]
+    Changed { path: PathBuf, lines: u64 },
+    #[error("{}:{line}: the run had ended before this line, which was added since", .path.display())]
+    Long { path: PathBuf, line: u64 },
+    #[error("{}:{line}: this row is not the one measured now: another program, plugin or data set made it, or it was changed. Nothing was changed now", .path.display())]
+    Differs { path: PathBuf, line: u64 },
     #[error("{}:{line}: not a record: {message}", .path.display())]
     Line { path: PathBuf, line: usize, message: String },
     #[error("{}: written in format {found} by sgdwalk {version}, which reads it; this program reads format {expected}", .path.display())]
@@ -28,7 +32,7 @@ pub enum RecordError {
     Info { path: PathBuf, message: String },
     #[error("{}: not a run folder: it has no {missing}", .path.display())]
     NotARun { path: PathBuf, missing: &'static str },
-    #[error("{}: not a safetensors file: {message}", .path.display())]
+    #[error("{}: {message}", .path.display())]
     Checkpoint { path: PathBuf, message: String },
     #[error("a record cannot be written: {message}")]
     Unwritable { message: String },

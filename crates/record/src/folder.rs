@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserialize;
 
-use crate::metrics::read_metrics_until;
+use crate::metrics::{read, read_marked};
 use crate::{
-    EventWriter, FORMAT, FolderLock, MetricsWriter, NamedTensor, RecordError, Row, RunInfo, checkpoint_bytes,
-    read_metrics,
+    EventWriter, FORMAT, FolderLock, MetricsMark, MetricsWriter, NamedTensor, RecordError, Row, RunInfo,
+    Sealed, Status, checkpoint_bytes, read_metrics,
 };
 
 const CONFIG: &str = "config.toml";
@@ -101,6 +102,14 @@ impl RunFolder {
         fs::read_to_string(&path).map_err(RecordError::io(&path, "read"))
     }
 
+    /// Writes the resolved experiment, in place of an earlier one.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`] if the disk refuses it.
+    pub fn write_config(&self, text: &str) -> Result<(), RecordError> {
+        self.replace(CONFIG, text.as_bytes())
+    }
+
     /// Writes the description, in place of an earlier one.
     ///
     /// # Errors
@@ -111,20 +120,29 @@ impl RunFolder {
         self.replace(INFO, text.as_bytes())
     }
 
-    /// The metrics, opened for appending. Rows after the first `kept` bytes are expected to be written again.
+    /// The metrics, opened for appending. Rows after those that `kept` marks are expected to be written again.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the file cannot be opened, [`RecordError::Short`] if it has fewer than `kept` bytes.
-    pub fn metrics(&self, kept: u64) -> Result<MetricsWriter, RecordError> {
+    /// [`RecordError::Io`] if the file cannot be opened, otherwise see [`RunFolder::check_metrics`].
+    pub fn metrics(&self, kept: &MetricsMark) -> Result<MetricsWriter, RecordError> {
         MetricsWriter::open(&self.path.join(METRICS), kept)
     }
 
-    /// Event files for TensorBoard in `tensorboard/`, rewritten from the first `kept` bytes of the metrics.
+    /// Checks that the metrics start with the rows that `mark` marks.
+    ///
+    /// # Errors
+    /// [`RecordError::Short`] if rows are missing at the end, [`RecordError::Changed`] if others are there.
+    pub fn check_metrics(&self, mark: &MetricsMark) -> Result<(), RecordError> {
+        let path = self.path.join(METRICS);
+        mark.split(&path, &read(&path)?).map(|_| ())
+    }
+
+    /// Event files for TensorBoard in `tensorboard/`, rewritten from the rows that `kept` marks.
     ///
     /// # Errors
     /// See [`RunFolder::read_rows`]; [`RecordError::Io`] if the disk refuses them.
-    pub fn events(&self, kept: u64) -> Result<EventWriter, RecordError> {
-        let rows = read_metrics_until(&self.path.join(METRICS), kept)?;
+    pub fn events(&self, kept: &MetricsMark) -> Result<EventWriter, RecordError> {
+        let rows = read_marked(&self.path.join(METRICS), kept)?;
         EventWriter::create(&self.path.join("tensorboard"), &rows)
     }
 
@@ -145,12 +163,14 @@ impl RunFolder {
         serde_json::from_slice(&text).map_err(wrong)
     }
 
-    /// The rows measured so far.
+    /// The rows measured so far by the run that `info` describes.
     ///
     /// # Errors
     /// See [`read_metrics`].
-    pub fn read_rows(&self) -> Result<Vec<Row>, RecordError> {
-        read_metrics(&self.path.join(METRICS))
+    pub fn read_rows(&self, info: &RunInfo) -> Result<Vec<Row>, RecordError> {
+        let mark = &info.metrics;
+        let sealed = if info.status == Status::Finished { Sealed::Whole(mark) } else { Sealed::Start(mark) };
+        read_metrics(&self.path.join(METRICS), sealed)
     }
 
     /// The file of a checkpoint.
@@ -193,8 +213,11 @@ impl RunFolder {
         }
     }
 
+    /// Only the process that holds the lock writes here, so that what a kill left under the temporary name is replaced.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
-        write_file(&self.path.join(name), bytes)
+        let path = self.path.join(name);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        write_through(&path.with_file_name(format!("{name}.new")), &path, bytes)
     }
 }
 
@@ -213,19 +236,25 @@ struct FormatInfo {
 /// [`RecordError::Io`] if the disk refuses it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let (folder, temporary) =
-        (path.parent().unwrap_or(Path::new("")), path.with_file_name(format!("{name}.new")));
+    // several processes may write the same file at the same time, such as the reports of one run
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    let count = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    write_through(&path.with_file_name(format!(".{name}.{}.{count}.new", std::process::id())), path, bytes)
+}
+
+fn write_through(temporary: &Path, path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         fs::create_dir_all(folder)?;
-        let mut file = File::create(&temporary)?;
+        let mut file = File::create(temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
+        fs::rename(temporary, path)?;
         // the rename itself must reach the disk
         File::open(folder)?.sync_all()
     };
     write().map_err(|error| {
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(temporary);
         RecordError::io(path, "written")(error)
     })
 }
@@ -256,6 +285,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_be_written_by_several_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.html");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..20).for_each(|_| write_file(&path, b"the same").unwrap()));
+            }
+        });
+        assert_eq!(fs::read(&path).unwrap(), b"the same");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn checkpoints_are_listed_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let (folder, _lock) = RunFolder::create(&dir.path().join("run"), "", &info()).unwrap();
@@ -268,6 +310,6 @@ mod tests {
         folder.remove_checkpoint("b").unwrap();
         folder.remove_checkpoint("b").unwrap();
         assert_eq!(folder.checkpoints(), ["a"]);
-        assert_eq!(crate::read_checkpoint(&folder.checkpoint_path("a")).unwrap(), tensors);
+        assert_eq!(crate::read_checkpoint(&folder.checkpoint_path("a")).unwrap().tensors, tensors);
     }
 }

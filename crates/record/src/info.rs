@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::MetricsMark;
+
 /// The version of the run folder's format that this program writes and reads.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// A run's description.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,16 @@ pub struct RunInfo {
     /// The run it branched off from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<ForkInfo>,
+    /// SHA-256 of the experiment without what changes no number, such as `epochs` and where files lie: a run is resumed only
+    /// if it is the same.
+    #[serde(default)]
+    pub config_sha256: String,
+    /// The files that the experiment names, and what they held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileInfo>,
+    /// The rows that were there at the last checkpoint, or when the run ended.
+    #[serde(default)]
+    pub metrics: MetricsMark,
     /// The architecture's plugin.
     pub plugin: PluginRecord,
     /// The network it described.
@@ -55,6 +67,17 @@ pub struct ForkInfo {
     pub step: u64,
     /// What was changed, as `key=value`.
     pub changes: Vec<String>,
+}
+
+/// A file that an experiment names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// The key that names it.
+    pub key: String,
+    /// Where it was.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
 }
 
 /// What a probe cost.
@@ -119,6 +142,23 @@ pub struct DataInfo {
     /// Training samples.
     pub train: usize,
     /// Validation samples.
+    pub valid: usize,
+    /// The classes in the order of their labels, which count from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassInfo>,
+    /// What was said when the data were read, such as files that were left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+}
+
+/// A class of the data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassInfo {
+    /// Its name.
+    pub name: String,
+    /// Its training samples.
+    pub train: usize,
+    /// Its validation samples.
     pub valid: usize,
 }
 

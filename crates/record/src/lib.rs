@@ -13,6 +13,7 @@ mod info;
 mod lock;
 mod measured;
 mod metrics;
+mod metrics_mark;
 mod row;
 pub mod rows;
 mod run;
@@ -20,16 +21,20 @@ mod scalar;
 mod stamp;
 mod tensorboard;
 
-pub use checkpoint::{NamedTensor, Values, checkpoint_bytes, parse_checkpoint, read_checkpoint};
+pub use checkpoint::{
+    Checkpoint, NamedTensor, OtherTensor, Values, checkpoint_bytes, parse_checkpoint, read_checkpoint,
+};
 pub use error::RecordError;
 pub use evaluation::{BatchNorm, EvaluationData};
 pub use folder::{RunFolder, write_file};
 pub use info::{
-    DataInfo, FORMAT, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo, RunInfo, Status,
+    ClassInfo, DataInfo, FORMAT, FileInfo, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo,
+    RunInfo, Status,
 };
 pub use lock::FolderLock;
 pub use measured::{Measured, measured};
-pub use metrics::{MetricsWriter, read_metrics};
+pub use metrics::{MetricsWriter, Sealed, read_metrics};
+pub use metrics_mark::MetricsMark;
 pub use row::{Row, rows_of};
 pub use run::{ConfigValue, Run};
 pub use scalar::{Scalar, Scalars};

@@ -1,7 +1,7 @@
 //! A run read back from its folder: all that tables, figures, claims and pages are made from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -41,7 +41,8 @@ impl Run {
     /// [`RecordError`] if the folder is no run, was written in another format, or cannot be read.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
         let folder = RunFolder::open(path)?;
-        let (info, records) = (folder.read_info()?, folder.read_rows()?);
+        let info = folder.read_info()?;
+        let records = folder.read_rows(&info)?;
         let text = folder.read_config()?;
         let table: Table = toml::from_str(&text).map_err(|error| RecordError::Config {
             path: folder.config_path(),
@@ -53,7 +54,8 @@ impl Run {
         Ok(Self { label, path: path.into(), info, config, swept: vec![], records })
     }
 
-    /// Labels several runs by their folders' names and notes the keys in which they differ.
+    /// Labels several runs by the ends of their paths, as long as it takes to tell them apart, and notes the keys in which
+    /// they differ.
     pub fn tell_apart(runs: &mut [Self]) {
         // each key is compared once, however many runs have it
         let mut seen = BTreeSet::new();
@@ -61,9 +63,9 @@ impl Run {
         let keys = keys.filter(|key| seen.insert(*key));
         let differs = |key: &&str| runs.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key));
         let swept: Vec<String> = keys.filter(differs).map(str::to_owned).collect();
-        for run in runs {
-            let name = run.path.file_name().map(|name| name.to_string_lossy().into_owned());
-            run.label = name.unwrap_or_else(|| run.path.display().to_string());
+        let paths: Vec<PathBuf> = runs.iter().map(|run| run.path.clone()).collect();
+        for (run, label) in runs.iter_mut().zip(labels(&paths)) {
+            run.label = label;
             run.swept.clone_from(&swept);
         }
     }
@@ -116,6 +118,26 @@ impl Run {
     }
 }
 
+/// The shortest end of each path that no other path has; a path that comes again is numbered.
+fn labels(paths: &[PathBuf]) -> Vec<String> {
+    let parts = |path: &PathBuf| -> Vec<String> {
+        let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let names = whole.components().filter(|part| matches!(part, Component::Normal(_)));
+        names.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
+    };
+    let all: Vec<Vec<String>> = paths.iter().map(parts).collect();
+    let label = |(index, own): (usize, &Vec<String>)| {
+        let is_shared = |end: &[String]| all.iter().any(|other| other != own && other.ends_with(end));
+        let ends = (0..own.len()).rev().map(|from| &own[from..]);
+        let end = ends.clone().find(|end| !is_shared(end)).unwrap_or(own).join("/");
+        match all[..index].iter().filter(|other| *other == own).count() {
+            0 => end,
+            earlier => format!("{end} ({})", earlier + 1),
+        }
+    };
+    all.iter().enumerate().map(label).collect()
+}
+
 /// Every value of a table under its dotted key.
 fn flatten(prefix: &str, table: &Table, found: &mut Vec<ConfigValue>) {
     for (key, value) in table {
@@ -138,7 +160,7 @@ mod tests {
         let path = folder.path().join("run");
         let info = RunInfo { format: crate::FORMAT, ..RunInfo::default() };
         let (made, _lock) = RunFolder::create(&path, dir, &info).unwrap();
-        let mut writer = made.metrics(0).unwrap();
+        let mut writer = made.metrics(&crate::MetricsMark::default()).unwrap();
         let mut write = |step: u64, kind: Kind| {
             writer.write(&Row { at: Stamp { epoch: 1, iteration: step as u32, step }, kind }).unwrap();
         };
@@ -158,6 +180,16 @@ mod tests {
         Run::tell_apart(&mut runs);
         assert_eq!((runs[0].label.as_str(), runs[1].label.as_str()), ("run", "b"));
         assert_eq!(runs[0].swept, ["seed"]);
+    }
+
+    #[test]
+    fn labels_are_as_long_as_it_takes() {
+        let label = |paths: &[&str]| labels(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(label(&["a/x", "b/y"]), ["x", "y"]);
+        assert_eq!(label(&["a/run", "b/run", "c/other"]), ["a/run", "b/run", "other"]);
+        assert_eq!(label(&["p/a/run", "q/a/run", "b/run"]), ["p/a/run", "q/a/run", "b/run"]);
+        assert_eq!(label(&["run", "a/run"]), ["run", "a/run"]);
+        assert_eq!(label(&["x", "x", "y"]), ["x", "x (2)", "y"]);
     }
 
     #[test]

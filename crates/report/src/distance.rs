@@ -7,7 +7,7 @@ use crate::chart::Chart;
 use crate::curves::{StepValue, curves, step_values};
 use crate::figure::Figure;
 use crate::statistics::{FitPoint, LineFit};
-use crate::table::{Table, decimals, or_dash};
+use crate::table::{Table, decimals};
 
 /// The distances of a run.
 pub(crate) fn distances(run: &Run) -> Vec<StepValue> {
@@ -33,7 +33,7 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
                 run.label.clone(),
                 epoch.to_string(),
                 decimals(last.distance, 4),
-                or_dash(log_slope(&distances[..so_far]).map(|slope| format!("{slope:.4}"))),
+                decimals(log_slope(&distances[..so_far]).into(), 4),
             ]);
         }
     }

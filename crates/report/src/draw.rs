@@ -6,7 +6,7 @@ use kuva::prelude::*;
 use kuva::render::layout::ComputedLayout;
 use kuva::render::render::{collect_legend_entries, render_multiple};
 
-use crate::chart::{Chart, Levels, Rule, Series, Stroke};
+use crate::chart::{Axis, Chart, Levels, Rule, Series, Stroke};
 
 /// Width of a figure in pixels: 520 are a paper's column of 84 mm, so that 14 are 6.4 points.
 const WIDTH: f64 = 520.0;
@@ -31,7 +31,7 @@ pub(crate) struct Picture {
 /// Draws the chart, equal charts as equal bytes; an error is kuva's message.
 pub(crate) fn draw(chart: &Chart) -> Result<Picture, String> {
     let mut plots: Vec<Plot> = chart.levels.iter().map(levels).collect();
-    plots.extend(chart.series.iter().flat_map(series));
+    plots.extend(chart.series.iter().flat_map(|line| series(line, &chart.y)));
     let layout = layout(chart, &plots);
     let scene = render_multiple(plots, layout);
     let png = PngBackend::new().with_scale(PNG_SCALE).render_scene(&scene)?;
@@ -54,9 +54,21 @@ fn levels(levels: &Levels) -> Plot {
         .into()
 }
 
-fn series(series: &Series) -> Vec<Plot> {
+/// Beyond this magnitude the extent of an axis could overflow.
+const LARGEST: f64 = 1e300;
+
+/// The points that can be drawn, at the axis' end where they lie beyond it: kuva would draw every dash on the way to a point far
+/// outside the figure.
+fn drawable(points: &[(f64, f64)], y: &Axis) -> Vec<(f64, f64)> {
+    let (min, max) = (y.min.unwrap_or(-LARGEST), y.max.unwrap_or(LARGEST));
+    let points = points.iter().filter(|(x, y)| x.abs() <= LARGEST && !y.is_nan());
+    points.map(|&(x, y)| (x, y.max(min).min(max))).collect()
+}
+
+fn series(series: &Series, y: &Axis) -> Vec<Plot> {
     let color = COLORS[series.number % COLORS.len()];
-    let line = LinePlot::new().with_data(series.points.clone()).with_color(color).with_stroke_width(1.6);
+    let points = drawable(&series.points, y);
+    let line = LinePlot::new().with_data(points.clone()).with_color(color).with_stroke_width(1.6);
     let mut line = match (series.stroke, series.number % 4) {
         (Stroke::Solid, _) | (Stroke::InTurn, 0) => line,
         (Stroke::Dashed, _) | (Stroke::InTurn, 1) => line.with_dashed(),
@@ -70,9 +82,8 @@ fn series(series: &Series) -> Vec<Plot> {
     if let Some(name) = &series.name {
         line = line.with_legend(name);
     }
-    let dots = series
-        .dots
-        .then(|| ScatterPlot::new().with_data(series.points.clone()).with_color(color).with_size(2.5).into());
+    let dots =
+        series.dots.then(|| ScatterPlot::new().with_data(points).with_color(color).with_size(2.5).into());
     std::iter::once(line.into()).chain(dots).collect()
 }
 

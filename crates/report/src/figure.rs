@@ -55,11 +55,33 @@ pub(crate) fn number(value: Measured) -> String {
 
 /// The name of a figure that each run has for itself: with the run's label, unless there is one run only.
 pub(crate) fn name_with_label(name: &str, run: &Run, runs: &[Run]) -> String {
-    if runs.len() == 1 { name.to_owned() } else { file_name(&format!("{name}-{}", run.label)) }
+    if runs.len() == 1 {
+        return name.to_owned();
+    }
+    let own = file_name(&run.label);
+    // labels that differ in unusual characters alone have the same name
+    let alike = runs.iter().filter(|other| file_name(&other.label) == own);
+    let earlier = alike.take_while(|other| other.label != run.label).count();
+    let number = if earlier == 0 { String::new() } else { format!("-{}", earlier + 1) };
+    format!("{}-{own}{number}", file_name(name))
 }
 
 /// `text` with every character that is unusual in file names replaced by `_`.
 pub(crate) fn file_name(text: &str) -> String {
     let usual = |c: char| if c.is_alphanumeric() || "-_.=".contains(c) { c } else { '_' };
     text.chars().map(usual).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn figures_of_runs_whose_labels_look_alike_have_names_of_their_own() {
+        let runs = ["a/run", "a_run", "b"].map(|label| fixture::run(label, []));
+        let names = |runs: &[Run]| runs.iter().map(|run| name_with_label("x", run, runs)).collect::<Vec<_>>();
+        assert_eq!(names(&runs), ["x-a_run", "x-a_run-2", "x-b"]);
+        assert_eq!(names(&runs[..1]), ["x"]);
+    }
 }

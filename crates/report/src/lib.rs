@@ -5,6 +5,8 @@
 #[macro_use]
 mod measurements;
 
+#[cfg(test)]
+mod any_record;
 mod chart;
 mod claims;
 mod curves;
@@ -16,6 +18,7 @@ mod figure;
 mod fixture;
 mod overview;
 mod page;
+mod plural;
 mod report_folder;
 mod statistics;
 mod table;
@@ -28,6 +31,7 @@ pub use claims::{Claim, ClaimName, Exhibit, Verdict, claims, claims_table};
 pub use error::ReportError;
 pub use measurements::tables;
 pub use overview::{cost, headline, summary_json};
+pub use plural::counted;
 pub use report_folder::write_report;
 pub use table::Table;
 pub use training::batch_size;

@@ -6,6 +6,7 @@ use walk_record::{Measured, Run};
 
 use crate::error::ReportError;
 use crate::interpolation::Segments;
+use crate::plural::counted;
 use crate::table::decimals;
 
 /// Keys in which runs differ that are shown, at most.
@@ -55,7 +56,8 @@ pub fn cost(run: &Run) -> String {
     let Some(elapsed) = run.info.elapsed_s else { return "not finished".into() };
     let probes = run.info.probes.iter().filter(|probe| probe.measurements > 0).map(|probe| {
         let share = 100.0 * probe.elapsed_s / elapsed;
-        format!("{} {:.1} s ({share:.0}%, {} times)", probe.name, probe.elapsed_s, probe.measurements)
+        let times = counted(probe.measurements, "time");
+        format!("{} {:.1} s ({share:.0}%, {times})", probe.name, probe.elapsed_s)
     });
     let probes: Vec<String> = probes.collect();
     let including = if probes.is_empty() { "" } else { ", including " };

@@ -40,8 +40,12 @@ fn figure(name: String, label: &str, row: Stamped<'_, Plane>) -> Figure {
 }
 
 /// The logarithms of the losses, the lowest of them for a loss of 0 and the highest for a missing one; `None` if all losses or
-/// some positions are missing.
+/// some positions are missing, or the losses are no grid.
 fn levels(row: &Plane) -> Option<Levels> {
+    let is_grid = row.losses.len() == row.y.len() && row.losses.iter().all(|line| line.len() == row.x.len());
+    if !is_grid || row.x.len() < 2 || row.y.len() < 2 {
+        return None;
+    }
     let positions =
         |values: &[Measured]| values.iter().map(|value| value.get()).collect::<Option<Vec<f64>>>();
     let logarithm = |loss: &Measured| loss.get().filter(|&loss| loss > 0.0).map(f64::log10);

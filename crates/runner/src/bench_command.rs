@@ -1,5 +1,4 @@
 //! `sgdwalk bench EXPERIMENT.toml`.
-#![expect(clippy::print_stdout, reason = "a command's output")]
 
 use anyhow::Context;
 use serde::Serialize;
@@ -10,6 +9,7 @@ use crate::cli::{BenchArguments, ExperimentArguments};
 use crate::experiment::DeviceName;
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
+use crate::output::outln;
 use crate::prepare::{Prepared, on_threads, prepare};
 
 /// The result: the keys of scripts/torch_walk.py, and what only we measure.
@@ -41,7 +41,9 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<(), Failure> {
 }
 
 fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(), Failure> {
-    let Prepared { experiment, network, split, plugin, load_time, .. } = prepare(source)?;
+    let prepared = prepare(source)?;
+    prepared.warn();
+    let Prepared { experiment, network, split, plugin, load_time, .. } = prepared;
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }
@@ -67,30 +69,30 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
         peak_memory_mb: measured.peak_memory.map(megabytes),
     };
     if arguments.json {
-        println!("{}", serde_json::to_string(&result).context("the result cannot be written")?);
+        outln!("{}", serde_json::to_string(&result).context("the result cannot be written")?);
         return Ok(());
     }
     let BenchResult { arch, threads, images, eval_images_per_s, train_images_per_s, .. } = &result;
     let BenchResult { hvp_images_per_s, segment_s, load_s, prepare_images_per_s, .. } = &result;
     let BenchResult { eval_gflops, gemm_gflops, eval_peak_memory_mb, peak_memory_mb, .. } = &result;
     let (batch_size, points) = (experiment.optim.batch_size, config.points);
-    println!("{arch} on {threads} threads, medians of {}:", config.repeat);
-    println!("  evaluation  {eval_images_per_s:>9} images/s ({images} images, chunks of 100)");
-    println!("  training    {train_images_per_s:>9} images/s (batches of {batch_size})");
-    println!("  Hv          {hvp_images_per_s:>9} images/s (exact, batches of 100)");
-    println!("  one step    {segment_s:>9} s for {points} losses");
+    outln!("{arch} on {threads} threads, medians of {}:", config.repeat);
+    outln!("  evaluation  {eval_images_per_s:>9} images/s ({images} images, chunks of 100)");
+    outln!("  training    {train_images_per_s:>9} images/s (batches of {batch_size})");
+    outln!("  Hv          {hvp_images_per_s:>9} images/s (exact, batches of 100)");
+    outln!("  one step    {segment_s:>9} s for {points} losses");
     let share = 100.0 * train_images_per_s / prepare_images_per_s;
-    println!(
+    outln!(
         "  data        {load_s:>9} s to load; batches are made at {prepare_images_per_s} images/s, \
          {share:.1}% of a training epoch"
     );
     let share = eval_gflops / gemm_gflops;
-    println!(
+    outln!(
         "  evaluation  {eval_gflops:>9} GFLOP/s by the layers' definitions, {share:.2} of the {gemm_gflops} that a \
          matrix product reaches"
     );
     if let (Some(eval), Some(all)) = (eval_peak_memory_mb, peak_memory_mb) {
-        println!("  memory      {eval:>9} MB at most until the first evaluation ended, {all} MB in all");
+        outln!("  memory      {eval:>9} MB at most until the first evaluation ended, {all} MB in all");
     }
     Ok(())
 }

@@ -1,24 +1,24 @@
 //! `--print-config` and `sgdwalk check`: what would be run, and how long it would take.
-#![expect(clippy::print_stdout, reason = "a command's output")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
-use walk_record::RecordError;
-use walk_report::Table;
+use walk_record::{MetricsMark, RecordError};
+use walk_report::{Table, counted};
 use walk_train::probe::ProbeContext;
 use walk_train::{
-    Ranks, Solo, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
+    Ranks, Solo, Span, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
 };
 
 use crate::child::{Child, FolderState, PoolConfig};
 use crate::cli::PlanArguments;
 use crate::experiment::{DeviceName, Experiment};
 use crate::failure::Failure;
+use crate::output::{self, outln};
 use crate::prepare::{Prepared, check_values, on_threads, prepare};
-use crate::progress::positions;
-use crate::report_command::print_tables;
+use crate::report_command::table_text;
 use crate::run::run_folder;
 use crate::sweep::{Base, Member, Plan};
 
@@ -47,7 +47,7 @@ pub(crate) fn check(arguments: &PlanArguments, threads: Option<u16>) -> Result<(
     if path.symlink_metadata().is_ok() {
         return Err(RecordError::Exists { path }.into());
     }
-    println!("folder: {}, which does not exist yet", path.display());
+    outln!("folder: {}, which does not exist yet", path.display());
     Ok(())
 }
 
@@ -55,9 +55,9 @@ pub(crate) fn check(arguments: &PlanArguments, threads: Option<u16>) -> Result<(
 fn print_config(plan: &Plan) -> Result<()> {
     for (index, member) in plan.members.iter().enumerate() {
         if plan.is_sweep {
-            println!("{}# {}", if index > 0 { "\n" } else { "" }, member.name);
+            outln!("{}# {}", if index > 0 { "\n" } else { "" }, member.name);
         }
-        print!("{}", member.experiment.to_toml()?);
+        output::print(member.experiment.to_toml()?);
     }
     Ok(())
 }
@@ -94,11 +94,17 @@ impl Estimate {
 /// An estimate of each member; speed is measured once for all that take the same time per update.
 fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
     let mut estimates: Vec<Option<Estimate>> = members.iter().map(|_| None).collect();
+    let mut said = BTreeSet::new();
     while let Some(first) = estimates.iter().position(Option::is_none) {
         let is_alike = |&other: &usize| members[other].experiment.is_as_fast_as(&members[first].experiment);
         let alike: Vec<usize> = (first..members.len()).filter(is_alike).collect();
         let group: Vec<&Member> = alike.iter().map(|&index| &members[index]).collect();
-        for (index, estimate) in alike.into_iter().zip(estimate_group(&group)?) {
+        let prepared = prepare(&members[first].source)?;
+        // few members differ in their data
+        if said.insert(prepared.split.images.remarks.clone()) {
+            prepared.warn();
+        }
+        for (index, estimate) in alike.into_iter().zip(estimate_group(prepared, &group)?) {
             estimates[index] = Some(estimate);
         }
     }
@@ -106,9 +112,8 @@ fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
 }
 
 /// Estimates of members that have the same network and data.
-fn estimate_group(members: &[&Member]) -> Result<Vec<Estimate>, Failure> {
+fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimate>, Failure> {
     let source = &members[0].source;
-    let prepared = prepare(source)?;
     match prepared.experiment.device {
         DeviceName::Cpu => {
             estimate_on(Fused::new(prepared.experiment.numerics.convolution), prepared, members)
@@ -142,18 +147,19 @@ fn estimate_on<B: Backend>(
         let context = ProbeContext { model: &model, train: &split.train, optim, seed, ranks: &ranks };
         let probes = experiment.probe.probes(context).map_err(|error| source.train_error(error))?;
         let updates_per_epoch = optim.updates_per_epoch(samples);
+        let span = Span { epochs: experiment.epochs, updates: updates_per_epoch as u32 };
         let probes = probes.iter().map(|probe| {
-            let due = positions(experiment.epochs, updates_per_epoch as u32).filter(|&at| probe.is_due(at));
-            let measurements = due.count();
+            let measurements = probe.count(span) as usize;
             let work = probe.work().times(measurements);
             ProbeEstimate { name: probe.name, measurements, work, seconds: seconds(work, &speed) }
         });
         let probes: Vec<ProbeEstimate> = probes.collect();
         let training = Work { differentiated: experiment.epochs as usize * samples, ..Work::default() };
         let evaluated: usize = probes.iter().map(|probe| probe.work.evaluated).sum();
-        let tensors = state_tensors(model.network(), &TrainState::new(model.initial(seed)), 0);
+        let tensors =
+            state_tensors(model.network(), &TrainState::new(model.initial(seed)), &MetricsMark::default());
         let floats: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
-        // the parameters, and what momentum and probes remember of earlier ones
+        // the parameters and those of the start, and what momentum and probes remember of earlier ones
         let copies = 1 + usize::from(optim.momentum > 0.0) + probes.len();
         let checkpoints = experiment.checkpoint.last + experiment.checkpoint.epochs.len() + 2;
         Ok(Estimate {
@@ -180,14 +186,15 @@ fn seconds(work: Work, speed: &Throughput) -> f64 {
 
 fn print_run(experiment: &Experiment, estimate: &Estimate, pool: PoolConfig) {
     let Estimate { plugin, n_params, multiply_adds, samples, updates_per_epoch, .. } = estimate;
-    println!(
+    outln!(
         "{}: {plugin} with {n_params} parameters, {:.1} million multiply-adds per image",
         experiment.name(),
         *multiply_adds as f64 / 1e6
     );
-    println!(
-        "training: {} epochs of {updates_per_epoch} updates on {samples} samples: {}",
-        experiment.epochs,
+    outln!(
+        "training: {} of {} on {samples} samples: {}",
+        counted(experiment.epochs as usize, "epoch"),
+        counted(*updates_per_epoch, "update"),
         time(estimate.training_s)
     );
     for ProbeEstimate { name, measurements, work, seconds } in &estimate.probes {
@@ -199,9 +206,9 @@ fn print_run(experiment: &Experiment, estimate: &Estimate, pool: PoolConfig) {
         let parts = parts.into_iter().filter(|(count, _)| *count > 0);
         let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what} of samples")).collect();
         let work = if parts.is_empty() { "no evaluations".into() } else { parts.join(", ") };
-        println!("{name}: {measurements} measurements, {work}: {}", time(*seconds));
+        outln!("{name}: {}, {work}: {}", counted(*measurements, "measurement"), time(*seconds));
     }
-    println!("total: about {} (threads: {})", time(estimate.seconds()), pool.threads_per_run());
+    outln!("total: about {} (threads: {})", time(estimate.seconds()), pool.threads_per_run());
     print_disk(&[estimate]);
 }
 
@@ -227,29 +234,27 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
     });
     let header = ["run", "parameters", "updates", "time", "rows", "checkpoints", "folder"];
     let header = header.map(str::to_owned).to_vec();
-    print_tables(&[Table { name: "runs".into(), header, rows: rows.collect() }]);
+    let table = Table { name: "runs".into(), header, rows: rows.collect() };
+    outln!("{}", table_text(&table));
     let missing = estimates.iter().zip(&states).filter(|(_, state)| **state != FolderState::Finished);
     let missing: Vec<&Estimate> = missing.map(|(estimate, _)| estimate).collect();
-    println!(
-        "total: about {} for {} of {} runs ({} at a time, threads of each: {})",
+    outln!(
+        "total: about {} for {} of {} ({} at a time, threads of each: {})",
         time(makespan(missing.iter().map(|estimate| estimate.seconds()), pool.jobs)),
         missing.len(),
-        children.len(),
+        counted(children.len(), "run"),
         pool.jobs,
         pool.threads_per_run()
     );
     print_disk(&missing);
     let folder = plan.folder.display();
     let state = if plan.folder.exists() { "exists" } else { "does not exist yet" };
-    println!("folder: {folder}, which {state}");
-    if states.contains(&FolderState::Foreign) {
-        bail!("{folder}: holds a run of another experiment; name another folder with --out");
-    }
-    Ok(())
+    outln!("folder: {folder}, which {state}");
+    plan.check_folder()
 }
 
 fn print_disk(estimates: &[&Estimate]) {
-    println!(
+    outln!(
         "disk: about {} of rows, up to {} of checkpoints",
         size(estimates.iter().map(|estimate| estimate.row_bytes).sum()),
         size(estimates.iter().map(|estimate| estimate.checkpoint_bytes).sum())

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use walk_record::{ForkInfo, RunFolder, Status};
+use walk_report::counted;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::interrupt;
+use crate::output::errln;
 
 /// A run to be made.
 #[derive(Clone, Debug)]
@@ -86,13 +88,13 @@ pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<(), Failur
                         "stopped".to_owned()
                     }
                     Err(error) => {
-                        let message = format!("{error:#}");
+                        let message = chain(&error);
                         failures.lock().expect("no thread panics").insert(index, message.clone());
                         message
                     }
                 };
                 if !pool.quiet {
-                    eprintln!("{} of {}: {}: {outcome}", index + 1, children.len(), child.name);
+                    errln!("{} of {}: {}: {outcome}", index + 1, children.len(), child.name);
                 }
             }
         };
@@ -109,7 +111,8 @@ pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<(), Failur
     }
     let lines = failures.iter().map(|(&index, message)| format!("\n  {}: {message}", children[index].name));
     let lines: String = lines.collect();
-    Err(Failure::Run(anyhow!("{} of {} runs failed:{lines}", failures.len(), children.len())))
+    let all = counted(children.len(), "run");
+    Err(Failure::Run(anyhow!("{} of {all} failed:{lines}", failures.len())))
 }
 
 /// This program. Linux finds it even if the file was replaced or removed since it started; elsewhere the path at the start of

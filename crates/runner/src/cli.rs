@@ -35,6 +35,9 @@ pub(crate) enum Verb {
     Resume {
         /// Run folder
         run: PathBuf,
+        /// Train up to this epoch, instead of the last one that the experiment names; a finished run continues
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        epochs: Option<u32>,
         #[command(flatten)]
         options: RunOptions,
     },
@@ -166,7 +169,7 @@ pub(crate) struct SweepArguments {
     #[arg(long, value_name = "N", help = JOBS, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
     /// Folder to create for the run, or to hold the runs of a sweep [default: runs/NAME or the first free runs/NAME-2, ...;
-    /// for a sweep runs/NAME.sweep]
+    /// for a sweep runs/NAME.sweep or runs/NAME-2.sweep, ...]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -200,7 +203,7 @@ pub(crate) struct ReportArguments {
     /// Run folders
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Folder for tables, figures and the page [default: the run folder, if there is only one run]
+    /// Folder for tables, figures and the page [default: the run folder; of several runs nothing is written]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[arg(long, help = JSON)]

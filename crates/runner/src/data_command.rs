@@ -1,5 +1,4 @@
 //! `sgdwalk data`.
-#![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use walk_data::{DataConfig, DataSet};
 
 use crate::cli::DataCommand;
 use crate::failure::Failure;
+use crate::output::outln;
 
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
@@ -28,6 +28,10 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
         let names: Vec<&str> = remote.iter().map(|(set, _)| set.name()).collect();
         let suggestion = did_you_mean(name, names.iter().copied());
         let known = names.join(", ");
+        if let Some(set) = DataSet::ALL.into_iter().find(|set| set.name() == name) {
+            let reason = if set == DataSet::Digits { "it is built in" } else { "its images are your own" };
+            return Err(anyhow!("{name}: nothing to fetch, {reason}; the sets to fetch are {known}").into());
+        }
         return Err(anyhow!("no set `{name}` to fetch, expected one of {known}{suggestion}").into());
     };
     let dir = dir.map_or_else(|| set.usual_dir(), PathBuf::from);
@@ -44,19 +48,19 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
         bar.finish_and_clear();
         let path = dir.join(file.name);
         match result.map_err(Failure::run)? {
-            Fetched::There => println!("{}: already present, as published", path.display()),
+            Fetched::There => outln!("{}: already present, as published", path.display()),
             Fetched::New(bytes) => {
-                println!("{}: {:.1} MB from {url}, checked", path.display(), bytes as f64 / 1e6)
+                outln!("{}: {:.1} MB from {url}, checked", path.display(), bytes as f64 / 1e6)
             }
         }
     }
-    println!("use it with set = \"{}\" and dir = \"{}\" under [data]", set.name(), dir.display());
+    outln!("use it with set = \"{}\" and dir = \"{}\" under [data]", set.name(), dir.display());
     Ok(())
 }
 
 fn list(dir: &Path) {
     let mut table = Builder::default();
-    table.push_record(["set", "size to fetch", "where", "there"]);
+    table.push_record(["set", "size to fetch", "where", "present"]);
     for set in DataSet::ALL {
         let origin = remote_set(set).map_or("-".into(), |origin| format!("{} MB", origin.megabytes));
         let place = dir.join(set.name());
@@ -67,8 +71,8 @@ fn list(dir: &Path) {
         };
         table.push_record([set.name().to_owned(), origin, place, there]);
     }
-    println!("{}", table.build().with(Style::sharp()));
-    println!("download one with `sgdwalk data fetch NAME`");
+    outln!("{}", table.build().with(Style::sharp()));
+    outln!("download one with `sgdwalk data fetch NAME`");
 }
 
 /// Whether a set can be read, and how many images it has.

@@ -1,10 +1,11 @@
 //! The experiment file as a whole; each section belongs to the crate that it configures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use walk_arch::OptionValues;
 use walk_core::Convolution;
 use walk_data::DataConfig;
@@ -62,7 +63,8 @@ pub(crate) struct Experiment {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitSection {
-    /// A safetensors file with parameters and buffers under PyTorch's names; drawn from the seed if not given.
+    /// A safetensors file with parameters and buffers under PyTorch's names, in F32, F16 or BF16; a prefix `module.`,
+    /// `_orig_mod.` or `model.` of all names is ignored. Drawn from the seed if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<PathBuf>,
 }
@@ -139,8 +141,12 @@ impl Experiment {
             return Err(source.error_at("seed", "`seed` is too large, expected at most 2^63 - 1"));
         }
         let stem = source.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let is_named = experiment.name.is_some();
         let name = experiment.name.clone().or(stem).unwrap_or_else(|| "experiment".into());
-        check_folder_name(&name).map_err(|error| source.error_at("name", error))?;
+        check_folder_name(&name).map_err(|error| {
+            let hint = if is_named { "" } else { "; it is the name of the file unless `name` is set" };
+            source.error_at("name", format!("{error}{hint}"))
+        })?;
         experiment.name = Some(name);
         Ok(experiment)
     }
@@ -200,6 +206,30 @@ impl Experiment {
     /// Its probes in a run that continues to epoch `last`, measuring nothing beyond its own.
     fn probes_within(&self, last: u32) -> ProbeConfig {
         if self.epochs < last { self.probe.clone().within(self.epochs) } else { self.probe.clone() }
+    }
+
+    /// SHA-256 of what its numbers follow from, apart from the contents of files: a resumed run must keep it. It may train
+    /// longer, keep other checkpoints and find its files elsewhere.
+    pub(crate) fn numbers_sha256(&self) -> Result<String> {
+        let fixed = Self {
+            name: None,
+            epochs: 0,
+            claims: vec![],
+            model: ModelSection { plugin: String::new(), ..self.model.clone() },
+            data: DataConfig { dir: None, ..self.data.clone() },
+            record: RecordSection { tensorboard: false, ..self.record.clone() },
+            checkpoint: CheckpointConfig::default(),
+            init: InitSection::default(),
+            ..self.clone()
+        };
+        Ok(format!("{:x}", Sha256::digest(fixed.to_toml()?)))
+    }
+
+    /// The files that it names, with their keys; their contents determine its numbers too.
+    pub(crate) fn files(&self) -> Vec<(&'static str, &Path)> {
+        let line = self.probe.line.as_ref().and_then(|line| line.from.as_deref());
+        let files = [("init.from", self.init.from.as_deref()), ("probe.line.from", line)];
+        files.into_iter().filter_map(|(key, path)| Some((key, path?))).collect()
     }
 
     /// The name of its run folder.

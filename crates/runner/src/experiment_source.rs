@@ -7,11 +7,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 use walk_arch::did_you_mean;
 use walk_train::TrainError;
+
+use crate::schema_keys::dotted_keys;
+use crate::wording::{Wording, reword};
 
 /// Size of the largest experiment file that is read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -53,6 +58,8 @@ pub(crate) struct Setting {
     key: Vec<String>,
     value: Value,
     text: String,
+    /// The option that it comes from.
+    option: &'static str,
 }
 
 impl FromStr for Setting {
@@ -60,15 +67,19 @@ impl FromStr for Setting {
 
     /// Parses `key=value`; a value that is no TOML is a string.
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = || anyhow!("expected KEY=VALUE, as in optim.lr=0.2");
-        let (key, value) = text.split_once('=').ok_or_else(wrong)?;
+        let wrong = |why: &str| anyhow!("{why}expected KEY=VALUE, as in optim.lr=0.2");
+        let (key, value) = text.split_once('=').ok_or_else(|| wrong(""))?;
         let key: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
-        if key.iter().any(String::is_empty) || value.trim().is_empty() {
-            return Err(wrong());
+        if key.iter().any(String::is_empty) {
+            return Err(wrong("the key is incomplete, "));
+        }
+        if value.trim().is_empty() {
+            return Err(wrong("the value is missing, "));
         }
         let table = toml::from_str::<Table>(&format!("x = {value}")).ok().filter(|table| table.len() == 1);
         let parsed = table.and_then(|mut table| table.remove("x"));
-        Ok(Self { key, value: parsed.unwrap_or_else(|| Value::String(value.into())), text: text.to_owned() })
+        let value = parsed.unwrap_or_else(|| Value::String(value.into()));
+        Ok(Self { key, value, text: text.to_owned(), option: "--set" })
     }
 }
 
@@ -78,13 +89,32 @@ impl Setting {
         &self.text
     }
 
+    /// The same as a value of another option.
+    pub(crate) fn of_option(self, option: &'static str) -> Self {
+        Self { option, ..self }
+    }
+
+    /// The dotted key.
+    pub(crate) fn key(&self) -> String {
+        self.key.join(".")
+    }
+
+    /// The value.
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    fn place(&self) -> String {
+        format!("{} {}", self.option, self.text)
+    }
+
     fn apply(&self, table: &mut Table) -> Result<()> {
         let (last, sections) = self.key.split_last().context("a key has a part")?;
         let mut section = table;
         for part in sections {
             let inner = section.entry(part.as_str()).or_insert_with(|| Value::Table(Table::new()));
             let found = inner.type_str();
-            let wrong = || anyhow!("--set {}: `{part}` is of type {found}", self.text);
+            let wrong = || anyhow!("{}: `{part}` is of type {found}", self.place());
             section = inner.as_table_mut().ok_or_else(wrong)?;
         }
         section.insert(last.clone(), self.value.clone());
@@ -125,10 +155,13 @@ impl ExperimentSource {
         }
         let scales = self.parts.iter().filter_map(|part| part.table.get("scale")?.as_table());
         let known: BTreeSet<&str> = scales.flat_map(|table| table.keys()).map(String::as_str).collect();
+        let path = self.path().display();
+        if known.is_empty() {
+            return Err(anyhow!("{path}: no scale `{scale}`: it has no [scale.NAME] section"));
+        }
         let known: Vec<&str> = std::iter::once(FULL).chain(known).collect();
         let suggestion = did_you_mean(scale, known.iter().copied());
-        let (path, known) = (self.path().display(), known.join(", "));
-        Err(anyhow!("{path}: no scale `{scale}`{suggestion} (there are {known})"))
+        Err(anyhow!("{path}: no scale `{scale}`{suggestion} (its scales are {})", known.join(", ")))
     }
 
     /// The file.
@@ -150,41 +183,55 @@ impl ExperimentSource {
     }
 
     /// Deserializes the experiment.
-    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+    pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(&self) -> Result<T> {
         let merged = Value::Table(self.merged()?);
         let error = match serde_path_to_error::deserialize::<_, T>(merged) {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
         let path = error.path().to_string();
-        let message = error.inner().message();
-        // serde's messages quote what was found first, then what is known
-        let mut quoted = message.split('`').skip(1).step_by(2);
-        let found = quoted.next().unwrap_or_default();
-        let suggestion = did_you_mean(found, quoted);
-        let (section, key) = if path == "." {
-            (String::new(), found.to_owned())
-        } else if message.starts_with("= ") {
-            // a value that checks itself says what was found
-            (format!("`{path}` "), path)
-        } else {
-            (format!("`{path}`: "), format!("{path}.{found}"))
-        };
-        let place = self.place(&key);
-        Err(anyhow!("{place}: {section}{message}{suggestion}"))
+        let path = if path == "." { "" } else { path.as_str() };
+        let Wording { key, message } = reword(path, error.inner().message(), &dotted_keys::<T>());
+        Err(self.error_at(&key, message))
+    }
+
+    /// SHA-256 of the experiment without the values under these dotted keys.
+    pub(crate) fn sha256_without(&self, keys: &[String]) -> Result<String> {
+        let mut table = self.merged()?;
+        for key in keys {
+            let mut section = Some(&mut table);
+            let (sections, last) = key.rsplit_once('.').unwrap_or(("", key));
+            for part in sections.split('.').filter(|part| !part.is_empty()) {
+                section = section.and_then(|table| table.get_mut(part)).and_then(Value::as_table_mut);
+            }
+            section.map(|table| table.remove(last));
+        }
+        Ok(format!(
+            "{:x}",
+            Sha256::digest(toml::to_string(&table).context("the experiment cannot be written")?)
+        ))
     }
 
     /// `file:line` of a dotted key, or of the nearest section around it that is written out; `--set ...` if it is from there.
+    /// Values set within a section are named with its place.
     pub(crate) fn place(&self, key: &str) -> String {
         let parts: Vec<&str> = key.split('.').collect();
         let is_prefix =
             |key: &[String]| key.len() <= parts.len() && key.iter().zip(&parts).all(|(a, b)| a == b);
         if let Some(setting) = self.settings.iter().rev().find(|setting| is_prefix(&setting.key)) {
-            return format!("--set {}", setting.text);
+            return setting.place();
         }
         // the file where most of the key is written out; among equals `max_by_key` takes the last, here the uppermost
         let best = self.parts.iter().rev().max_by_key(|part| part.depth(key));
-        best.unwrap_or(&self.parts[0]).place(key)
+        let place = best.unwrap_or(&self.parts[0]).place(key);
+        // an error about a whole section may be that of a value set within it
+        let is_within = |setting: &&Setting| {
+            setting.key.len() > parts.len() && parts.iter().zip(&setting.key).all(|(a, b)| a == b)
+        };
+        match self.settings.iter().rev().find(is_within) {
+            Some(setting) => format!("{place}, with {}", setting.place()),
+            None => place,
+        }
     }
 
     /// An error about the value of a dotted key.
@@ -277,13 +324,16 @@ impl FilePart {
             (None, None) => {}
             (None, Some(name)) => bail!("{path}: no member `{name}`: it is one experiment"),
             (Some(members), None) => {
-                let (place, known) = (self.place("member"), members.keys().collect::<Vec<_>>());
-                bail!("{place}: several experiments, of which one must be named: {known:?}");
+                let (place, known) = (self.place("member"), names(members.keys()));
+                bail!("{place}: several experiments, of which --member must name one: {known}");
             }
             (Some(members), Some(name)) => {
                 let Some(Value::Table(table)) = members.get(name) else {
-                    let known: Vec<&String> = members.keys().collect();
-                    bail!("{path}: no member `{name}`; it has {known:?}");
+                    let suggestion = did_you_mean(name, members.keys().map(String::as_str));
+                    bail!(
+                        "{path}: no member `{name}`{suggestion} (its members are {})",
+                        names(members.keys())
+                    );
                 };
                 parts.push(self.part(["member", name], table));
                 // a member that extends another file does so in place of its own
@@ -351,6 +401,10 @@ impl FilePart {
         }
         place
     }
+}
+
+fn names<'a>(keys: impl Iterator<Item = &'a String>) -> String {
+    keys.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn line(text: &str, byte: usize) -> usize {
@@ -423,9 +477,15 @@ mod tests {
         assert_eq!(ExperimentSource::members(&dir.path().join("base.toml"), None).unwrap(), [None]);
         let wrong = |scale, member| select(&files, Selection { scale, member }, &[]).unwrap_err().to_string();
         let text = wrong(Some("quikc"), Some("a"));
-        assert!(text.contains("no scale `quikc`, did you mean `quick`? (there are full, quick)"), "{text}");
-        assert!(wrong(None, Some("c")).contains("no member `c`; it has [\"a\", \"b\"]"));
-        assert!(wrong(None, None).contains("top.toml:2: several experiments, of which one must be named"));
+        assert!(
+            text.contains("no scale `quikc`, did you mean `quick`? (its scales are full, quick)"),
+            "{text}"
+        );
+        assert!(wrong(None, Some("c")).contains("no member `c` (its members are a, b)"));
+        assert!(
+            wrong(None, None)
+                .contains("top.toml:2: several experiments, of which --member must name one: a, b")
+        );
         let wrong = select(&[("a.toml", "scale = 3\n")], Selection::default(), &[]).unwrap_err().to_string();
         assert!(wrong.contains("a.toml:1: `scale` is for tables [scale.NAME] alone"), "{wrong}");
     }
@@ -460,6 +520,8 @@ mod tests {
                 .contains("--set seed.x=1: `seed` is of type integer")
         );
         assert!("seed".parse::<Setting>().unwrap_err().to_string().contains("expected KEY=VALUE"));
+        let wrong = "lr=".parse::<Setting>().unwrap_err().to_string();
+        assert_eq!(wrong, "the value is missing, expected KEY=VALUE, as in optim.lr=0.2");
         assert!(".x=1".parse::<Setting>().is_err() && "x=".parse::<Setting>().is_err());
         assert_eq!("x=[1, 2]".parse::<Setting>().unwrap().value, Value::Array(vec![1.into(), 2.into()]));
     }

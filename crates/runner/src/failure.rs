@@ -1,5 +1,7 @@
 //! How a command fails, and the exit code that says so.
 
+use std::io::Write;
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -31,8 +33,8 @@ impl Failure {
     /// Prints the failure, unless another process does.
     pub(crate) fn print(&self) {
         match self {
-            Self::Input(error) | Self::Run(error) => eprintln!("error: {error:#}"),
-            Self::Stopped(message) => eprintln!("{message}"),
+            Self::Input(error) | Self::Run(error) => print(format_args!("error: {}", chain(error))),
+            Self::Stopped(message) => print(format_args!("{message}")),
             Self::Silent { .. } => {}
         }
     }
@@ -41,5 +43,35 @@ impl Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Input(error.into())
+    }
+}
+
+/// An error and its causes in one line; a cause that the error before it quotes already is not repeated.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Prints a line to standard error, where there is nobody to tell of a failure.
+fn print(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = std::io::Error::other("no space");
+        let quoted = anyhow::Error::new(cause).context("x: cannot be written: no space").context("a run");
+        assert_eq!(chain(&quoted), "a run: x: cannot be written: no space");
     }
 }

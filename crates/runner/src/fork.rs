@@ -1,12 +1,12 @@
 //! The checkpoint of another run as the start of a new one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use walk_arch::Network;
-use walk_record::{ForkInfo, RunInfo};
-use walk_train::{Memory, TrainState, read_state};
+use walk_record::{ForkInfo, RunInfo, read_checkpoint};
+use walk_train::{Memory, Place, TrainError, TrainState, read_state};
 
 use crate::experiment::Experiment;
 use crate::experiment_source::Setting;
@@ -48,6 +48,48 @@ impl ForkPoint {
     }
 }
 
+/// A checkpoint of a run.
+pub(crate) struct Found {
+    path: PathBuf,
+    pub(crate) place: Place,
+}
+
+/// The checkpoint that a fork starts from. Those that cannot be read are passed over, unless it may be one of them.
+pub(crate) fn find(point: &ForkPoint) -> Result<Found> {
+    let ForkPoint { run, step } = point;
+    let folder = open_run(run)?;
+    let (mut steps, mut damaged) = (vec![], vec![]);
+    for name in folder.checkpoints().iter().filter(|name| *name != "final") {
+        let path = folder.checkpoint_path(name);
+        let place =
+            read_checkpoint(&path).map_err(TrainError::from).and_then(|read| Place::of(&read.tensors));
+        match place {
+            Ok(place) if place.step.0 == *step => return Ok(Found { path, place }),
+            Ok(place) => steps.push(place.step.0),
+            Err(error) => damaged.push(format!("{name} cannot be read: {error}")),
+        }
+    }
+    steps.sort_unstable();
+    let known: Vec<String> = steps.iter().map(u64::to_string).collect();
+    let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+    let damaged: String = damaged.iter().map(|text| format!("; {text}")).collect();
+    let run = run.display();
+    bail!("{run}: no checkpoint after {step} updates; there are checkpoints after: {known}{damaged}")
+}
+
+/// Refuses a fork that has nothing to train.
+pub(crate) fn check_left(point: &ForkPoint, place: Place, experiment: &Experiment) -> Result<()> {
+    let (done, last) = (place.epoch - u32::from(!place.epoch_done), experiment.epochs);
+    if done < last {
+        return Ok(());
+    }
+    bail!(
+        "{point}: {} done there, and `epochs` = {last} leaves nothing to train; raise it, as in --set epochs={}",
+        if done == 1 { "epoch 1 is".into() } else { format!("epochs 1 to {done} are") },
+        done.saturating_add(1)
+    )
+}
+
 /// Reads the checkpoint that a run of `experiment` starts from; `info` describes that run.
 pub(crate) fn fork_state(
     fork: &ForkInfo,
@@ -55,28 +97,20 @@ pub(crate) fn fork_state(
     info: &RunInfo,
     experiment: &Experiment,
 ) -> Result<TrainState> {
-    let ForkInfo { run, step, .. } = fork;
-    let folder = open_run(Path::new(run))?;
-    if folder.read_info()?.network.sha256 != info.network.sha256 {
-        return Err(anyhow!("{run}: has another network; a fork must keep it"));
+    let point = ForkPoint { run: PathBuf::from(&fork.run), step: fork.step };
+    let run = &point.run;
+    if open_run(run)?.read_info()?.network.sha256 != info.network.sha256 {
+        return Err(anyhow!("{}: has another network; a fork must keep it", run.display()));
     }
-    let mut steps = vec![];
-    for name in folder.checkpoints().iter().filter(|name| *name != "final") {
-        let saved = read_state(&folder.checkpoint_path(name), network);
-        let mut state = saved.with_context(|| format!("checkpoint {name} of {run}"))?.state;
-        if state.step.0 != *step {
-            steps.push(state.step.0.to_string());
-            continue;
-        }
-        let parent = Experiment::parse(&experiment_source(Path::new(run), &[])?)?;
-        if !state.epoch_done && !experiment.has_batches_of(&parent) {
-            return Err(anyhow!(
-                "{run}@{step}: lies within an epoch; a fork there must keep `seed`, `data` and the batches of `optim`"
-            ));
-        }
-        state.probes.values_mut().for_each(Memory::forget_measured);
-        return Ok(state);
+    let Found { path, place } = find(&point)?;
+    check_left(&point, place, experiment)?;
+    let mut state = read_state(&path, network).with_context(|| path.display().to_string())?.state;
+    let parent = Experiment::parse(&experiment_source(run, &[])?)?;
+    if !state.epoch_done && !experiment.has_batches_of(&parent) {
+        return Err(anyhow!(
+            "{point}: lies within an epoch; a fork there must keep `seed`, `data` and the batches of `optim`"
+        ));
     }
-    let known = if steps.is_empty() { "none".into() } else { steps.join(", ") };
-    Err(anyhow!("{run}: no checkpoint after {step} updates; there are checkpoints after: {known}"))
+    state.probes.values_mut().for_each(Memory::forget_measured);
+    Ok(state)
 }

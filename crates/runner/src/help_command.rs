@@ -1,27 +1,28 @@
 //! `sgdwalk completions SHELL` and `sgdwalk man [VERB]`.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use walk_arch::did_you_mean;
 
 use crate::cli;
 use crate::failure::Failure;
+use crate::output;
 
 /// Prints a shell's completion script.
 pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
     let mut script = vec![];
     clap_complete::generate(shell, &mut cli::command(), "sgdwalk", &mut script);
-    print(&script)
+    output::print(String::from_utf8_lossy(&script));
+    Ok(())
 }
 
 /// Prints the manual page of a verb, given as its words; that of the program if there are none.
 pub(crate) fn print_manual(verb: &[String]) -> Result<(), Failure> {
-    let mut program = cli::command().disable_help_subcommand(true);
-    program.build();
+    let program = program();
     let mut command = &program;
     for word in verb {
         command = command.find_subcommand(word).ok_or_else(|| {
@@ -30,21 +31,33 @@ pub(crate) fn print_manual(verb: &[String]) -> Result<(), Failure> {
         })?;
     }
     let mut page = vec![];
-    Man::new(command.clone()).render(&mut page).context("the manual page cannot be written")?;
-    print(&page)
+    manual(command).render(&mut page).context("the manual page cannot be written")?;
+    output::print(String::from_utf8_lossy(&page));
+    Ok(())
 }
 
 /// Writes the manual pages of the program and all verbs into a folder.
 pub(crate) fn write_manuals(folder: &Path) -> Result<(), Failure> {
     let write = || {
         std::fs::create_dir_all(folder)?;
-        clap_mangen::generate_to(cli::command(), folder)
+        write_all(&program(), folder)
     };
     write().with_context(|| format!("{}: the manual pages cannot be written there", folder.display()))?;
     Ok(())
 }
 
-/// Prints text, unless standard output is closed.
-pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
-    Ok(std::io::stdout().write_all(bytes).context("standard output is closed")?)
+/// The command line with what clap adds to it.
+fn program() -> Command {
+    let mut program = cli::command().disable_help_subcommand(true);
+    program.build();
+    program
+}
+
+fn manual(command: &Command) -> Man {
+    Man::new(command.clone()).source(concat!("sgdwalk ", env!("CARGO_PKG_VERSION")))
+}
+
+fn write_all(command: &Command, folder: &Path) -> std::io::Result<()> {
+    manual(command).generate_to(folder)?;
+    command.get_subcommands().filter(|verb| !verb.is_hide_set()).try_for_each(|verb| write_all(verb, folder))
 }

@@ -30,8 +30,8 @@ pub(crate) fn for_arguments(words: &[OsString], error: &clap::Error) -> Option<S
     let value = words[at].split_once('=').map(|(_, value)| value).or(next);
     let hint = match (first, option.as_str()) {
         ("resume", "--set" | "--sweep" | "--seeds" | "--jobs" | "--scale" | "--member" | "--out") => {
-            "a resumed run keeps its experiment and its folder; `sgdwalk fork RUN@STEP` starts a new run from a \
-             checkpoint and accepts --set"
+            "a resumed run keeps its folder and its experiment but for --epochs; `sgdwalk fork RUN@STEP` starts a new \
+             run from a checkpoint and accepts --set"
                 .into()
         }
         ("fork", "--scale" | "--member") => {

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
+use crate::output::errln;
+
 static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// The exit code after a second signal; shells use it for Ctrl-C.
@@ -15,7 +17,7 @@ pub(crate) fn listen() -> Result<()> {
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(AT_ONCE);
         }
-        eprintln!("\nstopping after this update; press Ctrl-C again to end at once");
+        errln!("\nstopping after this update; press Ctrl-C again to end at once");
     })
     .context("signals cannot be caught")
 }

@@ -4,11 +4,12 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use walk_record::rows::{Kind, KindSchema};
 use walk_train::Conditions;
 
 use crate::experiment::Experiment;
+use crate::schema_keys::{properties, resolved};
 
 const HEAD: &str = "# Keys of an experiment file
 
@@ -104,23 +105,6 @@ fn key_rows(text: &mut String, schema: &Value, object: &Value) {
         };
         let (kind, meaning) = (type_name(schema, inner), meaning(schema, value));
         let _ = writeln!(text, "| `{key}` | {kind} | {default} | {meaning} |");
-    }
-}
-
-fn properties(object: &Value) -> Option<&Map<String, Value>> {
-    object["properties"].as_object()
-}
-
-/// What a reference, an optional value or a value with a description of its own stands for.
-fn resolved<'a>(schema: &'a Value, mut value: &'a Value) -> &'a Value {
-    loop {
-        if let Some(name) = value["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-            value = &schema["$defs"][name];
-        } else if let Some(first) = value["anyOf"].as_array().and_then(|any| any.first()) {
-            value = first;
-        } else {
-            return value;
-        }
     }
 }
 

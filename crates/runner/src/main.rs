@@ -17,6 +17,7 @@ mod hints;
 mod interrupt;
 mod keys_command;
 mod new_plugin;
+mod output;
 mod plugin;
 mod plugins_command;
 mod prepare;
@@ -28,7 +29,9 @@ mod reproduce;
 mod resume;
 mod run;
 mod run_command;
+mod schema_keys;
 mod sweep;
+mod wording;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,10 +42,8 @@ use crate::cli::Verb;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    // `sgdwalk report RUN | head` ends quietly, as other programs do; a run writes its files before it prints
-    sigpipe::reset();
     walk_core::keep_freed_memory();
-    match parse().and_then(dispatch) {
+    match parse().and_then(dispatch).and_then(|()| output::check()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();
@@ -64,7 +65,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Run(arguments) => run_command::run(&arguments),
         Verb::Check { plan, threads } => check::check(&plan, threads),
-        Verb::Resume { run, options } => run_command::resume(&run, options),
+        Verb::Resume { run, epochs, options } => run_command::resume(&run, epochs, options),
         Verb::Fork(arguments) => run_command::fork(&arguments),
         Verb::Report(arguments) => report_command::report(&arguments),
         Verb::Reproduce(arguments) => reproduce::reproduce(&arguments),
@@ -73,10 +74,15 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Plugins { name: Some(name) } => plugins_command::describe(&name),
         Verb::Plugins { name: None } => plugins_command::list(),
         Verb::NewPlugin { name, dir } => new_plugin::write(&name, dir),
-        Verb::Keys { rows: false } => help_command::print(keys_command::keys()?.as_bytes()),
-        Verb::Keys { rows: true } => help_command::print(keys_command::rows()?.as_bytes()),
+        Verb::Keys { rows: false } => print(keys_command::keys()?),
+        Verb::Keys { rows: true } => print(keys_command::rows()?),
         Verb::Completions { shell } => help_command::completions(shell),
         Verb::Man { out: Some(folder), .. } => help_command::write_manuals(&folder),
         Verb::Man { verb, out: None } => help_command::print_manual(&verb),
     }
+}
+
+fn print(text: String) -> Result<(), Failure> {
+    output::print(text);
+    Ok(())
 }

@@ -1,5 +1,4 @@
 //! `sgdwalk new-plugin NAME`: a crate to start from.
-#![expect(clippy::print_stdout, reason = "a command's output")]
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use walk_record::write_file;
 
 use crate::failure::Failure;
+use crate::output::outln;
 
 const LIBRARY: &str = include_str!("new_plugin/lib.rs.txt");
 /// Of a member of this workspace.
@@ -45,10 +45,10 @@ pub(crate) fn write(name: &str, dir: Option<PathBuf>) -> Result<(), Failure> {
     } else {
         format!("./{path}")
     };
-    println!("{path} is written; next:");
-    println!("  edit {}", folder.join("src/lib.rs").display());
-    println!("  cargo test --manifest-path {}", folder.join("Cargo.toml").display());
-    println!("  sgdwalk experiments/quick.toml --set model.plugin={plugin}");
+    outln!("{path} is written; next:");
+    outln!("  edit {}", folder.join("src/lib.rs").display());
+    outln!("  cargo test --manifest-path {}", folder.join("Cargo.toml").display());
+    outln!("  sgdwalk experiments/quick.toml --set model.plugin={plugin}");
     Ok(())
 }
 

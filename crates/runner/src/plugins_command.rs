@@ -1,5 +1,4 @@
 //! `sgdwalk plugins [NAME]`.
-#![expect(clippy::print_stdout, reason = "a command's output")]
 
 use anyhow::Context;
 use tabled::builder::Builder;
@@ -7,6 +6,7 @@ use tabled::settings::Style;
 use walk_arch::{Network, OptionValues, PluginInfo, Problem};
 
 use crate::failure::Failure;
+use crate::output::outln;
 use crate::plugin;
 
 /// The images that parameters and multiply-adds are counted for: CIFAR-10's.
@@ -25,24 +25,24 @@ pub(crate) fn list() -> Result<(), Failure> {
         let options: Vec<String> = info.options.into_iter().map(|option| option.name).collect();
         builder.push_record([info.name, info.about, n_params, mflop, options.join(", "), reference]);
     }
-    println!("{}", builder.build().with(Style::rounded()));
-    println!("sizes are of the default options for {}x{} images in {CLASSES} classes", SHAPE[1], SHAPE[2]);
+    outln!("{}", builder.build().with(Style::rounded()));
+    outln!("sizes are of the default options for {}x{} images in {CLASSES} classes", SHAPE[1], SHAPE[2]);
     Ok(())
 }
 
 /// Prints a plugin's options.
 pub(crate) fn describe(name: &str) -> Result<(), Failure> {
     let Description { info, network } = open(name)?;
-    println!("{}: {}", info.name, info.about);
+    outln!("{}: {}", info.name, info.about);
     if let Some(network) = network {
         let (n_params, mflop) = (network.n_params(), mflop(&network));
-        println!(
+        outln!(
             "by default {n_params} parameters and {mflop} MFLOP per image of 3x32x32 in {CLASSES} classes"
         );
     }
-    println!("{}", if info.options.is_empty() { "It has no options." } else { "\n[model.options]" });
+    outln!("{}", if info.options.is_empty() { "It has no options." } else { "\n[model.options]" });
     for option in info.options {
-        println!("{} = {}\n    {}; {}", option.name, option.default, option.help, option.kind);
+        outln!("{} = {}\n    {}; {}", option.name, option.default, option.help, option.kind);
     }
     Ok(())
 }
@@ -56,9 +56,9 @@ struct Description {
 
 fn open(reference: &str) -> Result<Description, Failure> {
     let plugin = plugin::open(reference)?;
-    let info = plugin.handle.describe().with_context(|| format!("plugin {}", plugin.library.display()))?;
+    let info = plugin.describe().with_context(|| format!("plugin {}", plugin.library.display()))?;
     let problem = Problem { input: SHAPE.to_vec(), classes: CLASSES };
-    let graph = plugin.handle.build(&problem, &OptionValues::default());
+    let graph = plugin.build(&problem, &OptionValues::default());
     Ok(Description { info, network: graph.ok().and_then(|graph| graph.check(&problem).ok()) })
 }
 

@@ -12,6 +12,7 @@ use walk_record::PluginRecord;
 use crate::experiment::Experiment;
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
+use crate::output::errln;
 use crate::plugin;
 
 /// Everything a run needs, checked.
@@ -24,6 +25,13 @@ pub(crate) struct Prepared {
     pub(crate) plugin: PluginRecord,
     /// Time to read the data.
     pub(crate) load_time: Duration,
+}
+
+impl Prepared {
+    /// Says on standard error what the user should know about the data, such as files that were left out.
+    pub(crate) fn warn(&self) {
+        self.split.images.remarks.iter().for_each(|remark| errln!("warning: {remark}"));
+    }
 }
 
 /// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts in the pool need not be handed over
@@ -51,13 +59,13 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
         plugin::open(&model.plugin).map_err(|error| source.error_at("model.plugin", format!("{error:#}")))?;
     let library = plugin.library.display();
     let error_at =
-        |key: &str, error: &dyn Display| source.error_at(key, format!("plugin {library}: {error}"));
-    let info = plugin.handle.describe().map_err(|error| error_at("model.plugin", &error))?;
+        |key: &str, error: &dyn Display| source.error_at(key, format!("plugin {library}: {error:#}"));
+    let info = plugin.describe().map_err(|error| error_at("model.plugin", &error))?;
     info.check_options(&model.options).map_err(|error| {
         source.error_at(&format!("model.options.{}", error.name()), format!("plugin {}: {error}", info.name))
     })?;
-    let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes };
-    let graph = plugin.handle.build(&problem, &model.options);
+    let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes.len() };
+    let graph = plugin.build(&problem, &model.options);
     let graph = graph.map_err(|error| error_at("model", &error))?;
     let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
     let network_sha256 = format!("{:x}", Sha256::digest(description));

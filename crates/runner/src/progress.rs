@@ -7,7 +7,7 @@ use walk_core::Step;
 use walk_record::rows::Kind;
 use walk_record::{Measured, Row};
 use walk_train::probe::ActiveProbe;
-use walk_train::{Position, TrainConfig, Work};
+use walk_train::{Position, Span, TrainConfig, Work};
 
 /// A bar as long as the run's work.
 pub(crate) struct Progress {
@@ -29,16 +29,16 @@ impl Progress {
         target: ProgressDrawTarget,
     ) -> Self {
         let updates = config.optim.updates_per_epoch(samples);
-        let (mut all, mut past) = (0, 0);
-        for at in positions(config.epochs, updates as u32) {
-            let update = Work { differentiated: samples / updates, ..Work::default() };
-            let measured = probes.iter().filter(|probe| probe.is_due(at)).map(ActiveProbe::work);
-            all += measured.fold(update, Work::plus).weight();
-            if at.step <= done {
-                past = all;
-            }
-        }
-        let bar = ProgressBar::with_draw_target(Some(all as u64), target).with_position(past as u64);
+        let update = Work { differentiated: samples / updates, ..Work::default() }.weight() as u64;
+        let span = Span { epochs: config.epochs, updates: updates as u32 };
+        let weight = |updates: u64, measurements: &dyn Fn(&ActiveProbe<'_>) -> u64| {
+            let probes =
+                probes.iter().map(|probe| measurements(probe).saturating_mul(probe.work().weight() as u64));
+            probes.fold(updates.saturating_mul(update), u64::saturating_add)
+        };
+        let all = weight(span.total(), &|probe| probe.count(span));
+        let past = weight(done.0, &|probe| probe.count_first(done, span.updates));
+        let bar = ProgressBar::with_draw_target(Some(all), target).with_position(past);
         bar.reset_eta();
         let template = "{msg} {wide_bar} {percent}% {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -73,14 +73,4 @@ impl Progress {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// Every update of a run.
-pub(crate) fn positions(epochs: u32, updates: u32) -> impl Iterator<Item = Position> {
-    (1..=epochs).flat_map(move |epoch| {
-        (1..=updates).map(move |iteration| {
-            let step = Step(u64::from(epoch - 1) * u64::from(updates) + u64::from(iteration));
-            Position { epoch, iteration, updates, step }
-        })
-    })
 }

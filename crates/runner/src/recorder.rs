@@ -18,6 +18,8 @@ const LATEST: &str = "latest";
 /// Writes a run into its folder.
 pub(crate) struct Recorder<'a> {
     folder: RunFolder,
+    /// As it is on disk.
+    info: RunInfo,
     network: &'a Network,
     metrics: MetricsWriter,
     events: Option<EventWriter>,
@@ -40,19 +42,22 @@ impl<'a> Recorder<'a> {
         ranks: &'a Arc<dyn Ranks>,
     ) -> Result<Self, RecordError> {
         let folder = start.folder.clone();
-        let metrics = folder.metrics(start.metrics_len)?;
-        let events = experiment.record.tensorboard.then(|| folder.events(start.metrics_len)).transpose()?;
+        let metrics = folder.metrics(&start.metrics)?;
+        let events = experiment.record.tensorboard.then(|| folder.events(&start.metrics)).transpose()?;
+        let info = start.info.clone();
         let (config, epochs, saved) = (experiment.checkpoint.clone(), experiment.epochs, Instant::now());
-        Ok(Self { folder, network, metrics, events, config, epochs, saved, progress, ranks })
+        Ok(Self { folder, info, network, metrics, events, config, epochs, saved, progress, ranks })
     }
 
     /// Takes the progress bar away, removes the checkpoint that a finished run no longer needs, and writes the description.
-    pub(crate) fn finish(&self, info: &RunInfo) -> Result<(), RecordError> {
+    pub(crate) fn finish(&mut self, info: &RunInfo) -> Result<(), RecordError> {
         self.progress.finish();
         if info.status == Status::Finished {
+            self.metrics.end()?;
             self.folder.remove_checkpoint(LATEST)?;
         }
-        self.folder.write_info(info)
+        self.metrics.sync()?;
+        self.folder.write_info(&RunInfo { metrics: self.metrics.mark(), ..info.clone() })
     }
 
     /// Whether a checkpoint is made after an epoch.
@@ -103,7 +108,8 @@ impl Sink for Recorder<'_> {
     fn save(&mut self, at: Position, state: &TrainState) -> Result<(), RecordError> {
         // the rows that belong to the state reach the disk first
         self.metrics.sync()?;
-        let tensors = state_tensors(self.network, state, self.metrics.len());
+        let mark = self.metrics.mark();
+        let tensors = state_tensors(self.network, state, &mark);
         if state.epoch_done && self.is_regular(at.epoch) {
             self.folder.write_checkpoint(&epoch_name(at.epoch), &tensors)?;
             self.folder.remove_checkpoint(LATEST)?;
@@ -111,6 +117,8 @@ impl Sink for Recorder<'_> {
         } else {
             self.folder.write_checkpoint(LATEST, &tensors)?;
         }
+        self.info.metrics = mark;
+        self.folder.write_info(&self.info)?;
         self.saved = Instant::now();
         Ok(())
     }

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use walk_arch::Network;
-use walk_record::{FolderLock, RunFolder, RunInfo, Status};
+use walk_record::{FileInfo, FolderLock, MetricsMark, RecordError, RunFolder, RunInfo, Status};
 use walk_train::{SavedState, TrainState, read_state};
 
+use crate::experiment::Experiment;
 use crate::experiment_source::{ExperimentSource, Selection, Setting};
+use crate::output::errln;
 
 /// The folder that a run writes to and the state it starts from.
 pub(crate) struct Start {
@@ -16,43 +18,71 @@ pub(crate) struct Start {
     pub(crate) lock: FolderLock,
     pub(crate) info: RunInfo,
     pub(crate) state: TrainState,
-    /// Bytes of the metrics that belong to the state.
-    pub(crate) metrics_len: u64,
+    /// What marks the rows that belong to the state.
+    pub(crate) metrics: MetricsMark,
 }
 
-/// Takes a run's folder and its last whole checkpoint; without one the run starts from `initial`. `now` describes the run as
-/// it would be started today.
+/// Takes a run's folder and its last whole checkpoint; without one the run starts from `initial`. `now` describes the run of
+/// `experiment` as it would be started today.
 pub(crate) fn resume(
     path: &Path,
+    experiment: &Experiment,
     network: &Network,
     now: &RunInfo,
     initial: impl FnOnce(&RunInfo) -> Result<TrainState>,
 ) -> Result<Start> {
     let folder = open_run(path)?;
     let lock = folder.lock()?;
-    let mut info = folder.read_info()?;
+    let info = folder.read_info()?;
     check_same(&info, now, path)?;
-    let len = std::fs::metadata(folder.path().join("metrics.jsonl")).map_or(0, |file| file.len());
     let mut best: Option<SavedState> = None;
     for name in folder.checkpoints().iter().filter(|name| *name != "final") {
-        match read_state(&folder.checkpoint_path(name), network) {
-            Err(error) => eprintln!("warning: skipping checkpoint {name}: {error}"),
-            Ok(saved) if saved.metrics_len > len => {
-                eprintln!("warning: skipping checkpoint {name}: metrics.jsonl is shorter than it was then");
+        let saved = match read_state(&folder.checkpoint_path(name), network) {
+            Ok(saved) => saved,
+            Err(error) => {
+                errln!("warning: skipping checkpoint {name}: {error}");
+                continue;
             }
-            Ok(saved) if best.as_ref().is_none_or(|best| saved.state.step > best.state.step) => {
+        };
+        match folder.check_metrics(&saved.metrics) {
+            Ok(()) if best.as_ref().is_none_or(|best| saved.state.step > best.state.step) => {
                 best = Some(saved)
             }
-            Ok(_) => {}
+            Ok(()) => {}
+            // rows that are lost at the end are measured again
+            Err(error @ RecordError::Short { .. }) => {
+                errln!("warning: skipping checkpoint {name}: {error}; they are measured again");
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    let SavedState { state, metrics_len } = match best {
+    let SavedState { state, metrics } = match best {
         Some(saved) => saved,
-        None => SavedState { state: initial(&info)?, metrics_len: 0 },
+        None => SavedState { state: initial(&info)?, metrics: MetricsMark::default() },
     };
-    info.status = Status::Running;
-    folder.write_info(&info)?;
-    Ok(Start { folder, lock, info, state, metrics_len })
+    let done = state.epoch - u32::from(!state.epoch_done);
+    if done > experiment.epochs {
+        let epochs = experiment.epochs;
+        bail!(
+            "{}: `epochs` = {epochs}, but {done} are done; a resumed run may only get more",
+            path.display()
+        );
+    }
+    Ok(Start { folder, lock, info, state, metrics })
+}
+
+impl Start {
+    /// Notes in the folder that the run continues, with the experiment's epochs.
+    pub(crate) fn write(&mut self, experiment: &Experiment) -> Result<()> {
+        let config = experiment.to_toml()?;
+        if self.folder.read_config()? != config {
+            self.folder.write_config(&config)?;
+        }
+        self.info.status = Status::Running;
+        self.info.message = None;
+        self.info.metrics = self.metrics.clone();
+        Ok(self.folder.write_info(&self.info)?)
+    }
 }
 
 /// The experiment of a run, with some changes.
@@ -86,23 +116,43 @@ pub(crate) fn open_run(path: &Path) -> Result<RunFolder> {
     }
 }
 
-/// Refuses to continue with another program, network or data, which would change the numbers.
+/// Refuses to continue with another program, network, data or experiment, which would change the numbers.
 fn check_same(then: &RunInfo, now: &RunInfo, path: &Path) -> Result<()> {
+    let path = path.display();
     let same = [
         ("version of sgdwalk", &then.version, &now.version),
         ("network that the plugin describes", &then.network.sha256, &now.network.sha256),
         ("data", &then.data.sha256, &now.data.sha256),
         ("device", &then.device, &now.device),
     ];
-    match same.into_iter().find(|(_, then, now)| then != now) {
-        Some((what, then, now)) => Err(anyhow!(
-            "{}: the {what} is not the one the run started with ({} then, {} now); resuming would change its numbers",
-            path.display(),
+    if let Some((what, then, now)) = same.into_iter().find(|(_, then, now)| then != now) {
+        bail!(
+            "{path}: the {what} is not the one the run started with ({} then, {} now); resuming would change its numbers",
             short(then),
             short(now)
-        )),
-        None => Ok(()),
+        );
     }
+    for file in &then.files {
+        // a file that is gone is missed where it is needed
+        let changed = |now: &&FileInfo| now.key == file.key && now.sha256 != file.sha256;
+        if let Some(now) = now.files.iter().find(changed) {
+            bail!(
+                "{path}: `{}`: {} does not hold what {} held when the run started (SHA-256); resuming would change its \
+                 numbers",
+                file.key,
+                now.path,
+                file.path
+            );
+        }
+    }
+    if then.config_sha256 != now.config_sha256 {
+        bail!(
+            "{path}: config.toml is not the experiment that the run started with (SHA-256); only `epochs`, `checkpoint`, \
+             `record.tensorboard`, `name`, `claims` and the places of files may change. Restore it, or start a new run with \
+             `sgdwalk fork`"
+        );
+    }
+    Ok(())
 }
 
 fn short(text: &str) -> &str {

@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::ProgressDrawTarget;
+use sha2::{Digest, Sha256};
 #[cfg(feature = "cuda")]
 use walk_core::Cuda;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
+use walk_data::{DataConfig, Split};
 use walk_record::{
-    DataInfo, FORMAT, ForkInfo, MachineInfo, NetworkInfo, ProbeInfo, RecordError, RunFolder, RunInfo, Status,
-    checkpoint_bytes,
+    ClassInfo, DataInfo, FORMAT, FileInfo, ForkInfo, MachineInfo, MetricsMark, NetworkInfo, ProbeInfo,
+    RecordError, RunFolder, RunInfo, Status, checkpoint_bytes,
 };
 use walk_train::probe::{ActiveProbe, ProbeContext};
 use walk_train::{
@@ -23,6 +25,7 @@ use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
 use crate::fork::fork_state;
 use crate::interrupt;
+use crate::output::errln;
 use crate::prepare::{Prepared, on_threads, prepare};
 use crate::process_group::ProcessGroup;
 use crate::progress::Progress;
@@ -50,6 +53,9 @@ pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Fail
     if group.leads() { interrupt::listen() } else { interrupt::ignore() }?;
     on_threads(request.options.threads, || {
         let prepared = group.agree(prepare(&request.source))?;
+        if group.leads() {
+            prepared.warn();
+        }
         match prepared.experiment.device {
             DeviceName::Cpu => {
                 run_on(Fused::new(prepared.experiment.numerics.convolution), prepared, request, group)
@@ -73,7 +79,7 @@ fn run_on<B: Backend>(
     request: &RunRequest,
     group: &ProcessGroup,
 ) -> Result<(), Failure> {
-    let info = describe::<B>(&prepared);
+    let info = group.agree(describe::<B>(&prepared))?;
     let Prepared { experiment, network, split, .. } = prepared;
     let model = Model::new(backend, network, experiment.loss.into());
     let train_config = TrainConfig {
@@ -95,10 +101,16 @@ fn run_on<B: Backend>(
         let state = ended.map_err(Failure::run)?;
         return if is_at_end(&state, &experiment) { Ok(()) } else { Err(Failure::Silent { exit_code: 3 }) };
     }
-    let start = begin(request, &experiment, &model, info)?;
+    let mut start = begin(request, &experiment, &model, info)?;
     if ranks.size() > 1 {
-        let tensors = state_tensors(model.network(), &start.state, start.metrics_len);
+        let tensors = state_tensors(model.network(), &start.state, &start.metrics);
         ranks.broadcast_bytes(checkpoint_bytes(&tensors)?);
+    }
+    if matches!(request.folder, Folder::Resumed(_)) {
+        if start.info.status == Status::Finished && is_at_end(&start.state, &experiment) {
+            return say_finished(&start, &experiment, request.options);
+        }
+        start.write(&experiment)?;
     }
     let samples = split.train.len();
     let target =
@@ -144,6 +156,27 @@ fn run_on<B: Backend>(
     )))
 }
 
+/// Says that a finished run has nothing left to run, and prints its tables.
+fn say_finished(start: &Start, experiment: &Experiment, options: RunOptions) -> Result<(), Failure> {
+    let (path, epochs) = (start.folder.path().display(), experiment.epochs);
+    errln!(
+        "nothing was run: {path} is finished, its {} done; to train longer, use `sgdwalk resume {path} --epochs N`",
+        if epochs == 1 { "epoch is".into() } else { format!("{epochs} epochs are") }
+    );
+    print_run(&start.folder, options).map_err(Failure::Run)
+}
+
+/// Refuses a new run where others keep theirs.
+fn check_place(path: &Path) -> Result<()> {
+    if path.join("sweep.json").is_file() {
+        bail!("{}: the folder of a sweep; name another folder with --out", path.display());
+    }
+    match path.parent().filter(|parent| parent.join("run.json").is_file()) {
+        Some(parent) => bail!("{}: lies in the folder of the run {}", path.display(), parent.display()),
+        None => Ok(()),
+    }
+}
+
 /// Whether the experiment's last epoch is done. A fork's steps need not add up to its own epochs, so the epoch decides.
 fn is_at_end(state: &TrainState, experiment: &Experiment) -> bool {
     state.epoch_done && state.epoch >= experiment.epochs
@@ -158,19 +191,20 @@ fn begin<B: Backend>(
 ) -> Result<Start> {
     let initial = |info: &RunInfo| initial_state(&request.source, experiment, model, info);
     match &request.folder {
-        Folder::Resumed(path) => resume(path, model.network(), &info, initial),
+        Folder::Resumed(path) => resume(path, experiment, model.network(), &info, initial),
         Folder::New { out, fork } => {
             info.fork.clone_from(fork);
             let state = initial(&info)?;
             let (folder, lock) = loop {
                 let path = run_folder(out.as_deref(), experiment.name())?;
+                check_place(&path)?;
                 match RunFolder::create(&path, &experiment.to_toml()?, &info) {
                     // another process was faster
                     Err(RecordError::Exists { .. }) if out.is_none() => {}
                     created => break created?,
                 }
             };
-            Ok(Start { folder, lock, info, state, metrics_len: 0 })
+            Ok(Start { folder, lock, info, state, metrics: MetricsMark::default() })
         }
     }
 }
@@ -219,10 +253,30 @@ pub(crate) fn run_folder(out: Option<&Path>, name: &str) -> Result<PathBuf> {
     (1..).map(numbered).find(free).context("no free run folder")
 }
 
-fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
+fn data_info(config: &DataConfig, split: &Split) -> DataInfo {
+    let counts = split.train.class_counts().into_iter().zip(split.valid.class_counts());
+    let classes = split.images.classes.iter().zip(counts);
+    DataInfo {
+        set: config.set.name().into(),
+        sha256: split.images.sha256(),
+        train: split.train.len(),
+        valid: split.valid.len(),
+        classes: classes
+            .map(|(name, (train, valid))| ClassInfo { name: name.clone(), train, valid })
+            .collect(),
+        remarks: split.images.remarks.clone(),
+    }
+}
+
+fn describe<B: Backend>(prepared: &Prepared) -> Result<RunInfo> {
     let Prepared { experiment, network, network_sha256, split, plugin, .. } = prepared;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    RunInfo {
+    // what cannot be read is reported by what needs it
+    let files = experiment.files().into_iter().filter_map(|(key, path)| {
+        let sha256 = format!("{:x}", Sha256::digest(std::fs::read(path).ok()?));
+        Some(FileInfo { key: key.into(), path: path.display().to_string(), sha256 })
+    });
+    Ok(RunInfo {
         format: FORMAT,
         name: experiment.name().to_owned(),
         status: Status::Running,
@@ -235,6 +289,9 @@ fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
         elapsed_s: None,
         probes: vec![],
         fork: None,
+        config_sha256: experiment.numbers_sha256()?,
+        files: files.collect(),
+        metrics: MetricsMark::default(),
         plugin: plugin.clone(),
         network: NetworkInfo {
             n_params: network.n_params(),
@@ -243,12 +300,7 @@ fn describe<B: Backend>(prepared: &Prepared) -> RunInfo {
             input: network.problem().input.clone(),
             classes: network.problem().classes,
         },
-        data: DataInfo {
-            set: experiment.data.set.name().into(),
-            sha256: split.images.sha256(),
-            train: split.train.len(),
-            valid: split.valid.len(),
-        },
+        data: data_info(&experiment.data, split),
         machine: MachineInfo::here(),
-    }
+    })
 }

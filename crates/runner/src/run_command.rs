@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::check::check;
 use crate::cli::{ForkArguments, RunArguments, RunOptions, SweepArguments};
+use crate::experiment_source::Setting;
 use crate::failure::Failure;
 use crate::process_group::ProcessGroup;
 use crate::resume::experiment_source;
@@ -34,8 +35,11 @@ fn start(base: &Base<'_>, arguments: &SweepArguments, options: RunOptions) -> Re
 }
 
 /// Resumes a run in its folder.
-pub(crate) fn resume(run: &Path, options: RunOptions) -> Result<(), Failure> {
-    run_one(RunRequest { source: experiment_source(run, &[])?, folder: Folder::Resumed(run.into()), options })
+pub(crate) fn resume(run: &Path, epochs: Option<u32>, options: RunOptions) -> Result<(), Failure> {
+    let change = epochs.map(|epochs| format!("epochs={epochs}").parse::<Setting>()).transpose()?;
+    let changes: Vec<Setting> = change.into_iter().map(|setting| setting.of_option("--epochs")).collect();
+    let source = experiment_source(run, &changes)?;
+    run_one(RunRequest { source, folder: Folder::Resumed(run.into()), options })
 }
 
 /// Makes a run in this process and those that share it.

@@ -1,4 +1,4 @@
-//! Points and states as the named tensors of a checkpoint, and back.
+//! States as the named tensors of a checkpoint, and back.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_arch::Network;
 use walk_core::{Point, Step};
-use walk_record::{NamedTensor, RecordError, Values, parse_checkpoint, read_checkpoint};
+use walk_record::{MetricsMark, NamedTensor, Values, parse_checkpoint, read_checkpoint};
 
+use crate::import::{OURS, to_point};
 use crate::{Memory, TrainError, TrainState};
 
 /// `[checkpoint]`: what is kept so that a run can be continued.
@@ -61,8 +62,6 @@ impl CheckpointConfig {
     }
 }
 
-/// Prefix of the names of everything that is not a parameter or buffer.
-const OURS: &str = "sgdwalk.";
 const PROBE: &str = "sgdwalk.probe.";
 
 /// Parameters and buffers under their names.
@@ -78,13 +77,15 @@ pub fn point_tensors(network: &Network, point: &Point) -> Vec<NamedTensor> {
     params.chain(buffers).collect()
 }
 
-/// Everything that a run continues from; its metrics had `metrics_len` bytes.
-pub fn state_tensors(network: &Network, state: &TrainState, metrics_len: u64) -> Vec<NamedTensor> {
+/// Everything that a run continues from; `metrics` marks the rows up to it.
+pub fn state_tensors(network: &Network, state: &TrainState, metrics: &MetricsMark) -> Vec<NamedTensor> {
     let mut tensors = point_tensors(network, &state.point);
     let mut add = |name: String, values| tensors.push(NamedTensor::list(name, values));
-    let place =
-        [state.epoch.into(), state.iteration.into(), state.step.0, state.epoch_done.into(), metrics_len];
+    let place = [state.epoch.into(), state.iteration.into(), state.step.0, state.epoch_done.into()];
     add(format!("{OURS}place"), Values::U64(place.to_vec()));
+    add(format!("{OURS}metrics"), Values::U64(metrics.to_words()));
+    add(format!("{OURS}initial"), Values::F32(state.initial.params.clone()));
+    add(format!("{OURS}initial_buffers"), Values::F32(state.initial.buffers.clone()));
     add(format!("{OURS}loss_sum"), Values::F64(vec![state.loss_sum]));
     if state.velocity.iter().any(|&v| v != 0.0) {
         add(format!("{OURS}velocity"), Values::F32(state.velocity.clone()));
@@ -102,8 +103,38 @@ pub fn state_tensors(network: &Network, state: &TrainState, metrics_len: u64) ->
 pub struct SavedState {
     /// The state.
     pub state: TrainState,
-    /// Bytes of the metrics up to it.
-    pub metrics_len: u64,
+    /// What marks the rows up to it.
+    pub metrics: MetricsMark,
+}
+
+/// Where in a run a state was saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The epoch of the last update.
+    pub epoch: u32,
+    /// Updates made in that epoch.
+    pub iteration: u32,
+    /// Whether these were all of the epoch's.
+    pub epoch_done: bool,
+    /// Updates made.
+    pub step: Step,
+}
+
+impl Place {
+    /// Where the state of a checkpoint was saved.
+    ///
+    /// # Errors
+    /// [`TrainError::State`] if it is not the state of a run.
+    pub fn of(stored: &[NamedTensor]) -> Result<Self, TrainError> {
+        let place = stored.iter().find(|tensor| tensor.name.strip_prefix(OURS) == Some("place"));
+        let read = || {
+            let Values::U64(place) = &place?.values else { return None };
+            let &[epoch, iteration, step, epoch_done] = place.as_slice() else { return None };
+            let (epoch, iteration) = (u32::try_from(epoch).ok()?, u32::try_from(iteration).ok()?);
+            Some(Self { epoch, iteration, epoch_done: epoch_done != 0, step: Step(step) })
+        };
+        read().ok_or_else(|| TrainError::State { what: format!("{OURS}place") })
+    }
 }
 
 /// Reads what [`state_tensors`] gave.
@@ -111,7 +142,7 @@ pub struct SavedState {
 /// # Errors
 /// [`TrainError::Record`] if the file cannot be read or is damaged, [`TrainError::State`] if it is no state of `network`.
 pub fn read_state(path: &Path, network: &Network) -> Result<SavedState, TrainError> {
-    to_state(&read_checkpoint(path)?, network)
+    to_state(&read_checkpoint(path)?.tensors, network)
 }
 
 /// The same from the bytes of a file.
@@ -120,24 +151,30 @@ pub fn read_state(path: &Path, network: &Network) -> Result<SavedState, TrainErr
 /// [`TrainError::State`] if they are no state of `network`.
 pub fn state_from_bytes(bytes: &[u8], network: &Network) -> Result<SavedState, TrainError> {
     let stored = parse_checkpoint(bytes).map_err(|what| TrainError::State { what })?;
-    to_state(&stored, network)
+    to_state(&stored.tensors, network)
 }
 
 fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, TrainError> {
     let wrong = |what: &str| TrainError::State { what: what.to_owned() };
     let point = to_point(stored, network).map_err(|mismatch| wrong(&mismatch.name))?;
+    let place = Place::of(stored)?;
     let find = |name: &str| {
         stored.iter().find(|tensor| tensor.name.strip_prefix(OURS) == Some(name)).map(|tensor| &tensor.values)
     };
-    let Some(Values::U64(place)) = find("place") else { return Err(wrong("sgdwalk.place")) };
-    let [epoch, iteration, step, epoch_done, metrics_len] = place[..] else {
-        return Err(wrong("sgdwalk.place"));
+    let f32s = |name: &str, len: usize| match find(name) {
+        Some(Values::F32(values)) if values.len() == len => Ok(values.clone()),
+        _ => Err(wrong(&format!("{OURS}{name}"))),
+    };
+    let (n_params, n_buffers) = (network.n_params(), network.n_buffers());
+    let initial = Point { params: f32s("initial", n_params)?, buffers: f32s("initial_buffers", n_buffers)? };
+    let metrics = match find("metrics") {
+        Some(Values::U64(words)) => MetricsMark::from_words(words),
+        _ => None,
     };
     let Some(Values::F64(loss_sum)) = find("loss_sum") else { return Err(wrong("sgdwalk.loss_sum")) };
     let velocity = match find("velocity") {
-        None => vec![0.0; network.n_params()],
-        Some(Values::F32(velocity)) if velocity.len() == network.n_params() => velocity.clone(),
-        Some(_) => return Err(wrong("sgdwalk.velocity")),
+        None => vec![0.0; n_params],
+        Some(_) => f32s("velocity", n_params)?,
     };
     let mut probes: BTreeMap<String, Memory> = BTreeMap::new();
     for tensor in stored {
@@ -145,63 +182,16 @@ fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, Tra
             probes.entry(probe.to_owned()).or_default().0.insert(name.to_owned(), tensor.values.clone());
         }
     }
-    let counter = |value: u64| u32::try_from(value).map_err(|_| wrong("sgdwalk.place"));
     let state = TrainState {
         point,
+        initial,
         velocity,
-        epoch: counter(epoch)?,
-        iteration: counter(iteration)?,
-        epoch_done: epoch_done != 0,
-        step: Step(step),
+        epoch: place.epoch,
+        iteration: place.iteration,
+        epoch_done: place.epoch_done,
+        step: place.step,
         loss_sum: *loss_sum.first().ok_or_else(|| wrong("sgdwalk.loss_sum"))?,
         probes,
     };
-    Ok(SavedState { state, metrics_len })
-}
-
-/// The point that a file made here or elsewhere holds for `network`, by PyTorch's names; unknown tensors are ignored.
-/// `key` is the key of the experiment that names the file.
-///
-/// # Errors
-/// [`TrainError::Value`] if the file cannot be read or a tensor is missing, has another shape or is not of f32.
-pub fn read_point(path: &Path, network: &Network, key: &str) -> Result<Point, TrainError> {
-    let refuse = |expected: String| TrainError::value(key, format!("\"{}\"", path.display()), expected);
-    let stored = read_checkpoint(path)
-        .map_err(|error: RecordError| refuse(format!("a checkpoint that can be read ({error})")))?;
-    to_point(&stored, network).map_err(|Mismatch { name, shape, found }| {
-        let found = found.map_or("there is none".into(), |found| format!("there it is {found}"));
-        refuse(format!(
-            "a checkpoint of this network, whose tensor {name} is f32 of shape {shape:?}; {found}"
-        ))
-    })
-}
-
-/// A tensor that is not what the network needs.
-struct Mismatch {
-    name: String,
-    shape: Vec<usize>,
-    found: Option<String>,
-}
-
-fn to_point(stored: &[NamedTensor], network: &Network) -> Result<Point, Mismatch> {
-    let mut point = Point { params: vec![0.0; network.n_params()], buffers: network.initial_buffers() };
-    let by_name: BTreeMap<&str, &NamedTensor> =
-        stored.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-    let fill = |name: &str, shape: &[usize], to: &mut [f32]| {
-        let mismatch = |found| Mismatch { name: name.to_owned(), shape: shape.to_vec(), found };
-        let tensor = by_name.get(name).ok_or_else(|| mismatch(None))?;
-        match &tensor.values {
-            Values::F32(values) if tensor.shape == shape => to.copy_from_slice(values),
-            Values::F32(_) => return Err(mismatch(Some(format!("of shape {:?}", tensor.shape)))),
-            _ => return Err(mismatch(Some("of another kind".into()))),
-        }
-        Ok(())
-    };
-    for spec in network.params() {
-        fill(&spec.name, &spec.shape, &mut point.params[spec.range.clone()])?;
-    }
-    for spec in network.buffers() {
-        fill(&spec.name, &[spec.range.len()], &mut point.buffers[spec.range.clone()])?;
-    }
-    Ok(point)
+    Ok(SavedState { state, metrics: metrics.ok_or_else(|| wrong("sgdwalk.metrics"))? })
 }

@@ -8,6 +8,7 @@ mod batch_norm;
 mod checkpoint;
 mod error;
 mod gradients;
+mod import;
 mod memory;
 mod optim;
 mod order;
@@ -27,14 +28,15 @@ mod update;
 mod work;
 
 pub use checkpoint::{
-    CheckpointConfig, SavedState, point_tensors, read_point, read_state, state_from_bytes, state_tensors,
+    CheckpointConfig, Place, SavedState, point_tensors, read_state, state_from_bytes, state_tensors,
 };
 pub use error::TrainError;
+pub use import::read_point;
 pub use memory::Memory;
 pub use optim::{Accumulate, Method, OptimConfig};
 pub use position::Position;
 pub use ranks::{Ranks, Solo};
-pub use schedule::{Conditions, Schedule};
+pub use schedule::{Conditions, Schedule, Span};
 pub use sink::{After, Sink};
 pub use state::TrainState;
 pub use thresholds::Thresholds;

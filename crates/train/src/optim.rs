@@ -83,6 +83,16 @@ impl OptimConfig {
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
             return error("optim.weight_decay", &self.weight_decay, "a finite number of at least 0");
         }
+        let limits = [f32::INFINITY, 1.0, f32::INFINITY];
+        let values = [("lr", self.lr), ("momentum", self.momentum), ("weight_decay", self.weight_decay)];
+        for ((key, value), limit) in values.into_iter().zip(limits) {
+            // θ and what moves it are in f32
+            let held = value as f32;
+            if held >= limit || (held == 0.0) != (value == 0.0) {
+                let expected = format!("a number that f32 can hold; it would become {held}");
+                return Err(TrainError::value(&format!("optim.{key}"), format!("{value:?}"), expected));
+            }
+        }
         if !(1..=samples).contains(&self.batch_size) {
             let expected = format!("1 to {samples}, the number of training samples");
             return error("optim.batch_size", &self.batch_size, &expected);
@@ -152,6 +162,29 @@ pub(crate) mod tests {
             message(|c| c.batch_size = 1001).contains("expected 1 to 1000, the number of training samples")
         );
         config().check(1000).unwrap();
+    }
+
+    #[test]
+    fn what_f32_makes_another_number_is_refused() {
+        let check = |change: fn(&mut OptimConfig)| {
+            let mut config = config();
+            change(&mut config);
+            config.check(1000).map_err(|error| error.to_string())
+        };
+        let text = check(|c| c.lr = 1e-50).unwrap_err();
+        assert_eq!(text, "`optim.lr` = 1e-50, expected a number that f32 can hold; it would become 0");
+        assert!(check(|c| c.lr = 1e39).unwrap_err().ends_with("it would become inf"));
+        assert!(check(|c| c.momentum = 0.999_999_99).unwrap_err().ends_with("it would become 1"));
+        assert!(check(|c| c.momentum = 1e-50).unwrap_err().starts_with("`optim.momentum` = 1e-50,"));
+        assert!(check(|c| c.weight_decay = 1e39).unwrap_err().ends_with("it would become inf"));
+        assert!(check(|c| c.weight_decay = 1e-60).unwrap_err().ends_with("it would become 0"));
+        for good in [
+            |c: &mut OptimConfig| c.lr = 1e-44,
+            |c: &mut OptimConfig| c.momentum = 0.999_999,
+            |c: &mut OptimConfig| c.weight_decay = 0.0,
+        ] {
+            check(good).unwrap();
+        }
     }
 
     #[test]

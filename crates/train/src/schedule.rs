@@ -1,5 +1,8 @@
 //! When a probe is due.
 
+mod conditions;
+mod count;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -7,34 +10,17 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use walk_core::Step;
 
+pub use self::conditions::Conditions;
+pub use self::count::Span;
+use self::count::{union, union_of_first};
 use crate::{Position, TrainError};
 
 /// The updates at which a probe measures: those that meet at least one of its sets of conditions. A single set is written as a
 /// table, several as a list of tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule(Vec<Conditions>);
-
-/// Conditions that an update must all meet; without any, every update does.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Conditions {
-    /// Only in these epochs, counted from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epochs: Option<Vec<u32>>,
-    /// Only from the first to the second of these updates of an epoch, counted from 1, both included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iterations: Option<[u32; 2]>,
-    /// Only updates whose number is a multiple of this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub every: Option<u64>,
-    /// Only updates 1, 2, ..., 9, 10, 20, ..., 90, 100, 200, ... of the run.
-    #[serde(default)]
-    pub log: bool,
-    /// Only the last update of an epoch.
-    #[serde(default)]
-    pub at_end_of_epochs: bool,
-}
 
 impl Schedule {
     /// Whether `at` is one of its updates.
@@ -64,7 +50,8 @@ impl Schedule {
         Self(self.0.iter().map(within).collect())
     }
 
-    /// Checks that every epoch and iteration named will come. `key` is the schedule's place in the experiment.
+    /// Checks that every epoch and iteration named will come, and that an update meets each set of conditions. `key` is the
+    /// schedule's place in the experiment.
     ///
     /// # Errors
     /// [`TrainError::Value`] if not.
@@ -72,7 +59,26 @@ impl Schedule {
         if self.0.is_empty() {
             return Err(TrainError::value(key, "[]", "at least one table of conditions"));
         }
-        self.0.iter().try_for_each(|conditions| conditions.check(key, epochs, updates_per_epoch))
+        let span = Span { epochs, updates: u32::try_from(updates_per_epoch).unwrap_or(u32::MAX) };
+        self.0.iter().try_for_each(|conditions| {
+            conditions.check(key, epochs, updates_per_epoch)?;
+            if conditions.count(span) > 0 {
+                return Ok(());
+            }
+            let expected =
+                format!("conditions that an update of the run meets, which makes {}", span.total());
+            Err(TrainError::value(key, conditions, expected))
+        })
+    }
+
+    /// Its updates in a run; with more than 12 sets of conditions, an upper bound.
+    pub fn count(&self, span: Span) -> u64 {
+        union(&self.0, span)
+    }
+
+    /// Its updates among the first `done` of a run.
+    pub fn count_first(&self, done: Step, updates: u32) -> u64 {
+        union_of_first(&self.0, done, updates)
     }
 }
 
@@ -131,57 +137,8 @@ impl<'de> Deserialize<'de> for Schedule {
     }
 }
 
-impl Conditions {
-    /// Whether `at` meets them.
-    fn includes(&self, at: Position) -> bool {
-        let epoch = self.epochs.as_ref().is_none_or(|epochs| epochs.contains(&at.epoch));
-        let iteration = self.iterations.is_none_or(|[first, last]| (first..=last).contains(&at.iteration));
-        let every = self.every.is_none_or(|every| at.step.0.is_multiple_of(every));
-        let log = !self.log || at.step.0.is_multiple_of(10u64.pow(at.step.0.checked_ilog10().unwrap_or(0)));
-        epoch && iteration && every && log && (!self.at_end_of_epochs || at.iteration == at.updates)
-    }
-
-    /// Whether every update that meets `other` is sure to meet these.
-    fn covers(&self, other: &Self) -> bool {
-        let epochs = match (&self.epochs, &other.epochs) {
-            (Some(ours), Some(theirs)) => theirs.iter().all(|epoch| ours.contains(epoch)),
-            (ours, _) => ours.is_none(),
-        };
-        let iterations = match (self.iterations, other.iterations) {
-            (Some([first, last]), Some(theirs)) => first <= theirs[0] && theirs[1] <= last,
-            (ours, _) => ours.is_none(),
-        };
-        let every =
-            self.every.is_none_or(|ours| other.every.is_some_and(|theirs| theirs.is_multiple_of(ours)));
-        (epochs && iterations && every)
-            && (!self.log || other.log)
-            && (!self.at_end_of_epochs || other.at_end_of_epochs)
-    }
-
-    fn check(&self, key: &str, epochs: u32, updates_per_epoch: usize) -> Result<(), TrainError> {
-        let never = |named: &&Vec<u32>| named.is_empty() || named.iter().any(|e| !(1..=epochs).contains(e));
-        if let Some(named) = self.epochs.as_ref().filter(never) {
-            let expected = format!("epochs from 1 to {epochs}, as `epochs` says");
-            return Err(TrainError::value(&format!("{key}.epochs"), format!("{named:?}"), expected));
-        }
-        if self.every == Some(0) {
-            return Err(TrainError::value(&format!("{key}.every"), "0", "at least 1"));
-        }
-        let outside =
-            |[first, last]: &[u32; 2]| *first < 1 || last < first || *last as usize > updates_per_epoch;
-        if let Some([first, last]) = self.iterations.filter(outside) {
-            let expected = format!("[first, last] within 1 to {updates_per_epoch}, the updates of an epoch");
-            let found = format!("[{first}, {last}]");
-            return Err(TrainError::value(&format!("{key}.iterations"), found, expected));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use walk_core::Step;
-
     use super::*;
 
     fn at(epoch: u32, iteration: u32) -> Position {
@@ -246,7 +203,11 @@ mod tests {
     #[test]
     fn what_never_comes_is_refused() {
         let check = |epochs, iterations| {
-            Conditions { epochs, iterations, ..Conditions::default() }.check("probe.x.when", 10, 450)
+            Schedule::from(Conditions { epochs, iterations, ..Conditions::default() }).check(
+                "probe.x.when",
+                10,
+                450,
+            )
         };
         check(Some(vec![1, 10]), Some([1, 450])).unwrap();
         let text = check(Some(vec![1, 25]), None).unwrap_err().to_string();
@@ -255,5 +216,15 @@ mod tests {
         assert!(check(None, Some([1, 451])).is_err());
         assert!(check(None, Some([5, 4])).is_err());
         assert!(check(None, Some([0, 4])).is_err());
+        let never = Schedule::from(Conditions { every: Some(4501), ..Conditions::default() });
+        let never = never.check("probe.x.when", 10, 450);
+        assert_eq!(
+            never.unwrap_err().to_string(),
+            "`probe.x.when` = { every = 4501 }, expected conditions that an update of the run meets, which makes 4500"
+        );
+        let only_ends =
+            Conditions { at_end_of_epochs: true, iterations: Some([1, 9]), ..Conditions::default() };
+        let only_ends = Schedule::from(only_ends);
+        assert!(only_ends.check("x", 10, 450).is_err() && only_ends.check("x", 10, 9).is_ok());
     }
 }

@@ -11,6 +11,8 @@ use crate::Memory;
 pub struct TrainState {
     /// θ and the buffers.
     pub point: Point,
+    /// θ_0 and the buffers there: where the run started, or for a fork, the first of the runs it comes from.
+    pub initial: Point,
     /// Momentum's velocity, of length P.
     pub velocity: Vec<f32>,
     /// The epoch of the last update, 0 before the first.
@@ -32,6 +34,7 @@ impl TrainState {
     pub fn new(point: Point) -> Self {
         Self {
             velocity: vec![0.0; point.params.len()],
+            initial: point.clone(),
             point,
             epoch: 0,
             iteration: 0,

@@ -84,7 +84,8 @@ pub fn train<B: Backend>(
                 });
             }
             sink.progress(at, Work { differentiated: samples, ..Work::default() }.weight());
-            let update = Update { at, start: state.step, before, after: &after, grad };
+            let (start, initial) = (state.step, &state.initial);
+            let update = Update { at, start, initial, before, after: &after, grad };
             for probe in probes.iter_mut() {
                 probe.see(&update)?.into_iter().try_for_each(|found| record(sink, at, found))?;
                 if probe.is_due(at) {

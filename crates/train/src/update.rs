@@ -12,6 +12,8 @@ pub struct Update<'a> {
     pub at: Position,
     /// Updates made before it.
     pub start: Step,
+    /// θ_0 and the buffers there: where the run started, or for a fork, the first of the runs it comes from.
+    pub initial: &'a Point,
     /// θ_t and the buffers before.
     pub before: &'a Point,
     /// θ_{t+1} and the buffers after.

@@ -21,22 +21,29 @@ impl Work {
     #[must_use]
     pub fn times(self, n: usize) -> Self {
         let Self { evaluated, differentiated, multiplied } = self;
-        Self { evaluated: n * evaluated, differentiated: n * differentiated, multiplied: n * multiplied }
+        let times = |count: usize| count.saturating_mul(n);
+        Self {
+            evaluated: times(evaluated),
+            differentiated: times(differentiated),
+            multiplied: times(multiplied),
+        }
     }
 
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
-            evaluated: self.evaluated + other.evaluated,
-            differentiated: self.differentiated + other.differentiated,
-            multiplied: self.multiplied + other.multiplied,
+            evaluated: self.evaluated.saturating_add(other.evaluated),
+            differentiated: self.differentiated.saturating_add(other.differentiated),
+            multiplied: self.multiplied.saturating_add(other.multiplied),
         }
     }
 
     /// In units of one sample's loss, for a progress bar: a gradient takes about four times as long, a Hessian-vector product
     /// ten times.
     pub fn weight(self) -> usize {
-        self.evaluated + 4 * self.differentiated + 10 * self.multiplied
+        let [gradients, products] =
+            [self.differentiated.saturating_mul(4), self.multiplied.saturating_mul(10)];
+        self.evaluated.saturating_add(gradients).saturating_add(products)
     }
 }

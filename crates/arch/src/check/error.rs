@@ -28,6 +28,10 @@ pub enum GraphError {
     InputCount { layer: String, op: &'static str, found: usize, expected: usize },
     #[error("layer `{layer}` reads node {input}, but the graph has only {count} nodes")]
     UnknownInput { layer: String, input: usize, count: usize },
+    #[error("layer `{layer}` reads a value of another `Net`; build all layers on one")]
+    Foreign { layer: String },
+    #[error("the graph's output is a value of another `Net`; finish the network that it was built on")]
+    ForeignOutput,
     #[error(
         "layer `{layer}` reads `{input}`, which does not come before it: the graph is cyclic or out of order"
     )]

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 pub use self::error::GraphError;
 use self::error::{MAX_LAYERS, MAX_NAME, MAX_VALUE};
 use self::partial_network::{PartialNetwork, elements};
+use crate::graph::FOREIGN;
 use crate::{Graph, Layer, Network, Node, Op, Problem};
 
 impl Graph {
@@ -63,6 +64,7 @@ impl Graph {
         for &input in &node.inputs {
             let layer = node.name.clone();
             match self.nodes.get(input) {
+                None if input == FOREIGN => return Err(GraphError::Foreign { layer }),
                 None => return Err(GraphError::UnknownInput { layer, input, count: self.nodes.len() }),
                 Some(source) if input >= index => {
                     return Err(GraphError::Cycle { layer, input: source.name.clone() });
@@ -75,6 +77,9 @@ impl Graph {
 
     fn check_output(&self, layers: &[Layer], problem: &Problem) -> Result<usize, GraphError> {
         let output = self.output.ok_or(GraphError::NoOutput)?;
+        if output == FOREIGN {
+            return Err(GraphError::ForeignOutput);
+        }
         let count = self.nodes.len();
         let last = layers.get(output).ok_or(GraphError::UnknownOutput { output, count })?;
         if last.shape != [problem.classes] {

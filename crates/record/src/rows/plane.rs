@@ -19,6 +19,9 @@ pub struct Plane {
     /// The trajectory projected onto the plane of principal directions, first point first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trajectory: Vec<[Measured; 2]>,
+    /// In a fork that turns this probe on: the updates of its parents, of which the trajectory has only θ_0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<u64>,
     /// Samples behind each loss.
     pub samples: usize,
     /// Statistics of batch norm.

@@ -35,6 +35,19 @@ pub struct Exhibit<'a> {
     pub runs: &'a [Run],
 }
 
+#[cfg(test)]
+impl ClaimName {
+    /// All of them.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::RareBarriers,
+        Self::FloorMoves,
+        Self::AlignmentRises,
+        Self::GradientVariance,
+        Self::OpposingGradients,
+        Self::SlowerGrowth,
+    ];
+}
+
 /// The result of testing a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

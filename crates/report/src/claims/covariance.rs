@@ -1,9 +1,11 @@
 //! Eq. 3: the variance of batch gradients is proportional to 1/B - 1/N.
 
+use walk_record::Measured;
 use walk_record::rows::{Covariance, VarianceCheck};
 
 use super::claim::{Claim, Exhibit, Verdict};
 use crate::statistics::{FitPoint, LineFit, bonferroni};
+use crate::table::decimals;
 
 /// Eq. 3 holds if the slope is surely within this distance of 1.
 const MARGIN: f64 = 0.1;
@@ -24,12 +26,18 @@ fn test(claim: String, exhibit: &Exhibit<'_>, row: &Covariance) -> Claim {
         return Claim::not_measured(claim, exhibit);
     };
     let reach = bonferroni(1) * error;
-    let ratios = row.checks.iter().map(|check| format!("{:.3} (B = {})", check.ratio(), check.batch_size));
+    let number = |value: Measured| decimals(value, 3);
+    let ratio = |check: &VarianceCheck| format!("{} (B = {})", number(check.ratio()), check.batch_size);
+    let ratios: Vec<String> = row.checks.iter().map(ratio).collect();
     Claim {
         claim,
         exhibit: exhibit.name.into(),
-        measured: format!("measured / predicted {}", ratios.collect::<Vec<String>>().join(", ")),
-        statistic: format!("slope {slope:.3} +- {error:.3}, 95% interval to lie within {MARGIN} of 1"),
+        measured: format!("measured / predicted {}", ratios.join(", ")),
+        statistic: format!(
+            "slope {} +- {}, 95% interval to lie within {MARGIN} of 1",
+            number(slope.into()),
+            number(error.into())
+        ),
         verdict: Verdict::of_interval([slope - reach, slope + reach], [1.0 - MARGIN, 1.0 + MARGIN]),
     }
 }

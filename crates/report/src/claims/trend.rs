@@ -5,6 +5,7 @@ use walk_record::Run;
 use super::claim::{Claim, Exhibit, Verdict};
 use crate::curves::StepValue;
 use crate::statistics::{LEVEL, Mean, p_of_rise};
+use crate::table::decimals;
 use crate::training::batch_size;
 
 /// How sure a rise is.
@@ -53,8 +54,10 @@ pub(super) fn falls_with_batch_size(
     };
     let Trend { verdict, largest_p } = rising(&means);
     let smallest_first = runs.iter().zip(&means).rev();
-    let measured = smallest_first
-        .map(|(run, mean)| format!("{:.3} +- {:.3} (B = {})", mean.value, mean.error, batch_size(run)));
+    let number = |value: f64| decimals(value.into(), 3);
+    let measured = smallest_first.map(|(run, mean)| {
+        format!("{} +- {} (B = {})", number(mean.value), number(mean.error), batch_size(run))
+    });
     Claim {
         claim: claim.into(),
         exhibit: exhibit.name.into(),

@@ -1,6 +1,7 @@
 //! `report.html`: everything that runs recorded in one file that needs no network.
 
 mod html;
+mod utc;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,9 +9,11 @@ use walk_record::rows::Epoch;
 use walk_record::{Run, Stamped};
 
 use self::html::{Html, escape};
+use self::utc::utc;
 use crate::error::ReportError;
 use crate::figure::DrawnFigure;
 use crate::overview::percent;
+use crate::plural::counted;
 use crate::table::{Table, decimals};
 
 /// What a page shows.
@@ -87,7 +90,7 @@ impl Page<'_> {
         let probes = |run: &Run| {
             let measured = run.info.probes.iter().filter(|probe| probe.measurements > 0);
             let costs = measured.map(|probe| {
-                format!("{} {:.1} s ({} times)", probe.name, probe.elapsed_s, probe.measurements)
+                format!("{} {:.1} s ({})", probe.name, probe.elapsed_s, counted(probe.measurements, "time"))
             });
             costs.collect::<Vec<String>>().join(", ")
         };
@@ -143,7 +146,7 @@ impl Page<'_> {
             self.row("cores, threads", |run| format!("{}, {}", run.info.machine.cores, run.info.threads)),
             self.row("device", |run| run.info.device.clone()),
             self.row("seed", |run| run.info.seed.to_string()),
-            self.row("started", |run| format!("{} s since 1970", run.info.started_unix_s)),
+            self.row("started", |run| utc(run.info.started_unix_s)),
             self.row("plugin library, SHA-256", |run| run.info.plugin.sha256.clone()),
             self.row("network, SHA-256", |run| run.info.network.sha256.clone()),
             self.row("data, SHA-256", |run| run.info.data.sha256.clone()),

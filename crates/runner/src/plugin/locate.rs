@@ -34,6 +34,12 @@ pub(crate) fn locate(reference: &str) -> Result<Place> {
     if let Some(folder) = folders.iter().find(|folder| name(folder) == reference) {
         return Ok(Place::Crate(folder.clone()));
     }
+    if path.join("Cargo.toml").is_file() {
+        return Err(anyhow!(
+            "there is no plugin \"{reference}\" among the plugin folders; for the crate in the folder {reference}, write \
+             \"./{reference}\""
+        ));
+    }
     let known: Vec<String> = folders.iter().map(|folder| name(folder)).collect();
     let suggestion = nearest(reference, known.iter().map(String::as_str));
     let suggestion = suggestion.map_or(String::new(), |known| format!(", did you mean \"{known}\"?"));

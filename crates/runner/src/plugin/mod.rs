@@ -3,11 +3,14 @@
 mod build;
 mod load;
 mod locate;
+mod patience;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use walk_arch::PluginHandle;
+use walk_arch::{Graph, OptionValues, PluginHandle, PluginInfo, Problem};
+
+use self::patience::answer;
 
 pub(crate) use locate::{Place, plugin_folders};
 
@@ -15,7 +18,7 @@ pub(crate) use locate::{Place, plugin_folders};
 #[derive(Debug)]
 pub(crate) struct Plugin {
     /// Its functions.
-    pub(crate) handle: PluginHandle,
+    handle: PluginHandle,
     /// Where its library lies.
     pub(crate) library: PathBuf,
 }
@@ -27,5 +30,22 @@ pub(crate) fn open(reference: &str) -> Result<Plugin> {
         Place::Crate(folder) => build::library(&folder)?,
     };
     let library = library.canonicalize().with_context(|| format!("{}: not found", library.display()))?;
-    Ok(Plugin { handle: load::load(&library)?, library })
+    let path = library.clone();
+    let handle = answer("loading it", move || load::load(&path));
+    let handle = handle.with_context(|| format!("plugin {}", library.display()))??;
+    Ok(Plugin { handle, library })
+}
+
+impl Plugin {
+    /// Its name, description and options.
+    pub(crate) fn describe(&self) -> Result<PluginInfo> {
+        let handle = self.handle;
+        Ok(answer("`describe`", move || handle.describe())??)
+    }
+
+    /// Its graph for a problem, not yet checked.
+    pub(crate) fn build(&self, problem: &Problem, options: &OptionValues) -> Result<Graph> {
+        let (handle, problem, options) = (self.handle, problem.clone(), options.clone());
+        Ok(answer("`build`", move || handle.build(&problem, &options))??)
+    }
 }

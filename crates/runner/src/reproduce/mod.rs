@@ -1,21 +1,21 @@
 //! `sgdwalk reproduce`: runs the experiments of the paper's table and figures, and holds its claims against what they
 //! measured.
-#![expect(clippy::print_stdout, reason = "a command's output")]
 
 mod measured;
 mod plan;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use walk_record::{RecordError, Run, RunFolder, Status, write_file};
-use walk_report::{Exhibit, claims, claims_table, write_report};
+use anyhow::{Context, Result, anyhow};
+use walk_record::{Run, RunFolder, Status, write_file};
+use walk_report::{Exhibit, claims, claims_table, counted, write_report};
 
 use self::measured::{MeasuredItem, measured};
 use self::plan::{ReproductionPlan, SharedRun};
 use crate::child::{Child, PoolConfig, run_all};
 use crate::cli::ReproduceArguments;
 use crate::failure::Failure;
+use crate::output::{errln, outln};
 use crate::report_command::print_tables;
 
 /// Runs what is missing and prints the claims.
@@ -23,6 +23,11 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     let ReproduceArguments { scale, jobs, threads, quiet, .. } = arguments;
     let default = || PathBuf::from("runs").join(format!("reproduce-{scale}"));
     let out = arguments.out.clone().unwrap_or_else(default);
+    if ["run.json", "sweep.json"].iter().any(|file| out.join(file).is_file()) {
+        return Err(
+            anyhow!("{}: the folder of a run or a sweep; name another with --out", out.display()).into()
+        );
+    }
     let runs = out.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
     let plan = ReproductionPlan::read(arguments, &finished(&runs))?;
@@ -34,18 +39,35 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     });
     let children: Vec<Child> = children.collect::<Result<_>>()?;
     let (n_items, n_runs) = (plan.items.len(), children.len());
-    println!("{n_items} tables and figures at scale {scale} from {n_runs} runs, in {}", out.display());
+    let (items, n_runs) = (
+        if n_items == 1 { "1 table or figure".into() } else { format!("{n_items} tables and figures") },
+        counted(n_runs, "run"),
+    );
+    outln!("{items} at scale {scale} from {n_runs}, in {}", out.display());
     let pool = PoolConfig { jobs: *jobs, threads: *threads, quiet: *quiet };
     let outcome = run_all(&children, pool);
-    write(&plan, &runs, &out, scale).map_err(Failure::Run)?;
-    outcome
+    let n_unreadable = write(&plan, &runs, &out, scale).map_err(Failure::Run)?;
+    outcome?;
+    match n_unreadable {
+        0 => Ok(()),
+        n => Err(Failure::Run(anyhow!("{} could not be read", counted(n, "run")))),
+    }
 }
 
 /// Writes each table and figure into a folder of its name, and the claims and everything else into `out`; prints the claims.
-fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Result<()> {
-    let made = plan.runs.iter().map(|run| RunFolder::open(&runs.join(&run.name)).ok());
-    let made = made.map(|folder| folder.map(|folder| Run::read(folder.path())).transpose());
-    let made: Vec<Option<Run>> = made.collect::<Result<_, RecordError>>()?;
+/// Names the runs that cannot be read, and returns their number.
+fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Result<usize> {
+    let mut n_unreadable = 0;
+    let made = plan.runs.iter().map(|run| {
+        let folder = RunFolder::open(&runs.join(&run.name)).ok()?;
+        let read = Run::read(folder.path());
+        if let Err(error) = &read {
+            errln!("warning: left out: {error}");
+            n_unreadable += 1;
+        }
+        read.ok()
+    });
+    let made: Vec<Option<Run>> = made.collect();
     let items = measured(plan, &made);
     for item in items.iter().filter(|item| !item.runs.is_empty()) {
         write_report(&out.join(&item.name), &item.name, &item.runs, &[])?;
@@ -56,8 +78,8 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Resul
     let runs: Vec<Run> = made.into_iter().flatten().map(label).collect();
     write_report(out, &format!("the paper at scale {scale}"), &runs, claims.as_slice())?;
     print_tables(claims.as_slice());
-    println!("\nclaims, tables and figures are in {}; report.html has them all", out.display());
-    Ok(())
+    outln!("\nclaims, tables and figures are in {}; report.html has them all", out.display());
+    Ok(n_unreadable)
 }
 
 /// The finished runs in a folder.

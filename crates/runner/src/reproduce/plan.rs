@@ -119,7 +119,13 @@ fn chosen(dir: &Path, only: &[String]) -> Result<Vec<PathBuf>> {
     };
     if let Some(name) = only.iter().find(|name| !paths.iter().any(|path| wanted(path, name))) {
         let stems: Vec<String> = paths.iter().map(|path| stem(path)).collect();
-        let suggestion = did_you_mean(name, stems.iter().map(String::as_str));
+        // fig5 is fig05
+        let (letters, rest) = name.split_at(name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len()));
+        let padded = format!("{}0{rest}", letters.trim_end_matches(['-', '_', ' ']));
+        let suggestion = match paths.iter().any(|path| wanted(path, &padded)) {
+            true => format!(", did you mean `{padded}`?"),
+            false => did_you_mean(name, stems.iter().map(String::as_str)),
+        };
         return Err(anyhow!("--only {name}: {} has no {name}.toml{suggestion}", dir.display()));
     }
     paths.retain(|path| only.is_empty() || only.iter().any(|name| wanted(path, name)));
@@ -146,6 +152,8 @@ mod tests {
         };
         assert_eq!(names(&[]).unwrap(), ["table1", "fig07a", "fig07b", "fig10"]);
         assert_eq!(names(&["fig07", "fig10"]).unwrap(), ["fig07a", "fig07b", "fig10"]);
+        let wrong = names(&["fig7"]).unwrap_err().to_string();
+        assert!(wrong.contains("--only fig7: ") && wrong.contains("did you mean `fig07`?"), "{wrong}");
         let wrong = names(&["fig1"]).unwrap_err().to_string();
         assert!(wrong.contains("--only fig1: ") && wrong.contains("did you mean `fig10`?"), "{wrong}");
     }

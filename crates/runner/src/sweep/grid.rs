@@ -1,11 +1,15 @@
 //! The grid of values that --sweep and --seeds ask for.
 
 use anyhow::{Result, anyhow};
+use sha2::{Digest, Sha256};
+use toml::Value;
 
 use crate::experiment_source::Setting;
 
 /// Most members, so that a typing error does not fill the disk.
 const MAX_MEMBERS: usize = 10_000;
+/// Bytes of a folder's name before its digest; file systems allow 255, and other names are made from it.
+const MAX_NAME: usize = 120;
 
 /// A cell of the grid.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +40,11 @@ pub(super) fn axis(text: &str) -> Result<Vec<Setting>> {
     if values.iter().any(|value| value.trim().is_empty()) {
         return Err(wrong());
     }
-    values.iter().map(|value| format!("{key}={value}").parse().map_err(|_| wrong())).collect()
+    let setting = |value: &String| {
+        let setting = format!("{key}={value}").parse::<Setting>().map_err(|_| wrong())?;
+        Ok(setting.of_option("--sweep"))
+    };
+    values.iter().map(setting).collect()
 }
 
 /// first, first + step, ..., up to last.
@@ -74,31 +82,87 @@ fn items(values: &str) -> Vec<String> {
 
 /// Every combination of the file's members and the values on the axes; the last axis varies fastest.
 pub(super) fn grid(file_members: &[Option<String>], axes: &[Vec<Setting>]) -> Result<Vec<Cell>> {
-    let cell = |file_member: Option<String>| Cell {
-        name: file_member.clone().unwrap_or_default(),
-        file_member,
-        settings: vec![],
-    };
-    let mut cells: Vec<Cell> = file_members.iter().cloned().map(cell).collect();
+    axes.iter().try_for_each(|axis| check_distinct(axis))?;
+    check_independent(axes)?;
+    let cell = |file_member: &Option<String>| Cell { file_member: file_member.clone(), ..Cell::default() };
+    let mut cells: Vec<Cell> = file_members.iter().map(cell).collect();
     for axis in axes {
         if cells.len() * axis.len() > MAX_MEMBERS {
             return Err(anyhow!("the sweep has more than {MAX_MEMBERS} members"));
         }
         let with = |cell: &Cell, setting: &Setting| {
-            let plain = |c: char| if c.is_alphanumeric() || "-_.=+".contains(c) { c } else { '_' };
-            let value: String = setting.text().chars().map(plain).collect();
-            let name = if cell.name.is_empty() { value } else { format!("{},{value}", cell.name) };
             let settings = [cell.settings.as_slice(), std::slice::from_ref(setting)].concat();
-            Cell { name, settings, ..cell.clone() }
+            Cell { settings, ..cell.clone() }
         };
         cells = cells.iter().flat_map(|cell| axis.iter().map(move |value| with(cell, value))).collect();
     }
-    let mut names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(anyhow!("the sweep has {} twice", pair[0])),
-        None => Ok(cells),
+    cells.iter_mut().for_each(|cell| cell.name = folder_name(cell));
+    Ok(cells)
+}
+
+/// Refuses two axes of which one sets a key of the other.
+fn check_independent(axes: &[Vec<Setting>]) -> Result<()> {
+    let keys: Vec<String> =
+        axes.iter().filter_map(|axis| axis.first()).map(|first| first.key() + ".").collect();
+    for (index, key) in keys.iter().enumerate() {
+        let clashes = |other: &&String| key.starts_with(other.as_str()) || other.starts_with(key);
+        if let Some(other) = keys[..index].iter().find(clashes) {
+            let [key, other] = [key, other].map(|key| key.trim_end_matches('.'));
+            return Err(anyhow!("the sweep sets `{key}` twice: along with `{other}`, which is swept too"));
+        }
     }
+    Ok(())
+}
+
+/// Refuses an axis on which a value is there twice, however it is written.
+fn check_distinct(axis: &[Setting]) -> Result<()> {
+    for (index, setting) in axis.iter().enumerate() {
+        let same = |other: &&Setting| {
+            other.key() == setting.key() && canonical(other.value()) == canonical(setting.value())
+        };
+        if let Some(other) = axis[..index].iter().find(same) {
+            return Err(match (other.text(), setting.text()) {
+                (a, b) if a == b => anyhow!("the sweep has {a} twice"),
+                (a, b) => anyhow!("the sweep has one value twice, as {a} and as {b}"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A value in a form that equal values share: a number is equal to itself with and without a point.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => format!("{:?}", *number as f64),
+        Value::Float(number) => format!("{number:?}"),
+        Value::Array(values) => format!("[{}]", values.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Table(table) => {
+            let pairs = table.iter().map(|(key, value)| format!("{key}={}", canonical(value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The name of a cell's folder: the file's member and the values. Where characters had to be replaced or the name cut, a digest
+/// of the values keeps different ones apart.
+fn folder_name(cell: &Cell) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.=+".contains(c) { c } else { '_' };
+    let texts = cell.file_member.as_deref().into_iter().chain(cell.settings.iter().map(Setting::text));
+    let texts: Vec<&str> = texts.collect();
+    let parts: Vec<String> = texts.iter().map(|text| text.chars().map(plain).collect()).collect();
+    let mut name = parts.join(",");
+    if name.len() <= MAX_NAME && texts.iter().zip(&parts).all(|(text, part)| text == part) {
+        return name;
+    }
+    let values =
+        cell.settings.iter().map(|setting| format!("{}={}", setting.key(), canonical(setting.value())));
+    let values = cell.file_member.iter().cloned().chain(values).collect::<Vec<_>>().join("\n");
+    let digest = format!("{:x}", Sha256::digest(values));
+    while name.len() > MAX_NAME {
+        name.pop();
+    }
+    format!("{name}-{}", &digest[..8])
 }
 
 #[cfg(test)]
@@ -123,9 +187,30 @@ mod tests {
         let expected =
             ["optim.lr=0.1,seed=1", "optim.lr=0.1,seed=2", "optim.lr=0.2,seed=1", "optim.lr=0.2,seed=2"];
         assert_eq!(names, expected);
+        let twice = |text: &str| grid(&[None], &[axis(text).unwrap()]).unwrap_err().to_string();
+        assert_eq!(twice("lr=0.1,1e-1"), "the sweep has one value twice, as lr=0.1 and as lr=1e-1");
+        assert!(twice("lr=1,1.0").contains("twice") && twice("a=[0,50],[0, 50]").contains("twice"));
         assert!(
             grid(&[None], &[axis("seed=1,1").unwrap()]).unwrap_err().to_string().contains("seed=1 twice")
         );
+        for clash in [["seed=1,2", "seed=3,4"], ["optim.lr=1,2", "optim={lr=1},{lr=2}"]] {
+            let axes = clash.map(|text| axis(text).unwrap());
+            assert!(grid(&[None], &axes).unwrap_err().to_string().contains("twice"), "{clash:?}");
+        }
+        // strange and long values are told apart by a digest
+        let names = |text: &str| {
+            let cells = grid(&[None], &[axis(text).unwrap()]).unwrap();
+            cells.into_iter().map(|cell| cell.name).collect::<Vec<_>>()
+        };
+        let strange = names("data.dir=\"a b/x\",\"a_b/x\"");
+        assert!(strange.iter().all(|name| name.starts_with("data.dir=_a_b_x_-")), "{strange:?}");
+        assert_ne!(strange[0], strange[1]);
+        assert_ne!(names("a=[0,50],[0;50]")[0], names("a=[0,50],[0;50]")[1]);
+        // the same values have the same name, whatever else is swept
+        assert_eq!(names("a=[4],[8]")[0], names("a=[4]")[0]);
+        let long = format!("a={}b,{0}c", "ä".repeat(200));
+        let long = names(&long);
+        assert!(long[0] != long[1] && long.iter().all(|name| name.len() <= 130), "{long:?}");
         let parts = ["a", "b"].map(|name| Some(name.to_owned()));
         let members = grid(&parts, &[axis("seed=1..=2").unwrap()]).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();

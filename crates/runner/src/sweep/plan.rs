@@ -1,16 +1,18 @@
 //! The runs that an experiment file or a fork, together with --sweep and --seeds, asks for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use walk_record::ForkInfo;
 
+use super::description::SweepDescription;
 use super::grid::{Cell, axis, grid};
 use crate::child::Child;
 use crate::cli::{ExperimentArguments, SweepArguments};
 use crate::experiment::Experiment;
 use crate::experiment_source::{ExperimentSource, Selection, Setting};
-use crate::fork::ForkPoint;
+use crate::fork::{ForkPoint, check_left, find};
 use crate::hints;
 use crate::resume::open_run;
 
@@ -31,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) is_sweep: bool,
     /// The folder of a sweep.
     pub(crate) folder: PathBuf,
+    /// What the members of a sweep have in common.
+    pub(super) description: SweepDescription,
 }
 
 /// A run asked for.
@@ -38,6 +42,8 @@ pub(crate) struct Plan {
 pub(crate) struct Member {
     /// The name of its folder in a sweep.
     pub(crate) name: String,
+    /// The member of the experiment file.
+    file_member: Option<String>,
     pub(crate) source: ExperimentSource,
     pub(crate) experiment: Experiment,
     /// The command line that starts it, without the folder.
@@ -93,17 +99,18 @@ impl<'a> Base<'a> {
         selection.scale.iter().for_each(|scale| option("--scale", scale));
         selection.member.iter().for_each(|member| option("--member", member));
         settings.iter().for_each(|setting| option("--set", setting.text()));
-        Ok(Member { name, experiment: Experiment::parse(&source)?, source, arguments, fork })
+        Ok(Member { name, experiment: Experiment::parse(&source)?, file_member, source, arguments, fork })
     }
 
-    /// The folder of a sweep if the user names none.
-    fn default_folder(&self, name: &str) -> PathBuf {
+    /// The folder of a sweep if the user names none: `runs/NAME.sweep`, or `runs/NAME-2.sweep`, ...
+    fn default_folder(&self, name: &str, number: u32) -> PathBuf {
         let suffix = match (self.fork, self.selection.scale) {
             (Some(point), _) => format!("@{}", point.step),
             (None, Some(scale)) => format!("-{scale}"),
             (None, None) => String::new(),
         };
-        PathBuf::from("runs").join(format!("{name}{suffix}.sweep"))
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        PathBuf::from("runs").join(format!("{name}{suffix}{number}.sweep"))
     }
 }
 
@@ -115,13 +122,51 @@ impl Plan {
         if let Some(seeds) = sweep.seeds {
             let cell = Cell { file_member: file_members[0].clone(), ..Cell::default() };
             let first = base.member(cell)?.experiment.seed;
-            let seed = |n: u32| format!("seed={}", first + u64::from(n)).parse();
+            let seed = |n: u32| {
+                let setting: Setting = format!("seed={}", first.saturating_add(n.into())).parse()?;
+                Ok(setting.of_option("--seeds"))
+            };
             axes.push((0..seeds).map(seed).collect::<Result<_>>()?);
         }
         let cells = grid(&file_members, &axes)?.into_iter();
         let members: Vec<Member> = cells.map(|cell| base.member(cell)).collect::<Result<_>>()?;
-        let folder = sweep.out.clone().unwrap_or_else(|| base.default_folder(members[0].experiment.name()));
-        Ok(Self { members, is_sweep: base.is_sweep(sweep)?, folder })
+        if let Some(point) = base.fork {
+            let place = find(point)?.place;
+            members.iter().try_for_each(|member| check_left(point, place, &member.experiment))?;
+        }
+        let keys: BTreeSet<String> = axes.iter().flatten().map(Setting::key).collect();
+        let keys: Vec<String> = keys.into_iter().collect();
+        let mut bases = BTreeMap::new();
+        for Member { source, file_member, .. } in &members {
+            let name = file_member.clone().unwrap_or_default();
+            if !bases.contains_key(&name) {
+                bases.insert(name, source.sha256_without(&keys)?);
+            }
+        }
+        let fork = base.fork.map(ForkPoint::to_string);
+        let description = SweepDescription { keys, fork, bases };
+        let folder = sweep.out.clone().unwrap_or_default();
+        let mut plan = Self { members, is_sweep: base.is_sweep(sweep)?, folder, description };
+        if sweep.out.is_none() && plan.is_sweep {
+            plan.choose_folder(base)?;
+        }
+        Ok(plan)
+    }
+
+    /// Takes the first of the usual folders that holds this sweep or nothing.
+    fn choose_folder(&mut self, base: &Base<'_>) -> Result<()> {
+        for number in 1.. {
+            self.folder = base.default_folder(self.members[0].experiment.name(), number);
+            if self.folder.symlink_metadata().is_err() || self.check_folder().is_ok() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a folder that holds something else.
+    pub(crate) fn check_folder(&self) -> Result<()> {
+        self.description.check(&self.folder, &self.children()?)
     }
 
     /// The members of a sweep as runs in its folder.

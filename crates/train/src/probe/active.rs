@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use walk_core::Backend;
+use walk_core::{Backend, Step};
 use walk_record::rows::Kind;
 
 use super::context::ProbeContext;
-use crate::{Memory, Position, Schedule, TrainError, Update, Work};
+use crate::{Memory, Position, Schedule, Span, TrainError, Update, Work};
 
 /// A measurement of updates.
 pub(crate) trait Probe {
@@ -51,6 +51,11 @@ pub(super) trait Section {
         Ok(())
     }
 
+    /// Its schedules besides `when`, under their keys.
+    fn schedules(&self) -> Vec<(&'static str, &Schedule)> {
+        vec![]
+    }
+
     /// The probe.
     ///
     /// # Errors
@@ -78,6 +83,16 @@ impl<'a> ActiveProbe<'a> {
     /// Whether it measures at the update at `at`.
     pub fn is_due(&self, at: Position) -> bool {
         self.when.includes(at)
+    }
+
+    /// How many updates of a run it measures.
+    pub fn count(&self, span: Span) -> u64 {
+        self.when.count(span)
+    }
+
+    /// How many of the first `done` updates of a run it measures.
+    pub fn count_first(&self, done: Step, updates: u32) -> u64 {
+        self.when.count_first(done, updates)
     }
 
     /// The work of one measurement.

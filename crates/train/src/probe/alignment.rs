@@ -54,13 +54,13 @@ impl Section for AlignmentSection {
     }
 
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let all = context.train.len();
-        let sizes = self.batch_sizes.iter().map(|size| size.get().min(all));
-        for drawn in sizes.chain([all, first_samples(context.train, self.hessian_samples).len()]) {
-            context.check_chunks("probe.alignment.chunk", drawn, self.chunk.get(), self.batch_norm)?;
+        let ProbeContext { seed, optim, train, .. } = context;
+        let sizes = self.batch_sizes.iter().chain(&self.hessian_samples).map(|size| size.get());
+        for samples in sizes.chain([train.len()]) {
+            let samples = samples.min(train.len());
+            context.check_chunks("probe.alignment.chunk", samples, self.chunk.get(), self.batch_norm)?;
         }
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
-        let ProbeContext { seed, optim, train, .. } = context;
         let thresholds = Thresholds::new(optim, train.len());
         Ok(Box::new(AlignmentProbe { section: self.clone(), mean_loss, seed, thresholds }))
     }

@@ -61,7 +61,8 @@ impl<'a, B: Backend> ProbeContext<'a, B> {
             }
             Some(estimated_on) => {
                 let key = format!("{key}.chunk");
-                check_chunks(&key, estimated_on, chunk.get(), self.model.network(), "")?;
+                let remedy = "; `statistics_samples` sets their number";
+                check_chunks(&key, estimated_on, chunk.get(), self.model.network(), remedy)?;
                 let Self { model, train, .. } = *self;
                 PathStatistics::Estimated(Box::new(move |point: &mut Point| {
                     model.restate(point, &First(Fixed(train), estimated_on), chunk.get())

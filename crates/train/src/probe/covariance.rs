@@ -40,9 +40,8 @@ impl Section for CovarianceSection {
         let samples_have_gradients =
             mean_loss.batch_norm == BatchNormMode::Running || mean_loss.model.network().n_buffers() == 0;
         self.check_units(samples, samples_have_gradients)?;
-        let sizes = self.batch_sizes.iter().map(|size| size.get().min(samples));
-        for drawn in sizes.chain([samples]) {
-            context.check_chunks("probe.covariance.chunk", drawn, self.chunk.get(), self.batch_norm)?;
+        for size in self.batch_sizes.iter().map(|size| size.get().min(samples)).chain([samples]) {
+            context.check_chunks("probe.covariance.chunk", size, self.chunk.get(), self.batch_norm)?;
         }
         let seed = context.seed;
         Ok(Box::new(CovarianceProbe { section: self.clone(), mean_loss, seed, samples_have_gradients }))

@@ -7,7 +7,7 @@ use walk_core::probes::line::{barrier_height, is_monotone};
 use walk_core::probes::path::PathLoss;
 
 use super::prelude::*;
-use crate::checkpoint::read_point;
+use crate::import::read_point;
 
 /// Losses and errors of all training samples along a line: from the start of the run as Goodfellow et al. (2014), or between
 /// two runs as linear mode connectivity (Frankle et al., 2020).
@@ -16,7 +16,7 @@ use crate::checkpoint::read_point;
 pub struct LineSection {
     /// At which updates: where the line ends.
     pub when: Schedule,
-    /// A checkpoint where it begins; θ_0 if not given.
+    /// A safetensors file where it begins, as `init.from` has it; θ_0 if not given, in a fork that of its first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Positions, both ends included.
@@ -48,8 +48,7 @@ impl Section for LineSection {
         let (section, from) = (self.clone(), from.transpose()?);
         let path = context.path_loss(self.path(), train.len())?;
         let estimated_on = context.estimated_on(self.path());
-        let lengths = [model.network().n_params(), model.network().n_buffers()];
-        Ok(Box::new(LineProbe { section, path, estimated_on, train, lengths, from }))
+        Ok(Box::new(LineProbe { section, path, estimated_on, train, from }))
     }
 }
 
@@ -59,9 +58,7 @@ struct LineProbe<'a> {
     /// Samples behind running statistics, if they are used.
     estimated_on: Option<usize>,
     train: &'a Subset,
-    /// Of parameters and buffers.
-    lengths: [usize; 2],
-    /// Where the line begins; none before the first update.
+    /// Where the line begins; at θ_0 if not given.
     from: Option<Point>,
 }
 
@@ -70,30 +67,10 @@ impl Probe for LineProbe<'_> {
         Work::losses(self.section.points.get() * self.train.len())
     }
 
-    fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
-        self.from.get_or_insert_with(|| update.before.clone());
-        Ok(())
-    }
-
-    fn memory(&self) -> Memory {
-        let Some(Point { params, buffers }) = self.from.clone().filter(|_| self.section.from.is_none())
-        else {
-            return Memory::default();
-        };
-        Memory::default().with("start", Values::F32(params)).with("start_buffers", Values::F32(buffers))
-    }
-
-    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
-        let [n_params, n_buffers] = self.lengths;
-        let start = memory.f32s("start", n_params)?.zip(memory.f32s("start_buffers", n_buffers)?);
-        self.from = self.from.take().or(start.map(|(params, buffers)| Point { params, buffers }));
-        Ok(())
-    }
-
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let LineSection { points, batch_norm, .. } = self.section;
         let (points, to) = (points.get(), update.after);
-        let from = self.from.as_ref().unwrap_or(update.before);
+        let from = self.from.as_ref().unwrap_or(update.initial);
         let mut between = Point::default();
         let (mut alphas, mut losses, mut errors) = (vec![], vec![], vec![]);
         for index in 0..points {

@@ -36,6 +36,9 @@ macro_rules! probes {
                     let key = concat!("probe.", stringify!($name));
                     section.when.check(&format!("{key}.when"), epochs, updates_per_epoch)?;
                     section.check(key)?;
+                    for (name, schedule) in section.schedules() {
+                        schedule.check(&format!("{key}.{name}"), epochs, updates_per_epoch)?;
+                    }
                 })*
                 Ok(())
             }

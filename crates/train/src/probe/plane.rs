@@ -65,11 +65,24 @@ impl Section for PlaneSection {
         Ok(())
     }
 
+    fn schedules(&self) -> Vec<(&'static str, &Schedule)> {
+        vec![("trajectory", &self.trajectory)]
+    }
+
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, seed, .. } = context;
         let (section, path) = (self.clone(), context.path_loss(self.path(), train.len())?);
         let estimated_on = context.estimated_on(self.path());
-        Ok(Box::new(PlaneProbe { section, model, path, estimated_on, train, seed, trajectory: vec![] }))
+        Ok(Box::new(PlaneProbe {
+            section,
+            model,
+            path,
+            estimated_on,
+            train,
+            seed,
+            trajectory: vec![],
+            unseen: None,
+        }))
     }
 }
 
@@ -83,6 +96,8 @@ struct PlaneProbe<'a, B> {
     seed: Seed,
     /// θ_0 and what came after it, for principal directions.
     trajectory: Vec<Vec<f32>>,
+    /// Updates made before the probe was on, in a run that this one was forked from.
+    unseen: Option<u64>,
 }
 
 /// A plane through θ.
@@ -102,7 +117,8 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
         if self.section.directions == Directions::Principal {
             if self.trajectory.is_empty() {
-                self.trajectory.push(update.before.params.clone());
+                self.trajectory.push(update.initial.params.clone());
+                self.unseen = Some(update.start.0).filter(|&updates| updates > 0);
             }
             if self.section.trajectory.includes(update.at) {
                 self.trajectory.push(update.after.params.clone());
@@ -112,7 +128,11 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
     }
 
     fn memory(&self) -> Memory {
-        Memory::default().with("trajectory", Values::F32(self.trajectory.concat()))
+        if self.trajectory.is_empty() {
+            return Memory::default();
+        }
+        let unseen = self.unseen.map(|updates| Values::U64(vec![updates]));
+        Memory::default().with("trajectory", Values::F32(self.trajectory.concat())).with("unseen", unseen)
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
@@ -124,6 +144,10 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
             _ => None,
         });
         self.trajectory = trajectory?.unwrap_or_default();
+        self.unseen = memory.get("unseen", |values| match values {
+            Values::U64(updates) => updates.first().copied(),
+            _ => None,
+        })?;
         Ok(())
     }
 
@@ -156,6 +180,7 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
             losses,
             explained: explained.map(|explained| explained.map(Into::into)),
             trajectory: trajectory.into_iter().map(|place| place.map(Into::into)).collect(),
+            unseen: self.unseen.filter(|_| directions == Directions::Principal),
             samples: self.train.len(),
             batch_norm,
             statistics_samples: self.estimated_on,

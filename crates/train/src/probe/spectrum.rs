@@ -25,7 +25,8 @@ pub struct SpectrumSection {
     /// the smallest of those found by more than that.
     #[serde(default = "Fraction::thousandth")]
     pub tolerance: Fraction,
-    /// Limit on the Hessian-vector products used for them, those that look for missing ones included; of each subset.
+    /// Limit on the Hessian-vector products used for them in each subset. The last run, which looks for missing ones, takes
+    /// about as many as finding the largest alone.
     #[serde(default = "usual_steps")]
     pub steps: usize,
     /// Random vectors for the trace and the density.
@@ -50,7 +51,7 @@ pub struct SpectrumSection {
 }
 
 const fn usual_steps() -> usize {
-    100
+    200
 }
 
 impl Section for SpectrumSection {
@@ -73,7 +74,7 @@ impl Section for SpectrumSection {
                 format!("at most {}: so many subsets of {size} fit in {most} samples", most / size);
             return Err(TrainError::value("probe.spectrum.subsets", self.subsets.get(), expected));
         }
-        let samples = if size == 0 { most } else { size.min(most) };
+        let samples = first_samples(context.train, self.samples).len();
         context.check_chunks("probe.spectrum.chunk", samples, self.chunk.get(), self.batch_norm)?;
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
         let ProbeContext { seed, optim, train, .. } = context;
@@ -103,8 +104,8 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
     fn work(&self) -> Work {
         let SpectrumSection { steps, random_vectors, density_steps, samples, subsets, .. } = self.section;
         let n = first_samples(self.mean_loss.train, samples).len();
-        // converged values take about half the steps that are allowed
-        let products = subsets.get() * (steps / 2) + random_vectors * density_steps.get();
+        // values that converge, and are verified, take about a third of the products that are allowed
+        let products = subsets.get() * (steps / 3) + random_vectors * density_steps.get();
         Work { differentiated: n, multiplied: products * n, ..Work::default() }
     }
 

@@ -1,0 +1,113 @@
+//! A law: whatever a record holds, it can be reported. Rows of every kind are drawn from the kinds' own schemas, with missing
+//! and extreme numbers and lists of any length.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use walk_record::rows::Kind;
+use walk_record::{FORMAT, Run, RunFolder, RunInfo};
+
+use crate::{ClaimName, Exhibit, claims, claims_table, headline, summary_json, write_report};
+
+/// A generator of numbers (splitmix64, Steele et al., 2014).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % end as u64) as usize
+    }
+}
+
+/// A value that the schema allows.
+fn drawn(schema: &Value, root: &Value, numbers: &mut Numbers) -> Value {
+    if let Some(path) = schema["$ref"].as_str() {
+        return drawn(root.pointer(&path[1..]).expect("a reference leads somewhere"), root, numbers);
+    }
+    for choice in ["anyOf", "oneOf", "enum"] {
+        if let Some(choices) = schema[choice].as_array() {
+            let chosen = &choices[numbers.below(choices.len())];
+            return if choice == "enum" { chosen.clone() } else { drawn(chosen, root, numbers) };
+        }
+    }
+    if !schema["const"].is_null() {
+        return schema["const"].clone();
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        other => other.as_str().into_iter().collect(),
+    };
+    match types[numbers.below(types.len())] {
+        "null" => Value::Null,
+        "boolean" => json!(numbers.below(2) == 1),
+        "integer" => json!(numbers.below(5)),
+        "number" => {
+            let extremes =
+                [0.0, -0.0, 1.0, -1.0, 1e-300, -1e-300, 1e308, -1e308, f64::MAX, f64::MIN_POSITIVE];
+            let any = numbers.below(6000) as f64 / 1000.0 - 3.0;
+            json!(*extremes.get(numbers.below(2 * extremes.len())).unwrap_or(&any))
+        }
+        "string" => json!("start"),
+        "array" => {
+            let least = schema["minItems"].as_u64().unwrap_or(0) as usize;
+            let most = schema["maxItems"].as_u64().unwrap_or(4) as usize;
+            let len = least + numbers.below(most - least + 1);
+            (0..len).map(|_| drawn(&schema["items"], root, numbers)).collect()
+        }
+        _ => {
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            Value::Object(
+                fields
+                    .map(|(name, schema)| (name.clone(), drawn(schema, root, numbers)))
+                    .collect::<Map<_, _>>(),
+            )
+        }
+    }
+}
+
+/// A run with some rows of every kind.
+fn any_run(path: &Path, batch_size: usize, numbers: &mut Numbers) -> Run {
+    let info = RunInfo { format: FORMAT, ..RunInfo::default() };
+    let (folder, _lock) =
+        RunFolder::create(path, &format!("optim = {{ batch_size = {batch_size} }}"), &info).unwrap();
+    let mut text = String::new();
+    for step in 1..=1 + numbers.below(5) {
+        for kind in Kind::schemas() {
+            let mut fields = drawn(kind.schema.as_value(), kind.schema.as_value(), numbers);
+            fields["kind"] = json!(kind.name);
+            for (stamp, value) in [("epoch", 1 + step / 3), ("iteration", step), ("step", step)] {
+                fields[stamp] = json!(value);
+            }
+            writeln!(text, "{fields}").unwrap();
+        }
+    }
+    std::fs::write(folder.path().join("metrics.jsonl"), text).unwrap();
+    Run::read(path).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+    #[test]
+    fn every_record_can_be_reported(seed in any::<u64>()) {
+        let (dir, mut numbers) = (tempfile::tempdir().unwrap(), Numbers(seed));
+        let mut runs = [any_run(&dir.path().join("a"), 10, &mut numbers), any_run(&dir.path().join("b"), 100, &mut numbers)];
+        Run::tell_apart(&mut runs);
+        let claims = claims(&[Exhibit { name: "any", claims: ClaimName::ALL, runs: &runs }]);
+        let tables = write_report(&dir.path().join("report"), "any", &runs, claims_table(&claims).as_slice()).unwrap();
+        // a number that is none is shown as a dash
+        for table in &tables {
+            for cell in table.rows.iter().flatten() {
+                prop_assert!(!cell.contains("NaN") && !cell.contains("inf"), "{}: {}", table.name, cell);
+            }
+        }
+        for run in &runs {
+            prop_assert!(!headline(run).contains("NaN"));
+            summary_json(run).unwrap();
+        }
+    }
+}
