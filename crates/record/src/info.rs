@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::MetricsMark;
 
 /// The version of the run folder's format that this program writes and reads.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// A run's description.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

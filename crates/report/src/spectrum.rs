@@ -33,7 +33,7 @@ pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
         column("samples", |row| of_all(row.samples, row.train_samples)),
         column("deviation (subsets)", deviations),
         column("smallest", |row| short(row.smallest)),
-        column("residual", |row| short(row.smallest_residual)),
+        column("its residual", |row| short(row.smallest_residual)),
         column("share of |g|^2", |row| format!("{:.3}", row.gradient_share)),
         column("trace", |row| with_error(row.trace, row.trace_error)),
         column(STABLE_BELOW, |row| short(row.stability_threshold)),

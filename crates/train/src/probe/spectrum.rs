@@ -25,7 +25,8 @@ pub struct SpectrumSection {
     /// the smallest of those found by more than that.
     #[serde(default = "Fraction::thousandth")]
     pub tolerance: Fraction,
-    /// Limit on the Hessian-vector products used for them, those that look for missing ones included; of each subset.
+    /// Limit on the Hessian-vector products used for them in each subset. The last run, which looks for missing ones, takes
+    /// about as many as finding the largest alone.
     #[serde(default = "usual_steps")]
     pub steps: usize,
     /// Random vectors for the trace and the density.
@@ -50,7 +51,7 @@ pub struct SpectrumSection {
 }
 
 const fn usual_steps() -> usize {
-    100
+    200
 }
 
 impl Section for SpectrumSection {
@@ -103,8 +104,8 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
     fn work(&self) -> Work {
         let SpectrumSection { steps, random_vectors, density_steps, samples, subsets, .. } = self.section;
         let n = first_samples(self.mean_loss.train, samples).len();
-        // converged values take about half the steps that are allowed
-        let products = subsets.get() * (steps / 2) + random_vectors * density_steps.get();
+        // values that converge, and are verified, take about a third of the products that are allowed
+        let products = subsets.get() * (steps / 3) + random_vectors * density_steps.get();
         Work { differentiated: n, multiplied: products * n, ..Work::default() }
     }
 
@@ -130,7 +131,7 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
         let (top, samples) = (&found[0], subsets[0]);
         let grad = self.mean_loss.gradient(point, samples)?;
         let grad_norm_sq = dot(&grad, &grad);
-        let inside: f64 = top.pairs.iter().map(|pair| dot(&pair.vector, &grad).powi(2)).sum();
+        let inside = top.pairs.iter().fold(0.0, |sum, pair| sum + dot(&pair.vector, &grad).powi(2));
         let is_defined = top.completeness != lanczos::Completeness::Undefined;
         let product = |v: &[f32]| self.mean_loss.hessian_vector(point, samples, v);
         let random = (1..=section.random_vectors as u64)
