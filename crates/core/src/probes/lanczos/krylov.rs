@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use walk_kernels::elementwise::dot;
 
-use super::largest::Eigenpair;
+use super::eigenpair::Eigenpair;
 use super::tridiagonal::{self, Eigen};
 
 /// Elements of a vector per task.
