@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(cells_of(part)[2..5], ["2 of 2, not verified", "40 of 100", "unknown"]);
         let subsets = Subsets {
             values: vec![measured(&[8.0, 4.0]), measured(&[6.0, 5.0])],
-            deviations: measured(&[1.4142, 0.7071]),
+            deviations: measured(&[2f64.sqrt(), 0.5f64.sqrt()]),
         };
         let few = Spectrum {
             values: measured(&[8.0]),
