@@ -8,7 +8,7 @@
 //! c Π (M - θ_j) / β_j, a part of a vector of norm 1 ([`log_growth`]). An M for which this would exceed 1 does not exist.
 
 use super::ROUNDING;
-use super::krylov::Krylov;
+use super::krylov::{Eigenpair, Krylov};
 use super::tridiagonal::log_growth;
 
 /// δ: probability that a larger eigenvalue is missed.
@@ -24,17 +24,6 @@ pub struct LargestConfig {
     pub tolerance: f64,
     /// Limit on products, at least 1.
     pub products: usize,
-}
-
-/// An eigenvalue, a vector of norm 1, and ‖H y - λ y‖.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Eigenpair {
-    /// λ
-    pub value: f64,
-    /// An eigenvalue of H lies within this distance of λ.
-    pub residual: f64,
-    /// y, of length P.
-    pub vector: Vec<f32>,
 }
 
 /// A Ritz value.

@@ -15,7 +15,8 @@ mod tridiagonal;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-pub use self::largest::{Completeness, Eigenpair, Largest, LargestConfig, Ritz, largest_eigenpairs};
+pub use self::krylov::Eigenpair;
+pub use self::largest::{Completeness, Largest, LargestConfig, Ritz, largest_eigenpairs};
 pub use self::quadrature::{Quadrature, quadrature};
 
 /// A vector whose direction is uniformly distributed.
