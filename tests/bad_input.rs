@@ -104,6 +104,22 @@ fn experiments_that_cannot_be_used() {
             &["exp.toml:20", "`probe.spectrum.values` = 0, expected at least 1"],
         ),
         (
+            format!("{GOOD}[probe.covariance]\nwhen = {{}}\nchunk = 150\n")
+                .replace("widths = [16]", "widths = [16], batch_norm = true"),
+            &[
+                "exp.toml:20",
+                "`probe.covariance.chunk` = 150, expected at most 100, so that 300 samples make 3 chunks",
+            ],
+        ),
+        (
+            format!("{GOOD}[probe.spectrum]\nwhen = {{}}\nsamples = 60\nsubsets = 6\n"),
+            &["exp.toml:21", "`probe.spectrum.subsets` = 6, expected at most 5"],
+        ),
+        (
+            format!("{GOOD}[probe.spectrum]\nwhen = {{}}\nsubsets = 2\n"),
+            &["exp.toml:20", "`probe.spectrum.subsets` = 2, expected 1: `samples`"],
+        ),
+        (
             format!("{GOOD}[probe.spectra]\nwhen = {{}}\n"),
             &["exp.toml:18", "no key `spectra`", "did you mean `spectrum`?"],
         ),

@@ -186,3 +186,20 @@ fn moments_of_ratios(batches: &[GradientProducts]) -> Moments {
     let with_direction = batches.iter().filter(|products| products.norm_sq != 0.0);
     Moments::of(&with_direction.map(|products| products.ratio()).collect::<Vec<f64>>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gradient_of_zero_has_no_ratio_and_leaves_the_others_theirs() {
+        let zero = GradientProducts { curvature: 0.0, norm_sq: 0.0 };
+        let others = [1.0, 3.0].map(|curvature| GradientProducts { curvature, norm_sq: 1.0 });
+        let moments = |batches: &[GradientProducts]| moments_of_ratios(batches);
+        assert_eq!(moments(&[others[0], zero, others[1]]), moments(&others));
+        assert!(moments(&[zero]).mean.is_nan() && moments(&[zero]).deviation.is_none());
+        // what overflows is not left out: the mean without it would be too small
+        let huge = GradientProducts { curvature: f64::INFINITY, norm_sq: 1.0 };
+        assert!(!moments(&[others[0], huge]).mean.is_finite());
+    }
+}

@@ -3,11 +3,21 @@
 use rayon::prelude::*;
 use walk_kernels::elementwise::dot;
 
-use super::eigenpair::Eigenpair;
 use super::tridiagonal::{self, Eigen};
 
 /// Elements of a vector per task.
 const TASK: usize = 1 << 13;
+
+/// An eigenvalue, a vector of norm 1, and ‖H y - λ y‖.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Eigenpair {
+    /// λ
+    pub value: f64,
+    /// An eigenvalue of H lies within this distance of λ.
+    pub residual: f64,
+    /// y, of length P.
+    pub vector: Vec<f32>,
+}
 
 /// An orthonormal basis of a Krylov space and the tridiagonal matrix on it.
 pub(super) struct Krylov<'a> {

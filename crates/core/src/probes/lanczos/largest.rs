@@ -8,8 +8,7 @@
 //! c Π (M - θ_j) / β_j, a part of a vector of norm 1 ([`log_growth`]). An M for which this would exceed 1 does not exist.
 
 use super::ROUNDING;
-use super::eigenpair::Eigenpair;
-use super::krylov::Krylov;
+use super::krylov::{Eigenpair, Krylov};
 use super::tridiagonal::log_growth;
 
 /// δ: probability that a larger eigenvalue is missed.

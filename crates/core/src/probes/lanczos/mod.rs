@@ -5,7 +5,6 @@
 //! some eigenvalue of H lies within that distance of λ. `largest` finds the largest eigenvalues, repeated ones included;
 //! `quadrature` gives the trace and the spectral density.
 
-mod eigenpair;
 mod krylov;
 mod largest;
 mod quadrature;
@@ -16,7 +15,7 @@ mod tridiagonal;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-pub use self::eigenpair::Eigenpair;
+pub use self::krylov::Eigenpair;
 pub use self::largest::{Completeness, Largest, LargestConfig, Ritz, largest_eigenpairs};
 pub use self::quadrature::{Quadrature, quadrature};
 
