@@ -17,7 +17,7 @@ fn a_value_set_on_the_command_line_is_blamed_on_its_option() {
         (&["--set", "optim={}"], &["--set optim={}: `optim.lr` is missing, and it has no default"]),
         (&["--sweep", "optim.lr=0.1,bad"], &["--sweep optim.lr=bad: `optim.lr` = \"bad\""]),
         (&["--set", "data.dir=/nowhere", "--set", "data.set=mnist"], &["/nowhere", "with --set data."]),
-        (&["--set", "optim.lr=1e-50"], &["`optim.lr` = 1e-50", "f32", "it would become 0"]),
+        (&["--set", "optim.lr=1e39"], &["`optim.lr` = 1e39", "f32", "it would become inf"]),
         (
             &["--set", "probe.interpolation.when={ every = 100 }"],
             &[

@@ -97,3 +97,26 @@ fn a_batch_or_chunk_of_one_sample_is_refused_before_anything_is_written() {
     );
     bench.run_into("plain", &["--set", "data.train=301", "--set", "model.options.batch_norm=false"]);
 }
+
+#[test]
+fn what_may_not_be_meant_is_said_and_run() {
+    let bench = Bench::new(GOOD);
+    let frozen = bench.run_into("frozen", &["--set", "optim.lr=1e-50"]);
+    assert!(
+        frozen.stderr.contains("warning: `optim.lr` = 1e-50 is 0 in f32 and has no effect"),
+        "{}",
+        frozen.stderr
+    );
+    let parts = ["--set", "optim.method=gd", "--set", "probe.interpolation={points=3}"];
+    let other = bench.run_into("other", &parts);
+    assert!(other.stderr.contains("warning: `probe.interpolation.chunk`: not 50"), "{}", other.stderr);
+    let same =
+        bench.run_into("same", &["--set", "optim.method=gd", "--set", "probe.interpolation={chunk=50}"]);
+    assert!(!same.stderr.contains("warning"), "{}", same.stderr);
+    // then the loss at the start of each segment is the one that is descended
+    let found = bench.rows("same");
+    for (train, segment) in rows(&found, "train").iter().zip(rows(&found, "interpolation")) {
+        let [descended, start] = [&train["loss"], &segment["losses"][0]].map(|loss| loss.as_f64().unwrap());
+        assert!((descended - start).abs() < 1e-6, "{descended} {start}");
+    }
+}

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use walk_arch::{Network, Problem};
 use walk_data::{DataError, Split};
 use walk_record::PluginRecord;
+use walk_train::Method;
 
 use crate::experiment::Experiment;
 use crate::experiment_source::ExperimentSource;
@@ -28,10 +29,41 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Says on standard error what the user should know about the data, such as files that were left out.
+    /// Says on standard error what the user should know about the data, such as files that were left out, and about values
+    /// that may not be what was meant.
     pub(crate) fn warn(&self) {
-        self.split.images.remarks.iter().for_each(|remark| errln!("warning: {remark}"));
+        let Self { experiment, network, split, .. } = self;
+        let of_values = experiment.optim.remarks().into_iter().chain(other_parts(experiment, network));
+        split.images.remarks.iter().cloned().chain(of_values).for_each(|remark| errln!("warning: {remark}"));
     }
+}
+
+/// The probes whose batch norm sees other parts of the samples than gradient descent's does, if there are any: they measure
+/// another loss than the one that is descended.
+fn other_parts(experiment: &Experiment, network: &Network) -> Option<String> {
+    let optim = &experiment.optim;
+    if optim.method != Method::Gd || network.n_buffers() == 0 {
+        return None;
+    }
+    let size = i64::try_from(optim.batch_size).ok()?;
+    let probes = toml::Table::try_from(&experiment.probe).ok()?;
+    let differs = |section: &toml::Value| {
+        let (chunk, statistics) = (section.get("chunk"), section.get("batch_norm"));
+        chunk.is_some_and(|chunk| chunk.as_integer() != Some(size))
+            && statistics.and_then(toml::Value::as_str) == Some("batch")
+    };
+    let names: Vec<String> = probes
+        .iter()
+        .filter(|(_, section)| differs(section))
+        .map(|(name, _)| format!("`probe.{name}.chunk`"))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "{}: not {size}, the `optim.batch_size` of the parts from which gradient descent takes batch norm's statistics; \
+             what is measured is not the loss that is descended",
+            names.join(", ")
+        )
+    })
 }
 
 /// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts in the pool need not be handed over
