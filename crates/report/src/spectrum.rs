@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(cells_of(part)[2..5], ["2 of 2, not verified", "40 of 100", "unknown"]);
         let subsets = Subsets {
             values: vec![measured(&[8.0, 4.0]), measured(&[6.0, 5.0])],
-            deviations: measured(&[1.25, 0.75]),
+            deviations: measured(&[2f64.sqrt(), 0.5f64.sqrt()]),
         };
         let few = Spectrum {
             values: measured(&[8.0]),
@@ -204,7 +204,7 @@ mod tests {
             completeness: Completeness::AllNonzero,
             ..spectrum()
         };
-        assert_eq!(cells_of(few)[2..5], ["1 of 2, no others but 0", "40 of 100", "1.250 0.7500 (2)"]);
+        assert_eq!(cells_of(few)[2..5], ["1 of 2, no others but 0", "40 of 100", "1.414 0.7071 (2)"]);
         let zero = Spectrum { values: vec![], residuals: vec![], ..spectrum() };
         assert_eq!(cells_of(zero)[..2], ["-", "-"]);
     }

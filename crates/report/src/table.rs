@@ -195,10 +195,7 @@ mod tests {
     #[test]
     fn what_is_huge_is_a_power_of_ten() {
         let text = |value: f64| decimals(value.into(), 4);
-        assert_eq!(
-            [0.12345, 99_999.5, 1.5e36, f64::NAN].map(text),
-            ["0.1234", "99999.5000", "1.500e36", "-"]
-        );
+        assert_eq!([0.1234, 99_999.5, 1.5e36, f64::NAN].map(text), ["0.1234", "99999.5000", "1.500e36", "-"]);
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Point, Samples};
 
+/// Gives a point the running statistics that belong to its parameters.
+pub type Restate<'a> = Box<dyn Fn(&mut Point) -> Result<(), CoreError> + 'a>;
+
 /// The statistics that batch norm uses at such points.
 pub enum PathStatistics<'a> {
     /// Those of each chunk.
     Batch,
     /// Running statistics, which this function gives a point. The averages gathered at another point do not fit, nor does
     /// the average of those of two points, so that a barrier would be seen where there is none.
-    Estimated(Box<dyn Fn(&mut Point) -> Result<(), CoreError> + 'a>),
+    Estimated(Restate<'a>),
 }
 
 /// Evaluates losses at any point.

@@ -76,7 +76,7 @@ impl SweepDescription {
         }
         let differs =
             |(name, base): (&String, &String)| other.bases.get(name).is_some_and(|known| known != base);
-        self.bases.iter().any(|pair| differs(pair)).then(|| "of another experiment".into())
+        self.bases.iter().any(differs).then(|| "of another experiment".into())
     }
 
     /// Writes it into the folder.

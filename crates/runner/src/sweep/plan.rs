@@ -1,5 +1,6 @@
 //! The runs that an experiment file or a fork, together with --sweep and --seeds, asks for.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -139,8 +140,8 @@ impl Plan {
         let mut bases = BTreeMap::new();
         for Member { source, file_member, .. } in &members {
             let name = file_member.clone().unwrap_or_default();
-            if !bases.contains_key(&name) {
-                bases.insert(name, source.sha256_without(&keys)?);
+            if let Entry::Vacant(vacant) = bases.entry(name) {
+                vacant.insert(source.sha256_without(&keys)?);
             }
         }
         let fork = base.fork.map(ForkPoint::to_string);
