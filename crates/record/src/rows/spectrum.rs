@@ -7,7 +7,7 @@ use super::prelude::*;
 pub struct Spectrum {
     /// The largest eigenvalues, largest first, each as often as it comes.
     pub values: Vec<Measured>,
-    /// ‖Hv - λv‖ of each: an eigenvalue lies within that distance.
+    /// ‖Hv - λv‖ of each, with what rounding the products to f32 adds: an eigenvalue lies within that distance.
     pub residuals: Vec<Measured>,
     /// Number of eigenvalues asked for.
     pub asked: usize,

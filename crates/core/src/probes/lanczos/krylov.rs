@@ -102,12 +102,18 @@ impl<'a> Krylov<'a> {
         vector
     }
 
-    /// ‖H y - λ y‖ for the Ritz pair of an eigenvector of T: what leads out of the space, and into the known eigenvectors.
+    /// ‖H y - λ y‖ for the Ritz pair of an eigenvector of T: what leads out of the space, and into the known eigenvectors, and
+    /// [`Self::rounding`].
     pub(super) fn residual(&self, s: &[f64]) -> f64 {
         let into_known = (0..self.known.len())
             .map(|index| s.iter().zip(&self.couplings).map(|(s, coupling)| s * coupling[index]).sum::<f64>());
         let squares: f64 = into_known.map(|x| x * x).sum();
-        squares.sqrt().hypot(self.last_beta() * s[s.len() - 1])
+        squares.sqrt().hypot(self.last_beta() * s[s.len() - 1]).hypot(self.rounding())
+    }
+
+    /// What rounding the products to f32 adds to a residual, which the recurrence does not see.
+    pub(super) fn rounding(&self) -> f64 {
+        f64::from(f32::EPSILON) * self.largest_product
     }
 }
 

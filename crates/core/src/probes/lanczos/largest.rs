@@ -220,6 +220,7 @@ impl Search {
             // the known vectors are eigenvectors up to their residuals
             let known: f64 = known.iter().map(|pair| pair.residual.powi(2)).sum();
             let residual = (krylov.last_beta() * ritz.vectors[last][0]).hypot(known.sqrt());
+            let residual = residual.hypot(krylov.rounding());
             self.smallest = Ritz { value, residual };
         }
     }
