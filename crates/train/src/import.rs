@@ -16,9 +16,9 @@ const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 /// Names that an error lists.
 const LISTED: usize = 3;
 
-/// The point that a file made here or elsewhere holds for `network`, by PyTorch's names. A prefix of [`PREFIXES`] that all
-/// names have is taken off, F16 and BF16 are widened, and tensors that the network does not have are ignored. `key` is the key
-/// of the experiment that names the file.
+/// The point that a file made here or elsewhere holds for `network`, by PyTorch's names. A prefix `module.`, `_orig_mod.` or
+/// `model.` that all names have is removed, F16 and BF16 are widened, and tensors that the network does not have are ignored.
+/// `key` is the key of the experiment that names the file.
 ///
 /// # Errors
 /// [`TrainError::Value`] if the file cannot be read, or if a tensor is missing, has another shape or type, or is not finite.
