@@ -193,6 +193,12 @@ impl DataConfig {
             if std.len() != channels || std.iter().any(|&x| !(x.is_finite() && x > 0.0)) {
                 return Err(constants("std", &std, channels));
             }
+            // a white pixel, and a black one
+            let is_finite = |(mean, std): (&f32, &f32)| (1.0 / std).is_finite() && (mean / std).is_finite();
+            if !mean.iter().zip(&std).all(is_finite) {
+                let expected = format!("numbers that leave inputs finite, with `data.mean` = {mean:?}");
+                return Err(DataError::value("std", format!("{std:?}"), expected));
+            }
             return Ok(Some(Preprocess { mean, std }));
         }
         Ok(match self.normalize {
@@ -308,6 +314,15 @@ mod tests {
         assert!(
             message(|c| (c.mean, c.std) = (Some(vec![0.5]), Some(vec![0.0]))).contains("`data.std` = [0.0]")
         );
+        for (mean, std) in [(0.5, 1e-45), (1e38, 1e-30)] {
+            let config = DataConfig {
+                mean: Some(vec![mean]),
+                std: Some(vec![std]),
+                ..DataConfig::new(DataSet::Digits)
+            };
+            let text = config.load().unwrap_err().to_string();
+            assert!(text.contains("expected numbers that leave inputs finite"), "{text}");
+        }
         assert!(message(|c| c.dir = Some("x".into())).contains("`data.dir` = x, expected none"));
         assert!(message(|c| c.variant = Some("a".into())).contains("only emnist has variants"));
         assert!(message(|c| c.channels = Some(1)).contains("`data.channels` = 1"));
