@@ -113,6 +113,11 @@ impl Network {
         self.buffers.last().map_or(0, |last| last.range.end)
     }
 
+    /// Whether it has batch norms, the only layers with buffers.
+    pub fn has_batch_norm(&self) -> bool {
+        !self.buffers.is_empty()
+    }
+
     /// The buffers before any training step.
     pub fn initial_buffers(&self) -> Vec<f32> {
         let mut values = vec![0.0; self.n_buffers()];

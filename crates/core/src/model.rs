@@ -118,6 +118,11 @@ impl<B: Backend> Model<B> {
         self.reverse(losses, &theta)
     }
 
+    /// Whether the loss of a sample depends on that sample alone: with batch norm on batch statistics it does not.
+    pub fn samples_have_gradients(&self, mode: BatchNormMode) -> bool {
+        mode == BatchNormMode::Running || !self.network.has_batch_norm()
+    }
+
     /// ‖∇ℓ_i‖² of every sample of `batch`, the squared norms of the gradients of their own losses, of length B.
     ///
     /// # Errors
@@ -129,7 +134,7 @@ impl<B: Backend> Model<B> {
         batch: &Batch,
         mode: BatchNormMode,
     ) -> Result<Vec<f64>, CoreError> {
-        if mode == BatchNormMode::Batch && self.network.n_buffers() > 0 {
+        if !self.samples_have_gradients(mode) {
             return Err(CoreError::BatchStatistics);
         }
         let Uploaded { theta, inputs } = self.upload(point, batch)?;
@@ -149,7 +154,7 @@ impl<B: Backend> Model<B> {
         direction: &[f32],
         mode: BatchNormMode,
     ) -> Result<Vec<f64>, CoreError> {
-        if mode == BatchNormMode::Batch && self.network.n_buffers() > 0 {
+        if !self.samples_have_gradients(mode) {
             return Err(CoreError::BatchStatistics);
         }
         let Uploaded { theta, inputs } = self.upload(point, batch)?;

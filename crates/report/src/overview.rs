@@ -42,9 +42,7 @@ pub fn headline(run: &Run) -> String {
     }
     let not_finite = run.not_finite();
     if !not_finite.is_empty() {
-        let counts = not_finite.iter().map(|(kind, count)| {
-            format!("{count} {} of {kind}", if *count == 1 { "value" } else { "values" })
-        });
+        let counts = not_finite.iter().map(|(kind, &count)| format!("{} of {kind}", counted(count, "value")));
         let counts: Vec<String> = counts.collect();
         lines.push(format!("missing because not finite: {}", counts.join(", ")));
     }

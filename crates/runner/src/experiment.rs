@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use walk_arch::OptionValues;
 use walk_core::Convolution;
 use walk_data::DataConfig;
@@ -13,6 +12,7 @@ use walk_report::ClaimName;
 use walk_train::probe::ProbeConfig;
 use walk_train::{CheckpointConfig, OptimConfig};
 
+use crate::digest::sha256;
 use crate::experiment_source::{ExperimentSource, check_folder_name};
 
 /// An experiment.
@@ -222,7 +222,7 @@ impl Experiment {
             init: InitSection::default(),
             ..self.clone()
         };
-        Ok(format!("{:x}", Sha256::digest(fixed.to_toml()?)))
+        Ok(sha256(fixed.to_toml()?))
     }
 
     /// The files that it names, with their keys; their contents determine its numbers too.

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 use walk_arch::did_you_mean;
 use walk_train::TrainError;
 
+use crate::digest::sha256;
 use crate::schema_keys::dotted_keys;
 use crate::wording::{Wording, reword};
 
@@ -206,10 +206,7 @@ impl ExperimentSource {
             }
             section.map(|table| table.remove(last));
         }
-        Ok(format!(
-            "{:x}",
-            Sha256::digest(toml::to_string(&table).context("the experiment cannot be written")?)
-        ))
+        Ok(sha256(toml::to_string(&table).context("the experiment cannot be written")?))
     }
 
     /// `file:line` of a dotted key, or of the nearest section around it that is written out; `--set ...` if it is from there.

@@ -1,6 +1,6 @@
 //! How a command fails, and the exit code that says so.
 
-use std::io::Write;
+use crate::output::errln;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ impl Failure {
     /// Prints the failure, unless another process does.
     pub(crate) fn print(&self) {
         match self {
-            Self::Input(error) | Self::Run(error) => print(format_args!("error: {}", chain(error))),
-            Self::Stopped(message) => print(format_args!("{message}")),
+            Self::Input(error) | Self::Run(error) => errln!("error: {}", chain(error)),
+            Self::Stopped(message) => errln!("{message}"),
             Self::Silent { .. } => {}
         }
     }
@@ -57,11 +57,6 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-/// Prints a line to standard error, where there is nobody to tell of a failure.
-fn print(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 #[cfg(test)]

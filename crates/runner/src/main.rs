@@ -8,6 +8,7 @@ mod check;
 mod child;
 mod cli;
 mod data_command;
+mod digest;
 mod experiment;
 mod experiment_source;
 mod failure;
@@ -43,7 +44,7 @@ use crate::failure::Failure;
 
 fn main() -> ExitCode {
     walk_core::keep_freed_memory();
-    match parse().and_then(dispatch).and_then(|()| output::check()) {
+    match parse().and_then(dispatch).and_then(|()| output::check().map_err(Failure::Run)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();

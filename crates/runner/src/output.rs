@@ -4,9 +4,7 @@ use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
 
-use anyhow::anyhow;
-
-use crate::failure::Failure;
+use anyhow::{Result, anyhow};
 
 /// Why standard output could not be written.
 static FAILED: OnceLock<std::io::Error> = OnceLock::new();
@@ -41,9 +39,9 @@ pub(crate) fn print_error(text: impl fmt::Display) {
 }
 
 /// Whether all that was printed could be written. A reader that went away, as `head` does, is none that misses anything.
-pub(crate) fn check() -> Result<(), Failure> {
+pub(crate) fn check() -> Result<()> {
     match FAILED.get().filter(|error| error.kind() != ErrorKind::BrokenPipe) {
-        Some(error) => Err(Failure::Run(anyhow!("standard output cannot be written: {error}"))),
+        Some(error) => Err(anyhow!("standard output cannot be written: {error}")),
         None => Ok(()),
     }
 }

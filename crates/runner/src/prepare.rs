@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 use walk_arch::{Network, Problem};
 use walk_data::{DataError, Split};
 use walk_record::PluginRecord;
 use walk_train::Method;
 
+use crate::digest::sha256;
 use crate::experiment::Experiment;
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
@@ -42,7 +42,7 @@ impl Prepared {
 /// another loss than the one that is descended.
 fn other_parts(experiment: &Experiment, network: &Network) -> Option<String> {
     let optim = &experiment.optim;
-    if optim.method != Method::Gd || network.n_buffers() == 0 {
+    if optim.method != Method::Gd || !network.has_batch_norm() {
         return None;
     }
     let size = i64::try_from(optim.batch_size).ok()?;
@@ -100,13 +100,13 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     let graph = plugin.build(&problem, &model.options);
     let graph = graph.map_err(|error| error_at("model", &error))?;
     let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
-    let network_sha256 = format!("{:x}", Sha256::digest(description));
+    let network_sha256 = sha256(description);
     let network = graph.check(&problem).map_err(|error| error_at("model", &error))?;
     let checked = experiment.optim.check_batch_norm(split.train.len(), &network);
     checked.map_err(|error| source.train_error(error))?;
     let bytes =
         std::fs::read(&plugin.library).with_context(|| format!("plugin {library}: cannot be read"))?;
-    let sha256 = format!("{:x}", Sha256::digest(bytes));
+    let sha256 = sha256(bytes);
     let plugin = PluginRecord { name: info.name, library: library.to_string(), sha256 };
     Ok(Prepared { experiment, network, network_sha256, split, plugin, load_time })
 }

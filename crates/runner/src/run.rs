@@ -5,7 +5,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::ProgressDrawTarget;
-use sha2::{Digest, Sha256};
 #[cfg(feature = "cuda")]
 use walk_core::Cuda;
 use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
@@ -20,6 +19,7 @@ use walk_train::{
 };
 
 use crate::cli::RunOptions;
+use crate::digest::sha256;
 use crate::experiment::{DeviceName, Experiment};
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
@@ -273,7 +273,7 @@ fn describe<B: Backend>(prepared: &Prepared) -> Result<RunInfo> {
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // what cannot be read is reported by what needs it
     let files = experiment.files().into_iter().filter_map(|(key, path)| {
-        let sha256 = format!("{:x}", Sha256::digest(std::fs::read(path).ok()?));
+        let sha256 = sha256(std::fs::read(path).ok()?);
         Some(FileInfo { key: key.into(), path: path.display().to_string(), sha256 })
     });
     Ok(RunInfo {

@@ -13,7 +13,7 @@ pub(crate) fn check_chunks(
     network: &Network,
     remedy: &str,
 ) -> Result<(), TrainError> {
-    if network.n_buffers() == 0 || !has_single(samples, chunk) {
+    if !network.has_batch_norm() || !has_single(samples, chunk) {
         return Ok(());
     }
     let fitting = (2..chunk).rev().find(|&size| !has_single(samples, size));
@@ -35,11 +35,7 @@ impl OptimConfig {
     /// # Errors
     /// [`TrainError::Value`] that says what to change.
     pub fn check_batch_norm(&self, samples: usize, network: &Network) -> Result<(), TrainError> {
-        let counted = match self.method {
-            Method::Sgd if self.drop_last || self.replacement => self.batch_size,
-            Method::Sgd | Method::Gd => samples,
-        };
-        if network.n_buffers() == 0 || !has_single(counted, self.batch_size) {
+        if !network.has_batch_norm() || !has_single(self.samples_per_epoch(samples), self.batch_size) {
             return Ok(());
         }
         let found = format!("{} for {samples} training samples", self.batch_size);

@@ -200,6 +200,11 @@ impl<'a> Adaptive<'a> {
         Self { config, seed, path, between, buffers: vec![], last_end: None, bounds }
     }
 
+    /// What evaluates it.
+    pub const fn path(&self) -> &PathLoss<'a> {
+        &self.path
+    }
+
     /// Decides the segment along `line`. `order` names the order in which chunks are drawn: segments of one order share the
     /// chunks of their common endpoints.
     ///

@@ -1,5 +1,6 @@
 //! The loss on the line between two consecutive updates (paper, Section 2).
 
+use super::line::greatest;
 use super::path::PathLoss;
 use crate::{CoreError, Point, Samples, Step};
 
@@ -43,13 +44,13 @@ impl Segment {
 
     /// max(L_t, L_{t+1}), NaN if either is.
     fn higher_end(&self) -> f64 {
-        greater(self.start_loss(), self.end_loss())
+        greatest(&[self.start_loss(), self.end_loss()])
     }
 
     /// max over interior α of L, less max(L_t, L_{t+1}): above 0 if there is a barrier. Unit: loss. Not finite if one of the
     /// losses is not.
     pub fn barrier_height(&self) -> f64 {
-        self.interior().iter().copied().fold(f64::NEG_INFINITY, greater) - self.higher_end()
+        greatest(self.interior()) - self.higher_end()
     }
 
     /// Whether some interior point lies above both ends: the paper's "a barrier is crossed". `None` if losses that are no
@@ -109,11 +110,6 @@ impl Segment {
     }
 }
 
-/// The greater of two numbers, NaN if either is.
-fn greater(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
-}
-
 /// The line of one update.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateLine<'a> {
@@ -167,6 +163,11 @@ impl<'a> Interpolation<'a> {
     pub fn new(points: usize, path: PathLoss<'a>) -> Self {
         assert!(points >= 3, "a segment has an interior");
         Self { points, path, between: Point::default(), last_end: None }
+    }
+
+    /// What evaluates it.
+    pub const fn path(&self) -> &PathLoss<'a> {
+        &self.path
     }
 
     /// The losses along `line`, each on what `samples` gives for the index of its α: the same every time, or drawn anew.

@@ -6,9 +6,12 @@
 /// # Panics
 /// If there are no values.
 pub fn barrier_height(values: &[f64]) -> f64 {
-    let top =
-        values.iter().copied().fold(f64::NEG_INFINITY, |top, x| if x > top || x.is_nan() { x } else { top });
-    top - 0.5 * (values[0] + values[values.len() - 1])
+    greatest(values) - 0.5 * (values[0] + values[values.len() - 1])
+}
+
+/// The largest value, NaN if one of them is.
+pub(super) fn greatest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NEG_INFINITY, |top, x| if x > top || x.is_nan() { x } else { top })
 }
 
 /// Whether no value lies above the one before; `None` if values that are no numbers leave it open.

@@ -9,9 +9,14 @@ pub type Restate<'a> = Box<dyn Fn(&mut Point) -> Result<(), CoreError> + 'a>;
 pub enum PathStatistics<'a> {
     /// Those of each chunk.
     Batch,
-    /// Running statistics, which this function gives a point. The averages gathered at another point do not fit, nor does
-    /// the average of those of two points, so that a barrier would be seen where there is none.
-    Estimated(Restate<'a>),
+    /// Running statistics that belong to the point. The averages gathered at another point do not fit, nor does the average of
+    /// those of two points, so that a barrier would be seen where there is none.
+    Estimated {
+        /// The number of samples that they are estimated on.
+        samples: usize,
+        /// Gives them to a point.
+        restate: Restate<'a>,
+    },
 }
 
 /// Evaluates losses at any point.
@@ -32,9 +37,12 @@ impl<'a> PathLoss<'a> {
         self.chunk
     }
 
-    /// Whether points have running statistics of their own.
-    pub const fn restates(&self) -> bool {
-        matches!(self.statistics, PathStatistics::Estimated(_))
+    /// The number of samples that running statistics are estimated on at each point, if evaluations use any.
+    pub const fn estimated_on(&self) -> Option<usize> {
+        match self.statistics {
+            PathStatistics::Batch => None,
+            PathStatistics::Estimated { samples, .. } => Some(samples),
+        }
     }
 
     /// Gives `point` the running statistics that belong to its parameters, if evaluations use any.
@@ -44,7 +52,7 @@ impl<'a> PathLoss<'a> {
     pub fn restate(&self, point: &mut Point) -> Result<(), CoreError> {
         match &self.statistics {
             PathStatistics::Batch => Ok(()),
-            PathStatistics::Estimated(estimate) => estimate(point),
+            PathStatistics::Estimated { restate, .. } => restate(point),
         }
     }
 
@@ -57,7 +65,10 @@ impl<'a> PathLoss<'a> {
         point: &Point,
         samples: &dyn Samples,
     ) -> Result<Evaluation, CoreError> {
-        let mode = if self.restates() { BatchNormMode::Running } else { BatchNormMode::Batch };
+        let mode = match self.statistics {
+            PathStatistics::Batch => BatchNormMode::Batch,
+            PathStatistics::Estimated { .. } => BatchNormMode::Running,
+        };
         self.evaluator.evaluate(point, samples, self.chunk, mode)
     }
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use sha2::{Digest, Sha256};
 use walk_arch::did_you_mean;
 
 use crate::cli::ReproduceArguments;
+use crate::digest::sha256;
 use crate::experiment::Experiment;
 use crate::experiment_source::{ExperimentSource, Selection};
 
@@ -88,7 +88,7 @@ impl SharedRun {
     /// Names the experiment's run.
     fn new(experiment: Experiment) -> Result<Self> {
         let mut experiment = Experiment { name: None, claims: vec![], ..experiment };
-        let digest = format!("{:x}", Sha256::digest(experiment.to_toml()?));
+        let digest = sha256(experiment.to_toml()?);
         let plugin = Path::new(&experiment.model.plugin).file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{plugin}-{}-{}", experiment.data.set.name(), &digest[..8]);
         experiment.name = Some(name.clone());

@@ -1,9 +1,9 @@
 //! The grid of values that --sweep and --seeds ask for.
 
 use anyhow::{Result, anyhow};
-use sha2::{Digest, Sha256};
 use toml::Value;
 
+use crate::digest::sha256;
 use crate::experiment_source::Setting;
 
 /// Most members, so that a typing error does not fill the disk.
@@ -158,7 +158,7 @@ fn folder_name(cell: &Cell) -> String {
     let values =
         cell.settings.iter().map(|setting| format!("{}={}", setting.key(), canonical(setting.value())));
     let values = cell.file_member.iter().cloned().chain(values).collect::<Vec<_>>().join("\n");
-    let digest = format!("{:x}", Sha256::digest(values));
+    let digest = sha256(values);
     while name.len() > MAX_NAME {
         name.pop();
     }

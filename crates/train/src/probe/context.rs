@@ -53,31 +53,19 @@ impl<'a, B: Backend> ProbeContext<'a, B> {
         path: PathSection<'_>,
         samples: usize,
     ) -> Result<PathLoss<'a>, TrainError> {
-        let PathSection { key, chunk, batch_norm, .. } = path;
-        let statistics = match self.estimated_on(path) {
-            None => {
-                self.check_chunks(&format!("{key}.chunk"), samples, chunk.get(), batch_norm)?;
-                PathStatistics::Batch
-            }
-            Some(estimated_on) => {
-                let key = format!("{key}.chunk");
-                let remedy = "; `statistics_samples` sets their number";
-                check_chunks(&key, estimated_on, chunk.get(), self.model.network(), remedy)?;
-                let Self { model, train, .. } = *self;
-                PathStatistics::Estimated(Box::new(move |point: &mut Point| {
-                    model.restate(point, &First(Fixed(train), estimated_on), chunk.get())
-                }))
-            }
+        let PathSection { key, chunk, batch_norm, statistics_samples } = path;
+        let Self { model, train, .. } = *self;
+        let (key, chunk) = (format!("{key}.chunk"), chunk.get());
+        let statistics = if batch_norm == BatchNorm::Running && model.network().has_batch_norm() {
+            let samples = statistics_samples.get().min(train.len());
+            check_chunks(&key, samples, chunk, model.network(), "; `statistics_samples` sets their number")?;
+            let restate = move |point: &mut Point| model.restate(point, &First(Fixed(train), samples), chunk);
+            PathStatistics::Estimated { samples, restate: Box::new(restate) }
+        } else {
+            self.check_chunks(&key, samples, chunk, batch_norm)?;
+            PathStatistics::Batch
         };
-        Ok(PathLoss::new(self.evaluator(), chunk.get(), statistics))
-    }
-
-    /// The number of samples that running statistics are estimated on at each point, if they are used.
-    pub(super) fn estimated_on(&self, path: PathSection<'_>) -> Option<usize> {
-        let PathSection { batch_norm, statistics_samples, .. } = path;
-        let has_norms = self.model.network().n_buffers() > 0;
-        (has_norms && batch_norm == BatchNorm::Running)
-            .then_some(statistics_samples.get().min(self.train.len()))
+        Ok(PathLoss::new(self.evaluator(), chunk, statistics))
     }
 
     /// An error if batch norm would see a chunk of a single sample among chunks of `chunk` of `samples` samples.

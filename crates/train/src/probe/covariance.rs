@@ -1,7 +1,6 @@
 //! `[probe.covariance]`: how the gradients of single samples spread (paper, Eq. 3).
 
 use rand::seq::index::sample;
-use walk_core::BatchNormMode;
 use walk_core::probes::covariance::trace_of_spread;
 use walk_core::probes::distance::distance_sq;
 use walk_core::probes::moments::{Estimate, Moments};
@@ -37,8 +36,7 @@ impl Section for CovarianceSection {
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
         let samples = first_samples(context.train, self.samples).len();
-        let samples_have_gradients =
-            mean_loss.batch_norm == BatchNormMode::Running || mean_loss.model.network().n_buffers() == 0;
+        let samples_have_gradients = context.model.samples_have_gradients(mean_loss.batch_norm);
         self.check_units(samples, samples_have_gradients)?;
         for size in self.batch_sizes.iter().map(|size| size.get().min(samples)).chain([samples]) {
             context.check_chunks("probe.covariance.chunk", size, self.chunk.get(), self.batch_norm)?;

@@ -44,28 +44,20 @@ const fn usual_tolerance() -> Fraction {
     Fraction::new(0.01)
 }
 
-impl CriticalLrSection {
-    fn path(&self) -> PathSection<'static> {
-        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
-        PathSection { key: "probe.critical_lr", chunk, batch_norm, statistics_samples }
-    }
-}
-
 impl Section for CriticalLrSection {
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { train, optim, .. } = context;
         let samples = first_samples(train, self.samples).len();
-        let (section, path) = (self.clone(), context.path_loss(self.path(), samples)?);
-        let estimated_on = context.estimated_on(self.path());
-        Ok(Box::new(CriticalLrProbe { section, path, estimated_on, train, samples, lr: optim.lr }))
+        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
+        let path = PathSection { key: "probe.critical_lr", chunk, batch_norm, statistics_samples };
+        let (section, path) = (self.clone(), context.path_loss(path, samples)?);
+        Ok(Box::new(CriticalLrProbe { section, path, train, samples, lr: optim.lr }))
     }
 }
 
 struct CriticalLrProbe<'a> {
     section: CriticalLrSection,
     path: PathLoss<'a>,
-    /// Samples behind running statistics, if they are used.
-    estimated_on: Option<usize>,
     train: &'a Subset,
     samples: usize,
     lr: f64,
@@ -111,7 +103,7 @@ impl Probe for CriticalLrProbe<'_> {
             samples: self.samples,
             train_samples: self.train.len(),
             batch_norm,
-            statistics_samples: self.estimated_on,
+            statistics_samples: self.path.estimated_on(),
         };
         Ok(vec![row.into()])
     }

@@ -53,13 +53,14 @@ impl Section for InterpolationSection {
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (points, chunk) = (self.points.get(), self.chunk.get());
         let ProbeContext { train, seed, .. } = context;
-        let path = context.path_loss(self.path(), train.len())?;
-        let estimated_on = context.estimated_on(self.path());
+        let Self { chunk: size, batch_norm, statistics_samples, .. } = *self;
+        let path = PathSection { key: "probe.interpolation", chunk: size, batch_norm, statistics_samples };
+        let path = context.path_loss(path, train.len())?;
         let section = self.clone();
         match self.mode {
             Mode::Exact => {
                 let interpolation = Interpolation::new(points, path);
-                Ok(Box::new(ExactProbe { section, estimated_on, interpolation, train, seed }))
+                Ok(Box::new(ExactProbe { section, interpolation, train, seed }))
             }
             Mode::Adaptive => {
                 // chunks of equal size are what the test draws
@@ -72,18 +73,13 @@ impl Section for InterpolationSection {
                 let updates = context.optim.updates_per_epoch(train.len());
                 let error_rate = self.error_rate.get() / updates as f64;
                 let adaptive = Adaptive::new(AdaptiveConfig { points, error_rate }, seed, path);
-                Ok(Box::new(AdaptiveProbe { section, estimated_on, adaptive, train }))
+                Ok(Box::new(AdaptiveProbe { section, adaptive, train }))
             }
         }
     }
 }
 
 impl InterpolationSection {
-    fn path(&self) -> PathSection<'static> {
-        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
-        PathSection { key: "probe.interpolation", chunk, batch_norm, statistics_samples }
-    }
-
     /// Losses that a segment does not share with the one before.
     fn new_points(&self) -> usize {
         self.points.get() - 1
@@ -116,8 +112,6 @@ impl InterpolationSection {
 
 struct ExactProbe<'a> {
     section: InterpolationSection,
-    /// Samples behind running statistics, if they are used.
-    estimated_on: Option<usize>,
     interpolation: Interpolation<'a>,
     train: &'a Subset,
     seed: Seed,
@@ -151,14 +145,12 @@ impl Probe for ExactProbe<'_> {
             }
         };
         let segment = self.interpolation.measure(update.line(), &samples)?;
-        Ok(vec![self.section.row(&segment, train.len(), self.estimated_on).into()])
+        Ok(vec![self.section.row(&segment, train.len(), self.interpolation.path().estimated_on()).into()])
     }
 }
 
 struct AdaptiveProbe<'a> {
     section: InterpolationSection,
-    /// Samples behind running statistics, if they are used.
-    estimated_on: Option<usize>,
     adaptive: Adaptive<'a>,
     train: &'a Subset,
 }
@@ -196,7 +188,7 @@ impl Probe for AdaptiveProbe<'_> {
             depth_error: estimate.depth_error.into(),
             min_loss_error: estimate.min_loss_error.into(),
             min_alpha_interval: Some(estimate.min_alpha_interval),
-            ..self.section.row(&estimate.segment, chunks * chunk, self.estimated_on)
+            ..self.section.row(&estimate.segment, chunks * chunk, self.adaptive.path().estimated_on())
         };
         Ok(vec![row.into()])
     }

@@ -34,29 +34,21 @@ pub struct LineSection {
     pub statistics_samples: SampleCount,
 }
 
-impl LineSection {
-    fn path(&self) -> PathSection<'static> {
-        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
-        PathSection { key: "probe.line", chunk, batch_norm, statistics_samples }
-    }
-}
-
 impl Section for LineSection {
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, .. } = context;
         let from = self.from.as_ref().map(|path| read_point(path, model.network(), "probe.line.from"));
         let (section, from) = (self.clone(), from.transpose()?);
-        let path = context.path_loss(self.path(), train.len())?;
-        let estimated_on = context.estimated_on(self.path());
-        Ok(Box::new(LineProbe { section, path, estimated_on, train, from }))
+        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
+        let path = PathSection { key: "probe.line", chunk, batch_norm, statistics_samples };
+        let path = context.path_loss(path, train.len())?;
+        Ok(Box::new(LineProbe { section, path, train, from }))
     }
 }
 
 struct LineProbe<'a> {
     section: LineSection,
     path: PathLoss<'a>,
-    /// Samples behind running statistics, if they are used.
-    estimated_on: Option<usize>,
     train: &'a Subset,
     /// Where the line begins; at θ_0 if not given.
     from: Option<Point>,
@@ -92,7 +84,7 @@ impl Probe for LineProbe<'_> {
             errors: measured(&errors),
             samples: self.train.len(),
             batch_norm,
-            statistics_samples: self.estimated_on,
+            statistics_samples: self.path.estimated_on(),
         };
         Ok(vec![row.into()])
     }

@@ -49,13 +49,6 @@ fn ends_of_epochs() -> Schedule {
 /// Margin beyond the trajectory, as a fraction of its extent.
 const MARGIN: f64 = 0.2;
 
-impl PlaneSection {
-    fn path(&self) -> PathSection<'static> {
-        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
-        PathSection { key: "probe.plane", chunk, batch_norm, statistics_samples }
-    }
-}
-
 impl Section for PlaneSection {
     fn check(&self, key: &str) -> Result<(), TrainError> {
         if !(self.radius > 0.0 && self.radius.is_finite()) {
@@ -71,18 +64,10 @@ impl Section for PlaneSection {
 
     fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, seed, .. } = context;
-        let (section, path) = (self.clone(), context.path_loss(self.path(), train.len())?);
-        let estimated_on = context.estimated_on(self.path());
-        Ok(Box::new(PlaneProbe {
-            section,
-            model,
-            path,
-            estimated_on,
-            train,
-            seed,
-            trajectory: vec![],
-            unseen: None,
-        }))
+        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
+        let path = PathSection { key: "probe.plane", chunk, batch_norm, statistics_samples };
+        let (section, path) = (self.clone(), context.path_loss(path, train.len())?);
+        Ok(Box::new(PlaneProbe { section, model, path, train, seed, trajectory: vec![], unseen: None }))
     }
 }
 
@@ -90,8 +75,6 @@ struct PlaneProbe<'a, B> {
     section: PlaneSection,
     model: &'a Model<B>,
     path: PathLoss<'a>,
-    /// Samples behind running statistics, if they are used.
-    estimated_on: Option<usize>,
     train: &'a Subset,
     seed: Seed,
     /// θ_0 and what came after it, for principal directions.
@@ -183,7 +166,7 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
             unseen: self.unseen.filter(|_| directions == Directions::Principal),
             samples: self.train.len(),
             batch_norm,
-            statistics_samples: self.estimated_on,
+            statistics_samples: self.path.estimated_on(),
         };
         Ok(vec![row.into()])
     }

@@ -100,7 +100,7 @@ fn the_ends_equal_a_direct_evaluation_bit_for_bit() {
     for mode in [BatchNormMode::Batch, BatchNormMode::Running] {
         let statistics = match mode {
             BatchNormMode::Batch => PathStatistics::Batch,
-            BatchNormMode::Running => PathStatistics::Estimated(Box::new(restate)),
+            BatchNormMode::Running => PathStatistics::Estimated { samples: 30, restate: Box::new(restate) },
         };
         let mut probe = Interpolation::new(11, PathLoss::new(model.evaluator(), 8, statistics));
         let segment = probe.measure(line(Step(0), &from, &to), &|_| Box::new(&samples)).unwrap();
@@ -130,8 +130,10 @@ fn running_statistics_along_a_line_belong_to_each_point() {
         probe.measure(line(Step(0), &from, &to), &|_| Box::new(&samples)).unwrap()
     };
     let batch = measure(PathStatistics::Batch);
-    let running =
-        measure(PathStatistics::Estimated(Box::new(|point: &mut Point| model.restate(point, &samples, 30))));
+    let running = measure(PathStatistics::Estimated {
+        samples: 30,
+        restate: Box::new(|point: &mut Point| model.restate(point, &samples, 30)),
+    });
     for (batch, running) in batch.losses().iter().zip(running.losses()) {
         assert!((running / batch - 1.0).abs() < 0.02, "{batch} {running}");
     }

@@ -1,0 +1,8 @@
+//! SHA-256 as the records show it.
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
