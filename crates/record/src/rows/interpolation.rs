@@ -44,9 +44,31 @@ pub struct Interpolation {
     /// Standard error of `min_loss` over the samples left out; adaptive mode only.
     #[serde(default)]
     pub min_loss_error: Measured,
+    /// Standard error of `height` over the samples left out; adaptive mode only.
+    #[serde(default)]
+    pub height_error: Measured,
+    /// Standard error of the difference between `min_loss` and that of the update before, which shares samples with it; adaptive
+    /// mode only.
+    #[serde(default)]
+    pub floor_move_error: Measured,
+    /// Degrees of freedom behind these errors: they are Student's; adaptive mode only.
+    #[serde(default)]
+    pub degrees_of_freedom: Measured,
+    /// The verdict checked on all samples, for the segments drawn for an audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// In adaptive mode, the smallest and the largest position that may be the lowest, at two standard errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_alpha_interval: Option<[f64; 2]>,
+}
+
+/// A verdict of adaptive mode checked on all samples: at both ends, the middle and the position where it was closest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Audit {
+    /// Whether one of these interior losses lies above both endpoints; missing if losses that are not finite leave it open.
+    pub barrier: Option<bool>,
+    /// Samples evaluated for the audit alone.
+    pub evaluations: usize,
 }
 
 /// How many samples a segment is measured on.
@@ -72,4 +94,5 @@ pub enum Ended {
     Exact,
 }
 
-scalars!(Interpolation: barrier, height, depth, min_alpha, min_loss, landing; optional: landing, depth_error, min_loss_error);
+scalars!(Interpolation: barrier, height, depth, min_alpha, min_loss, landing; optional: landing, depth_error, min_loss_error, height_error, floor_move_error,
+    degrees_of_freedom);

@@ -105,6 +105,10 @@ impl InterpolationSection {
             ended: None,
             depth_error: Measured::MISSING,
             min_loss_error: Measured::MISSING,
+            height_error: Measured::MISSING,
+            floor_move_error: Measured::MISSING,
+            degrees_of_freedom: Measured::MISSING,
+            audit: None,
             min_alpha_interval: None,
         }
     }
