@@ -52,19 +52,24 @@ pub struct Evaluation {
     pub samples: usize,
 }
 
-/// The loss of one chunk of samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The losses of one chunk of samples.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChunkResult {
-    /// Sum of the per-sample losses, in f64 and in the samples' order.
-    pub loss_sum: f64,
+    /// The loss of each sample, in order.
+    pub losses: Vec<f64>,
     /// Number of samples whose largest output is at their label.
     pub correct: usize,
 }
 
 impl ChunkResult {
+    /// Sum of the samples' losses, in order.
+    pub fn loss_sum(&self) -> f64 {
+        self.losses.iter().sum()
+    }
+
     /// Adds a sample.
     pub(crate) fn add<E: PartialOrd + Copy>(&mut self, outputs: &[E], label: usize, loss: f64) {
-        self.loss_sum += loss;
+        self.losses.push(loss);
         let own = outputs[label];
         let beaten = outputs.iter().enumerate().any(|(class, &z)| z > own || (z >= own && class < label));
         // a NaN does not compare, not even to itself
@@ -76,7 +81,7 @@ impl ChunkResult {
 impl Evaluation {
     /// The mean loss: the chunks' sums, added in order, over the number of samples.
     pub fn mean_loss(&self) -> f64 {
-        self.chunks.iter().map(|chunk| chunk.loss_sum).sum::<f64>() / self.samples as f64
+        self.chunks.iter().map(ChunkResult::loss_sum).sum::<f64>() / self.samples as f64
     }
 
     /// The share of samples whose largest output is at their label; of equal outputs the first counts.

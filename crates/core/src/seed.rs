@@ -41,6 +41,8 @@ pub enum Stream {
     Plane = 14,
     /// Starts of the spectrum probe's search for the largest eigenvalues.
     SpectrumStart = 15,
+    /// Which adaptive verdicts are audited.
+    InterpolationAudit = 16,
 }
 
 impl Seed {

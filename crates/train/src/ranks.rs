@@ -104,10 +104,14 @@ impl Evaluator for ShardedEvaluator {
         } else {
             self.inner.evaluate(point, &Part { samples, range }, chunk, mode)?.chunks
         };
-        let numbers: Vec<f64> = own.iter().flat_map(|chunk| [chunk.loss_sum, chunk.correct as f64]).collect();
-        let all = ranks.gather(&numbers);
-        let chunks = all.as_chunks::<2>().0.iter();
-        let chunks = chunks.map(|&[loss_sum, correct]| ChunkResult { loss_sum, correct: correct as usize });
+        // of each chunk the number of samples that are classified correctly, then their losses
+        let numbers = own
+            .iter()
+            .flat_map(|chunk| std::iter::once(chunk.correct as f64).chain(chunk.losses.iter().copied()));
+        let all = ranks.gather(&numbers.collect::<Vec<f64>>());
+        let chunks = all
+            .chunks(chunk + 1)
+            .map(|numbers| ChunkResult { losses: numbers[1..].to_vec(), correct: numbers[0] as usize });
         Ok(Evaluation { chunks: chunks.collect(), samples: len })
     }
 }

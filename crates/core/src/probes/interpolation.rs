@@ -104,6 +104,12 @@ impl Segment {
         (1..self.losses.len()).fold(0, better)
     }
 
+    /// The interior point with the largest loss, the first if there are several.
+    pub(super) fn highest_interior(&self) -> usize {
+        (1..self.losses.len() - 1)
+            .fold(1, |best, i| if self.losses[i] > self.losses[best] { i } else { best })
+    }
+
     /// Whether every loss is a finite number.
     pub fn is_finite(&self) -> bool {
         self.losses.iter().all(|loss| loss.is_finite())

@@ -12,4 +12,3 @@ pub mod line;
 pub mod moments;
 pub mod path;
 pub mod plane;
-mod sequential;

@@ -1,9 +1,9 @@
 //! `[probe.interpolation]`: the loss along each update (paper, Section 2), exactly or by an adaptive test.
 
-use walk_core::probes::adaptive::{Adaptive, AdaptiveConfig, Decision};
+use walk_core::probes::adaptive::{Adaptive, AdaptiveConfig, AdaptiveMemory, Decision};
 use walk_core::probes::interpolation::{Interpolation, Segment, SegmentEnd};
 use walk_core::{Samples, Step};
-use walk_record::rows::{Ended, Mode};
+use walk_record::rows::{Audit, Ended, Mode};
 use walk_record::{EvaluationData, Measured};
 
 use super::prelude::*;
@@ -36,9 +36,17 @@ pub struct InterpolationSection {
     /// Whether all samples are used or only as many as the verdict needs.
     #[serde(default)]
     pub mode: Mode,
-    /// In adaptive mode: the probability that any verdict in an epoch is wrong.
+    /// In adaptive mode: the nominal probability that any verdict in an epoch is wrong.
     #[serde(default = "Fraction::thousandth")]
     pub error_rate: Fraction,
+    /// In adaptive mode, the guard against rare samples that carry the curve: those left out may contribute this many times what
+    /// such samples contributed to the segments before; 0 for no guard, which is cheaper.
+    #[serde(default = "NotNegative::one_and_a_half")]
+    pub guard: NotNegative,
+    /// In adaptive mode: the share of the segments decided early, drawn at random, that is also measured on all samples, at the
+    /// ends, the middle and where the verdict was closest; 0 for none.
+    #[serde(default = "Share::hundredth")]
+    pub audit: Share,
 }
 
 impl Section for InterpolationSection {
@@ -70,9 +78,11 @@ impl Section for InterpolationSection {
                     return Err(TrainError::value("probe.interpolation.chunk", chunk, expected));
                 }
                 // an epoch has at most that many segments, and their errors add up
-                let updates = context.optim.updates_per_epoch(train.len());
-                let error_rate = self.error_rate.get() / updates as f64;
-                let adaptive = Adaptive::new(AdaptiveConfig { points, error_rate }, seed, path);
+                let segments = context.optim.updates_per_epoch(train.len());
+                let (error_rate, audit) = (self.error_rate.get(), self.audit.get());
+                let guard = self.guard.get();
+                let config = AdaptiveConfig { points, error_rate, segments, guard, audit };
+                let adaptive = Adaptive::new(config, seed, path);
                 Ok(Box::new(AdaptiveProbe { section, adaptive, train }))
             }
         }
@@ -166,11 +176,24 @@ impl Probe for AdaptiveProbe<'_> {
     }
 
     fn memory(&self) -> Memory {
-        end_memory(self.adaptive.last_end.clone())
+        let Some(kept) = &self.adaptive.memory else { return Memory::default() };
+        let [floor, history] = kept.numbers();
+        let end = SegmentEnd { step: kept.step, losses: kept.end_losses.clone() };
+        end_memory(Some(end))
+            .with(ORDER, Values::U64(vec![kept.order]))
+            .with(FLOOR, Values::F64(floor))
+            .with(HISTORY, Values::F64(history))
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
-        self.adaptive.last_end = segment_end(memory)?;
+        let Some(SegmentEnd { step, losses }) = segment_end(memory)? else { return Ok(()) };
+        let order = memory.get(ORDER, one)?;
+        let floor = memory.get(FLOOR, numbers)?;
+        let history = memory.get(HISTORY, numbers)?;
+        if let (Some(order), Some(floor), Some(history)) = (order, floor, history) {
+            let (kept, points) = ([&floor[..], &history], self.section.points.get());
+            self.adaptive.memory = Some(AdaptiveMemory::restore(step, order, losses, kept, points));
+        }
         Ok(())
     }
 
@@ -178,19 +201,24 @@ impl Probe for AdaptiveProbe<'_> {
         // chunks are drawn anew for each epoch, so that neighbors share those of their common endpoint
         let (train, order) = (self.train, update.at.epoch.into());
         let samples = move |_: usize| -> Box<dyn Samples + '_> { Box::new(Fixed(train)) };
-        let Decision { barrier, exact, chunks, evaluations, estimate } =
+        let Decision { barrier, early, exact, chunks, evaluations, audit, estimate } =
             self.adaptive.measure(update.line(), order, &samples)?;
         let chunk = self.section.chunk.get();
         let row = rows::Interpolation {
             barrier,
             evaluations: evaluations * chunk,
-            ended: Some(match (exact, barrier) {
-                (false, Some(true)) => Ended::Barrier,
-                (false, Some(false)) => Ended::NoBarrier,
-                (true, _) | (false, None) => Ended::Exact,
+            ended: Some(match (exact, early) {
+                (false, true) => Ended::Barrier,
+                (false, false) => Ended::NoBarrier,
+                (true, _) => Ended::Exact,
             }),
             depth_error: estimate.depth_error.into(),
             min_loss_error: estimate.min_loss_error.into(),
+            height_error: estimate.height_error.into(),
+            floor_move_error: estimate.floor_move_error.into(),
+            degrees_of_freedom: estimate.degrees_of_freedom.into(),
+            audit: audit
+                .map(|audit| Audit { barrier: audit.barrier, evaluations: audit.evaluations * chunk }),
             min_alpha_interval: Some(estimate.min_alpha_interval),
             ..self.section.row(&estimate.segment, chunks * chunk, self.adaptive.path().estimated_on())
         };
@@ -200,6 +228,23 @@ impl Probe for AdaptiveProbe<'_> {
 
 const END_STEP: &str = "measured.end_step";
 const END_LOSSES: &str = "measured.end_losses";
+const ORDER: &str = "measured.order";
+const FLOOR: &str = "measured.floor";
+const HISTORY: &str = "measured.history";
+
+fn one(values: &Values) -> Option<u64> {
+    match values {
+        Values::U64(values) if values.len() == 1 => Some(values[0]),
+        _ => None,
+    }
+}
+
+fn numbers(values: &Values) -> Option<Vec<f64>> {
+    match values {
+        Values::F64(values) => Some(values.clone()),
+        _ => None,
+    }
+}
 
 /// What is kept of the last segment: the next one starts where it ended.
 fn end_memory(end: Option<SegmentEnd>) -> Memory {
@@ -209,13 +254,7 @@ fn end_memory(end: Option<SegmentEnd>) -> Memory {
 
 /// Reads what [`end_memory`] kept.
 fn segment_end(memory: &Memory) -> Result<Option<SegmentEnd>, TrainError> {
-    let step = memory.get(END_STEP, |values| match values {
-        Values::U64(steps) if steps.len() == 1 => Some(Step(steps[0])),
-        _ => None,
-    });
-    let losses = memory.get(END_LOSSES, |values| match values {
-        Values::F64(losses) => Some(losses.clone()),
-        _ => None,
-    });
+    let step = memory.get(END_STEP, one).map(|step| step.map(Step));
+    let losses = memory.get(END_LOSSES, numbers);
     Ok(step?.zip(losses?).map(|(step, losses)| SegmentEnd { step, losses }))
 }

@@ -9,7 +9,9 @@ mod values;
 pub use self::active::ActiveProbe;
 pub use self::context::ProbeContext;
 use self::prelude::*;
-pub use self::values::{AtLeast, ChunkSize, Fraction, GradientChunk, SampleCount, Within};
+pub use self::values::{
+    AtLeast, ChunkSize, Fraction, GradientChunk, NotNegative, SampleCount, Share, Within,
+};
 use crate::Position;
 
 macro_rules! probes {

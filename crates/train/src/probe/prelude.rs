@@ -11,7 +11,8 @@ pub(super) use super::active::{Probe, Section};
 pub(super) use super::context::{PathSection, ProbeContext};
 pub(super) use super::mean_loss::MeanLoss;
 pub(super) use super::values::{
-    AtLeast, ChunkSize, Fraction, GradientChunk, SampleCount, Within, first_samples, statistics,
+    AtLeast, ChunkSize, Fraction, GradientChunk, NotNegative, SampleCount, Share, Within, first_samples,
+    statistics,
 };
 pub(super) use crate::samples::Fixed;
 pub(super) use crate::{Memory, Schedule, Thresholds, TrainError, Update, Work};

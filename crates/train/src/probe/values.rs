@@ -95,6 +95,62 @@ impl<'de> Deserialize<'de> for Fraction {
     }
 }
 
+/// A number from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(transparent)]
+pub struct Share(f64);
+
+impl Share {
+    /// One in a hundred.
+    pub const fn hundredth() -> Self {
+        Self(1e-2)
+    }
+
+    /// The number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let found = f64::deserialize(deserializer)?;
+        if (0.0..=1.0).contains(&found) {
+            return Ok(Self(found));
+        }
+        Err(D::Error::custom(format!("= {found}, expected a number from 0 to 1")))
+    }
+}
+
+/// A finite number of at least 0.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(transparent)]
+pub struct NotNegative(f64);
+
+impl NotNegative {
+    /// 1.5
+    pub const fn one_and_a_half() -> Self {
+        Self(1.5)
+    }
+
+    /// The number.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for NotNegative {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let found = f64::deserialize(deserializer)?;
+        if found >= 0.0 && found.is_finite() {
+            return Ok(Self(found));
+        }
+        Err(D::Error::custom(format!("= {found}, expected a number of at least 0")))
+    }
+}
+
 /// The paper's 100 samples per chunk.
 pub(super) const fn paper_chunk() -> ChunkSize {
     ChunkSize::new(100)

@@ -6,7 +6,8 @@ use walk_record::{BatchNorm, EvaluationData, Measured, rows_of};
 
 use super::*;
 use crate::probe::{
-    ChunkSize, Fraction, InterpolationSection, ProbeConfig, ProbeContext, SampleCount, Within,
+    ChunkSize, Fraction, InterpolationSection, NotNegative, ProbeConfig, ProbeContext, SampleCount, Share,
+    Within,
 };
 use crate::samples::Redrawn;
 use crate::test_support::Rows;
@@ -41,6 +42,8 @@ fn five_points(when: Schedule, evaluation: EvaluationData) -> ProbeConfig {
         evaluation,
         mode: Mode::Exact,
         error_rate: Fraction::new(1e-3),
+        guard: NotNegative::one_and_a_half(),
+        audit: Share::hundredth(),
     };
     ProbeConfig { interpolation: Some(section), ..ProbeConfig::default() }
 }

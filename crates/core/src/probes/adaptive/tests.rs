@@ -15,6 +15,8 @@ fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
 
 const POINTS: usize = 11;
 const CHUNKS: usize = 450;
+/// Samples in a chunk, all with the chunk's loss.
+const CHUNK: usize = 50;
 
 /// Losses of every chunk along one segment: a parabola per chunk, whose terms spread from chunk to chunk.
 #[derive(Clone)]
@@ -54,7 +56,7 @@ impl Synthetic {
     }
 }
 
-/// The chunk's number is its sample, α the only parameter.
+/// A sample's input is its number, α the only parameter.
 impl Evaluator for Synthetic {
     fn evaluate(
         &mut self,
@@ -64,10 +66,10 @@ impl Evaluator for Synthetic {
         _: BatchNormMode,
     ) -> Result<Evaluation, CoreError> {
         let chunks = (0..samples.len() / chunk).map(|index| {
-            let (mut input, mut label) = ([0.0], [0]);
+            let (mut input, mut label) = (vec![0.0; chunk], vec![0; chunk]);
             samples.fill(index * chunk..index * chunk + chunk, &mut input, &mut label);
-            let loss_sum = self.loss(input[0] as usize, f64::from(point.params[0]));
-            ChunkResult { loss_sum, correct: 0 }
+            let loss = self.loss(input[0] as usize / CHUNK, f64::from(point.params[0]));
+            ChunkResult { losses: vec![loss; chunk], correct: 0 }
         });
         Ok(Evaluation { chunks: chunks.collect(), samples: samples.len() })
     }
@@ -78,7 +80,7 @@ struct Numbers;
 
 impl Samples for Numbers {
     fn len(&self) -> usize {
-        CHUNKS
+        CHUNKS * CHUNK
     }
 
     fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
@@ -88,8 +90,8 @@ impl Samples for Numbers {
 }
 
 fn decide(synthetic: &Synthetic, order: u64, error_rate: f64) -> Decision {
-    let config = AdaptiveConfig { points: POINTS, error_rate };
-    let path = PathLoss::new(Box::new(synthetic.clone()), 1, PathStatistics::Batch);
+    let config = AdaptiveConfig { points: POINTS, error_rate, segments: 1, guard: 1.5, audit: 0.0 };
+    let path = PathLoss::new(Box::new(synthetic.clone()), CHUNK, PathStatistics::Batch);
     let mut probe = Adaptive::new(config, Seed(1), path);
     let at = |alpha: f32| Point { params: vec![alpha], buffers: vec![] };
     probe.measure(line(Step(0), &at(0.0), &at(1.0)), order, &|_| Box::new(Numbers)).unwrap()
@@ -161,7 +163,7 @@ fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
     };
     let (middle, end) = (step(0.4), step(-0.4));
     // six chunks are fewer than a first look
-    let config = AdaptiveConfig { points: 5, error_rate: 0.01 };
+    let config = AdaptiveConfig { points: 5, error_rate: 0.01, segments: 1, guard: 1.5, audit: 0.0 };
     let path = |chunk| PathLoss::new(model.evaluator(), chunk, PathStatistics::Batch);
     let mut adaptive = Adaptive::new(config, Seed(2), path(10));
     let mut exact = Interpolation::new(5, path(10));

@@ -1,0 +1,157 @@
+//! The losses of one segment, as far as they are known.
+
+/// The losses of one segment: of each point, those of the chunks drawn first.
+pub(super) struct Curve {
+    /// The chunks in the order in which they are drawn.
+    pub(super) drawn: Vec<usize>,
+    /// Samples in a chunk.
+    pub(super) chunk: usize,
+    pub(super) alphas: Vec<f64>,
+    /// The losses of the samples of these chunks, `[point][sample]`.
+    pub(super) samples: Vec<Vec<f64>>,
+    /// The chunks' mean losses, `[point][chunk]`.
+    pub(super) chunks: Vec<Vec<f64>>,
+}
+
+/// Units of evidence, samples or chunks, with their losses at each point, `[point][unit]`.
+#[derive(Clone, Copy)]
+pub(super) struct Units<'c> {
+    alphas: &'c [f64],
+    losses: &'c [Vec<f64>],
+}
+
+impl Curve {
+    pub(super) fn new(points: usize, drawn: Vec<usize>, chunk: usize) -> Self {
+        let last = points - 1;
+        let alphas = (0..points).map(|point| point as f64 / last as f64).collect();
+        Self { drawn, chunk, alphas, samples: vec![vec![]; points], chunks: vec![vec![]; points] }
+    }
+
+    /// Adds the samples' losses of the next chunks at `point`.
+    pub(super) fn add(&mut self, point: usize, losses: &[f64]) {
+        self.samples[point].extend_from_slice(losses);
+        let means =
+            losses.chunks_exact(self.chunk).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64);
+        self.chunks[point].extend(means);
+    }
+
+    /// Chunks of all samples.
+    pub(super) fn total(&self) -> usize {
+        self.drawn.len()
+    }
+
+    pub(super) fn last(&self) -> usize {
+        self.alphas.len() - 1
+    }
+
+    /// The point whose distance from the chord stands for that of the others.
+    pub(super) fn middle(&self) -> usize {
+        self.last() / 2
+    }
+
+    /// Whether the losses there make up the parabola.
+    pub(super) fn is_on_parabola(&self, point: usize) -> bool {
+        [0, self.middle(), self.last()].contains(&point)
+    }
+
+    /// Chunks known at `point`.
+    pub(super) fn seen(&self, point: usize) -> usize {
+        self.chunks[point].len()
+    }
+
+    /// Chunks known at each point of the parabola.
+    pub(super) fn seen_by_parabola(&self) -> usize {
+        [0, self.middle(), self.last()].map(|point| self.seen(point)).into_iter().min().unwrap_or(0)
+    }
+
+    /// Whether all chunks are known at `point`.
+    pub(super) fn is_complete(&self, point: usize) -> bool {
+        self.seen(point) == self.total()
+    }
+
+    /// Whether all chunks are known at each point of the parabola.
+    pub(super) fn parabola_is_complete(&self) -> bool {
+        self.seen_by_parabola() == self.total()
+    }
+
+    /// The mean loss at `point`, of which all chunks are known, added up in the order of the samples, as an exact evaluation
+    /// adds them.
+    pub(super) fn exact(&self, point: usize) -> f64 {
+        let mut places: Vec<usize> = (0..self.total()).collect();
+        places.sort_unstable_by_key(|&place| self.drawn[place]);
+        let sum = |place: usize| self.samples[point][place * self.chunk..][..self.chunk].iter().sum::<f64>();
+        places.into_iter().map(sum).sum::<f64>() / (self.total() * self.chunk) as f64
+    }
+
+    /// The share of the middle's distance from the chord that a parabola has at `point`.
+    pub(super) fn share(&self, point: usize) -> f64 {
+        self.of_chunks().share(point)
+    }
+
+    pub(super) fn of_chunks(&self) -> Units<'_> {
+        Units { alphas: &self.alphas, losses: &self.chunks }
+    }
+
+    pub(super) fn of_samples(&self) -> Units<'_> {
+        Units { alphas: &self.alphas, losses: &self.samples }
+    }
+}
+
+impl Units<'_> {
+    const fn last(&self) -> usize {
+        self.alphas.len() - 1
+    }
+
+    const fn middle(&self) -> usize {
+        self.last() / 2
+    }
+
+    fn share(&self, point: usize) -> f64 {
+        let product = |alpha: f64| alpha * (1.0 - alpha);
+        product(self.alphas[point]) / product(self.alphas[self.middle()])
+    }
+
+    /// A unit's distance from its chord at `point`: l(α) - (1-α) l(0) - α l(1).
+    fn chord(&self, point: usize, unit: usize) -> f64 {
+        let (alpha, losses) = (self.alphas[point], self.losses);
+        losses[point][unit] - (1.0 - alpha) * losses[0][unit] - alpha * losses[self.last()][unit]
+    }
+
+    /// Units known at all of `points`.
+    fn known(&self, points: &[usize]) -> usize {
+        points.iter().map(|&point| self.losses[point].len()).min().unwrap_or(0)
+    }
+
+    /// Of each unit, the loss at the end less that at the start.
+    pub(super) fn slopes(&self) -> Vec<f64> {
+        let [start, end] = [0, self.last()];
+        (0..self.known(&[start, end])).map(|unit| self.losses[end][unit] - self.losses[start][unit]).collect()
+    }
+
+    /// Of each unit, the distance from the chord at the middle, its bow.
+    pub(super) fn bows(&self) -> Vec<f64> {
+        let points = [0, self.middle(), self.last()];
+        (0..self.known(&points)).map(|unit| self.chord(self.middle(), unit)).collect()
+    }
+
+    /// Of each unit, the distance at `point` from the parabola through the losses at the ends and the middle.
+    pub(super) fn remainders(&self, point: usize) -> Vec<f64> {
+        let (middle, share) = (self.middle(), self.share(point));
+        let known = self.known(&[0, middle, self.last(), point]);
+        (0..known).map(|unit| self.chord(point, unit) - share * self.chord(middle, unit)).collect()
+    }
+
+    /// Of each unit, the loss at `point` on that parabola.
+    pub(super) fn parabola(&self, point: usize) -> Vec<f64> {
+        let (middle, last) = (self.middle(), self.last());
+        let (alpha, share) = (self.alphas[point], self.share(point));
+        let loss = |unit: usize| match point {
+            _ if [0, middle, last].contains(&point) => self.losses[point][unit],
+            _ => {
+                let [start, end] = [self.losses[0][unit], self.losses[last][unit]];
+                (1.0 - alpha) * start + alpha * end + share * self.chord(middle, unit)
+            }
+        };
+        (0..self.known(&[0, middle, last])).map(loss).collect()
+    }
+}

@@ -1,0 +1,331 @@
+//! The verdict of [`Interpolation`](super::interpolation::Interpolation) on as few samples as it takes.
+//!
+//! Chunks are drawn without replacement in growing looks. The ends and the middle of a segment see all of them, the other
+//! points as many as their verdict takes (`verdict`), by what the chunks and their samples say and what those of the segments
+//! before said (`history`). The error rate is nominal: it rests on means of chunks being nearly normal and on an assumption about
+//! rare samples. To check it, a share of the segments that were decided early, drawn at random, is also measured on all samples
+//! (`audit`).
+
+mod audit;
+mod curve;
+mod estimate;
+mod history;
+mod sample;
+mod tail;
+mod verdict;
+
+use std::ops::Range;
+
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+pub use self::audit::Audit;
+use self::curve::Curve;
+pub use self::estimate::CurveEstimate;
+use self::estimate::{Floor, needs_more};
+use self::history::History;
+use self::verdict::{Finding, Look, Standard};
+use super::interpolation::{SamplesOf, UpdateLine};
+use super::path::PathLoss;
+use crate::{CoreError, Point, Samples, Seed, Step, Stream};
+
+/// Fewest chunks of a first look.
+const FIRST_CHUNKS: usize = 8;
+
+/// Fewest samples of a first look: a kind of sample of which there is one in a hundred is missed by e^-10 of such looks.
+const FIRST_SAMPLES: usize = 1000;
+
+/// Chunks that the other points see at first.
+const FEW_CHUNKS: usize = 3;
+
+/// Each look has this many times the chunks of the one before.
+const GROWTH: f64 = 1.25;
+
+/// How a segment is decided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdaptiveConfig {
+    /// Number of values of α, evenly spaced from 0 to 1, ends included; at least 3.
+    pub points: usize,
+    /// Nominal chance that any verdict on `segments` segments is wrong.
+    pub error_rate: f64,
+    /// Segments that share the error rate.
+    pub segments: usize,
+    /// Rare samples that were left out may contribute this many times what such samples contributed lately; 0 for no guard.
+    pub guard: f64,
+    /// The share of the segments decided early that are audited.
+    pub audit: f64,
+}
+
+/// What was decided, and what the samples seen say about the curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Whether some interior point lies above both ends, by the audit if there was one; `None` if losses that are no numbers
+    /// leave it open.
+    pub barrier: Option<bool>,
+    /// Whether there is a barrier by the samples seen before an audit.
+    pub early: bool,
+    /// Whether it took all chunks at the ends and the middle.
+    pub exact: bool,
+    /// Chunks evaluated at the ends; interior points that were decided earlier saw fewer.
+    pub chunks: usize,
+    /// Chunks evaluated at all α together, less those known from the segment before and those of the audit.
+    pub evaluations: usize,
+    /// The check on all samples, if the segment was drawn for one.
+    pub audit: Option<Audit>,
+    /// The curve.
+    pub estimate: CurveEstimate,
+}
+
+/// What is kept of the segments before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdaptiveMemory {
+    /// Where the last segment ended.
+    pub step: Step,
+    /// The order in which its chunks were drawn.
+    pub order: u64,
+    /// The losses there of the samples drawn first.
+    pub end_losses: Vec<f64>,
+    /// Its floor.
+    floor: Floor,
+    /// How much chunks and samples vary.
+    history: History,
+}
+
+/// Decides segment after segment; the end that two of them share keeps its chunks.
+pub struct Adaptive<'a> {
+    config: AdaptiveConfig,
+    seed: Seed,
+    path: PathLoss<'a>,
+    /// Scratch for θ_α.
+    between: Point,
+    /// The running statistics of each point of the segment, as far as they are known.
+    buffers: Vec<Option<Vec<f32>>>,
+    /// Of the segments before, if there were any.
+    pub memory: Option<AdaptiveMemory>,
+}
+
+/// Some chunks of a set of samples, one after the other.
+struct Picked<'a> {
+    samples: &'a dyn Samples,
+    chunk: usize,
+    chunks: &'a [usize],
+}
+
+impl Samples for Picked<'_> {
+    fn len(&self) -> usize {
+        self.chunks.len() * self.chunk
+    }
+
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        // an evaluator asks for whole chunks
+        let start = self.chunks[range.start / self.chunk] * self.chunk;
+        self.samples.fill(start..start + range.len(), inputs, labels);
+    }
+}
+
+impl AdaptiveMemory {
+    /// What is kept with a checkpoint besides the end of the last segment: on its floor, and on the segments before.
+    pub fn numbers(&self) -> [Vec<f64>; 2] {
+        [self.floor.numbers(), self.history.numbers()]
+    }
+
+    /// From [`AdaptiveMemory::numbers`] and the end of the last segment, for `points` points.
+    pub fn restore(
+        step: Step,
+        order: u64,
+        end_losses: Vec<f64>,
+        numbers: [&[f64]; 2],
+        points: usize,
+    ) -> Self {
+        let [floor, history] = numbers;
+        let (floor, history) = (Floor::from_numbers(floor), History::from_numbers(history, points));
+        Self { step, order, end_losses, floor, history }
+    }
+}
+
+/// One segment in work.
+struct Work<'w> {
+    line: UpdateLine<'w>,
+    samples: Box<dyn Samples + 'w>,
+    curve: Curve,
+    /// Chunks evaluated.
+    evaluations: usize,
+}
+
+impl<'a> Adaptive<'a> {
+    /// A probe that evaluates with `path`, whose chunk divides the number of samples, and draws chunks by `seed`.
+    pub fn new(config: AdaptiveConfig, seed: Seed, path: PathLoss<'a>) -> Self {
+        Self { config, seed, path, between: Point::default(), buffers: vec![], memory: None }
+    }
+
+    /// What evaluates it.
+    pub const fn path(&self) -> &PathLoss<'a> {
+        &self.path
+    }
+
+    /// Decides the segment along `line`. `order` names the order in which chunks are drawn: segments of one order share the
+    /// chunks of their common endpoints.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network, the chunk does not divide the samples, or the device fails.
+    ///
+    /// # Panics
+    /// If the configuration has fewer than 3 points.
+    pub fn measure(
+        &mut self,
+        line: UpdateLine<'_>,
+        order: u64,
+        samples: &SamplesOf<'_>,
+    ) -> Result<Decision, CoreError> {
+        let AdaptiveConfig { points, audit, .. } = self.config;
+        assert!(points >= 3, "a segment has an interior");
+        let samples = samples(0);
+        let drawn = self.draw(order, samples.len())?;
+        let mut curve = Curve::new(points, drawn, self.path.chunk());
+        // where the order is new, or a step is missing, chunks and floors have nothing in common
+        let (mut history, before) = match self.memory.take() {
+            Some(AdaptiveMemory { step, order: drawn_by, end_losses, floor, history }) => {
+                let is_next = step == line.step && drawn_by == order;
+                (history, is_next.then_some((end_losses, floor)))
+            }
+            None => (History::new(points), None),
+        };
+        let (known, floor_before) = before.unzip();
+        curve.add(0, &known.unwrap_or_default());
+        let mut work = Work { line, samples, curve, evaluations: 0 };
+        self.buffers = vec![None; points];
+        let early = self.decide(&mut work, &history)?;
+        let exact = work.curve.parabola_is_complete();
+        let chunks = work.curve.seen_by_parabola();
+        let evaluations = work.evaluations;
+        // the first is always audited, so that the next ones know what rare samples contribute
+        let mut rng = self.seed.rng(Stream::InterpolationAudit, [line.step.0]);
+        let is_drawn = audit > 0.0 && (history.is_empty() || rng.gen_bool(audit.min(1.0)));
+        let audit = if is_drawn && !exact { Some(self.audit(&mut work)?) } else { None };
+        history.note(&work.curve);
+        let estimate = CurveEstimate::new(&work.curve, floor_before.as_ref());
+        // losses that are not finite leave a bound open, and all chunks are seen
+        let barrier = match &audit {
+            Some(audit) => audit.barrier,
+            None if estimate.segment.is_finite() => Some(early),
+            None => estimate.segment.has_barrier(),
+        };
+        let floor = Floor::of(&work.curve, estimate.segment.min_index());
+        let end_losses = std::mem::take(&mut work.curve.samples[points - 1]);
+        self.memory = Some(AdaptiveMemory { step: line.step.next(), order, end_losses, floor, history });
+        Ok(Decision { barrier, early, exact, chunks, evaluations, audit, estimate })
+    }
+
+    /// The order in which the chunks of `samples` samples are drawn.
+    fn draw(&self, order: u64, samples: usize) -> Result<Vec<usize>, CoreError> {
+        let chunk = self.path.chunk();
+        if chunk == 0 || !samples.is_multiple_of(chunk) {
+            let what = "an adaptive evaluation, which needs whole chunks,";
+            return Err(CoreError::Length { what, found: samples, expected: samples / chunk.max(1) * chunk });
+        }
+        let mut chunks: Vec<usize> = (0..samples / chunk).collect();
+        chunks.shuffle(&mut self.seed.rng(Stream::Interpolation, [order]));
+        Ok(chunks)
+    }
+
+    /// Evaluates as many chunks as the verdict and the errors of the estimates take; returns whether there is a barrier.
+    fn decide(&mut self, work: &mut Work<'_>, history: &History) -> Result<bool, CoreError> {
+        let total = work.curve.total();
+        let (last, middle) = (work.curve.last(), work.curve.middle());
+        let first = FIRST_SAMPLES.div_ceil(self.path.chunk()).max(FIRST_CHUNKS).min(total);
+        let few = if history.is_new() { first } else { FEW_CHUNKS.min(total) };
+        let mut open: Vec<usize> = (1..last).collect();
+        let mut look = first;
+        loop {
+            for point in [0, last, middle] {
+                self.fill(point, look, work)?;
+            }
+            let known = Look::new(&work.curve, history, self.config.standard());
+            let mut still = vec![];
+            for &point in &open {
+                self.fill(point, few, work)?;
+                loop {
+                    match finding(&known, point, &work.curve, history) {
+                        Finding::Barrier => {
+                            self.settle(work)?;
+                            return Ok(true);
+                        }
+                        Finding::NoBarrier => break,
+                        Finding::NeedsPoint => {
+                            let seen = work.curve.seen(point);
+                            self.fill(point, look.min(2 * seen), work)?;
+                        }
+                        Finding::NeedsParabola => {
+                            still.push(point);
+                            break;
+                        }
+                    }
+                }
+            }
+            open = still;
+            if open.is_empty() || look == total {
+                break;
+            }
+            look = total.min((look as f64 * GROWTH).ceil() as usize);
+        }
+        self.settle(work)?;
+        Ok(false)
+    }
+
+    /// Evaluates more chunks of the points that may be the lowest until the choice among them adds nothing to the stated errors.
+    fn settle(&mut self, work: &mut Work<'_>) -> Result<(), CoreError> {
+        loop {
+            let wanting = needs_more(&work.curve);
+            if wanting.is_empty() {
+                return Ok(());
+            }
+            let most = work.curve.seen_by_parabola();
+            for point in wanting {
+                let seen = work.curve.seen(point);
+                self.fill(point, most.min(2 * seen.max(1)), work)?;
+            }
+        }
+    }
+
+    /// Evaluates the first `chunks` chunks at a point, but for those that are known.
+    fn fill(&mut self, point: usize, chunks: usize, work: &mut Work<'_>) -> Result<(), CoreError> {
+        let known = work.curve.seen(point);
+        if known >= chunks {
+            return Ok(());
+        }
+        let missing = &work.curve.drawn[known..chunks];
+        work.line.set_point(point, self.config.points - 1, &mut self.between);
+        match &self.buffers[point] {
+            Some(buffers) => self.between.buffers.clone_from(buffers),
+            None => {
+                self.path.restate(&mut self.between)?;
+                self.buffers[point] = Some(self.between.buffers.clone());
+            }
+        }
+        let picked = Picked { samples: &*work.samples, chunk: self.path.chunk(), chunks: missing };
+        let evaluation = self.path.evaluate_restated(&self.between, &picked)?;
+        work.evaluations += missing.len();
+        let losses: Vec<f64> = evaluation.chunks.into_iter().flat_map(|result| result.losses).collect();
+        work.curve.add(point, &losses);
+        Ok(())
+    }
+}
+
+impl AdaptiveConfig {
+    fn standard(&self) -> Standard {
+        let level = self.error_rate / self.segments.max(1) as f64;
+        Standard { level, missed: self.error_rate, guard: self.guard }
+    }
+}
+
+/// What is known about a point: by its mean losses once all chunks are seen, as an exact measurement compares them.
+fn finding(look: &Look, point: usize, curve: &Curve, history: &History) -> Finding {
+    if curve.is_complete(point) && curve.parabola_is_complete() {
+        let higher = curve.exact(0).max(curve.exact(curve.last()));
+        return if curve.exact(point) > higher { Finding::Barrier } else { Finding::NoBarrier };
+    }
+    look.finding(point, curve, history)
+}
+
+#[cfg(test)]
+mod tests;

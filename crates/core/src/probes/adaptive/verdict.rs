@@ -1,0 +1,205 @@
+//! Whether a point is a barrier, from the samples seen.
+//!
+//! With l_i(α) the loss of chunk i, an interior point is surely no barrier as soon as the mean of its distance from the chord,
+//! d_i(α) = l_i(α) - (1-α) l_i(0) - α l_i(1), is surely below 0: then L(α) lies below the chord and so below the higher end,
+//! and the noise that is linear along the step cancels. It is none either if it surely lies below one end, and it is a barrier
+//! if it surely lies above both. The curve is nearly a parabola, so the middle serves as a control variate:
+//! d(α) = 4α(1-α) d(½) + r(α), and few chunks are enough for the remainder r. Bows d_i(½) far below 0 are clipped, which only
+//! raises their mean.
+//!
+//! "Surely" takes two things. A mean of chunks must differ from 0 by Student's t, at its share of the error rate; variances are
+//! those of the chunks seen joined with those of the segments before. And no rare samples may hide. Those that a look of this
+//! size may have missed altogether, with a chance of `error_rate` or more, are a certain share of all samples. It is assumed
+//! that **rare samples contribute at most `guard` times what as rare samples contributed lately**, in units of the chunks'
+//! median; with that in place of what those that were seen contribute, the mean must keep its sign.
+//!
+//! If a point is a barrier, the verdict "none" requires that one of its own tests fails, whatever the other points do: these
+//! share the error rate. If no point is one, the verdict "barrier" requires that the test of some point fails: points share
+//! it then, too.
+
+use super::curve::Curve;
+use super::history::{History, Sizes};
+use super::sample::{Estimate, Sample};
+use super::tail::may_be_missed;
+
+/// Values that the variance of the segments before counts as.
+const PRIOR: f64 = 8.0;
+
+/// What a verdict rests on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Standard {
+    /// Chance that it is wrong by Student's t.
+    pub(super) level: f64,
+    /// Chance that rare samples which matter are all missed.
+    pub(super) missed: f64,
+    /// Rare samples that were left out may contribute this many times what such samples contributed lately.
+    pub(super) guard: f64,
+}
+
+/// What the chunks of a look say.
+pub(super) struct Look {
+    standard: Standard,
+    sizes: Sizes,
+    /// Of the bows, clipped unless all are known.
+    bow: Sample,
+    slopes: Vec<f64>,
+    bows: Vec<f64>,
+    /// What rare samples may contribute to the bow, upward and downward.
+    rare_bows: [f64; 2],
+    /// What they may contribute to the difference between the ends.
+    rare_slopes: f64,
+}
+
+/// What a look says about a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    Barrier,
+    NoBarrier,
+    /// More chunks of this point may tell.
+    NeedsPoint,
+    /// More chunks of the parabola may tell.
+    NeedsParabola,
+}
+
+/// A mean that is to be shown to be below 0, and what rare samples might add to it.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    parabola: Estimate,
+    remainder: Estimate,
+    /// What rare samples may add to the parabola.
+    parabola_tail: f64,
+    /// What they may add to the remainder.
+    remainder_tail: f64,
+    complete: Complete,
+}
+
+/// The mean remainder at a point, and what rare samples may add to it.
+struct Remainder {
+    mean: Estimate,
+    tail: f64,
+}
+
+/// Whether all chunks were seen.
+#[derive(Clone, Copy, Debug)]
+struct Complete {
+    parabola: bool,
+    point: bool,
+}
+
+impl Look {
+    pub(super) fn new(curve: &Curve, history: &History, standard: Standard) -> Self {
+        let (sizes, chunks) = (Sizes::of(curve), curve.of_chunks());
+        let (bows, slopes) = (chunks.bows(), chunks.slopes());
+        let bow = match curve.parabola_is_complete() {
+            true => Sample::of(&bows, curve.total()),
+            false => {
+                let sample = Sample::of(&sizes.clipped(&bows), curve.total());
+                prior(sample, history.bow_var * sizes.bow * sizes.bow, history)
+            }
+        };
+        let rare = may_be_missed(bows.len() * curve.chunk, curve.total() * curve.chunk, standard.missed);
+        let rare_bows = history.bows(&sizes, rare, standard.guard);
+        let rare_slopes = history.slopes(&sizes, rare, standard.guard);
+        Self { standard, sizes, bow, slopes, bows, rare_bows, rare_slopes }
+    }
+
+    /// What is known about `point`.
+    pub(super) fn finding(&self, point: usize, curve: &Curve, history: &History) -> Finding {
+        let standard = self.standard;
+        let share = curve.share(point);
+        let Remainder { mean: remainder, tail: remainder_tail } = self.remainder(point, curve, history);
+        let [upward, downward] = self.rare_bows.map(|bows| share * bows);
+        let complete = Complete {
+            parabola: curve.parabola_is_complete(),
+            point: curve.is_on_parabola(point) || curve.is_complete(point),
+        };
+        let chord = Question {
+            parabola: self.bow.estimate().times(share),
+            remainder,
+            parabola_tail: upward,
+            remainder_tail,
+            complete,
+        };
+        // at equal shares: by the chord, or below one of the ends
+        let none = standard.level / 3.0;
+        let ends = [0, curve.last()].map(|end| {
+            let against = self.against(point, end, curve);
+            let slopes = weight(curve.alphas[point], end).abs() * self.rare_slopes;
+            let question = |sign: f64, bows: f64| Question {
+                parabola: against.times(sign),
+                remainder: remainder.times(sign),
+                parabola_tail: slopes + bows,
+                ..chord
+            };
+            [question(1.0, upward), question(-1.0, downward)]
+        });
+        let is_none = |is_sure: fn(&Question, f64) -> bool| {
+            is_sure(&chord, none) || ends.iter().any(|[above, _]| is_sure(above, none))
+        };
+        let barrier = standard.level / (curve.last() - 1) as f64;
+        let is_barrier =
+            |is_sure: fn(&Question, f64) -> bool| ends.iter().all(|[_, below]| is_sure(below, barrier));
+        if is_none(Question::is_sure) {
+            return Finding::NoBarrier;
+        }
+        if is_barrier(Question::is_sure) {
+            return Finding::Barrier;
+        }
+        // would more chunks of this point alone do?
+        let would_do = is_none(Question::parabola_is_sure) || is_barrier(Question::parabola_is_sure);
+        if curve.seen(point) < curve.seen_by_parabola() && (would_do || complete.parabola) {
+            Finding::NeedsPoint
+        } else {
+            Finding::NeedsParabola
+        }
+    }
+
+    /// What is known of the remainder at `point`.
+    fn remainder(&self, point: usize, curve: &Curve, history: &History) -> Remainder {
+        if curve.is_on_parabola(point) {
+            return Remainder { mean: Estimate::EXACT_ZERO, tail: 0.0 };
+        }
+        let sample = Sample::of(&curve.of_chunks().remainders(point), curve.total());
+        let var = history.remainder_var(point) * self.sizes.bow * self.sizes.bow;
+        let (seen, total) = (curve.seen(point) * curve.chunk, curve.total() * curve.chunk);
+        let rare = may_be_missed(seen, total, self.standard.missed);
+        Remainder {
+            mean: prior(sample, var, history).estimate(),
+            tail: history.remainder(point, &self.sizes, rare, self.standard.guard),
+        }
+    }
+
+    /// How far the parabola at `point` lies above the end number `end`.
+    fn against(&self, point: usize, end: usize, curve: &Curve) -> Estimate {
+        let (weight, share) = (weight(curve.alphas[point], end), curve.share(point));
+        let pairs = self.slopes.iter().zip(&self.bows);
+        let values: Vec<f64> = pairs.map(|(slope, bow)| weight * slope + share * bow).collect();
+        Sample::of(&values, curve.total()).estimate()
+    }
+}
+
+/// The part of the difference between the ends by which the loss at `alpha` lies above the end: on its chord l(α) - l(0) is
+/// α (l(1) - l(0)), and l(α) - l(1) is -(1-α) (l(1) - l(0)).
+fn weight(alpha: f64, end: usize) -> f64 {
+    if end == 0 { alpha } else { alpha - 1.0 }
+}
+
+impl Question {
+    /// Whether the mean is surely below 0.
+    fn is_sure(&self, level: f64) -> bool {
+        let sum = self.parabola.plus(self.remainder);
+        sum.is_below_zero(level, self.complete.parabola && self.complete.point)
+            && self.parabola_tail + self.remainder_tail <= -sum.value
+    }
+
+    /// Whether the mean would surely be below 0 if its remainder were 0.
+    fn parabola_is_sure(&self, level: f64) -> bool {
+        self.parabola.is_below_zero(level, self.complete.parabola)
+            && self.parabola_tail <= -self.parabola.value
+    }
+}
+
+/// With the variance of the segments before, once there are enough of them.
+fn prior(sample: Sample, var: f64, history: &History) -> Sample {
+    if history.is_new() || !var.is_finite() { sample } else { sample.with_prior(var, PRIOR) }
+}
