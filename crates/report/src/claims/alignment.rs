@@ -21,7 +21,7 @@ pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
                 several => over_runs(several),
             };
             let test = match seeds.len() {
-                1 => "the batches of this run: Welch's one-sided t-test".into(),
+                1 => "batches of this run: Welch's t-test".into(),
                 n => paired_test(n),
             };
             let epoch = seeds[0][0].at.epoch;

@@ -145,5 +145,5 @@ impl Claim {
 
 /// A claim as it is stated of `n_runs` runs that differ in their seeds: of a single one, only that it is so at this run.
 pub(super) fn stated(claim: &str, n_runs: usize) -> String {
-    if n_runs == 1 { format!("{claim} at this run") } else { claim.into() }
+    if n_runs == 1 { format!("{claim}, at this run") } else { claim.into() }
 }

@@ -16,7 +16,7 @@ const LATE_UPDATES: u64 = 50;
 /// size to the next larger.
 pub(super) fn opposing_gradients(exhibit: &Exhibit<'_>) -> Claim {
     let claim = format!(
-        "consecutive gradients point more against each other at larger batch sizes, late in training (last {LATE_UPDATES} updates)"
+        "consecutive gradients point more against each other at larger batch sizes late in training (last {LATE_UPDATES} updates)"
     );
     let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
     let last_step = |run: &Run| cosines(run).last().map_or(0, |cosine| cosine.step);
@@ -40,7 +40,7 @@ pub(super) fn opposing_gradients(exhibit: &Exhibit<'_>) -> Claim {
         let p_values: Vec<f64> = blocks.windows(2).map(|pair| p_of_rise(pair[0], pair[1])).collect();
         let number = |value: f64| decimals(value.into(), 3);
         let numbers = blocks.iter().map(|mean| format!("{} +- {}", number(mean.value), number(mean.error)));
-        let test = "blocks of consecutive updates of each run: Welch's one-sided t-test of their means";
+        let test = "5 blocks of updates of each run: Welch's t-test";
         (Trend::new(&p_values), test.into(), numbers.collect())
     } else {
         let values = paired.values(|run| mean(&late(run)).or_nan());

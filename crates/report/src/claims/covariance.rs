@@ -47,7 +47,7 @@ fn test(claim: String, exhibit: &Exhibit<'_>, rows: &[Stamped<'_, Covariance>]) 
     let ratios: Vec<String> = rows[0].checks.iter().map(ratio).collect();
     let reach = slope.one_sided_reach();
     let units = match rows.len() {
-        1 => "the batches of this run".into(),
+        1 => "batches of this run".into(),
         seeds => format!("{seeds} seeds"),
     };
     let number = |value: f64| decimals(value.into(), 3);
@@ -56,7 +56,7 @@ fn test(claim: String, exhibit: &Exhibit<'_>, rows: &[Stamped<'_, Covariance>]) 
         exhibit: exhibit.name.into(),
         measured: format!("measured / predicted {}", ratios.join(", ")),
         statistic: format!(
-            "{units}: slope {} +- {}, {} to {} by Student's t (each bound at 95%), to lie within {MARGIN} of 1",
+            "{units}: slope {} +- {}, {} to {} by Student's t; within {MARGIN} of 1",
             number(slope.value),
             number(slope.error),
             number(slope.value - reach),

@@ -7,7 +7,6 @@ use walk_record::Run;
 use super::claim::{Claim, Exhibit, Verdict, stated};
 use super::share::{ShareBounds, UnitCount};
 use crate::interpolation::{EpochSegments, FloorMoves, Segments};
-use crate::overview::percent;
 
 /// Rarely: in fewer than this share of the updates. The paper's largest is 23 of 450, 5.1%.
 const RARE: f64 = 0.1;
@@ -45,11 +44,11 @@ pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
             exhibit: exhibit.name.into(),
             measured: format!("barriers {}", barriers_text(&runs)),
             statistic: format!(
-                "{}: raw share at most {}, beyond noise at least {} (each bound at 95%), rare below {}",
+                "{}: raw share below {}, beyond noise above {}; rare below {}",
                 units_text(&runs),
-                percent(raw.upper.into()),
-                percent(tested.lower.into()),
-                percent(RARE.into())
+                percent(raw.upper),
+                percent(tested.lower),
+                percent(RARE)
             ),
             verdict,
         }]
@@ -98,11 +97,11 @@ pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
                 sum(sure_down)
             ),
             statistic: format!(
-                "{}: share of the rarer direction {} (sure moves) to {} (all moves), each bound at 95%, at least {}",
+                "{}: rarer direction {} (sure moves) to {} (all moves); more than {}",
                 units_text(&runs),
-                percent(least.into()),
-                percent(most.into()),
-                percent(EACH_WAY.into())
+                percent(least),
+                percent(most),
+                percent(EACH_WAY)
             ),
             verdict,
         }]
@@ -136,6 +135,10 @@ fn units_text(runs: &[Segments<'_>]) -> String {
         [_] => "updates of this run".into(),
         several => format!("{} seeds", several.len()),
     }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
 }
 
 /// Barriers of an epoch, in all runs.
@@ -230,7 +233,7 @@ mod tests {
         );
         assert_eq!(verdict(vec![], 3), Verdict::NotMeasured);
         let one = claim(floor_moves, falling(), 1);
-        assert!(one.claim.starts_with("the valley floor moves up and down at this run: "), "{one:?}");
+        assert!(one.claim.starts_with("the valley floor moves up and down, at this run: "), "{one:?}");
         assert!(one.statistic.starts_with("updates of this run: "), "{one:?}");
         let three = claim(floor_moves, falling(), 3);
         assert!(!three.claim.contains("this run") && three.statistic.starts_with("3 seeds: "), "{three:?}");

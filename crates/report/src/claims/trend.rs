@@ -43,7 +43,7 @@ impl Trend {
     pub(super) fn text(&self, test: &str) -> String {
         let comparisons = match self.comparisons {
             1 => "1 comparison".into(),
-            n => format!("{n} comparisons (Bonferroni)"),
+            n => format!("{n} comparisons"),
         };
         format!("{test}, {comparisons}, largest p {}", scientific(self.largest_p.into(), 1))
     }
@@ -51,7 +51,7 @@ impl Trend {
 
 /// The test of a [`Trend::paired`].
 pub(super) fn paired_test(seeds: usize) -> String {
-    format!("{seeds} seeds: one-sided t-test paired by seed")
+    format!("{seeds} seeds: t-test paired by seed")
 }
 
 /// Runs of an exhibit's settings, paired by seed.
