@@ -20,6 +20,8 @@ mod overview;
 mod page;
 mod plural;
 mod report_folder;
+#[cfg(test)]
+mod simulation;
 mod statistics;
 mod table;
 mod thresholds;

@@ -176,7 +176,7 @@ mod tests {
     use walk_record::measured;
 
     use super::*;
-    use crate::claims::simulation::{Simulated, share, three_errors, trials};
+    use crate::simulation::{Simulated, share, three_errors, trials};
 
     fn close(found: f64, expected: f64) {
         assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");

@@ -87,7 +87,7 @@ fn point(check: &VarianceCheck) -> Option<FitPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::simulation::{Simulated, three_errors, trials};
+    use crate::simulation::{Simulated, three_errors, trials};
 
     /// Checks at three batch sizes whose squared deviations have the mean that Eq. 3 predicts and a relative standard deviation
     /// of `spread`, 20 batches each.

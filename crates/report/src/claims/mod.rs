@@ -8,8 +8,6 @@ mod covariance;
 mod distance;
 mod interpolation;
 mod share;
-#[cfg(test)]
-pub(crate) mod simulation;
 mod trend;
 
 pub use self::claim::{Claim, ClaimName, Exhibit, SettingRuns, Verdict};

@@ -55,7 +55,7 @@ impl ShareBounds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::simulation::{Simulated, share, three_errors, trials};
+    use crate::simulation::{Simulated, share, three_errors, trials};
 
     #[test]
     fn nothing_among_few_updates_bounds_little() {

@@ -117,7 +117,7 @@ pub(super) fn over_seeds(values: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::simulation::{Simulated, share, three_errors, trials};
+    use crate::simulation::{Simulated, share, three_errors, trials};
 
     #[test]
     fn all_must_rise_and_one_fall_is_enough() {
