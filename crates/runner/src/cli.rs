@@ -213,7 +213,7 @@ pub(crate) struct ReportArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReproduceArguments {
-    /// Scale: full (the paper's settings), cpu (hours on two cores) or quick (minutes)
+    /// Scale: full (the paper's settings), cpu (many hours on two cores) or quick (half an hour)
     #[arg(long, value_name = "SCALE", default_value = "quick")]
     pub(crate) scale: String,
     /// Tables and figures to reproduce, as in table1,fig05,fig07a [default: all]
