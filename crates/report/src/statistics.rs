@@ -82,21 +82,66 @@ pub(crate) fn bonferroni(comparisons: usize) -> f64 {
     Normal::new(0.0, 1.0).map_or(f64::NAN, |normal| normal.inverse_cdf(1.0 - tail))
 }
 
+/// Degrees of freedom from which quantiles of Student's t are expanded around those of the normal distribution.
+const MANY: f64 = 1e4;
+
+/// The value that |t| of Student's distribution exceeds with probability `level`; the normal one for infinite `freedom`.
+pub(crate) fn student_quantile(level: f64, freedom: f64) -> f64 {
+    let z = Normal::standard().inverse_cdf(1.0 - level / 2.0);
+    if freedom >= MANY {
+        // Cornish & Fisher; what follows is of order 1 / freedom²
+        return z + (z.powi(3) + z) / (4.0 * freedom);
+    }
+    let Ok(student) = StudentsT::new(0.0, 1.0, freedom) else { return f64::NAN };
+    // by bisection: statrs' own inverse does not end for some arguments
+    let (mut low, mut high) = (z, 2.0 * z);
+    while student.sf(high) > level / 2.0 && high.is_finite() {
+        (low, high) = (high, 2.0 * high);
+    }
+    while high - low > 1e-9 * high {
+        let middle = 0.5 * (low + high);
+        if student.sf(middle) > level / 2.0 { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}
+
+/// An estimated variance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Variance {
+    pub(crate) value: f64,
+    /// Its degrees of freedom; infinite if it is known.
+    pub(crate) freedom: f64,
+}
+
+impl Variance {
+    /// The square of a standard error.
+    pub(crate) fn of_error(error: f64, freedom: f64) -> Self {
+        Self { value: error * error, freedom }
+    }
+
+    /// The variance of a sum of independent terms, with the degrees of freedom of Welch & Satterthwaite; a variance of 0
+    /// contributes nothing.
+    pub(crate) fn sum(parts: &[Self]) -> Self {
+        let value: f64 = parts.iter().map(|part| part.value).sum();
+        let known = parts.iter().filter(|part| part.value > 0.0);
+        // shares rather than squares of variances, which may overflow or vanish
+        let share: f64 = known.map(|part| (part.value / value).powi(2) / part.freedom).sum();
+        Self { value, freedom: share.recip() }
+    }
+}
+
 /// p-value of the rise from `a` to `b` by Welch's one-sided t-test: the probability of one at least as large if there is none.
 pub(crate) fn p_of_rise(a: Mean, b: Mean) -> f64 {
     let difference = b.value - a.value;
     if !difference.is_finite() {
         return f64::NAN;
     }
-    let [va, vb] = [a.error.powi(2), b.error.powi(2)];
-    if va + vb == 0.0 {
+    let Variance { value, freedom } =
+        Variance::sum(&[a, b].map(|mean| Variance::of_error(mean.error, mean.freedom)));
+    if value == 0.0 {
         return if difference > 0.0 { 0.0 } else { 1.0 };
     }
-    // Welch & Satterthwaite; an exact value contributes nothing
-    let part =
-        |variance: f64, freedom: f64| if variance == 0.0 { 0.0 } else { variance * variance / freedom };
-    let freedom = (va + vb).powi(2) / (part(va, a.freedom) + part(vb, b.freedom));
-    let t = difference / (va + vb).sqrt();
+    let t = difference / value.sqrt();
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |student| student.sf(t))
 }
 
@@ -141,6 +186,22 @@ mod tests {
         close(proportion_bounds(1, 2)[0], 1.0 - 0.95f64.sqrt());
         close(proportion_bounds(1, 2)[1], 0.95f64.sqrt());
         close(bonferroni(1), 1.95996);
+    }
+
+    #[test]
+    fn quantiles_of_few_values_are_students() {
+        // textbook values of t at 5% and, one-sided, at 0.05%
+        close(student_quantile(0.05, 9.0), 2.26216);
+        close(student_quantile(0.001, 9.0), 4.78091);
+        close(student_quantile(0.05, f64::INFINITY), 1.95996);
+        // either side of the expansion
+        close(student_quantile(1e-4, MANY - 1.0), student_quantile(1e-4, MANY));
+        // far in the tail, of one value: cot(pi p / 2)
+        let exact = (std::f64::consts::FRAC_PI_2 * 1e-6).tan().recip();
+        assert!((student_quantile(1e-6, 1.0) / exact - 1.0).abs() < 1e-6, "{}", student_quantile(1e-6, 1.0));
+        let sum = |parts: [f64; 2]| Variance::sum(&parts.map(|value| Variance { value, freedom: 9.0 }));
+        assert_eq!([sum([2.0, 2.0]), sum([3.0, 0.0])].map(|sum| sum.freedom), [18.0, 9.0]);
+        close(sum([1.0, 3.0]).value, 4.0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
             return vec![];
         }
         let (sure, updates) =
-            (total(&epochs, EpochSegments::sure_barriers), total(&epochs, EpochSegments::decided));
+            (total(&epochs, EpochSegments::tested_barriers), total(&epochs, EpochSegments::decided));
         let [low, high] = proportion_bounds(sure, updates);
         let percent = |share: f64| format!("{:.1}%", 100.0 * share);
         let statistic = format!(
@@ -53,7 +53,7 @@ pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
             claim: claim.into(),
             exhibit: exhibit.name.into(),
             measured: format!("up {up} ({sure_up} surely), down {down} ({sure_down} surely)"),
-            statistic: format!("sure beyond {:.1} se (Bonferroni, {} pairs)", segments.bound, moves.pairs()),
+            statistic: format!("sure by Student's t (Bonferroni, {} pairs)", moves.pairs()),
             verdict,
         }]
     })
@@ -63,14 +63,14 @@ pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 fn barriers_text(epochs: &[EpochSegments<'_>]) -> String {
     let count = |epochs: &[EpochSegments<'_>]| {
         let (sure, all) =
-            (total(epochs, EpochSegments::sure_barriers), total(epochs, EpochSegments::barriers));
+            (total(epochs, EpochSegments::tested_barriers), total(epochs, EpochSegments::barriers));
         let raw = if sure == all { String::new() } else { format!(" ({all} raw)") };
         format!("{sure} / {}{raw}", total(epochs, EpochSegments::decided))
     };
     if let [first, .., last] = epochs
         && epochs.len() > MAX_EPOCHS
     {
-        let most = epochs.iter().map(EpochSegments::sure_barriers).max().unwrap_or(0);
+        let most = epochs.iter().map(EpochSegments::tested_barriers).max().unwrap_or(0);
         return format!(
             "{} (epochs {} to {}, at most {most} in one)",
             count(epochs),
