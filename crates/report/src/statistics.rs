@@ -81,19 +81,27 @@ pub(crate) fn mean(values: &[f64]) -> Measured {
     (values.iter().sum::<f64>() / values.len() as f64).into()
 }
 
-/// The normal quantile that any of `comparisons` two-sided comparisons exceeds by chance with probability at most [`LEVEL`]
-/// (Bonferroni).
-pub(crate) fn bonferroni(comparisons: usize) -> f64 {
-    let tail = LEVEL / 2.0 / comparisons.max(1) as f64;
-    Normal::new(0.0, 1.0).map_or(f64::NAN, |normal| normal.inverse_cdf(1.0 - tail))
-}
+/// Degrees of freedom from which quantiles of Student's t are expanded around those of the normal distribution.
+const MANY: f64 = 1e4;
 
 /// The value that |t| of Student's distribution exceeds with probability `level`; the normal one for infinite `freedom`.
 pub(crate) fn student_quantile(level: f64, freedom: f64) -> f64 {
-    if freedom.is_infinite() {
-        return Normal::new(0.0, 1.0).map_or(f64::NAN, |normal| -normal.inverse_cdf(level / 2.0));
+    let z = Normal::standard().inverse_cdf(1.0 - level / 2.0);
+    if freedom >= MANY {
+        // Cornish & Fisher; what follows is of order 1 / freedom²
+        return z + (z.powi(3) + z) / (4.0 * freedom);
     }
-    StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |student| -student.inverse_cdf(level / 2.0))
+    let Ok(student) = StudentsT::new(0.0, 1.0, freedom) else { return f64::NAN };
+    // by bisection: statrs' own inverse does not end for some arguments
+    let (mut low, mut high) = (z, 2.0 * z);
+    while student.sf(high) > level / 2.0 && high.is_finite() {
+        (low, high) = (high, 2.0 * high);
+    }
+    while high - low > 1e-9 * high {
+        let middle = 0.5 * (low + high);
+        if student.sf(middle) > level / 2.0 { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
 }
 
 /// An estimated variance.
@@ -188,6 +196,8 @@ mod tests {
         close(student_quantile(0.05, 9.0), 2.26216);
         close(student_quantile(0.001, 9.0), 4.78091);
         close(student_quantile(0.05, f64::INFINITY), 1.95996);
+        // either side of the expansion
+        close(student_quantile(1e-4, MANY - 1.0), student_quantile(1e-4, MANY));
         // far in the tail, of one value: cot(pi p / 2)
         let exact = (std::f64::consts::FRAC_PI_2 * 1e-6).tan().recip();
         assert!((student_quantile(1e-6, 1.0) / exact - 1.0).abs() < 1e-6, "{}", student_quantile(1e-6, 1.0));

@@ -28,7 +28,7 @@ pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
         let runs = measured(runs);
         let total = |segments: &EpochSegments<'_>| segments.decided();
         let raw = ShareBounds::new(&units(&runs, EpochSegments::barriers, total));
-        let tested = ShareBounds::new(&units(&runs, EpochSegments::sure_barriers, total));
+        let tested = ShareBounds::new(&units(&runs, EpochSegments::tested_barriers, total));
         if runs.iter().flat_map(|run| &run.epochs).all(|epoch| epoch.decided() == 0) {
             return vec![];
         }
@@ -171,7 +171,7 @@ fn barriers_text(runs: &[Segments<'_>]) -> String {
 impl Barriers {
     fn add(&mut self, epoch: &EpochSegments<'_>) {
         self.raw += epoch.barriers();
-        self.beyond_noise += epoch.sure_barriers();
+        self.beyond_noise += epoch.tested_barriers();
         self.updates += epoch.decided();
     }
 
