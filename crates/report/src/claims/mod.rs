@@ -91,7 +91,7 @@ mod tests {
         let reversed = [seeds(500, -0.5, 1.0), seeds(5000, 0.1, 2.0)];
         assert_eq!(verdicts(&reversed), [Verdict::DoesNotHold; 2]);
         assert_eq!(verdicts(&[seeds(500, 0.1, 2.0), seeds(5000, 0.1, 2.0)]), [Verdict::Undecided; 2]);
-        assert_eq!(verdicts(&[small.clone()]), [Verdict::NotMeasured; 2]);
+        assert_eq!(verdicts(std::slice::from_ref(&small)), [Verdict::NotMeasured; 2]);
         let found = walk_claims(&[small.clone(), large.clone()]);
         assert!(found[0].measured.ends_with(" in updates 51 to 100"), "{:?}", found[0]);
         assert!(found[0].statistic.starts_with("3 seeds: t-test paired by seed"), "{:?}", found[0]);

@@ -32,7 +32,7 @@ impl ShareBounds {
         let units: Vec<UnitCount> = units.iter().copied().filter(|unit| unit.total > 0).collect();
         let sum = |number: fn(&UnitCount) -> usize| units.iter().map(number).sum::<usize>() as f64;
         let (count, total, k) = (sum(|unit| unit.count), sum(|unit| unit.total), units.len() as f64);
-        if total == 0.0 {
+        if total <= 0.0 {
             return Self { lower: 0.0, upper: 1.0 };
         }
         let share = count / total;
@@ -46,8 +46,8 @@ impl ShareBounds {
         let quantile = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p));
         let (yes, no) = (share * effective, (1.0 - share) * effective);
         Self {
-            lower: if count == 0.0 { 0.0 } else { quantile(yes, no + 1.0, LEVEL) },
-            upper: if count == total { 1.0 } else { quantile(yes + 1.0, no, 1.0 - LEVEL) },
+            lower: if count <= 0.0 { 0.0 } else { quantile(yes, no + 1.0, LEVEL) },
+            upper: if count >= total { 1.0 } else { quantile(yes + 1.0, no, 1.0 - LEVEL) },
         }
     }
 }
