@@ -9,8 +9,8 @@ fn quick_toml_runs_and_prints_the_barrier_table() {
     let quick = root().join("experiments/quick.toml");
     let ran = bench.run(&[quick.to_str().unwrap(), "--out", "quick"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout.contains("│ barriers / updates │ epoch 1 "), "{}", ran.stdout);
-    assert_eq!(ran.stdout.matches("0 / 70 (0 > 1 se, 0 > 3 se)").count(), 3, "{}", ran.stdout);
+    assert!(ran.stdout.contains("│ barriers / updates (tested) │ epoch 1 "), "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("0 / 70 (0)").count(), 3, "{}", ran.stdout);
     let segments = bench.rows("quick").into_iter().filter(|row| row["kind"] == "interpolation").count();
     assert_eq!(segments, 3 * 70);
     let info = bench.info("quick");
@@ -78,11 +78,7 @@ fn every_probe_measures_every_kind_of_network() {
         }
         let timed = bench.info("run")["probes"].as_array().unwrap().len();
         assert_eq!(timed, 10);
-        assert!(
-            ran.stdout.contains("spectrum") && ran.stdout.contains("(0 > 1 se, 0 > 3 se)"),
-            "{}",
-            ran.stdout
-        );
+        assert!(ran.stdout.contains("spectrum") && ran.stdout.contains("(tested)"), "{}", ran.stdout);
         // the same tables and figures from the records alone, to the byte
         let folders = ["tables", "figures"].map(|folder| bench.path("run").join(folder));
         let files = || -> Vec<(std::path::PathBuf, Vec<u8>)> {

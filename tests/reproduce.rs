@@ -77,6 +77,44 @@ fn runs_are_shared_resumed_and_held_against_the_claims() {
 }
 
 #[test]
+fn more_seeds_use_the_runs_of_fewer_and_are_the_units_of_claims() {
+    let bench = bench();
+    let reproduce = |more: &[&str]| {
+        let common = ["reproduce", "--dir", "paper", "--out", "out", "--only", "fig05,fig07a"];
+        let ran = bench.run(&[&common, more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let read = |file: &str| std::fs::read_to_string(bench.path(&format!("out/{file}"))).unwrap();
+        (ran, read("tables/claims.csv"), read("fig07a/tables/cosine.csv"))
+    };
+    let (ran, claims_of_one, cosines) = reproduce(&[]);
+    assert!(ran.stdout.contains("2 tables and figures at scale quick from 3 runs"), "{}", ran.stdout);
+    assert_eq!(claims_of_one.matches("at this run").count(), 4, "{claims_of_one}");
+    assert!(cosines.contains("B = 25,1,") && !cosines.contains("seed"), "{cosines}");
+
+    let (ran, claims, cosines) = reproduce(&["--seeds", "3"]);
+    assert!(ran.stdout.contains("2 tables and figures at scale quick from 9 runs"), "{}", ran.stdout);
+    assert_eq!(ran.stderr.matches("already finished").count(), 3, "{}", ran.stderr);
+    // a claim is one row, whatever the seeds
+    assert_eq!(claims.lines().count(), claims_of_one.lines().count(), "{claims}");
+    assert_eq!(claims.matches("3 seeds: t-test paired by seed").count(), 4, "{claims}");
+    assert!(!claims.contains("at this run"), "{claims}");
+    for seed in [1111, 1112, 1113] {
+        assert!(cosines.contains(&format!("\"B = 25, seed {seed}\",1,")), "{cosines}");
+    }
+
+    // one seed again gives what there was
+    let (ran, claims, _) = reproduce(&["--seeds", "1"]);
+    assert_eq!(ran.stderr.matches("already finished").count(), 3, "{}", ran.stderr);
+    assert_eq!(claims, claims_of_one);
+    // an experiment can say how many it takes; the first starts at the experiment's own
+    let text = std::fs::read_to_string(bench.path("paper/fig05.toml")).unwrap();
+    bench.write("paper/fig05.toml", format!("reproduce_seeds = 2\n{text}").as_bytes());
+    let (ran, _, _) = reproduce(&["--set", "seed=1112"]);
+    assert!(ran.stdout.contains("from 4 runs"), "{}", ran.stdout);
+    assert_eq!(ran.stderr.matches("already finished").count(), 4, "{}", ran.stderr);
+}
+
+#[test]
 fn what_cannot_be_reproduced_is_named() {
     let bench = bench();
     let wrong = |more: &[&str]| {
@@ -86,6 +124,10 @@ fn what_cannot_be_reproduced_is_named() {
     };
     assert!(wrong(&["--only", "fig99"]).contains("--only fig99: paper has no fig99.toml"));
     assert!(wrong(&["--scale", "quikc"]).contains("no scale `quikc`, did you mean `quick`?"));
+    assert!(wrong(&["--seeds", "0"]).contains("0 is not in 1..=10000"));
+    let message = wrong(&["--set", "reproduce_seeds=0"]);
+    let expected = "--set reproduce_seeds=0: `reproduce_seeds` = 0, expected 1 to 10000";
+    assert!(message.contains(expected), "{message}");
     let nowhere = bench.run(&["reproduce", "--dir", "nowhere", "--out", "out"]);
     assert!(nowhere.code == 2 && nowhere.stderr.contains("nowhere: cannot be read"), "{}", nowhere.stderr);
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use walk_record::rows::Kind;
 use walk_record::{FORMAT, Run, RunFolder, RunInfo};
 
-use crate::{ClaimName, Exhibit, claims, claims_table, headline, summary_json, write_report};
+use crate::{ClaimName, Exhibit, SettingRuns, claims, claims_table, headline, summary_json, write_report};
 
 /// A generator of numbers (splitmix64, Steele et al., 2014).
 struct Numbers(u64);
@@ -97,7 +97,9 @@ proptest! {
         let (dir, mut numbers) = (tempfile::tempdir().unwrap(), Numbers(seed));
         let mut runs = [any_run(&dir.path().join("a"), 10, &mut numbers), any_run(&dir.path().join("b"), 100, &mut numbers)];
         Run::tell_apart(&mut runs);
-        let claims = claims(&[Exhibit { name: "any", claims: ClaimName::ALL, runs: &runs }]);
+        let exhibit = |settings| Exhibit { name: "any", claims: ClaimName::ALL, settings };
+        let [a, b, both] = [&runs[..1], &runs[1..], &runs[..]].map(|runs| SettingRuns::new("any", runs));
+        let claims = claims(&[exhibit(vec![a, b]), exhibit(vec![both.clone(), both.clone()]), exhibit(vec![both])]);
         let tables = write_report(&dir.path().join("report"), "any", &runs, claims_table(&claims).as_slice()).unwrap();
         // a number that is none is shown as a dash
         for table in &tables {

@@ -6,6 +6,7 @@ use walk_record::{Measured, Run};
 use crate::chart::{Chart, Series};
 use crate::figure::Figure;
 use crate::table::cells;
+use crate::training::setting_numbers;
 
 /// Points of a curve, at most: of more values, means over equal stretches are drawn, so that lines stay lines.
 const MAX_POINTS: usize = 200;
@@ -32,8 +33,9 @@ pub(crate) fn curves(
     values: impl Fn(&Run) -> Vec<StepValue>,
 ) -> Figure {
     let measured = runs.iter().map(|run| (run, values(run))).filter(|(_, values)| !values.is_empty());
+    let (measured_runs, values): (Vec<&Run>, Vec<Vec<StepValue>>) = measured.unzip();
     let mut rows = vec![];
-    for (index, (run, values)) in measured.enumerate() {
+    for ((run, values), number) in measured_runs.iter().zip(values).zip(line_numbers(&measured_runs)) {
         let stretch = values.len().div_ceil(MAX_POINTS);
         let legend = match stretch {
             1 => run.label.clone(),
@@ -44,14 +46,24 @@ pub(crate) fn curves(
                 |number: fn(&StepValue) -> f64| part.iter().map(number).sum::<f64>() / part.len() as f64;
             (mean(|value| value.step as f64), mean(|value| value.value))
         });
-        chart.series.push(Series::new(index, legend, points.collect()));
+        chart.series.push(Series::new(number, legend, points.collect()));
         rows.extend(values.iter().map(|found| cells([&run.label, &found.step, &found.value])));
     }
     Figure::new(name, chart, &format!("run,step,{name}"), rows)
 }
 
+/// The number of each run's line, which its color follows from: of several settings with several seeds each, that of the
+/// setting.
+fn line_numbers(runs: &[&Run]) -> Vec<usize> {
+    let settings = setting_numbers(runs);
+    let n_settings = settings.iter().max().map_or(0, |last| last + 1);
+    if n_settings > 1 { settings } else { (0..runs.len()).collect() }
+}
+
 #[cfg(test)]
 mod tests {
+    use walk_record::ConfigValue;
+
     use super::*;
     use crate::fixture;
 
@@ -70,5 +82,19 @@ mod tests {
             (134, (2.0, 2.0), (400.5, 400.5))
         );
         assert_eq!(figure.data.rows.len(), 401);
+    }
+
+    #[test]
+    fn seeds_of_a_setting_have_its_color() {
+        let run = |size: i64, seed: i64| {
+            let values = [("optim.batch_size", size), ("seed", seed)];
+            let config = values.map(|(key, value)| ConfigValue { key: key.into(), value: value.into() });
+            Run { config: config.into(), ..fixture::run("run", []) }
+        };
+        let runs = [run(10, 1), run(10, 2), run(100, 1), run(100, 2)];
+        let runs: Vec<&Run> = runs.iter().collect();
+        assert_eq!(line_numbers(&runs), [0, 0, 1, 1]);
+        // of one setting alone, the seeds are told apart
+        assert_eq!(line_numbers(&runs[..2]), [0, 1]);
     }
 }

@@ -6,7 +6,7 @@ use walk_record::rows::Distance;
 use crate::chart::Chart;
 use crate::curves::{StepValue, curves, step_values};
 use crate::figure::Figure;
-use crate::statistics::{FitPoint, LineFit};
+use crate::statistics::{FitPoint, LineFit, Mean};
 use crate::table::{Table, decimals};
 
 /// The distances of a run.
@@ -16,8 +16,8 @@ pub(crate) fn distances(run: &Run) -> Vec<StepValue> {
 
 /// b of the least squares fit distance = a + b ln t to distances after t updates; `None` for fewer than two different t.
 pub(crate) fn log_slope(distances: &[StepValue]) -> Option<f64> {
-    let point = |found: &StepValue| FitPoint { x: (found.step as f64).ln(), y: found.value, error: 1.0 };
-    Some(LineFit::new(&distances.iter().map(point).collect::<Vec<FitPoint>>())?.slope)
+    let point = |found: &StepValue| FitPoint { x: (found.step as f64).ln(), y: Mean::exact(found.value) };
+    Some(LineFit::new(&distances.iter().map(point).collect::<Vec<FitPoint>>())?.slope.value)
 }
 
 /// One row per run and epoch: the distance at the epoch's last measured update, and the slope b of the fit

@@ -1,6 +1,6 @@
 //! Runs for tests.
 
-use walk_record::rows::{Interpolation, Kind, Mode, Noise};
+use walk_record::rows::{Alignment, HessianOf, Interpolation, Kind, Mode, Noise};
 use walk_record::{BatchNorm, EvaluationData, Measured, Row, Run, Stamp, measured};
 
 /// A run with a label.
@@ -49,5 +49,27 @@ pub(crate) fn noise(sigma: f64) -> Noise {
         batch_norm: BatchNorm::Batch,
         evaluation: EvaluationData::Fixed,
         rounding: None,
+    }
+}
+
+/// The alignment of 20 batches of a size out of 2,000 samples.
+pub(crate) fn alignment(batch_size: usize, mean: f64, standard_error: Measured) -> Alignment {
+    Alignment {
+        batch_size,
+        batches: 20,
+        mean: mean.into(),
+        deviation: Measured::MISSING,
+        standard_error,
+        ratio_of_means: Measured::MISSING,
+        ratio_of_means_error: Measured::MISSING,
+        predicted: Measured::MISSING,
+        predicted_error: Measured::MISSING,
+        grad_norm_sq: Measured::MISSING,
+        stability_threshold: Measured::MISSING,
+        small_batch_plateau: Measured::MISSING,
+        hessian: HessianOf::Full,
+        hessian_samples: 2000,
+        train_samples: 2000,
+        ratios: vec![],
     }
 }

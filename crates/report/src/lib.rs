@@ -20,6 +20,8 @@ mod overview;
 mod page;
 mod plural;
 mod report_folder;
+#[cfg(test)]
+mod simulation;
 mod statistics;
 mod table;
 mod thresholds;
@@ -27,7 +29,7 @@ mod training;
 
 measurements!(modules);
 
-pub use claims::{Claim, ClaimName, Exhibit, Verdict, claims, claims_table};
+pub use claims::{Claim, ClaimName, Exhibit, SettingRuns, Verdict, claims, claims_table};
 pub use error::ReportError;
 pub use measurements::tables;
 pub use overview::{cost, headline, summary_json};

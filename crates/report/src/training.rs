@@ -1,6 +1,6 @@
 //! How a run trains.
 
-use walk_record::Run;
+use walk_record::{ConfigValue, Run};
 
 /// Samples behind the gradient of an update: in gradient descent, all of them.
 pub fn batch_size(run: &Run) -> usize {
@@ -17,14 +17,30 @@ pub(crate) fn setting(run: &Run) -> String {
     format!("{} on {}, {method}, lr {lr}", run.info.plugin.name, run.info.data.set)
 }
 
+/// For each run, the number of its setting: runs that differ in their seeds alone have the same.
+pub(crate) fn setting_numbers(runs: &[&Run]) -> Vec<usize> {
+    let setting = |run: &Run| -> Vec<ConfigValue> {
+        let sections = ["model", "data", "optim", "loss", "numerics", "init"];
+        let of_setting = |entry: &&ConfigValue| sections.contains(&entry.key.split('.').next().unwrap_or(""));
+        run.config.iter().filter(of_setting).cloned().collect()
+    };
+    let mut known: Vec<Vec<ConfigValue>> = vec![];
+    let number = |run: &&Run| {
+        let own = setting(run);
+        known.iter().position(|other| *other == own).unwrap_or_else(|| {
+            known.push(own);
+            known.len() - 1
+        })
+    };
+    runs.iter().map(number).collect()
+}
+
 fn is_gradient_descent(run: &Run) -> bool {
     run.value("optim.method").and_then(|value| value.as_str()) == Some("gd")
 }
 
 #[cfg(test)]
 mod tests {
-    use walk_record::ConfigValue;
-
     use super::*;
 
     #[test]

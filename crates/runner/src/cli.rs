@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, FromArgMatches, Subcommand};
 use clap_complete::Shell;
 
+use crate::experiment::SEEDS;
 use crate::experiment_source::{Selection, Setting};
 use crate::fork::ForkPoint;
 
@@ -164,7 +165,7 @@ pub(crate) struct SweepArguments {
     #[arg(long = "sweep", value_name = "KEY=VALUES")]
     pub(crate) axes: Vec<String>,
     /// Run with N consecutive seeds, the experiment's own first
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(SEEDS))]
     pub(crate) seeds: Option<u32>,
     #[arg(long, value_name = "N", help = JOBS, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
@@ -212,12 +213,16 @@ pub(crate) struct ReportArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReproduceArguments {
-    /// Scale: full (the paper's settings), cpu (hours on two cores) or quick (minutes)
+    /// Scale: full (the paper's settings), cpu (many hours on two cores) or quick (half an hour)
     #[arg(long, value_name = "SCALE", default_value = "quick")]
     pub(crate) scale: String,
     /// Tables and figures to reproduce, as in table1,fig05,fig07a [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
+    /// Run each experiment with N consecutive seeds, its own first [default: `reproduce_seeds` of the experiment, at scale
+    /// quick 3, cpu 5, full 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(SEEDS))]
+    pub(crate) seeds: Option<u32>,
     /// Folder with the experiments table*.toml and fig*.toml
     #[arg(long, value_name = "DIR", default_value = "experiments")]
     pub(crate) dir: PathBuf,

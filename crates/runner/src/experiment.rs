@@ -13,7 +13,10 @@ use walk_train::probe::ProbeConfig;
 use walk_train::{CheckpointConfig, OptimConfig};
 
 use crate::digest::sha256;
-use crate::experiment_source::{ExperimentSource, check_folder_name};
+use crate::experiment_source::{ExperimentSource, Setting, check_folder_name};
+
+/// How many seeds an experiment can be run with at once, so that a typing error does not fill the disk.
+pub(crate) const SEEDS: std::ops::RangeInclusive<i64> = 1..=10_000;
 
 /// An experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +33,9 @@ pub(crate) struct Experiment {
     /// The paper's claims that this experiment tests, for `sgdwalk reproduce`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) claims: Vec<ClaimName>,
+    /// Number of consecutive seeds that `sgdwalk reproduce` runs this experiment with, `seed` being the first; 1 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reproduce_seeds: Option<u32>,
     /// Where the network runs.
     #[serde(default)]
     pub(crate) device: DeviceName,
@@ -136,6 +142,10 @@ impl Experiment {
         if experiment.epochs == 0 {
             return Err(source.error_at("epochs", "`epochs` = 0, expected at least 1"));
         }
+        if let Some(seeds) = experiment.reproduce_seeds.filter(|&seeds| !SEEDS.contains(&seeds.into())) {
+            let wrong = format!("`reproduce_seeds` = {seeds}, expected 1 to {}", SEEDS.end());
+            return Err(source.error_at("reproduce_seeds", wrong));
+        }
         // TOML keeps 63 bits; a larger seed could not be written to config.toml
         if i64::try_from(experiment.seed).is_err() {
             return Err(source.error_at("seed", "`seed` is too large, expected at most 2^63 - 1"));
@@ -149,6 +159,15 @@ impl Experiment {
         })?;
         experiment.name = Some(name);
         Ok(experiment)
+    }
+
+    /// The settings of `count` consecutive seeds, the experiment's own first, as `--seeds` has them.
+    pub(crate) fn seed_settings(&self, count: u32) -> Result<Vec<Setting>> {
+        let setting = |n: u32| {
+            let setting: Setting = format!("seed={}", self.seed.saturating_add(n.into())).parse()?;
+            Ok(setting.of_option("--seeds"))
+        };
+        (0..count).map(setting).collect()
     }
 
     /// Whether each update draws the batch that it draws in `other`.
@@ -182,6 +201,7 @@ impl Experiment {
             name: None,
             epochs: 0,
             claims: vec![],
+            reproduce_seeds: None,
             probe: ProbeConfig::default(),
             record: RecordSection::default(),
             checkpoint: CheckpointConfig::default(),
@@ -215,6 +235,7 @@ impl Experiment {
             name: None,
             epochs: 0,
             claims: vec![],
+            reproduce_seeds: None,
             model: ModelSection { plugin: String::new(), ..self.model.clone() },
             data: DataConfig { dir: None, ..self.data.clone() },
             record: RecordSection { tensorboard: false, ..self.record.clone() },

@@ -13,7 +13,7 @@ pub struct Noise {
     pub evaluations: usize,
     /// Statistics of batch norm.
     pub batch_norm: BatchNorm,
-    /// What each loss was evaluated on; with `fixed` data only rounding differs.
+    /// What each loss was evaluated on; with `fixed` data only rounding differs, with `paper` data the samples as well.
     pub evaluation: EvaluationData,
     /// The evaluations compared with ones in f64.
     #[serde(default, skip_serializing_if = "Option::is_none")]

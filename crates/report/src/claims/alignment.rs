@@ -1,39 +1,79 @@
 //! "Alignment rises with the batch size" (paper, Figures 5 and 6).
 
-use walk_record::Stamped;
-use walk_record::rows::Alignment;
+use std::collections::BTreeMap;
 
-use super::claim::{Claim, Exhibit};
-use super::trend::{Trend, rising};
+use walk_record::rows::Alignment;
+use walk_record::{Measured, Run, Stamped};
+
+use super::claim::{Claim, Exhibit, stated};
+use super::trend::{Trend, over_seeds, paired_test};
 use crate::alignment::measurements;
-use crate::statistics::Mean;
+use crate::statistics::{Mean, p_of_rise};
 use crate::table::short;
 
-/// At each measurement of each run, the mean of gᵀHg / gᵀg rises from each batch size to the next.
+/// At each measurement of each setting, the mean of gᵀHg / gᵀg rises from each batch size to the next.
 pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
-    Claim::for_each_run("alignment rises with the batch size", exhibit, |claim, run| {
-        let tested = measurements(run).into_iter().map(|rows| {
-            let mean = |row: &Stamped<'_, Alignment>| match row.is_exact() {
-                true => Mean::exact(row.mean.or_nan()),
-                false => Mean {
-                    value: row.mean.or_nan(),
-                    error: row.standard_error.or_nan(),
-                    freedom: row.batches as f64 - 1.0,
-                },
+    let claim = "alignment rises with the batch size";
+    Claim::for_each_setting(claim, exhibit, |subject, runs| {
+        let tested = by_step(runs).into_values().map(|seeds| {
+            let (trend, measured) = match seeds.as_slice() {
+                [rows] => at_one_run(rows),
+                several => over_runs(several),
             };
-            let Trend { verdict, largest_p } = rising(&rows.iter().map(mean).collect::<Vec<Mean>>());
-            let means = rows.iter().map(|row| format!("{} (B = {})", short(row.mean), row.batch_size));
+            let test = match seeds.len() {
+                1 => "batches of this run: Welch's t-test".into(),
+                n => paired_test(n),
+            };
+            let epoch = seeds[0][0].at.epoch;
             Claim {
-                claim: format!("{claim}, epoch {}", rows[0].at.epoch),
+                claim: format!("{}: {subject}, epoch {epoch}", stated(claim, seeds.len())),
                 exhibit: exhibit.name.into(),
-                measured: means.collect::<Vec<String>>().join(", "),
-                statistic: format!(
-                    "{} comparisons by Welch's t-test, largest p {largest_p:.1e}",
-                    rows.len() - 1
-                ),
-                verdict,
+                measured,
+                statistic: trend.text(&test),
+                verdict: trend.verdict,
             }
         });
         tested.collect()
     })
+}
+
+type Rows<'a> = Vec<Stamped<'a, Alignment>>;
+
+/// The measurements by update; the rows of each run that has one there, by batch size.
+fn by_step<'a>(runs: &[&'a Run]) -> BTreeMap<u64, Vec<Rows<'a>>> {
+    let mut steps: BTreeMap<u64, Vec<Rows<'a>>> = BTreeMap::new();
+    for rows in runs.iter().flat_map(|run| measurements(run)) {
+        steps.entry(rows[0].at.step).or_default().push(rows);
+    }
+    steps
+}
+
+/// At one θ: batches drawn independently of each other are the units.
+fn at_one_run(rows: &Rows<'_>) -> (Trend, String) {
+    let mean = |row: &Stamped<'_, Alignment>| match row.is_exact() {
+        true => Mean::exact(row.mean.or_nan()),
+        false => Mean {
+            value: row.mean.or_nan(),
+            error: row.standard_error.or_nan(),
+            freedom: row.batches as f64 - 1.0,
+        },
+    };
+    let means: Vec<Mean> = rows.iter().map(mean).collect();
+    let p_values: Vec<f64> = means.windows(2).map(|pair| p_of_rise(pair[0], pair[1])).collect();
+    let texts = rows.iter().map(|row| format!("{} (B = {})", short(row.mean), row.batch_size));
+    (Trend::new(&p_values), texts.collect::<Vec<String>>().join(", "))
+}
+
+/// Seeds are the units; batch sizes that not all of them have are left out.
+fn over_runs(seeds: &[Rows<'_>]) -> (Trend, String) {
+    let of_size = |rows: &Rows<'_>, size: usize| -> Option<Measured> {
+        rows.iter().find(|row| row.batch_size == size).map(|row| row.mean)
+    };
+    let by_size = seeds[0].iter().filter_map(|row| {
+        let means: Option<Vec<Measured>> = seeds.iter().map(|rows| of_size(rows, row.batch_size)).collect();
+        Some((row.batch_size, means?.into_iter().map(Measured::or_nan).collect()))
+    });
+    let (sizes, means): (Vec<usize>, Vec<Vec<f64>>) = by_size.unzip();
+    let texts = sizes.iter().zip(&means).map(|(size, means)| format!("{} (B = {size})", over_seeds(means)));
+    (Trend::paired(&means), texts.collect::<Vec<String>>().join(", "))
 }

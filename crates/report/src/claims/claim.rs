@@ -25,14 +25,30 @@ pub enum ClaimName {
 }
 
 /// A table or figure of the paper, and the runs made for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Exhibit<'a> {
     /// `table1`, `fig01`, ..., `fig07a`.
     pub name: &'a str,
     /// The claims that are tested on it.
     pub claims: &'a [ClaimName],
-    /// What was measured for it; empty if nothing was.
-    pub runs: &'a [Run],
+    /// What was measured for it, setting by setting; empty if nothing was.
+    pub settings: Vec<SettingRuns<'a>>,
+}
+
+/// The runs of one setting, which differ in their seeds alone: the units of claims about training in general.
+#[derive(Clone, Debug)]
+pub struct SettingRuns<'a> {
+    /// What tells the setting from the others of its table or figure.
+    pub label: String,
+    /// One or more, in the order of their seeds.
+    pub runs: Vec<&'a Run>,
+}
+
+impl<'a> SettingRuns<'a> {
+    /// Of one or more runs.
+    pub fn new(label: impl Into<String>, runs: &'a [Run]) -> Self {
+        Self { label: label.into(), runs: runs.iter().collect() }
+    }
 }
 
 #[cfg(test)]
@@ -107,22 +123,27 @@ impl Claim {
         Self { claim, exhibit, measured, statistic, verdict: Verdict::NotMeasured }
     }
 
-    /// The claims that `test` makes about each run of the exhibit, under a name that tells the run from the others: its setting
-    /// if it is the only one, its label otherwise. A run without any was not measured.
-    pub(super) fn for_each_run(
+    /// The claims that `test` makes about each setting of the exhibit, given what tells the setting from the others: all that
+    /// matters if it is the only one, its label otherwise. A setting without any was not measured.
+    pub(super) fn for_each_setting(
         claim: &str,
         exhibit: &Exhibit<'_>,
-        test: impl Fn(&str, &Run) -> Vec<Self>,
+        test: impl Fn(&str, &[&Run]) -> Vec<Self>,
     ) -> Vec<Self> {
-        if exhibit.runs.is_empty() {
+        if exhibit.settings.is_empty() {
             return vec![Self::not_measured(claim, exhibit)];
         }
-        let tested = exhibit.runs.iter().flat_map(|run| {
-            let subject = if exhibit.runs.len() == 1 { setting(run) } else { run.label.clone() };
-            let claim = format!("{claim}: {subject}");
-            let tested = test(&claim, run);
-            if tested.is_empty() { vec![Self::not_measured(claim, exhibit)] } else { tested }
+        let tested = exhibit.settings.iter().flat_map(|SettingRuns { label, runs }| {
+            let subject = if exhibit.settings.len() == 1 { setting(runs[0]) } else { label.clone() };
+            let tested = test(&subject, runs);
+            let nothing = || vec![Self::not_measured(format!("{claim}: {subject}"), exhibit)];
+            if tested.is_empty() { nothing() } else { tested }
         });
         tested.collect()
     }
+}
+
+/// A claim as it is stated of `n_runs` runs that differ in their seeds: of a single one, only that it is so at this run.
+pub(super) fn stated(claim: &str, n_runs: usize) -> String {
+    if n_runs == 1 { format!("{claim}, at this run") } else { claim.into() }
 }

@@ -1,14 +1,61 @@
 //! "Gradients point more against each other at larger batch sizes" (paper, Figure 7).
 
-use super::claim::{Claim, Exhibit};
-use super::trend::falls_with_batch_size;
-use crate::cosine::cosines;
-use crate::statistics::mean_of_blocks;
+use walk_record::Run;
 
-/// Over the updates that all runs have, the mean cosine of consecutive gradients falls from each batch size to the next larger.
+use super::claim::{Claim, Exhibit, stated};
+use super::trend::{PairedRuns, Trend, over_seeds, paired_test};
+use crate::cosine::cosines;
+use crate::statistics::{mean, mean_of_blocks, p_of_rise};
+use crate::table::decimals;
+
+/// Updates over which cosines are averaged, the last that all runs have: early gradients of large batches hardly turn until
+/// the valley's walls are reached.
+const LATE_UPDATES: u64 = 50;
+
+/// Over the last [`LATE_UPDATES`] updates that all runs have, the mean cosine of consecutive gradients falls from each batch
+/// size to the next larger.
 pub(super) fn opposing_gradients(exhibit: &Exhibit<'_>) -> Claim {
-    let claim = "consecutive gradients point more against each other at larger batch sizes";
-    falls_with_batch_size(claim, exhibit, cosines, |cosines| {
-        mean_of_blocks(&cosines.iter().map(|cosine| cosine.value).collect::<Vec<f64>>())
-    })
+    let claim = format!(
+        "consecutive gradients point more against each other at larger batch sizes late in training (last {LATE_UPDATES} updates)"
+    );
+    let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
+    let last_step = |run: &Run| cosines(run).last().map_or(0, |cosine| cosine.step);
+    let runs = || paired.settings.iter().flat_map(|setting| setting.runs.iter().copied());
+    let last = runs().map(last_step).min().unwrap_or(0);
+    let late = |run: &Run| -> Vec<f64> {
+        let cosines = cosines(run).into_iter();
+        let late =
+            cosines.filter(|cosine| (last.saturating_sub(LATE_UPDATES) + 1..=last).contains(&cosine.step));
+        late.map(|cosine| cosine.value).collect()
+    };
+    if runs().any(|run| late(run).is_empty()) {
+        return Claim::not_measured(claim, exhibit);
+    }
+    let seeds = paired.seeds();
+    let (trend, test, numbers): (Trend, String, Vec<String>) = if seeds == 1 {
+        let blocks = paired.settings.iter().map(|setting| mean_of_blocks(&late(setting.runs[0])));
+        let Some(blocks) = blocks.collect::<Option<Vec<_>>>() else {
+            return Claim::not_measured(claim, exhibit);
+        };
+        let p_values: Vec<f64> = blocks.windows(2).map(|pair| p_of_rise(pair[0], pair[1])).collect();
+        let number = |value: f64| decimals(value.into(), 3);
+        let numbers = blocks.iter().map(|mean| format!("{} +- {}", number(mean.value), number(mean.error)));
+        let test = "5 blocks of updates of each run: Welch's t-test";
+        (Trend::new(&p_values), test.into(), numbers.collect())
+    } else {
+        let values = paired.values(|run| mean(&late(run)).or_nan());
+        let numbers = values.iter().map(|values| over_seeds(values)).collect();
+        (Trend::paired(&values), paired_test(seeds), numbers)
+    };
+    Claim {
+        claim: stated(&claim, seeds),
+        exhibit: exhibit.name.into(),
+        measured: format!(
+            "{} in updates {} to {last}",
+            paired.text(&numbers),
+            last.saturating_sub(LATE_UPDATES) + 1
+        ),
+        statistic: trend.text(&test),
+        verdict: trend.verdict,
+    }
 }

@@ -1,54 +1,43 @@
 //! "The distance from the initial point grows more slowly at larger batch sizes" (Hoffer et al., 2017).
 
-use super::claim::{Claim, Exhibit};
-use super::trend::falls_with_batch_size;
-use crate::curves::StepValue;
-use crate::distance::{distances, log_slope};
-use crate::statistics::{BLOCKS, Mean, blocks};
+use walk_record::Run;
 
-/// Over the updates that all runs have, b of distance = a + b ln t falls from each batch size to the next larger.
+use super::claim::{Claim, Exhibit, Verdict, stated};
+use super::trend::{PairedRuns, Trend, over_seeds, paired_test};
+use crate::distance::{distances, log_slope};
+
+/// Over the updates that all runs have, b of distance = a + b ln t falls from each batch size to the next larger. The seeds are
+/// the units. Of one seed the slopes are shown, without a verdict: a run is one path, and how far its distances are from the
+/// fitted line says nothing about how far the path of another seed would be.
 pub(super) fn slower_growth(exhibit: &Exhibit<'_>) -> Claim {
     let claim = "the distance from the initial point grows more slowly at larger batch sizes";
-    falls_with_batch_size(claim, exhibit, distances, growth)
-}
-
-/// b and its error from leaving out each tenth of the updates in turn (jackknife), or each update if there are fewer than ten;
-/// `None` for fewer than three.
-fn growth(distances: &[StepValue]) -> Option<Mean> {
-    let value = log_slope(distances)?;
-    let without = |block: std::ops::Range<usize>| {
-        log_slope(&[&distances[..block.start], &distances[block.end..]].concat())
+    let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
+    let last_step = |run: &Run| distances(run).last().map_or(0, |distance| distance.step);
+    let runs = paired.settings.iter().flat_map(|setting| setting.runs.iter().copied());
+    let last = runs.map(last_step).min().unwrap_or(0);
+    let slope = |run: &Run| {
+        let mut distances = distances(run);
+        distances.retain(|distance| distance.step <= last);
+        log_slope(&distances).unwrap_or(f64::NAN)
     };
-    let count = distances.len().min(BLOCKS);
-    if count < 3 {
-        return None;
+    let slopes = paired.values(slope);
+    if slopes.iter().flatten().any(|slope| slope.is_nan()) {
+        return Claim::not_measured(claim, exhibit);
     }
-    let slopes: Vec<f64> = blocks(distances.len(), count).map(without).collect::<Option<_>>()?;
-    let n = count as f64;
-    let mean = slopes.iter().sum::<f64>() / n;
-    let variance = slopes.iter().map(|slope| (slope - mean).powi(2)).sum::<f64>() * (n - 1.0) / n;
-    Some(Mean { value, error: variance.sqrt(), freedom: n - 1.0 })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_distances_have_the_error_of_leaving_each_out() {
-        let distance = |(step, value)| StepValue { step, value };
-        let four: Vec<StepValue> = [(1, 0.0), (2, 1.0), (4, 1.5), (8, 3.5)].map(distance).into();
-        let slopes: Vec<f64> = (0..4)
-            .map(|index| {
-                let mut others = four.clone();
-                others.remove(index);
-                log_slope(&others).unwrap()
-            })
-            .collect();
-        let mean = slopes.iter().sum::<f64>() / 4.0;
-        let squared = slopes.iter().map(|slope| (slope - mean).powi(2)).sum::<f64>() * 3.0 / 4.0;
-        let found = growth(&four).unwrap();
-        assert!((found.error - squared.sqrt()).abs() < 1e-12 && found.freedom.to_string() == "3");
-        assert_eq!(growth(&four[..2]), None);
+    let seeds = paired.seeds();
+    let (verdict, statistic) = match seeds {
+        1 => (Verdict::Undecided, "no test within one run".into()),
+        _ => {
+            let trend = Trend::paired(&slopes);
+            (trend.verdict, trend.text(&paired_test(seeds)))
+        }
+    };
+    let numbers: Vec<String> = slopes.iter().map(|slopes| over_seeds(slopes)).collect();
+    Claim {
+        claim: stated(claim, seeds),
+        exhibit: exhibit.name.into(),
+        measured: format!("b of a + b ln t {} over {last} updates", paired.text(&numbers)),
+        statistic,
+        verdict,
     }
 }

@@ -1,89 +1,186 @@
 //! "SGD rarely crosses barriers", and "the valley floor moves up and down" (paper, Section 3).
 
-use super::claim::{Claim, Exhibit, Verdict};
+use std::collections::BTreeMap;
+
+use walk_record::Run;
+
+use super::claim::{Claim, Exhibit, Verdict, stated};
+use super::share::{ShareBounds, UnitCount};
 use crate::interpolation::{EpochSegments, FloorMoves, Segments};
-use crate::statistics::proportion_bounds;
 
 /// Rarely: in fewer than this share of the updates. The paper's largest is 23 of 450, 5.1%.
 const RARE: f64 = 0.1;
 
+/// Up and down: each in more than this share of the moves.
+const EACH_WAY: f64 = 0.05;
+
 /// The counts of more epochs are added up.
 const MAX_EPOCHS: usize = 5;
 
-/// Each run crosses barriers rarely.
+/// Within one run its epochs are the units, if it has as many; of fewer, it is one unit.
+const MIN_EPOCHS: usize = 3;
+
+/// The runs of each setting cross barriers rarely: surely so if even the raw count is rare, surely not if the count of barriers
+/// beyond noise is not.
 pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
-    Claim::for_each_run("SGD rarely crosses barriers", exhibit, |claim, run| {
-        let epochs = Segments::new(run).epochs;
-        if epochs.is_empty() {
+    let claim = "SGD rarely crosses barriers";
+    Claim::for_each_setting(claim, exhibit, |subject, runs| {
+        let runs = measured(runs);
+        let total = |segments: &EpochSegments<'_>| segments.decided();
+        let raw = ShareBounds::new(&units(&runs, EpochSegments::barriers, total));
+        let tested = ShareBounds::new(&units(&runs, EpochSegments::tested_barriers, total));
+        if runs.iter().flat_map(|run| &run.epochs).all(|epoch| epoch.decided() == 0) {
             return vec![];
         }
-        let (sure, updates) =
-            (total(&epochs, EpochSegments::sure_barriers), total(&epochs, EpochSegments::decided));
-        let [low, high] = proportion_bounds(sure, updates);
-        let percent = |share: f64| format!("{:.1}%", 100.0 * share);
-        let statistic = format!(
-            "proportion {} to {} (Clopper-Pearson, each bound at 95%), rare below {}",
-            percent(low),
-            percent(high),
-            percent(RARE)
-        );
-        vec![Claim {
-            claim: claim.into(),
-            exhibit: exhibit.name.into(),
-            measured: format!("barriers {}", barriers_text(&epochs)),
-            statistic,
-            verdict: Verdict::of_interval([low, high], [f64::NEG_INFINITY, RARE]),
-        }]
-    })
-}
-
-/// The floor of each run moves both up and down.
-pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
-    Claim::for_each_run("the valley floor moves up and down", exhibit, |claim, run| {
-        let segments = Segments::new(run);
-        let moves = segments.floor_moves;
-        let FloorMoves { up, down, sure_up, sure_down, .. } = moves;
-        let verdict = match moves {
-            FloorMoves { up: 0, down: 0, .. } => return vec![],
-            FloorMoves { up: 0, .. } | FloorMoves { down: 0, .. } => Verdict::DoesNotHold,
-            FloorMoves { sure_up: 0, .. } | FloorMoves { sure_down: 0, .. } => Verdict::Undecided,
-            _ => Verdict::Holds,
+        let verdict = if raw.upper < RARE {
+            Verdict::Holds
+        } else if tested.lower > RARE {
+            Verdict::DoesNotHold
+        } else {
+            Verdict::Undecided
         };
         vec![Claim {
-            claim: claim.into(),
+            claim: format!("{}: {subject}", stated(claim, runs.len())),
             exhibit: exhibit.name.into(),
-            measured: format!("up {up} ({sure_up} surely), down {down} ({sure_down} surely)"),
-            statistic: format!("sure beyond {:.1} se (Bonferroni, {} pairs)", segments.bound, moves.pairs()),
+            measured: format!("barriers {}", barriers_text(&runs)),
+            statistic: format!(
+                "{}: raw share below {}, beyond noise above {}; rare below {}",
+                units_text(&runs),
+                percent(raw.upper),
+                percent(tested.lower),
+                percent(RARE)
+            ),
             verdict,
         }]
     })
 }
 
-/// The barriers of each epoch, or of all if there are many.
-fn barriers_text(epochs: &[EpochSegments<'_>]) -> String {
-    let count = |epochs: &[EpochSegments<'_>]| {
-        let (sure, all) =
-            (total(epochs, EpochSegments::sure_barriers), total(epochs, EpochSegments::barriers));
-        let raw = if sure == all { String::new() } else { format!(" ({all} raw)") };
-        format!("{sure} / {}{raw}", total(epochs, EpochSegments::decided))
+/// The floor of each setting's runs moves both up and down: surely so if moves beyond noise are frequent enough in both
+/// directions, surely not if the raw count of one direction is too small.
+pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
+    let claim = "the valley floor moves up and down";
+    Claim::for_each_setting(claim, exhibit, |subject, runs| {
+        let runs = measured(runs);
+        let bounds = |count: fn(&FloorMoves) -> usize| {
+            let total = |epoch: &EpochSegments<'_>| epoch.floor_moves.pairs();
+            ShareBounds::new(&units(&runs, |epoch| count(&epoch.floor_moves), total))
+        };
+        let sum = |count: fn(&FloorMoves) -> usize| -> usize {
+            runs.iter().map(|run| count(&run.floor_moves)).sum()
+        };
+        if sum(FloorMoves::pairs) == 0 {
+            return vec![];
+        }
+        let [up, down, sure_up, sure_down] = [
+            |moves: &FloorMoves| moves.up,
+            |moves: &FloorMoves| moves.down,
+            |moves: &FloorMoves| moves.sure_up,
+            |moves: &FloorMoves| moves.sure_down,
+        ];
+        let most = bounds(up).upper.min(bounds(down).upper);
+        let least = bounds(sure_up).lower.min(bounds(sure_down).lower);
+        let verdict = if least > EACH_WAY {
+            Verdict::Holds
+        } else if most < EACH_WAY {
+            Verdict::DoesNotHold
+        } else {
+            Verdict::Undecided
+        };
+        vec![Claim {
+            claim: format!("{}: {subject}", stated(claim, runs.len())),
+            exhibit: exhibit.name.into(),
+            measured: format!(
+                "up {} ({} surely), down {} ({} surely)",
+                sum(up),
+                sum(sure_up),
+                sum(down),
+                sum(sure_down)
+            ),
+            statistic: format!(
+                "{}: rarer direction {} (sure moves) to {} (all moves); more than {}",
+                units_text(&runs),
+                percent(least),
+                percent(most),
+                percent(EACH_WAY)
+            ),
+            verdict,
+        }]
+    })
+}
+
+/// The segments of the runs that measured any.
+fn measured<'a>(runs: &[&'a Run]) -> Vec<Segments<'a>> {
+    runs.iter().map(|run| Segments::new(run)).filter(|segments| !segments.epochs.is_empty()).collect()
+}
+
+/// Counts of what happened, by unit.
+fn units<'a>(
+    runs: &[Segments<'a>],
+    count: impl Fn(&EpochSegments<'a>) -> usize,
+    total: impl Fn(&EpochSegments<'a>) -> usize,
+) -> Vec<UnitCount> {
+    let unit = |epochs: &[EpochSegments<'a>]| UnitCount {
+        count: epochs.iter().map(&count).sum(),
+        total: epochs.iter().map(&total).sum(),
     };
-    if let [first, .., last] = epochs
-        && epochs.len() > MAX_EPOCHS
-    {
-        let most = epochs.iter().map(EpochSegments::sure_barriers).max().unwrap_or(0);
-        return format!(
-            "{} (epochs {} to {}, at most {most} in one)",
-            count(epochs),
-            first.epoch,
-            last.epoch
-        );
+    match runs {
+        [run] if run.epochs.len() >= MIN_EPOCHS => run.epochs.chunks(1).map(unit).collect(),
+        several => several.iter().map(|run| unit(&run.epochs)).collect(),
     }
-    let by_epoch = epochs.chunks(1).map(|epoch| format!("{} (epoch {})", count(epoch), epoch[0].epoch));
+}
+
+fn units_text(runs: &[Segments<'_>]) -> String {
+    match runs {
+        [run] if run.epochs.len() >= MIN_EPOCHS => format!("{} epochs of this run", run.epochs.len()),
+        [_] => "updates of this run".into(),
+        several => format!("{} seeds", several.len()),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+/// Barriers of an epoch, in all runs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Barriers {
+    raw: usize,
+    beyond_noise: usize,
+    updates: usize,
+}
+
+/// The barriers of each epoch, or of all if there are many.
+fn barriers_text(runs: &[Segments<'_>]) -> String {
+    let mut epochs: BTreeMap<u32, Barriers> = BTreeMap::new();
+    for epoch in runs.iter().flat_map(|run| &run.epochs) {
+        epochs.entry(epoch.epoch).or_default().add(epoch);
+    }
+    let (Some((first, _)), Some((last, _))) = (epochs.first_key_value(), epochs.last_key_value()) else {
+        return "-".into();
+    };
+    if epochs.len() > MAX_EPOCHS {
+        let mut all = Barriers::default();
+        runs.iter().flat_map(|run| &run.epochs).for_each(|epoch| all.add(epoch));
+        let most = epochs.values().map(|epoch| epoch.raw).max().unwrap_or(0);
+        return format!("{} (epochs {first} to {last}, at most {most} in one)", all.text());
+    }
+    let by_epoch = epochs.iter().map(|(epoch, barriers)| format!("{} (epoch {epoch})", barriers.text()));
     by_epoch.collect::<Vec<String>>().join(", ")
 }
 
-fn total<'a>(epochs: &[EpochSegments<'a>], count: impl Fn(&EpochSegments<'a>) -> usize) -> usize {
-    epochs.iter().map(count).sum()
+impl Barriers {
+    fn add(&mut self, epoch: &EpochSegments<'_>) {
+        self.raw += epoch.barriers();
+        self.beyond_noise += epoch.tested_barriers();
+        self.updates += epoch.decided();
+    }
+
+    fn text(&self) -> String {
+        let Self { raw, beyond_noise, updates } = self;
+        let beyond =
+            if beyond_noise == raw { String::new() } else { format!(" ({beyond_noise} beyond noise)") };
+        format!("{raw} / {updates}{beyond}")
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +189,7 @@ mod tests {
     use walk_record::rows::{Interpolation, Mode};
 
     use super::*;
+    use crate::claims::SettingRuns;
     use crate::fixture;
 
     /// A segment with its floor and the floor's error.
@@ -109,31 +207,59 @@ mod tests {
         (0..41).map(|i| segment(i + 1, if i % 2 == 0 { 1.0 } else { 2.0 }, error, i < barriers)).collect()
     }
 
-    fn verdict(test: impl Fn(&Exhibit<'_>) -> Vec<Claim>, rows: Vec<Row>) -> Verdict {
-        test(&Exhibit { name: "fig01", claims: &[], runs: &[fixture::run("mlp", rows)] })[0].verdict
+    fn falling() -> Vec<Row> {
+        (0..41).map(|i| segment(i + 1, 50.0 - i as f64, Some(0.01), false)).collect()
+    }
+
+    /// The claim of as many runs, all with the same rows.
+    fn claim(test: fn(&Exhibit<'_>) -> Vec<Claim>, rows: Vec<Row>, seeds: usize) -> Claim {
+        let runs = vec![fixture::run("mlp", rows); seeds];
+        let settings = vec![SettingRuns::new("mlp", &runs)];
+        test(&Exhibit { name: "fig01", claims: &[], settings }).remove(0)
     }
 
     #[test]
     fn floor_moves_get_each_verdict() {
-        let verdict = |rows| verdict(floor_moves, rows);
-        assert_eq!(verdict(zigzag(Some(0.01), 0)), Verdict::Holds);
+        let verdict = |rows, seeds| claim(floor_moves, rows, seeds).verdict;
+        assert_eq!(verdict(zigzag(Some(0.01), 0), 1), Verdict::Holds);
+        assert_eq!(verdict(zigzag(Some(0.01), 0), 3), Verdict::Holds);
         // moves within their errors, or without any
-        assert_eq!(verdict(zigzag(Some(1.0), 0)), Verdict::Undecided);
-        assert_eq!(verdict(zigzag(None, 0)), Verdict::Undecided);
-        let falling = (0..40).map(|i| segment(i + 1, 50.0 - i as f64, Some(0.01), false)).collect();
-        assert_eq!(verdict(falling), Verdict::DoesNotHold);
-        assert_eq!(verdict(vec![]), Verdict::NotMeasured);
+        assert_eq!(verdict(zigzag(Some(1.0), 0), 3), Verdict::Undecided);
+        assert_eq!(verdict(zigzag(None, 0), 3), Verdict::Undecided);
+        // no rise among 40 may hide 5%, and none among 280 cannot
+        assert_eq!(
+            [1, 3, 7].map(|seeds| verdict(falling(), seeds)),
+            [Verdict::Undecided, Verdict::Undecided, Verdict::DoesNotHold]
+        );
+        assert_eq!(verdict(vec![], 3), Verdict::NotMeasured);
+        let one = claim(floor_moves, falling(), 1);
+        assert!(one.claim.starts_with("the valley floor moves up and down, at this run: "), "{one:?}");
+        assert!(one.statistic.starts_with("updates of this run: "), "{one:?}");
+        let three = claim(floor_moves, falling(), 3);
+        assert!(!three.claim.contains("this run") && three.statistic.starts_with("3 seeds: "), "{three:?}");
+        assert_eq!(three.measured, "up 0 (0 surely), down 120 (120 surely)");
     }
 
     #[test]
     fn rare_barriers_get_each_verdict() {
-        let verdict = |rows| verdict(rare_barriers, rows);
-        assert_eq!(verdict(zigzag(None, 0)), Verdict::Holds);
-        // one barrier in 41 may be 5 in 100 or 11
-        assert_eq!(verdict(zigzag(None, 1)), Verdict::Undecided);
-        assert_eq!(verdict(zigzag(None, 20)), Verdict::DoesNotHold);
-        assert_eq!(verdict(vec![]), Verdict::NotMeasured);
-        let nothing = Exhibit { name: "fig01", claims: &[], runs: &[] };
+        let verdict = |rows, seeds| claim(rare_barriers, rows, seeds).verdict;
+        // 0 of 41 updates of one run may be a tenth of them, 0 of 123 cannot
+        assert_eq!(verdict(zigzag(None, 0), 1), Verdict::Undecided);
+        assert_eq!(verdict(zigzag(None, 0), 3), Verdict::Holds);
+        assert_eq!(verdict(zigzag(None, 3), 3), Verdict::Undecided);
+        assert_eq!(verdict(zigzag(None, 20), 3), Verdict::DoesNotHold);
+        assert_eq!(verdict(vec![], 3), Verdict::NotMeasured);
+        let nothing = Exhibit { name: "fig01", claims: &[], settings: vec![] };
         assert_eq!(rare_barriers(&nothing)[0].verdict, Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn noise_alone_makes_barriers_neither_rare_nor_frequent() {
+        // as high as the noise of a loss is wide
+        let mut rows = zigzag(None, 20);
+        rows.push(fixture::row(1, 41, fixture::noise(0.1)));
+        let claim = claim(rare_barriers, rows, 3);
+        assert_eq!(claim.verdict, Verdict::Undecided);
+        assert_eq!(claim.measured, "barriers 60 / 123 (0 beyond noise) (epoch 1)");
     }
 }

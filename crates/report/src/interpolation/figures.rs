@@ -7,7 +7,7 @@ use walk_record::{Run, Stamped};
 use super::analysis::{EpochSegments, Segments};
 use crate::chart::{Chart, Rule, Series, Stroke};
 use crate::figure::{Figure, name_with_label, number};
-use crate::table::cells;
+use crate::table::{cells, or_dash};
 
 /// Updates of an epoch that are drawn, as in the paper.
 const UPDATES: usize = 40;
@@ -81,18 +81,26 @@ fn losses(
     Figure::new(name, chart, "step,iteration,alpha,loss", lines)
 }
 
-/// How many barriers each measured epoch had, a line per run; `None` if no run has two measured epochs.
+/// How many barriers each measured epoch had, a line per run, and dashed how many of them pass the test; `None` if no run has two measured epochs.
 fn barriers(runs: &[Run]) -> Option<Figure> {
     let mut chart = Chart::new("Barriers crossed", "epoch", "barriers");
     let mut lines = vec![];
     for (index, run) in runs.iter().enumerate() {
         let mut series = Series { dots: true, ..Series::new(index, &run.label, vec![]) };
+        let mut tested =
+            Series { stroke: Stroke::Dashed, ..Series::new(index, format!("{}, tested", run.label), vec![]) };
         for epoch in Segments::new(run).epochs {
             let (number, barriers, updates) = (epoch.epoch, epoch.barriers(), epoch.decided());
             series.points.push((f64::from(number), barriers as f64));
-            lines.push(cells([&run.label, &number, &barriers, &updates]));
+            let count = epoch.noise_test.as_ref().map(|_| epoch.tested_barriers());
+            tested.points.extend(count.map(|count| (f64::from(number), count as f64)));
+            let count = or_dash(count.map(|count| count.to_string()));
+            lines.push(cells([&run.label, &number, &barriers, &updates, &count]));
         }
         chart.series.push(series);
+        if !tested.points.is_empty() {
+            chart.series.push(tested);
+        }
     }
     if chart.series.iter().all(|series| series.points.len() < 2) {
         return None;
@@ -101,7 +109,7 @@ fn barriers(runs: &[Run]) -> Option<Figure> {
     // a line at zero needs a scale to be drawn
     chart.y.max = Some((1.1 * counts.fold(0.0, f64::max)).max(5.0));
     chart.y.min = Some(0.0);
-    Some(Figure::new("barriers", chart, "run,epoch,barriers,updates", lines))
+    Some(Figure::new("barriers", chart, "run,epoch,barriers,updates,tested", lines))
 }
 
 /// The share of steps by where they land on the parabola through their losses, an outline per run that has any: -1 at the start,

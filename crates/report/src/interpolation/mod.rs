@@ -2,8 +2,11 @@
 
 mod analysis;
 mod figures;
+mod floor;
+mod noise_test;
 mod tables;
 
-pub(crate) use self::analysis::{EpochSegments, FloorMoves, Segments};
+pub(crate) use self::analysis::{EpochSegments, Segments};
 pub(crate) use self::figures::figures;
+pub(crate) use self::floor::FloorMoves;
 pub(crate) use self::tables::tables;

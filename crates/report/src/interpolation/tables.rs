@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 
 use walk_record::{Measured, Run};
 
-use super::analysis::{EpochSegments, FloorMoves, Segments};
+use super::analysis::{EpochSegments, Segments};
+use super::floor::FloorMoves;
+use super::noise_test::{FALSE_POSITIVES, POWER, Prediction};
 use crate::statistics::median;
 use crate::table::{Table, decimals, or_dash, scientific};
 
-/// The barriers and the segments.
+/// The barriers, their test against noise, and the segments.
 pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    vec![barriers(runs), segments(runs)]
+    vec![barriers(runs), barrier_test(runs), segments(runs)]
 }
 
 /// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Updates whose losses
-/// are not finite and leave the verdict open are counted apart. Where the noise of
-/// the loss is known, the numbers of barriers higher than one and three standard errors follow.
+/// are not finite and leave the verdict open are counted apart. Where the noise of the loss is known, the number of barriers
+/// that it does not explain follows.
 fn barriers(runs: &[Run]) -> Table {
     let measured = runs.iter().map(|run| (run, Segments::new(run).epochs));
     let measured: Vec<(&Run, Vec<EpochSegments<'_>>)> =
@@ -23,26 +25,70 @@ fn barriers(runs: &[Run]) -> Table {
     let epochs: BTreeSet<u32> =
         measured.iter().flat_map(|(_, epochs)| epochs.iter().map(|epoch| epoch.epoch)).collect();
     let cell = |epoch: &EpochSegments<'_>| {
-        let above = epoch.barriers_above(1.0).zip(epoch.barriers_above(3.0));
-        let above = above.map(|(one, three)| format!(" ({one} > 1 se, {three} > 3 se)"));
+        let tested = epoch.noise_test.as_ref().map(|_| format!(" ({})", epoch.tested_barriers()));
         let last = epoch.last_epoch();
         let to = if last > epoch.epoch { format!(" (to epoch {last})") } else { String::new() };
         let open = match epoch.undecided() {
             0 => String::new(),
             n => format!(" ({n} open, not finite)"),
         };
-        format!("{} / {}{}{open}{to}", epoch.barriers(), epoch.decided(), above.unwrap_or_default())
+        format!("{} / {}{}{open}{to}", epoch.barriers(), epoch.decided(), tested.unwrap_or_default())
     };
     let rows = measured.iter().map(|(run, measured)| {
         let cell = |number: &u32| or_dash(measured.iter().find(|epoch| epoch.epoch == *number).map(cell));
         std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)).collect()
     });
     let header = epochs.iter().map(|epoch| format!("epoch {epoch}"));
-    Table::new("barriers", std::iter::once("barriers / updates".to_owned()).chain(header), rows)
+    let is_tested = measured.iter().any(|(_, epochs)| epochs.iter().any(|epoch| epoch.noise_test.is_some()));
+    let corner = if is_tested { "barriers / updates (tested)" } else { "barriers / updates" };
+    Table::new("barriers", std::iter::once(corner.to_owned()).chain(header), rows)
 }
 
-/// One row per run and epoch: the loss before the first and after the last measured update, the highest barrier, the noise of
-/// the loss at one point, the median depth of the valleys and position of their floors, how often the floor rose and fell from
+/// One row per run and epoch in which the noise is known: the barriers found, how many noise alone would be expected to give on
+/// these curves, how many pass the test at its false-positive rate for the epoch, the noise of the loss at one point and the
+/// evaluations behind it, the smallest height that would have been seen with 95% power, and the greatest height found.
+fn barrier_test(runs: &[Run]) -> Table {
+    let rate = format!("at {}%", 100.0 * FALSE_POSITIVES);
+    let seen = format!("{}% seen", 100.0 * POWER);
+    // short, so that the table fits a terminal
+    let header = ["", "epoch", "raw", "by noise", &rate, "noise", "evals", &seen, "highest"];
+    let rows = runs.iter().flat_map(|run| {
+        let row = |epoch: &EpochSegments<'_>| {
+            let test = epoch.noise_test.as_ref()?;
+            let Prediction { count, deviation } = test.expected(&epoch.segments);
+            let expected = count.map(|count| {
+                let digits = if count < 9.95 { 1 } else { 0 };
+                format!("{} +- {}", decimals(count.into(), digits), decimals(deviation.into(), digits))
+            });
+            Some(vec![
+                run.label.clone(),
+                epochs_text(epoch),
+                epoch.barriers().to_string(),
+                or_dash(expected),
+                epoch.tested_barriers().to_string(),
+                scientific(test.noise.sigma.into(), 1),
+                test.noise.evaluations.to_string(),
+                scientific(test.detectable().into(), 1),
+                highest(epoch, 1),
+            ])
+        };
+        Segments::new(run).epochs.iter().filter_map(row).collect::<Vec<_>>()
+    });
+    Table::new("barrier_test", header, rows)
+}
+
+fn epochs_text(epoch: &EpochSegments<'_>) -> String {
+    match epoch.last_epoch() {
+        last if last > epoch.epoch => format!("{}-{last}", epoch.epoch),
+        _ => epoch.epoch.to_string(),
+    }
+}
+
+fn highest(epoch: &EpochSegments<'_>, digits: usize) -> String {
+    scientific(epoch.heights().reduce(f64::max).into(), digits)
+}
+
+/// One row per run and epoch: the loss before the first and after the last measured update, the highest barrier, the median depth of the valleys and position of their floors, how often the floor rose and fell from
 /// one update to the next and how many of these moves are not sure ("-" where no error is known), how often SGD moved over a
 /// barrier, and how many steps landed beyond the floor.
 fn segments(runs: &[Run]) -> Table {
@@ -51,7 +97,6 @@ fn segments(runs: &[Run]) -> Table {
         "epoch",
         "loss, first to last",
         "highest barrier",
-        "noise",
         "median depth",
         "median min. alpha",
         "floor up / down (unsure)",
@@ -72,13 +117,9 @@ fn segment_cells(epoch: &EpochSegments<'_>) -> Vec<String> {
     let last = end(segments.last().and_then(|segment| segment.row.losses.last()));
     let beyond = epoch.landings().filter(|&landing| landing > 0.0).count();
     vec![
-        match epoch.last_epoch() {
-            last if last > epoch.epoch => format!("{}-{last}", epoch.epoch),
-            _ => epoch.epoch.to_string(),
-        },
+        epochs_text(epoch),
         format!("{} to {}", decimals(first, 5), decimals(last, 5)),
-        scientific(epoch.heights().reduce(f64::max).into(), 2),
-        scientific(epoch.noise, 2),
+        highest(epoch, 2),
         scientific(median(segments.iter().map(|segment| segment.depth)), 2),
         format!("{:.2}", median(segments.iter().map(|segment| segment.min_alpha))),
         format!("{} / {} ({})", moves.up, moves.down, unsure(moves)),
@@ -112,9 +153,12 @@ mod tests {
 │ vgg11              │       - │    0 / 1 │
 ╰────────────────────┴─────────┴──────────╯";
         assert_eq!(barriers(&[a, b]).text(None), expected);
-        let heights = [0.05, 0.25, 0.5].map(|height| row(1, 1, segment(true, height)));
+        // for three segments, one interior point and two degrees of freedom q is 6.0
+        let heights = [0.05, 0.25, 0.8].map(|height| row(1, 1, segment(true, height)));
         let noisy = run("mlp", heights.into_iter().chain([row(1, 1, noise(0.1))]));
-        assert_eq!(barriers(&[noisy]).rows, [["mlp", "3 / 3 (2 > 1 se, 1 > 3 se)"]]);
+        assert_eq!(barriers(std::slice::from_ref(&noisy)).rows, [["mlp", "3 / 3 (1)"]]);
+        let test = ["mlp", "1", "3", "-", "1", "1.0e-1", "3", "8.6e-1", "8.0e-1"];
+        assert_eq!(barrier_test(&[noisy]).rows, [test]);
         assert!(barriers(&[run("mlp", [])]).rows.is_empty());
     }
 
@@ -124,11 +168,8 @@ mod tests {
         let rows = rows.map(|(epoch, step, barrier, height)| row(epoch, step, segment(barrier, height)));
         let found = segments(&[run("mlp", rows)]).rows;
         let loss = "2.00000 to 1.50000";
-        assert_eq!(
-            found[0],
-            ["mlp", "1", loss, "2.50e-1", "-", "2.50e-1", "1.00", "0 / 0 (0)", "0 / 0", "0 / 0"]
-        );
-        assert_eq!(found[1][..5], ["mlp", "2", loss, "-", "-"]);
+        assert_eq!(found[0], ["mlp", "1", loss, "2.50e-1", "2.50e-1", "1.00", "0 / 0 (0)", "0 / 0", "0 / 0"]);
+        assert_eq!(found[1][..4], ["mlp", "2", loss, "-"]);
     }
 
     #[test]

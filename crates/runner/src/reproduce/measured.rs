@@ -1,59 +1,87 @@
 //! What of the runs' rows belongs to each table and figure.
 
+use std::ops::Range;
+
 use walk_core::Step;
 use walk_record::{Row, Run};
-use walk_report::{ClaimName, Exhibit, batch_size};
+use walk_report::{ClaimName, Exhibit, SettingRuns, batch_size};
 use walk_train::Position;
 
-use super::plan::{Member, ReproductionPlan};
+use super::plan::{PaperItem, ReproductionPlan};
 use crate::experiment::Experiment;
 
 /// A table or figure with what was measured for it.
 pub(super) struct MeasuredItem {
     pub(super) name: String,
     claims: Vec<ClaimName>,
-    /// Those of its runs that have been made.
+    /// Those of its runs that have been made, the seeds of each member one after the other.
     pub(super) runs: Vec<Run>,
+    /// The members that have any.
+    members: Vec<MeasuredMember>,
 }
 
-impl MeasuredItem {
-    /// As claims are tested on it.
-    pub(super) fn exhibit(&self) -> Exhibit<'_> {
-        Exhibit { name: &self.name, claims: &self.claims, runs: &self.runs }
-    }
+/// A member and its runs among those of its table or figure.
+struct MeasuredMember {
+    label: String,
+    runs: Range<usize>,
 }
 
 /// What each of the plan's tables and figures has of the runs that have been made.
 pub(super) fn measured(plan: &ReproductionPlan, made: &[Option<Run>]) -> Vec<MeasuredItem> {
-    let items = plan.items.iter().map(|item| {
-        let runs = item.members.iter().filter_map(|member| Some(run_of(member, made[member.run].as_ref()?)));
-        let mut runs: Vec<Run> = runs.collect();
+    plan.items.iter().map(|item| MeasuredItem::new(item, made)).collect()
+}
+
+impl MeasuredItem {
+    fn new(item: &PaperItem, made: &[Option<Run>]) -> Self {
+        let (mut runs, mut members) = (vec![], vec![]);
+        for member in &item.members {
+            let start = runs.len();
+            let of_seeds = member.experiments.iter().zip(&member.runs);
+            runs.extend(
+                of_seeds.filter_map(|(experiment, &run)| Some(run_of(experiment, made[run].as_ref()?))),
+            );
+            if start < runs.len() {
+                members.push(MeasuredMember { label: member.label.clone(), runs: start..runs.len() });
+            }
+        }
         // members that differ in batch size are labeled by it: at each scale they have others
-        if runs.windows(2).any(|pair| batch_size(&pair[0]) != batch_size(&pair[1])) {
-            for run in &mut runs {
-                run.label = format!("B = {}", batch_size(run));
+        let sizes: Vec<usize> = members.iter().map(|member| batch_size(&runs[member.runs.start])).collect();
+        if sizes.windows(2).any(|pair| pair[0] != pair[1]) {
+            members.iter_mut().zip(sizes).for_each(|(member, size)| member.label = format!("B = {size}"));
+        }
+        let has_seeds = item.members.iter().any(|member| member.experiments.len() > 1);
+        for member in &members {
+            for run in &mut runs[member.runs.clone()] {
+                let seed = run.value("seed").filter(|_| has_seeds).map(|seed| format!(", seed {seed}"));
+                run.label = format!("{}{}", member.label, seed.unwrap_or_default());
             }
         }
         let mut claims: Vec<ClaimName> = vec![];
-        for claim in item.members.iter().flat_map(|member| &member.experiment.claims) {
+        for claim in item.members.iter().flat_map(|member| &member.experiments[0].claims) {
             if !claims.contains(claim) {
                 claims.push(*claim);
             }
         }
-        MeasuredItem { name: item.name.clone(), claims, runs }
-    });
-    items.collect()
+        Self { name: item.name.clone(), claims, runs, members }
+    }
+
+    /// As claims are tested on it.
+    pub(super) fn exhibit(&self) -> Exhibit<'_> {
+        let setting =
+            |member: &MeasuredMember| SettingRuns::new(&member.label, &self.runs[member.runs.clone()]);
+        let settings = self.members.iter().map(setting).collect();
+        Exhibit { name: &self.name, claims: &self.claims, settings }
+    }
 }
 
-/// The run with the rows that the member's experiment would have alone.
-fn run_of(member: &Member, run: &Run) -> Run {
-    let Experiment { epochs, probe, optim, .. } = &member.experiment;
+/// The run with the rows that the experiment would have alone.
+fn run_of(experiment: &Experiment, run: &Run) -> Run {
+    let Experiment { epochs, probe, optim, .. } = experiment;
     let updates = optim.updates_per_epoch(run.info.data.train) as u32;
     let belongs = |row: &&Row| {
         let (epoch, iteration, step) = (row.at.epoch, row.at.iteration, Step(row.at.step));
         let at = Position { epoch, iteration, updates, step };
         epoch <= *epochs && (!row.kind.is_of_probe() || probe.measures(row.kind.name(), at))
     };
-    let records = run.records.iter().filter(belongs).cloned().collect();
-    Run { label: member.label.clone(), records, ..run.clone() }
+    Run { records: run.records.iter().filter(belongs).cloned().collect(), ..run.clone() }
 }

@@ -1,4 +1,5 @@
-//! What a reproduction runs: the experiments of each table and figure, with those that train alike joined into one run.
+//! What a reproduction runs: the experiments of each table and figure, each with its seeds, and with those that train alike
+//! joined into one run.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use walk_arch::did_you_mean;
 use crate::cli::ReproduceArguments;
 use crate::digest::sha256;
 use crate::experiment::Experiment;
-use crate::experiment_source::{ExperimentSource, Selection};
+use crate::experiment_source::{ExperimentSource, Selection, Setting};
 
 /// A table or figure of the paper.
 #[derive(Debug)]
@@ -23,9 +24,10 @@ pub(super) struct PaperItem {
 pub(super) struct Member {
     /// Its name in the file, or the architecture's.
     pub(super) label: String,
-    pub(super) experiment: Experiment,
-    /// Index of the run that has its rows.
-    pub(super) run: usize,
+    /// The experiment with each of its seeds, its own first.
+    pub(super) experiments: Vec<Experiment>,
+    /// The index of the run that has the rows of each.
+    pub(super) runs: Vec<usize>,
 }
 
 /// A run that one or several experiments share.
@@ -48,18 +50,21 @@ pub(super) struct ReproductionPlan {
 impl ReproductionPlan {
     /// Reads the tables and figures that are named, all if none is. A run in `finished` is used where it measured enough.
     pub(super) fn read(arguments: &ReproduceArguments, finished: &[SharedRun]) -> Result<Self> {
-        let ReproduceArguments { dir, only, scale, settings, .. } = arguments;
-        let (mut items, mut experiments) = (vec![], vec![]);
-        for path in chosen(dir, only)? {
-            let mut members = vec![];
-            for member in ExperimentSource::members(&path, None)? {
-                let selection = Selection { scale: Some(scale), member: member.as_deref() };
-                let experiment = Experiment::parse(&ExperimentSource::read(&path, selection, settings)?)?;
-                let label = member.unwrap_or_else(|| experiment.model.plugin.clone());
-                let run = run_for(&mut experiments, &experiment);
-                members.push(Member { label, experiment, run });
-            }
+        let mut items = vec![];
+        for path in chosen(&arguments.dir, &arguments.only)? {
+            let members = ExperimentSource::members(&path, None)?.into_iter();
+            let members = members.map(|name| Member::read(&path, name, arguments)).collect::<Result<_>>()?;
             items.push(PaperItem { name: stem(&path), members });
+        }
+        let (mut experiments, most_seeds) =
+            (vec![], members(&mut items).map(|member| member.experiments.len()).max());
+        // every table and figure gets its first seed before any gets its second
+        for seed in 0..most_seeds.unwrap_or(0) {
+            for member in members(&mut items) {
+                let run =
+                    member.experiments.get(seed).map(|experiment| run_for(&mut experiments, experiment));
+                member.runs.extend(run);
+            }
         }
         let runs = experiments.into_iter().map(|experiment| {
             match finished.iter().find(|run| run.experiment.covers(&experiment)) {
@@ -68,6 +73,28 @@ impl ReproductionPlan {
             }
         });
         Ok(Self { items, runs: runs.collect::<Result<_>>()? })
+    }
+}
+
+fn members(items: &mut [PaperItem]) -> impl Iterator<Item = &mut Member> {
+    items.iter_mut().flat_map(|item| &mut item.members)
+}
+
+impl Member {
+    /// Reads an experiment of a file with as many seeds as the arguments, or else the experiment, ask for. Its runs are not
+    /// known yet.
+    fn read(path: &Path, name: Option<String>, arguments: &ReproduceArguments) -> Result<Self> {
+        let selection = Selection { scale: Some(&arguments.scale), member: name.as_deref() };
+        let read = |seed: &[Setting]| {
+            let settings = [&arguments.settings, seed].concat();
+            Experiment::parse(&ExperimentSource::read(path, selection, &settings)?)
+        };
+        let first = read(&[])?;
+        let count = arguments.seeds.or(first.reproduce_seeds).unwrap_or(1);
+        let seeds = first.seed_settings(count)?;
+        let experiments = seeds.iter().map(|seed| read(std::slice::from_ref(seed)));
+        let experiments = experiments.collect::<Result<_>>()?;
+        Ok(Self { label: name.unwrap_or(first.model.plugin), experiments, runs: vec![] })
     }
 }
 
@@ -87,7 +114,7 @@ fn run_for(runs: &mut Vec<Experiment>, experiment: &Experiment) -> usize {
 impl SharedRun {
     /// Names the experiment's run.
     fn new(experiment: Experiment) -> Result<Self> {
-        let mut experiment = Experiment { name: None, claims: vec![], ..experiment };
+        let mut experiment = Experiment { name: None, claims: vec![], reproduce_seeds: None, ..experiment };
         let digest = sha256(experiment.to_toml()?);
         let plugin = Path::new(&experiment.model.plugin).file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{plugin}-{}-{}", experiment.data.set.name(), &digest[..8]);

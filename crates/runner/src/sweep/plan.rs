@@ -122,12 +122,7 @@ impl Plan {
         let mut axes: Vec<Vec<Setting>> = sweep.axes.iter().map(|text| axis(text)).collect::<Result<_>>()?;
         if let Some(seeds) = sweep.seeds {
             let cell = Cell { file_member: file_members[0].clone(), ..Cell::default() };
-            let first = base.member(cell)?.experiment.seed;
-            let seed = |n: u32| {
-                let setting: Setting = format!("seed={}", first.saturating_add(n.into())).parse()?;
-                Ok(setting.of_option("--seeds"))
-            };
-            axes.push((0..seeds).map(seed).collect::<Result<_>>()?);
+            axes.push(base.member(cell)?.experiment.seed_settings(seeds)?);
         }
         let cells = grid(&file_members, &axes)?.into_iter();
         let members: Vec<Member> = cells.map(|cell| base.member(cell)).collect::<Result<_>>()?;

@@ -9,9 +9,9 @@ use walk_record::rows::Rounding;
 use super::prelude::*;
 use crate::samples::{First, Redrawn};
 
-/// The spread of the loss at the point after an update. With `fixed` data the only noise is rounding: each parameter is
-/// moved by up to one unit in its last place, as the rounding of an interpolated θ does, and everything computed from it
-/// is rounded again. With `paper` data the samples are drawn, cropped and flipped again.
+/// The spread of the loss at the point after an update. Each parameter is moved by up to one unit in its last place, as the
+/// rounding of an interpolated θ does, and everything computed from it is rounded again; with `fixed` data this is the only
+/// noise. With `paper` data the samples are also drawn, cropped and flipped again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseSection {
@@ -70,15 +70,13 @@ impl Probe for NoiseProbe<'_> {
         let (mut losses, mut errors) = (vec![], vec![]);
         let some = First(Fixed(self.train), self.section.reference_samples.min(self.train.len()));
         for index in 0..evaluations.get() as u64 {
-            let (samples, point): (Box<dyn Samples>, Point) = match evaluation {
-                EvaluationData::Fixed => {
-                    let mut rng = seed.rng(Stream::NoiseRounding, [step, index]);
-                    (Box::new(Fixed(self.train)), rounded_anew(update.after, &mut rng))
-                }
+            let point = rounded_anew(update.after, &mut seed.rng(Stream::NoiseRounding, [step, index]));
+            let samples: Box<dyn Samples> = match evaluation {
+                EvaluationData::Fixed => Box::new(Fixed(self.train)),
                 EvaluationData::Paper => {
                     let order = seed.rng(Stream::NoiseOrder, [step, index]);
                     let augment = move |sample: u64| seed.rng(Stream::NoiseAugment, [step, index, sample]);
-                    (Box::new(Redrawn::new(self.train, order, augment)), update.after.clone())
+                    Box::new(Redrawn::new(self.train, order, augment))
                 }
             };
             losses.push(self.evaluator.evaluate(&point, &*samples, chunk, mode)?.mean_loss());

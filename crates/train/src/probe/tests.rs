@@ -521,6 +521,21 @@ fn the_noise_of_a_fixed_evaluation_is_rounding() {
 }
 
 #[test]
+fn the_noise_of_a_paper_evaluation_has_rounding_too() {
+    // without batch norm and augmentation the order of samples leaves no noise but that of a sum in f64
+    let quadratic = Quadratic::new();
+    let sigma = |evaluation: &str| {
+        let noise = serde_json::json!({ "when": { "at_end_of_epochs": true }, "evaluation": evaluation });
+        let (records, _) =
+            quadratic.run(Method::Sgd, 0.05, 1, &probes(serde_json::json!({ "noise": noise })));
+        kind::<Noise>(&records)[0].sigma.or_nan()
+    };
+    let (fixed, paper) = (sigma("fixed"), sigma("paper"));
+    // two estimates from ten evaluations each: F of 9 and 9 degrees of freedom is between 1/20 and 20 but for 1 in 10,000
+    assert!((0.05..20.0).contains(&(paper / fixed).powi(2)), "{fixed:e} {paper:e}");
+}
+
+#[test]
 fn any_number_of_ranks_gives_the_same_bits() {
     let when = serde_json::json!({ "at_end_of_epochs": true });
     let config = probes(serde_json::json!({

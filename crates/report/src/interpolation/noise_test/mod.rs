@@ -1,0 +1,88 @@
+//! Barriers against noise: how high a barrier must be for noise not to explain it, and how many noise alone would give.
+//!
+//! The statistic of a segment is its height h, the highest interior loss minus the higher end. The null hypothesis is a flat
+//! curve, of all curves without a barrier the one on which noise gives the most: each loss has independent normal noise of
+//! deviation σ. All segments of an epoch share one estimate of σ.
+
+mod expected;
+mod flat;
+mod pooled;
+#[cfg(test)]
+mod simulation;
+
+use walk_record::Stamped;
+use walk_record::rows::{Interpolation, Mode, Noise};
+
+use self::expected::Curves;
+pub(crate) use self::expected::Prediction;
+use self::flat::{FlatSegments, Scale};
+pub(crate) use self::pooled::PooledNoise;
+use crate::statistics::{Variance, student_quantile};
+
+/// The probability that an epoch whose curves are all flat has a tested barrier.
+pub(crate) const FALSE_POSITIVES: f64 = 0.05;
+
+/// The probability that a barrier of the detectable height is seen.
+pub(crate) const POWER: f64 = 0.95;
+
+/// The test of the segments of one epoch.
+#[derive(Clone, Debug)]
+pub(crate) struct NoiseTest {
+    /// σ.
+    pub(crate) noise: PooledNoise,
+    flat: FlatSegments,
+    /// q: heights above q σ are barriers that noise does not explain.
+    critical: f64,
+}
+
+impl NoiseTest {
+    /// `None` if the noise is not known or no segment is decided.
+    pub(crate) fn new(
+        segments: &[Stamped<'_, Interpolation>],
+        noises: &[Stamped<'_, Noise>],
+    ) -> Option<Self> {
+        let noise = PooledNoise::evaluated_as(segments, noises)?;
+        let interior = decided(segments).map(|segment| segment.losses.len().saturating_sub(2));
+        let flat = FlatSegments::new(interior)?;
+        let critical = flat.critical(&Scale::new(noise.freedom));
+        Some(Self { noise, flat, critical })
+    }
+
+    /// Whether a segment has a barrier that noise does not explain: h > q s, where s² is σ² and in adaptive mode also the
+    /// square of the error that samples left out give h, with degrees of freedom by Welch & Satterthwaite.
+    pub(crate) fn rejects(&self, segment: &Interpolation) -> bool {
+        let Some(height) = segment.height.get().filter(|&height| height > 0.0) else { return false };
+        if segment.barrier != Some(true) || height <= self.critical * self.noise.sigma {
+            return false;
+        }
+        let sampling =
+            segment.height_error.get().filter(|&error| segment.mode == Mode::Adaptive && error > 0.0);
+        let Some(sampling) = sampling else { return true };
+        let sampling = Variance::of_error(sampling, freedom_behind(segment));
+        let both = Variance::sum(&[self.noise.variance(), sampling]);
+        height > self.flat.critical(&Scale::new(both.freedom)) * both.value.sqrt()
+    }
+
+    /// The barriers that noise alone would be expected to give on these curves.
+    pub(crate) fn expected(&self, segments: &[Stamped<'_, Interpolation>]) -> Prediction {
+        let count = decided(segments).count() as f64;
+        let concave = student_quantile(2.0 * FALSE_POSITIVES / count, self.noise.freedom);
+        let mut curves = Curves::new(self.noise, concave);
+        decided(segments).for_each(|segment| curves.add(segment));
+        curves.prediction()
+    }
+
+    /// The height of a barrier that is seen with probability [`POWER`], on a curve that is flat but for one interior point.
+    pub(crate) fn detectable(&self) -> f64 {
+        self.noise.sigma * self.flat.detectable(self.critical, &Scale::new(self.noise.freedom))
+    }
+}
+
+fn decided<'a>(segments: &'a [Stamped<'_, Interpolation>]) -> impl Iterator<Item = &'a Interpolation> {
+    segments.iter().map(|segment| segment.row).filter(|segment| segment.barrier.is_some())
+}
+
+/// Degrees of freedom behind the errors of an adaptive segment; infinite if the record does not have them.
+pub(crate) fn freedom_behind(segment: &Interpolation) -> f64 {
+    segment.degrees_of_freedom.get().filter(|&freedom| freedom > 0.0).unwrap_or(f64::INFINITY)
+}

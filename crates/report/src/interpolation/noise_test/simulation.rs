@@ -1,0 +1,236 @@
+//! The test against simulated epochs: 450 segments of 11 points whose consecutive segments share an end, with normal noise and an
+//! estimate of σ from a few evaluations. `SLOW_TESTS=1` simulates more epochs.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use walk_record::rows::{Interpolation, Noise};
+use walk_record::{Row, Run, measured};
+
+use super::flat::{FlatSegments, Scale};
+use super::*;
+use crate::fixture;
+use crate::table::{Table, decimals};
+
+const SEGMENTS: usize = 450;
+const POINTS: usize = 11;
+/// σ, unlike 1 in order that units cannot be mixed up.
+const SIGMA: f64 = 3e-4;
+
+struct Simulation {
+    rng: ChaCha8Rng,
+    evaluations: usize,
+}
+
+impl Simulation {
+    fn new(evaluations: usize) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(14), evaluations }
+    }
+
+    fn normal(&mut self) -> f64 {
+        SIGMA * Distribution::<f64>::sample(&StandardNormal, &mut self.rng)
+    }
+
+    /// Losses on `curve`, whose ends the next segment takes over: its curve is moved so that it starts where this one ends.
+    fn epoch(&mut self, curve: impl Fn(usize) -> [f64; POINTS]) -> Vec<[f64; POINTS]> {
+        let (mut level, mut end) = (0.0, self.normal());
+        (0..SEGMENTS)
+            .map(|index| {
+                let curve = curve(index);
+                let mut losses = curve.map(|loss| level + loss - curve[0] + self.normal());
+                losses[0] = level + end;
+                level += curve[POINTS - 1] - curve[0];
+                end = losses[POINTS - 1] - level;
+                losses
+            })
+            .collect()
+    }
+
+    fn estimate(&mut self) -> f64 {
+        let values: Vec<f64> = (0..self.evaluations).map(|_| self.normal()).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
+    }
+
+    /// What a run would have recorded.
+    fn run(&mut self, epoch: &[[f64; POINTS]]) -> Run {
+        let noise = Noise { evaluations: self.evaluations, ..fixture::noise(self.estimate()) };
+        let rows = epoch.iter().enumerate().map(|(index, losses)| {
+            let height = height(losses);
+            let segment = Interpolation {
+                alphas: (0..POINTS).map(alpha).collect(),
+                losses: measured(losses),
+                ..fixture::segment(height > 0.0, height)
+            };
+            fixture::row(1, index as u64 + 1, segment)
+        });
+        let rows: Vec<Row> = rows.chain([fixture::row(1, SEGMENTS as u64, noise)]).collect();
+        fixture::run("simulated", rows)
+    }
+}
+
+fn alpha(index: usize) -> f64 {
+    index as f64 / (POINTS - 1) as f64
+}
+
+fn height(losses: &[f64; POINTS]) -> f64 {
+    losses[1..POINTS - 1].iter().copied().fold(f64::NEG_INFINITY, f64::max)
+        - losses[0].max(losses[POINTS - 1])
+}
+
+/// Segments of `depth` σ below the mean of their ends in the middle, by turns falling and rising.
+fn valleys(depth: f64, slope: f64) -> impl Fn(usize) -> [f64; POINTS] {
+    move |index| {
+        let side = if index.is_multiple_of(2) { slope } else { -slope };
+        std::array::from_fn(alpha)
+            .map(|alpha| SIGMA * (depth * ((2.0 * alpha - 1.0).powi(2) - 1.0) + side * (alpha - 0.5)))
+    }
+}
+
+fn slow(fast: usize, slow: usize) -> usize {
+    if std::env::var_os("SLOW_TESTS").is_some() { slow } else { fast }
+}
+
+/// The standard deviation of a share.
+fn deviation(share: f64, of: usize) -> f64 {
+    (share * (1.0 - share) / of as f64).sqrt()
+}
+
+fn critical(evaluations: usize, segments: usize) -> f64 {
+    let flat = FlatSegments::new(std::iter::repeat_n(POINTS - 2, segments)).unwrap();
+    flat.critical(&Scale::new((evaluations - 1) as f64))
+}
+
+#[test]
+fn false_positives_are_as_stated_on_flat_curves_and_rarer_in_valleys() {
+    let epochs = slow(2000, 40_000);
+    for evaluations in [10, 40] {
+        let critical = critical(evaluations, SEGMENTS);
+        for (depth, slope) in [(0.0, 0.0), (1.0, 0.0), (1.0, 2.0), (20.0, 10.0)] {
+            let mut simulation = Simulation::new(evaluations);
+            let tested = (0..epochs).filter(|_| {
+                let highest =
+                    simulation.epoch(valleys(depth, slope)).iter().map(height).fold(f64::MIN, f64::max);
+                highest > critical * simulation.estimate()
+            });
+            let share = tested.count() as f64 / epochs as f64;
+            let error = deviation(FALSE_POSITIVES, epochs);
+            println!(
+                "{evaluations} evaluations, depth {depth}, slope {slope}: {:.2}% +- {:.2}% of {epochs} epochs, q = {critical:.3}",
+                100.0 * share,
+                100.0 * error
+            );
+            let excess = (share - FALSE_POSITIVES) / error;
+            if depth == 0.0 {
+                assert!(excess.abs() < 3.5, "{excess}");
+            } else {
+                assert!(excess < -3.5, "{excess}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_detectable_barrier_is_seen_as_often_as_stated() {
+    let trials = slow(20_000, 400_000);
+    for (evaluations, segments) in [(10, 1), (10, SEGMENTS), (40, 40), (40, SEGMENTS)] {
+        let flat = FlatSegments::new(std::iter::repeat_n(POINTS - 2, segments)).unwrap();
+        let scale = Scale::new((evaluations - 1) as f64);
+        let critical = flat.critical(&scale);
+        let detectable = flat.detectable(critical, &scale);
+        let mut simulation = Simulation::new(evaluations);
+        let seen = (0..trials).filter(|_| {
+            let mut losses: [f64; POINTS] = std::array::from_fn(|_| simulation.normal());
+            losses[3] += SIGMA * detectable;
+            height(&losses) > critical * simulation.estimate()
+        });
+        let share = seen.count() as f64 / trials as f64;
+        println!(
+            "{evaluations} evaluations, {segments} segments: q = {critical:.3}, detectable {detectable:.3}, seen {share:.4}"
+        );
+        assert!((share - POWER).abs() < 3.5 * deviation(POWER, trials), "{share}");
+    }
+}
+
+#[test]
+fn the_expected_number_is_that_found_where_there_is_only_noise() {
+    let epochs = slow(12, 200);
+    // parabolas; the last also with barriers that noise gives only at one end
+    for (depth, slope) in
+        [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.0, 3.0), (4.0, 8.0), (3.0, 14.0), (20.0, 10.0)]
+    {
+        for evaluations in [10, 40] {
+            let mut simulation = Simulation::new(evaluations);
+            let (mut found, mut expected, mut squares, mut variance) = (0.0, 0.0, 0.0, 0.0);
+            for _ in 0..epochs {
+                let epoch = simulation.epoch(valleys(depth, slope));
+                let run = simulation.run(&epoch);
+                let segments = run.by_epoch::<Interpolation>().remove(&1).unwrap();
+                let noises = run.by_epoch::<Noise>().remove(&1).unwrap();
+                let prediction = NoiseTest::new(&segments, &noises).unwrap().expected(&segments);
+                let raw = epoch.iter().filter(|losses| height(losses) > 0.0).count() as f64;
+                let count = prediction.count.unwrap();
+                (found, expected) = (found + raw, expected + count);
+                (squares, variance) =
+                    (squares + (raw - count).powi(2), variance + prediction.deviation.powi(2));
+            }
+            let n = epochs as f64;
+            let (found, expected) = (found / n, expected / n);
+            let (deviation, stated) = ((squares / n).sqrt(), (variance / n).sqrt());
+            println!(
+                "{evaluations} evaluations, depth {depth}, slope {slope}: found {found:.2}, expected {expected:.2}, \
+                 deviation {deviation:.2}, stated {stated:.2}"
+            );
+            // the estimate of σ is unbiased only in its square
+            let bias = 0.01 * SEGMENTS as f64;
+            assert!((found - expected).abs() <= bias + 3.5 * deviation / n.sqrt());
+            // a deviation has a relative error of 1 / √(2 n)
+            let tolerance = 0.15 + 3.5 / (2.0 * n).sqrt();
+            assert!((deviation - stated).abs() <= 0.1 + tolerance * stated, "{deviation} is not {stated}");
+        }
+    }
+}
+
+#[test]
+fn real_barriers_are_not_expected_from_noise() {
+    let mut simulation = Simulation::new(40);
+    let bump = |index: usize| {
+        let mut curve = [0.0; POINTS];
+        curve[5] = if index < 20 { 30.0 * SIGMA } else { 0.0 };
+        std::array::from_fn(|point| curve[point] + valleys(20.0, 0.0)(index)[point])
+    };
+    let epoch = simulation.epoch(bump);
+    let run = simulation.run(&epoch);
+    let epochs = crate::interpolation::Segments::new(&run).epochs;
+    let expected = epochs[0].noise_test.as_ref().unwrap().expected(&epochs[0].segments).count.unwrap();
+    assert_eq!((epochs[0].barriers(), epochs[0].tested_barriers()), (20, 20));
+    assert!(expected < 0.5, "{expected}");
+}
+
+#[test]
+fn the_documents_have_the_power_table() {
+    let heights = [4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0];
+    let cases = [10usize, 40]
+        .into_iter()
+        .flat_map(|evaluations| [1, 40, SEGMENTS].map(|segments| (evaluations, segments)));
+    let rows = cases.map(|(evaluations, segments)| {
+        let flat = FlatSegments::new(std::iter::repeat_n(POINTS - 2, segments)).unwrap();
+        let scale = Scale::new((evaluations - 1) as f64);
+        let critical = flat.critical(&scale);
+        let number = |value: f64| decimals(value.into(), 2);
+        let row = [evaluations.to_string(), segments.to_string(), number(critical)];
+        let powers = heights.map(|height| format!("{:.1}%", 100.0 * flat.power(height, critical, &scale)));
+        let detectable = number(flat.detectable(critical, &scale));
+        row.into_iter().chain(powers).chain([detectable]).collect()
+    });
+    let header = ["evaluations", "segments", "q"].map(str::to_owned).into_iter();
+    let header =
+        header.chain(heights.map(|height| format!("{height} σ"))).chain(["detectable, σ".to_owned()]);
+    let table = Table::new("power", header, rows).markdown();
+    println!("{table}");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/STATISTICS.md");
+    assert!(
+        std::fs::read_to_string(path).unwrap().contains(&table),
+        "docs/STATISTICS.md does not have this table:\n{table}"
+    );
+}
