@@ -62,7 +62,7 @@ pub fn cost(run: &Run) -> String {
     format!("{elapsed:.1} s{including}{}", probes.join(", "))
 }
 
-/// The run's folder and description, the row of its last epoch, its barriers by epoch, and how many values were not finite.
+/// The run's folder and description, the row of its last epoch, its barriers by epoch (those tested are null without noise), and how many values were not finite.
 ///
 /// # Errors
 /// [`ReportError::Record`] or [`ReportError::Json`] if the row cannot be written.
@@ -72,9 +72,10 @@ pub fn summary_json(run: &Run) -> Result<Value, ReportError> {
         Some(row) => serde_json::from_str(&row.to_json()?)?,
         None => Value::Null,
     };
-    let barriers = Segments::new(run).epochs.into_iter().map(
-        |epoch| json!({ "epoch": epoch.epoch, "barriers": epoch.barriers(), "updates": epoch.decided() }),
-    );
+    let barriers = Segments::new(run).epochs.into_iter().map(|epoch| {
+        let tested = epoch.noise_test.as_ref().map(|_| epoch.tested_barriers());
+        json!({ "epoch": epoch.epoch, "barriers": epoch.barriers(), "tested": tested, "updates": epoch.decided() })
+    });
     let barriers: Vec<Value> = barriers.collect();
     Ok(
         json!({ "run": run.path, "info": run.info, "last_epoch": last, "barriers": barriers, "not_finite": run.not_finite() }),
@@ -116,6 +117,6 @@ mod tests {
             (&json["last_epoch"]["step"], &json["last_epoch"]["valid_loss"]),
             (&json!(9), &Value::Null)
         );
-        assert_eq!(json["barriers"], json!([{ "epoch": 1, "barriers": 1, "updates": 1 }]));
+        assert_eq!(json["barriers"], json!([{ "epoch": 1, "barriers": 1, "tested": null, "updates": 1 }]));
     }
 }

@@ -67,7 +67,7 @@ mod tests {
         let extra = [Table::new("claims", ["claim"], [vec!["a".to_owned()]])];
         let tables = write_report(dir.path(), "title", &runs, &extra).unwrap();
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
-        assert_eq!(names, ["claims", "barriers", "segments", "noise", "distance"]);
+        assert_eq!(names, ["claims", "barriers", "barrier_test", "segments", "noise", "distance"]);
         let files = [
             "report.html",
             "tables/barriers.txt",

@@ -108,7 +108,7 @@ struct Design {
     alphas: Vec<f64>,
     /// Orthonormal polynomials of degree 0, 1 and 2 at the positions.
     basis: [Vec<f64>; COEFFICIENTS],
-    /// Standard normal noise without its fitted parabola, a draw after the other.
+    /// Draws of standard normal noise without its fitted parabola, one after the other.
     residuals: Vec<f64>,
 }
 
@@ -133,12 +133,11 @@ impl Design {
             }
             vector.iter_mut().for_each(|x| *x /= norm);
         }
-        let mut residuals = deviates(len);
-        for draw in residuals.chunks_exact_mut(len) {
-            for vector in &basis {
-                let along = dot(draw, vector);
-                subtract(draw, along, vector);
-            }
+        let complement = complement(&basis);
+        let mut residuals = vec![0.0; DRAWS * len];
+        let draws = deviates(complement.len());
+        for (draw, residual) in draws.chunks_exact(complement.len()).zip(residuals.chunks_exact_mut(len)) {
+            complement.iter().zip(draw).for_each(|(vector, z)| subtract(residual, -z, vector));
         }
         Some(Self { alphas: alphas.into(), basis, residuals })
     }
@@ -201,6 +200,27 @@ fn probability(curve: &[f64], sigma: f64) -> f64 {
 fn height(losses: &[f64]) -> f64 {
     let [first, interior @ .., last] = losses else { return f64::NEG_INFINITY };
     interior.iter().copied().fold(f64::NEG_INFINITY, f64::max) - first.max(*last)
+}
+
+/// Orthonormal vectors that complete a basis: Gram & Schmidt's method on unit vectors, of which the one that is farthest from
+/// those before comes next.
+fn complement(basis: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let mut all = basis.to_vec();
+    let len = basis[0].len();
+    while all.len() < len {
+        let left = |index: usize| 1.0 - all.iter().map(|vector| vector[index].powi(2)).sum::<f64>();
+        let Some(farthest) = (0..len).max_by(|&a, &b| left(a).total_cmp(&left(b))) else { break };
+        let mut unit = vec![0.0; len];
+        unit[farthest] = 1.0;
+        for vector in &all {
+            let along = dot(&unit, vector);
+            subtract(&mut unit, along, vector);
+        }
+        let norm = dot(&unit, &unit).sqrt();
+        unit.iter_mut().for_each(|x| *x /= norm);
+        all.push(unit);
+    }
+    all.split_off(basis.len())
 }
 
 /// [`DRAWS`] draws of `len` standard normal deviates each, spread evenly: the additive recurrence of Roberts (2018),
