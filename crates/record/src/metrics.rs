@@ -163,7 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rows::{Ended, Epoch, Interpolation, Kind, Mode, Train};
+    use crate::rows::{Audit, Ended, Epoch, Interpolation, Kind, Mode, Train};
     use crate::{BatchNorm, EvaluationData, Measured, MetricsMark, Stamp, measured};
 
     fn rows() -> Vec<Row> {
@@ -190,6 +190,10 @@ mod tests {
             ended: Some(Ended::NoBarrier),
             depth_error: 0.25.into(),
             min_loss_error: Measured::MISSING,
+            height_error: Measured::MISSING,
+            floor_move_error: 1e-3.into(),
+            degrees_of_freedom: 9.0.into(),
+            audit: Some(Audit { barrier: None, evaluations: 300 }),
             min_alpha_interval: Some([0.0, 0.5]),
         };
         vec![train(1), row(2, segment.into()), train(3)]

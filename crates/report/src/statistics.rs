@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
 use walk_record::Measured;
 
 /// Probability of a wrong verdict on one claim.
@@ -67,6 +67,17 @@ impl LineFit {
         let terms = points.iter().map(|point| ((point.x - x) / spread, point.y));
         (spread > 0.0).then(|| Self { slope: Mean::combination(&terms.collect::<Vec<_>>()) })
     }
+}
+
+/// Bounds between which the proportion behind `count` of `total` lies (Clopper and Pearson, 1934), each one-sided at [`LEVEL`].
+/// The numbers need not be whole.
+pub(crate) fn proportion_bounds(count: f64, total: f64) -> [f64; 2] {
+    let others = total - count;
+    let quantile = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p));
+    [
+        if count <= 0.0 { 0.0 } else { quantile(count, others + 1.0, LEVEL) },
+        if others <= 0.0 { 1.0 } else { quantile(count + 1.0, others, 1.0 - LEVEL) },
+    ]
 }
 
 /// The median of the values that are known; the lower of the two middle ones if their number is even.
@@ -188,6 +199,15 @@ mod tests {
 
     fn close(found: f64, expected: f64) {
         assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn proportions_have_the_textbook_bounds() {
+        // 1 - 0.05^(1/40): the rule of three's exact form
+        close(proportion_bounds(0.0, 40.0)[1], 0.072158);
+        // one of two: P(at least 1) = 1 - (1-p)^2 and P(at most 1) = 1 - p^2 are 5%
+        close(proportion_bounds(1.0, 2.0)[0], 1.0 - 0.95f64.sqrt());
+        close(proportion_bounds(1.0, 2.0)[1], 0.95f64.sqrt());
     }
 
     #[test]

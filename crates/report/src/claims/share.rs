@@ -1,8 +1,6 @@
 //! Bounds of the share of updates at which something happens, when updates depend on each other and seeds differ.
 
-use statrs::distribution::{Beta, ContinuousCDF};
-
-use crate::statistics::{LEVEL, NEIGHBOR_CORRELATION, student_quantile};
+use crate::statistics::{LEVEL, NEIGHBOR_CORRELATION, proportion_bounds, student_quantile};
 
 /// Updates that say as much as an independent one if neighbors have the correlation r = [`NEIGHBOR_CORRELATION`]:
 /// (1 + r) / (1 - r). Assumed wherever the data do not show more dependence, above all where nothing happened at any update.
@@ -43,12 +41,8 @@ impl ShareBounds {
             let few = student_quantile(2.0 * LEVEL, total - 1.0) / student_quantile(2.0 * LEVEL, k - 1.0);
             effective = effective.min(share * (1.0 - share) / variance * few * few);
         }
-        let quantile = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p));
-        let (yes, no) = (share * effective, (1.0 - share) * effective);
-        Self {
-            lower: if count <= 0.0 { 0.0 } else { quantile(yes, no + 1.0, LEVEL) },
-            upper: if count >= total { 1.0 } else { quantile(yes + 1.0, no, 1.0 - LEVEL) },
-        }
+        let [lower, upper] = proportion_bounds(share * effective, effective);
+        Self { lower, upper }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loss along single updates: barriers and valleys (paper, Section 3, Table 1, Figures 1 to 4).
 
 mod analysis;
+mod audit;
 mod figures;
 mod floor;
 mod noise_test;

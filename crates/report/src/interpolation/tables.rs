@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use walk_record::{Measured, Run};
 
 use super::analysis::{EpochSegments, Segments};
+use super::audit::audit;
 use super::floor::FloorMoves;
 use super::noise_test::{FALSE_POSITIVES, POWER, Prediction};
 use crate::statistics::median;
 use crate::table::{Table, decimals, or_dash, scientific};
 
-/// The barriers, their test against noise, and the segments.
+/// The barriers, their test against noise, the segments, and the audits of adaptive mode.
 pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    vec![barriers(runs), barrier_test(runs), segments(runs)]
+    vec![barriers(runs), barrier_test(runs), segments(runs), audit(runs)]
 }
 
 /// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Updates whose losses

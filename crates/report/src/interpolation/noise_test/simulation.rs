@@ -201,9 +201,12 @@ fn real_barriers_are_not_expected_from_noise() {
     };
     let epoch = simulation.epoch(bump);
     let run = simulation.run(&epoch);
-    let epochs = crate::interpolation::Segments::new(&run).epochs;
-    let expected = epochs[0].noise_test.as_ref().unwrap().expected(&epochs[0].segments).count.unwrap();
-    assert_eq!((epochs[0].barriers(), epochs[0].tested_barriers()), (20, 20));
+    let (segments, noises) = (&run.by_epoch::<Interpolation>()[&1], &run.by_epoch::<Noise>()[&1]);
+    let test = NoiseTest::new(segments, noises).unwrap();
+    let expected = test.expected(segments).count.unwrap();
+    let barriers = segments.iter().filter(|segment| segment.barrier == Some(true)).count();
+    let tested = segments.iter().filter(|segment| test.rejects(segment)).count();
+    assert_eq!((barriers, tested), (20, 20));
     assert!(expected < 0.5, "{expected}");
 }
 

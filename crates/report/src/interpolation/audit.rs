@@ -1,0 +1,126 @@
+//! What adaptive mode saved, and what its audits say about its verdicts.
+
+use walk_record::Run;
+use walk_record::rows::{Ended, Interpolation, Mode};
+
+use crate::statistics::proportion_bounds;
+use crate::table::{Table, or_dash};
+
+/// The segments of a run measured in adaptive mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Adaptive {
+    segments: usize,
+    /// Decided on part of the samples.
+    early: usize,
+    /// Of these, checked on all samples.
+    audited: usize,
+    /// Of these, with the same verdict.
+    agreed: usize,
+    /// Samples evaluated for verdicts.
+    evaluations: usize,
+    /// Samples evaluated for audits.
+    audits: usize,
+    /// Samples that exact mode would have evaluated.
+    exact: usize,
+}
+
+impl Adaptive {
+    /// Of a run with `samples` training samples; `None` if it has no such segments.
+    fn new(run: &Run) -> Option<Self> {
+        let mut all = Self::default();
+        let samples = run.info.data.train;
+        run.rows::<Interpolation>()
+            .filter(|row| row.mode == Mode::Adaptive)
+            .for_each(|row| all.add(&row, samples));
+        (all.segments > 0).then_some(all)
+    }
+
+    fn add(&mut self, row: &Interpolation, samples: usize) {
+        self.segments += 1;
+        self.evaluations += row.evaluations;
+        self.exact += row.alphas.len().saturating_sub(1) * samples;
+        let early = match row.ended {
+            Some(Ended::Barrier) => Some(true),
+            Some(Ended::NoBarrier) => Some(false),
+            Some(Ended::Exact) | None => None,
+        };
+        self.early += usize::from(early.is_some());
+        if let (Some(verdict), Some(audit)) = (early, &row.audit) {
+            self.audited += 1;
+            self.agreed += usize::from(audit.barrier == Some(verdict));
+            self.audits += audit.evaluations;
+        }
+    }
+
+    /// Below which the share of wrong verdicts among the early ones lies, with 95% confidence (Clopper and Pearson, 1934).
+    fn wrong_at_most(&self) -> Option<f64> {
+        let [_, upper] = proportion_bounds((self.audited - self.agreed) as f64, self.audited as f64);
+        (self.audited > 0).then_some(upper)
+    }
+}
+
+/// One row per run with adaptive segments: how many were decided early, how many of these were audited and agreed, the bound on
+/// the share of wrong verdicts that follows, how many times fewer samples were evaluated than in exact mode, and what the audits
+/// cost on top.
+pub(super) fn audit(runs: &[Run]) -> Table {
+    let header =
+        ["", "decided early", "audited", "agreed", "wrong at most (95%)", "fewer evaluations", "audit cost"];
+    let rows = runs.iter().filter_map(|run| {
+        let found = Adaptive::new(run)?;
+        let Adaptive { segments, early, audited, agreed, evaluations, audits, exact } = found;
+        let percent = |share: f64| format!("{:.1}%", 100.0 * share);
+        Some(vec![
+            run.label.clone(),
+            format!("{early} / {segments}"),
+            audited.to_string(),
+            or_dash((audited > 0).then(|| agreed.to_string())),
+            or_dash(found.wrong_at_most().map(percent)),
+            or_dash(
+                (evaluations > 0 && exact > 0).then(|| format!("{:.1}x", exact as f64 / evaluations as f64)),
+            ),
+            or_dash((evaluations > 0).then(|| percent(audits as f64 / evaluations as f64))),
+        ])
+    });
+    Table::new("audit", header, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use walk_record::rows::Audit;
+
+    use super::*;
+    use crate::fixture;
+
+    fn adaptive(ended: Ended, audit: Option<bool>) -> Interpolation {
+        let audit = audit.map(|barrier| Audit { barrier: Some(barrier), evaluations: 30 });
+        Interpolation {
+            mode: Mode::Adaptive,
+            ended: Some(ended),
+            evaluations: 10,
+            audit,
+            ..fixture::segment(false, -0.5)
+        }
+    }
+
+    #[test]
+    fn audits_are_pooled_over_the_run() {
+        let segments = [
+            adaptive(Ended::NoBarrier, None),
+            adaptive(Ended::NoBarrier, Some(false)),
+            adaptive(Ended::NoBarrier, Some(true)),
+            adaptive(Ended::Barrier, Some(true)),
+            adaptive(Ended::Exact, None),
+        ];
+        let rows = segments.into_iter().zip(1..).map(|(segment, step)| fixture::row(1, step, segment));
+        let mut run = fixture::run("mlp", rows);
+        run.info.data.train = 100;
+        // one of three wrong: 1 - p with p^3 + 3 p^2 (1 - p) = 5% is 86.5%; 5 segments of 2 new points of 100
+        let expected = ["mlp", "4 / 5", "3", "2", "86.5%", "20.0x", "180.0%"];
+        assert_eq!(audit(&[run]).rows, [expected]);
+        assert!(
+            audit(&[fixture::run("mlp", [fixture::row(1, 1, fixture::segment(false, -0.5))])])
+                .rows
+                .is_empty()
+        );
+    }
+}
