@@ -31,7 +31,8 @@ fn metrics_have_the_documented_fields() {
     assert_eq!(keys("train"), "epoch grad_norm iteration kind loss lr step");
     assert_eq!(
         keys("interpolation"),
-        "alphas barrier batch_norm depth depth_error epoch evaluation evaluations height iteration kind landing losses \
+        "alphas barrier batch_norm degrees_of_freedom depth depth_error epoch evaluation evaluations floor_move_error \
+         height height_error iteration kind landing losses \
          min_alpha min_loss min_loss_error mode samples step"
     );
     let segments: Vec<_> = rows.iter().filter(|row| row["kind"] == "interpolation").collect();

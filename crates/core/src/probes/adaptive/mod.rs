@@ -26,6 +26,7 @@ use self::estimate::{Floor, needs_more};
 use self::history::History;
 use self::verdict::{Finding, Look, Standard};
 use super::interpolation::{SamplesOf, UpdateLine};
+use super::line::greatest;
 use super::path::PathLoss;
 use crate::{CoreError, Point, Samples, Seed, Step, Stream};
 
@@ -287,6 +288,16 @@ impl<'a> Adaptive<'a> {
         }
     }
 
+    /// Checks the verdict on all samples.
+    fn audit(&mut self, work: &mut Work<'_>) -> Result<Audit, CoreError> {
+        let (before, total) = (work.evaluations, work.curve.total());
+        let points = [work.curve.middle(), audit::closest(&work.curve)];
+        for point in [0, work.curve.last()].into_iter().chain(points) {
+            self.fill(point, total, work)?;
+        }
+        Ok(Audit::new(&work.curve, &points, work.evaluations - before))
+    }
+
     /// Evaluates the first `chunks` chunks at a point, but for those that are known.
     fn fill(&mut self, point: usize, chunks: usize, work: &mut Work<'_>) -> Result<(), CoreError> {
         let known = work.curve.seen(point);
@@ -321,7 +332,7 @@ impl AdaptiveConfig {
 /// What is known about a point: by its mean losses once all chunks are seen, as an exact measurement compares them.
 fn finding(look: &Look, point: usize, curve: &Curve, history: &History) -> Finding {
     if curve.is_complete(point) && curve.parabola_is_complete() {
-        let higher = curve.exact(0).max(curve.exact(curve.last()));
+        let higher = greatest(&[curve.exact(0), curve.exact(curve.last())]);
         return if curve.exact(point) > higher { Finding::Barrier } else { Finding::NoBarrier };
     }
     look.finding(point, curve, history)

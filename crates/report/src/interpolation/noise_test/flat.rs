@@ -2,7 +2,11 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::{FALSE_POSITIVES, POWER};
+/// The probability that an epoch whose curves are all flat has a tested barrier.
+pub(crate) const FALSE_POSITIVES: f64 = 0.05;
+
+/// The probability that a barrier of the detectable height is seen.
+pub(crate) const POWER: f64 = 0.95;
 
 /// Step of the grids of normal deviates. The trapezoidal rule converges faster than any power of it.
 const STEP: f64 = 1.0 / 32.0;

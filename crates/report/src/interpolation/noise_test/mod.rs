@@ -15,15 +15,10 @@ use walk_record::rows::{Interpolation, Mode, Noise};
 
 use self::expected::Curves;
 pub(crate) use self::expected::Prediction;
+pub(crate) use self::flat::{FALSE_POSITIVES, POWER};
 use self::flat::{FlatSegments, Scale};
 pub(crate) use self::pooled::PooledNoise;
 use crate::statistics::{Variance, student_quantile};
-
-/// The probability that an epoch whose curves are all flat has a tested barrier.
-pub(crate) const FALSE_POSITIVES: f64 = 0.05;
-
-/// The probability that a barrier of the detectable height is seen.
-pub(crate) const POWER: f64 = 0.95;
 
 /// The test of the segments of one epoch.
 #[derive(Clone, Debug)]
