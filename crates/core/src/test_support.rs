@@ -11,11 +11,12 @@ use walk_arch::{
 
 use crate::{Batch, Samples, Seed, Stream};
 
-/// Rows of random inputs with labels in turn.
-pub(crate) struct Noise(pub(crate) Batch);
+/// The rows of a batch as samples.
+pub(crate) struct BatchSamples(pub(crate) Batch);
 
-impl Noise {
-    pub(crate) fn new(network: &Network, rows: usize) -> Self {
+impl BatchSamples {
+    /// Random inputs with labels in turn.
+    pub(crate) fn random(network: &Network, rows: usize) -> Self {
         let problem = network.problem();
         let features: usize = problem.input.iter().product();
         let mut rng = Seed(99).rng(Stream::Order, []);
@@ -23,9 +24,17 @@ impl Noise {
         let labels = (0..rows).map(|row| row * 7 % problem.classes).collect();
         Self(Batch { inputs, labels, dropout: None })
     }
+
+    /// Some of them.
+    pub(crate) fn pick(&self, rows: &[usize]) -> Batch {
+        let features = self.0.inputs.len() / self.0.labels.len();
+        let inputs = rows.iter().flat_map(|row| &self.0.inputs[row * features..][..features]);
+        let labels = rows.iter().map(|&row| self.0.labels[row]).collect();
+        Batch { inputs: inputs.copied().collect(), labels, dropout: None }
+    }
 }
 
-impl Samples for Noise {
+impl Samples for BatchSamples {
     fn len(&self) -> usize {
         self.0.labels.len()
     }

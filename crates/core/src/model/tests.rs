@@ -2,7 +2,7 @@ use walk_arch::{Activation, Net, Problem, batch_norm, linear};
 
 use super::*;
 use crate::test_support::{
-    Noise, image_network, norm_error, preactivation_network, residual_network, tensor_network,
+    BatchSamples, image_network, norm_error, preactivation_network, residual_network, tensor_network,
 };
 use crate::{Composite, Cpu, DropoutDraw, Fused};
 
@@ -26,7 +26,7 @@ fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
     for (network, activation) in
         NETWORKS.into_iter().flat_map(|network| Activation::ALL.map(|a| (network(a), a)))
     {
-        let samples = Noise::new(&network, 23);
+        let samples = BatchSamples::random(&network, 23);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
             let fused = Model::new(Fused::default(), network.clone(), loss);
             let composite = Model::new(Composite::<Cpu>::default(), network.clone(), loss);
@@ -57,7 +57,7 @@ fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
 fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
     for (network, mode) in NETWORKS.into_iter().flat_map(|network| MODES.map(|mode| (network, mode))) {
         let network = network(Activation::Tanh);
-        let samples = Noise::new(&network, 12);
+        let samples = BatchSamples::random(&network, 12);
         let model = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
         let at = point(&model);
         let grad = model.gradient(&at, &samples.0, mode).unwrap().grad;
@@ -81,7 +81,7 @@ fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
 #[test]
 fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() {
     for network in NETWORKS.map(|network| network(Activation::Relu)) {
-        let samples = Noise::new(&network, 95);
+        let samples = BatchSamples::random(&network, 95);
         let model = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
         let point = point(&model);
         let run = |threads: usize| {
@@ -98,7 +98,7 @@ fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() 
         assert_eq!(one, run(5));
         let features = samples.0.inputs.len() / 95;
         let inputs = samples.0.inputs[..20 * features].to_vec();
-        let few = Noise(Batch { inputs, labels: samples.0.labels[..20].to_vec(), dropout: None });
+        let few = BatchSamples(Batch { inputs, labels: samples.0.labels[..20].to_vec(), dropout: None });
         let few = model.evaluator().evaluate(&point, &few, 10, BatchNormMode::Batch).unwrap();
         assert_eq!(few.chunks, one.0.chunks[..2]);
     }
@@ -107,7 +107,7 @@ fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() 
 #[test]
 fn what_does_not_fit_is_an_error() {
     let network = residual_network(Activation::Relu);
-    let samples = Noise::new(&network, 4);
+    let samples = BatchSamples::random(&network, 4);
     let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
     let point = model.initial(Seed(1));
     let short = Point { params: vec![0.0; 3], ..point.clone() };
@@ -120,7 +120,7 @@ fn what_does_not_fit_is_an_error() {
         model.gradient(&point, &wrong, mode),
         Err(CoreError::Label { sample: 2, label: 3, classes: 3 })
     ));
-    let wrong = model.evaluator().evaluate(&point, &Noise(wrong), 3, mode);
+    let wrong = model.evaluator().evaluate(&point, &BatchSamples(wrong), 3, mode);
     assert!(matches!(wrong, Err(CoreError::Label { sample: 2, .. })));
 }
 
@@ -139,7 +139,7 @@ fn hessian_products_are_symmetric_and_agree_with_differences_of_gradients() {
         [Activation::Gelu, Activation::Silu, Activation::Tanh, Activation::Sigmoid]
             .map(|a| (network(a), h, allowed))
     }) {
-        let samples = Noise::new(&network, 9);
+        let samples = BatchSamples::random(&network, 9);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
             let model = Model::new(Fused::default(), network.clone(), loss);
             let at = point(&model);
@@ -172,7 +172,7 @@ fn fused_and_composite_agree_on_hessian_products() {
     for (network, activation) in
         NETWORKS.into_iter().flat_map(|network| Activation::ALL.map(|a| (network(a), a)))
     {
-        let mut batch = Noise::new(&network, 9).0;
+        let mut batch = BatchSamples::random(&network, 9).0;
         batch.dropout = Some(DropoutDraw { seed: Seed(2), step: 1, part: 0 });
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
             let fused = Model::new(Fused::default(), network.clone(), loss);
@@ -190,7 +190,7 @@ fn fused_and_composite_agree_on_hessian_products() {
 #[test]
 fn dropout_leaves_out_the_stated_share_in_training_only() {
     let network = tensor_network(Activation::Gelu);
-    let mut batch = Noise::new(&network, 7).0;
+    let mut batch = BatchSamples::random(&network, 7).0;
     let fused = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
     let composite = Model::new(Composite::<Cpu>::default(), network, Loss::CrossEntropy);
     let at = point(&fused);
@@ -219,7 +219,7 @@ fn norms_of_the_samples_gradients_are_those_of_one_sample_batches() {
     for (network, activation) in
         NETWORKS.into_iter().flat_map(|network| [Activation::Relu, Activation::Gelu].map(|a| (network(a), a)))
     {
-        let batch = Noise::new(&network, 7).0;
+        let batch = BatchSamples::random(&network, 7).0;
         let fused = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
         let composite = Model::new(Composite::<Cpu>::default(), network.clone(), Loss::CrossEntropy);
         let (at, mode) = (point(&fused), BatchNormMode::Running);
@@ -243,7 +243,7 @@ fn norms_of_the_samples_gradients_are_those_of_one_sample_batches() {
 #[test]
 fn the_reference_in_f64_differs_by_rounding_alone() {
     for network in NETWORKS.map(|network| network(Activation::Silu)) {
-        let samples = Noise::new(&network, 20);
+        let samples = BatchSamples::random(&network, 20);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
             let model = Model::new(Fused::default(), network.clone(), loss);
             let at = point(&model);
@@ -265,7 +265,7 @@ fn restated_statistics_are_the_mean_over_chunks_of_means_and_unbiased_variances(
     let net = Net::new();
     let norm = net.input().then("fc", linear(3)).then("bn", batch_norm());
     let network = net.finish(norm).check(&problem).unwrap();
-    let samples = Noise::new(&network, 25);
+    let samples = BatchSamples::random(&network, 25);
     let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
     let mut point = model.initial(Seed(4));
     model.restate(&mut point, &samples, 10).unwrap();

@@ -339,4 +339,6 @@ fn finding(look: &Look, point: usize, curve: &Curve, history: &History) -> Findi
 }
 
 #[cfg(test)]
+mod nearly_dead;
+#[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use super::*;
 use crate::evaluate::{ChunkResult, Evaluation};
 use crate::probes::interpolation::Interpolation;
 use crate::probes::path::PathStatistics;
-use crate::test_support::{Noise, residual_network};
+use crate::test_support::{BatchSamples, residual_network};
 use crate::{BatchNormMode, Evaluator, Fused, Loss, Model, Step};
 
 fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
@@ -151,7 +151,7 @@ fn thousands_of_segments_keep_the_promised_error_rate() {
 #[test]
 fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
     let network = residual_network(Activation::Tanh);
-    let samples = Noise::new(&network, 60);
+    let samples = BatchSamples::random(&network, 60);
     let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
     let batch_norm = BatchNormMode::Batch;
     let from = model.initial(Seed(1));

@@ -3,7 +3,7 @@ use walk_arch::{Activation, Net, Problem, linear};
 
 use super::super::path::PathStatistics;
 use super::*;
-use crate::test_support::{Noise, residual_network};
+use crate::test_support::{BatchSamples, residual_network};
 use crate::{Batch, BatchNormMode, Fused, Loss, Model, Seed, dot};
 
 fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
@@ -76,14 +76,14 @@ proptest! {
     }
 }
 
-fn model_with_norms() -> (Model<Fused>, Noise) {
+fn model_with_norms() -> (Model<Fused>, BatchSamples) {
     let network = residual_network(Activation::Relu);
-    let samples = Noise::new(&network, 30);
+    let samples = BatchSamples::random(&network, 30);
     (Model::new(Fused::default(), network, Loss::CrossEntropy), samples)
 }
 
 /// A point, and where a large step of gradient descent leads.
-fn step(model: &Model<Fused>, samples: &Noise) -> [Point; 2] {
+fn step(model: &Model<Fused>, samples: &BatchSamples) -> [Point; 2] {
     let from = model.initial(Seed(1));
     let gradient = model.gradient(&from, &samples.0, BatchNormMode::Batch).unwrap();
     let mut to = from.clone();
@@ -148,7 +148,7 @@ fn a_quadratic_reproduces_the_papers_identities() {
     let problem = Problem { input: vec![6], classes: 3 };
     let net = Net::new();
     let network = net.finish(net.input().then("fc", linear(3))).check(&problem).unwrap();
-    let samples = Noise::new(&network, 40);
+    let samples = BatchSamples::random(&network, 40);
     let part = Batch {
         inputs: samples.0.inputs[..6 * 10].to_vec(),
         labels: samples.0.labels[..10].to_vec(),
