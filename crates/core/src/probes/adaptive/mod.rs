@@ -339,6 +339,8 @@ fn finding(look: &Look, point: usize, curve: &Curve, history: &History) -> Findi
 }
 
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod nearly_dead;
 #[cfg(test)]
 mod tests;

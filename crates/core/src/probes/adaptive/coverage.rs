@@ -1,0 +1,199 @@
+//! How often two standard errors of a floor, a depth and a floor's move cover the values on all samples.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use walk_arch::{Activation, Net, Network, Problem, batch_norm, linear};
+
+use super::*;
+use crate::evaluate::{ChunkResult, Evaluation};
+use crate::probes::interpolation::Segment;
+use crate::probes::path::PathStatistics;
+use crate::test_support::{BatchSamples, image_network, preactivation_network};
+use crate::{Batch, BatchNormMode, Evaluator, Fused, Loss, Model};
+
+const SAMPLES: usize = 6000;
+const CHUNK: usize = 50;
+const POINTS: usize = 11;
+
+/// The losses of consecutive segments, `[segment][point][sample]`.
+type Losses = Vec<Vec<Vec<f64>>>;
+
+/// Gives recorded losses: a point's first parameter is α, its second the segment; a sample's input is its number.
+struct Recorded(Rc<Losses>);
+
+impl Evaluator for Recorded {
+    fn evaluate(
+        &mut self,
+        point: &Point,
+        samples: &dyn Samples,
+        chunk: usize,
+        _: BatchNormMode,
+    ) -> Result<Evaluation, CoreError> {
+        let [alpha, segment] = [point.params[0], point.params[1].round()];
+        let losses = &self.0[segment as usize][(alpha * (POINTS - 1) as f32).round() as usize];
+        let chunks = (0..samples.len() / chunk).map(|index| {
+            let (mut input, mut label) = (vec![0.0; chunk], vec![0; chunk]);
+            samples.fill(index * chunk..(index + 1) * chunk, &mut input, &mut label);
+            ChunkResult { losses: input.iter().map(|&number| losses[number as usize]).collect(), correct: 0 }
+        });
+        Ok(Evaluation { chunks: chunks.collect(), samples: samples.len() })
+    }
+}
+
+struct Numbers;
+
+impl Samples for Numbers {
+    fn len(&self) -> usize {
+        SAMPLES
+    }
+
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        inputs.iter_mut().zip(range).for_each(|(input, index)| *input = index as f32);
+        labels.fill(0);
+    }
+}
+
+fn mlp(norms: bool, activation: Activation) -> Network {
+    let problem = Problem { input: vec![60], classes: 6 };
+    let net = Net::new();
+    let hidden = net.input().then("fc1", linear(40));
+    let hidden = if norms { hidden.then("bn1", batch_norm()) } else { hidden };
+    net.finish(hidden.then("act1", activation).then("fc2", linear(6))).check(&problem).unwrap()
+}
+
+/// Random inputs whose classes a random linear map gives, with some noise.
+fn taught(network: &Network, seed: Seed) -> Batch {
+    let Problem { input, classes } = network.problem().clone();
+    let features: usize = input.iter().product();
+    let mut rng = seed.rng(Stream::Order, [5]);
+    let mut normal = |n: usize| -> Vec<f32> { (0..n).map(|_| StandardNormal.sample(&mut rng)).collect() };
+    let (teacher, inputs) = (normal(features * classes), normal(SAMPLES * features));
+    let noise = normal(SAMPLES * classes);
+    let label = |row: usize| {
+        let x = &inputs[row * features..][..features];
+        let score = |class: usize| {
+            let product: f32 =
+                teacher[class * features..][..features].iter().zip(x).map(|(a, b)| a * b).sum();
+            product + 2.0 * noise[row * classes + class]
+        };
+        (0..classes).max_by(|&a, &b| score(a).total_cmp(&score(b))).unwrap()
+    };
+    let labels = (0..SAMPLES).map(label).collect();
+    Batch { inputs, labels, dropout: None }
+}
+
+/// The losses of `segments` updates by SGD that follow `before` others.
+fn record(network: Network, before: usize, segments: usize, seed: Seed) -> Losses {
+    let samples = BatchSamples(taught(&network, seed));
+    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let (mut evaluator, mut rng) = (model.evaluator(), seed.rng(Stream::Order, [6]));
+    let mut point = model.initial(seed);
+    let mut losses = vec![];
+    for update in 0..before + segments {
+        let batch: Vec<usize> = (0..50).map(|_| rng.gen_range(0..SAMPLES)).collect();
+        let gradient = model.gradient(&point, &samples.pick(&batch), BatchNormMode::Batch).unwrap();
+        let mut next = point.clone();
+        next.params.iter_mut().zip(&gradient.grad).for_each(|(x, g)| *x -= 0.2 * g);
+        if update >= before {
+            let line = UpdateLine { step: Step(0), from: &point, to: &next };
+            let mut between = Point::default();
+            let mut at = |index: usize| {
+                line.set_point(index, POINTS - 1, &mut between);
+                let found = evaluator.evaluate(&between, &samples, CHUNK, BatchNormMode::Batch).unwrap();
+                found.chunks.into_iter().flat_map(|chunk| chunk.losses).collect()
+            };
+            losses.push((0..POINTS).map(&mut at).collect());
+        }
+        point = next;
+    }
+    losses
+}
+
+/// How many intervals there are and how many cover.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    all: usize,
+    covered: usize,
+}
+
+impl Count {
+    fn add(&mut self, found: f64, error: f64, truth: f64) {
+        if error > 0.0 {
+            self.all += 1;
+            self.covered += usize::from((found - truth).abs() <= 2.0 * error);
+        }
+    }
+
+    fn share(self) -> f64 {
+        self.covered as f64 / self.all as f64
+    }
+}
+
+/// Of floors, depths and moves, in the order of `orders` in which chunks are drawn.
+fn coverage(losses: &Rc<Losses>, orders: u64) -> [Count; 3] {
+    let mean = |losses: &Vec<f64>| losses.iter().sum::<f64>() / SAMPLES as f64;
+    let exact: Vec<Segment> =
+        losses.iter().map(|points| Segment::new(points.iter().map(mean).collect()).unwrap()).collect();
+    let mut counts = [Count::default(); 3];
+    for order in 0..orders {
+        let path = PathLoss::new(Box::new(Recorded(losses.clone())), CHUNK, PathStatistics::Batch);
+        let config =
+            AdaptiveConfig { points: POINTS, error_rate: 1e-3, segments: 100, guard: 1.5, audit: 0.0 };
+        let mut adaptive = Adaptive::new(config, Seed(order), path);
+        let mut before: Option<(f64, f64)> = None;
+        for (index, truth) in exact.iter().enumerate() {
+            let at = |alpha: f32| Point { params: vec![alpha, index as f32], buffers: vec![] };
+            let line = UpdateLine { step: Step(index as u64), from: &at(0.0), to: &at(1.0) };
+            let decision = adaptive.measure(line, order, &|_| Box::new(Numbers)).unwrap();
+            let CurveEstimate { segment, min_loss_error, depth_error, floor_move_error, .. } =
+                decision.estimate;
+            if !decision.exact {
+                counts[0].add(segment.min_loss(), min_loss_error, truth.min_loss());
+                counts[1].add(segment.valley_depth(), depth_error, truth.valley_depth());
+                if let (Some((found, exact)), Some(error)) = (before, floor_move_error) {
+                    counts[2].add(segment.min_loss() - found, error, truth.min_loss() - exact);
+                }
+            }
+            before = Some((segment.min_loss(), truth.min_loss()));
+        }
+    }
+    counts
+}
+
+#[test]
+fn two_standard_errors_cover_95_percent() {
+    let is_slow = std::env::var_os("SLOW_TESTS").is_some();
+    let (segments, orders) = if is_slow { (40, 40) } else { (8, 20) };
+    let mut sum = [Count::default(); 3];
+    for (name, network) in [
+        ("mlp with norms", mlp(true, Activation::Relu)),
+        ("mlp", mlp(false, Activation::Tanh)),
+        ("convolutions", image_network(Activation::Relu)),
+        ("residual", preactivation_network(Activation::Relu)),
+    ] {
+        for before in [20, 400] {
+            let losses = Rc::new(record(network.clone(), before, segments, Seed(7)));
+            let counts = coverage(&losses, orders);
+            println!(
+                "{name}, after {before} updates: {} intervals, {:.3?}",
+                counts[0].all,
+                counts.map(Count::share)
+            );
+            sum.iter_mut().zip(counts).for_each(|(sum, count)| {
+                sum.all += count.all;
+                sum.covered += count.covered;
+            });
+        }
+    }
+    println!(
+        "{:?} intervals of floors, depths, moves: {:.3?}",
+        sum.map(|count| count.all),
+        sum.map(Count::share)
+    );
+    // segments of one order share chunks: about as many independent intervals as orders and networks
+    let tolerance = if is_slow { 0.02 } else { 0.04 };
+    assert!(sum.iter().all(|count| (count.share() - 0.95).abs() <= tolerance), "{:?}", sum.map(Count::share));
+}
