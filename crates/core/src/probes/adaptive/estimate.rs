@@ -127,17 +127,19 @@ pub(super) fn needs_more(curve: &Curve) -> Vec<usize> {
     let lowest = segment.min_index();
     let depth = depth_terms(last, lowest);
     let parabola = Sample::of(&values_of(curve, &depth), curve.total()).estimate().var.sqrt();
-    let may_be_lowest = |point: usize| {
-        let apart = combination(curve, &[(point, 1.0), (lowest, -1.0)]);
-        point == lowest || !(apart.value > 2.0 * widened(apart))
-    };
     let is_wanting = |&point: &usize| {
         !curve.is_on_parabola(point)
             && curve.seen(point) < most
             && remainder(curve, point).var.sqrt() > SMALL * parabola
-            && may_be_lowest(point)
+            && may_be_lowest(curve, point, lowest)
     };
     (1..last).filter(is_wanting).collect()
+}
+
+/// Whether the loss at `point` is not surely, by two standard errors, above that at the point that seems lowest.
+fn may_be_lowest(curve: &Curve, point: usize, lowest: usize) -> bool {
+    let apart = combination(curve, &[(point, 1.0), (lowest, -1.0)]);
+    point == lowest || apart.value <= 2.0 * widened(apart)
 }
 
 fn depth_terms(last: usize, lowest: usize) -> [(usize, f64); 3] {
@@ -153,11 +155,8 @@ impl CurveEstimate {
         let (lowest, highest) = (segment.min_index(), segment.highest_interior());
         let higher_end = if segment.start_loss() > segment.end_loss() { 0 } else { last };
         let error = |terms: &[(usize, f64)]| widened(combination(curve, terms));
-        let may_be_lowest = |&point: &usize| {
-            let apart = combination(curve, &[(point, 1.0), (lowest, -1.0)]);
-            point == lowest || apart.value <= 2.0 * widened(apart)
-        };
-        let candidates: Vec<usize> = (0..=last).filter(may_be_lowest).collect();
+        let candidates: Vec<usize> =
+            (0..=last).filter(|&point| may_be_lowest(curve, point, lowest)).collect();
         let alpha = |point: Option<&usize>| curve.alphas[*point.unwrap_or(&lowest)];
         let floor = combination(curve, &[(lowest, 1.0)]);
         Self {
