@@ -11,6 +11,11 @@ use walk_arch::{
 
 use crate::{Batch, Samples, Seed, Stream};
 
+/// Whether the slow tests run.
+pub(crate) fn is_slow() -> bool {
+    std::env::var_os("SLOW_TESTS").is_some()
+}
+
 /// The rows of a batch as samples.
 pub(crate) struct BatchSamples(pub(crate) Batch);
 

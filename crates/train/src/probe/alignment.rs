@@ -155,7 +155,7 @@ impl<B: Backend> AlignmentProbe<'_, B> {
     fn row(&self, own: &BatchProducts, predicted: Option<Estimate>) -> rows::Alignment {
         let ratios: Vec<f64> = own.batches.iter().map(|products| products.ratio()).collect();
         let squares: Vec<f64> = own.batches.iter().map(|products| products.norm_sq).collect();
-        let Moments { mean, deviation, standard_error } = moments_of_ratios(&own.batches);
+        let Moments { mean, deviation, standard_error, .. } = moments_of_ratios(&own.batches);
         let ratio_of_means = own.ratio_of_means();
         rows::Alignment {
             batch_size: own.size,

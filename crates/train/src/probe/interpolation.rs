@@ -201,7 +201,7 @@ impl Probe for AdaptiveProbe<'_> {
         // chunks are drawn anew for each epoch, so that neighbors share those of their common endpoint
         let (train, order) = (self.train, update.at.epoch.into());
         let samples = move |_: usize| -> Box<dyn Samples + '_> { Box::new(Fixed(train)) };
-        let Decision { barrier, early, exact, chunks, evaluations, audit, estimate } =
+        let Decision { barrier, early, exact, chunks, evaluations, audit, estimate, floor_move_error } =
             self.adaptive.measure(update.line(), order, &samples)?;
         let chunk = self.section.chunk.get();
         let row = rows::Interpolation {
@@ -215,7 +215,7 @@ impl Probe for AdaptiveProbe<'_> {
             depth_error: estimate.depth_error.into(),
             min_loss_error: estimate.min_loss_error.into(),
             height_error: estimate.height_error.into(),
-            floor_move_error: estimate.floor_move_error.into(),
+            floor_move_error: floor_move_error.into(),
             degrees_of_freedom: estimate.degrees_of_freedom.into(),
             audit: audit
                 .map(|audit| Audit { barrier: audit.barrier, evaluations: audit.evaluations * chunk }),

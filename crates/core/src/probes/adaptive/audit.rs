@@ -16,7 +16,7 @@ pub struct Audit {
 impl Audit {
     /// What a curve says of which all chunks are known at both ends and at `points`.
     pub(super) fn new(curve: &Curve, points: &[usize], evaluations: usize) -> Self {
-        let higher = greatest(&[curve.exact(0), curve.exact(curve.last())]);
+        let higher = greatest(&[curve.exact(0), curve.exact(curve.grid.last())]);
         let losses: Vec<f64> = points.iter().map(|&point| curve.exact(point)).collect();
         let barrier = losses.iter().any(|&loss| loss > higher);
         let is_open = higher.is_nan() || losses.iter().any(|loss| loss.is_nan());
@@ -26,7 +26,7 @@ impl Audit {
 
 /// The interior point that seems highest.
 pub(super) fn closest(curve: &Curve) -> usize {
-    (1..curve.last())
+    (1..curve.grid.last())
         .max_by(|&a, &b| loss(curve, a).total_cmp(&loss(curve, b)))
-        .unwrap_or_else(|| curve.middle())
+        .unwrap_or_else(|| curve.grid.middle())
 }

@@ -1,18 +1,17 @@
 //! How often two standard errors of a floor, a depth and a floor's move cover the values on all samples.
 
-use std::ops::Range;
 use std::rc::Rc;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use walk_arch::{Activation, Net, Network, Problem, batch_norm, linear};
 
+use super::test_support::{Given, Numbers};
 use super::*;
-use crate::evaluate::{ChunkResult, Evaluation};
 use crate::probes::interpolation::Segment;
 use crate::probes::path::PathStatistics;
-use crate::test_support::{BatchSamples, image_network, preactivation_network};
-use crate::{Batch, BatchNormMode, Evaluator, Fused, Loss, Model};
+use crate::test_support::{BatchSamples, image_network, is_slow, preactivation_network};
+use crate::{Batch, BatchNormMode, Fused, Loss, Model};
 
 const SAMPLES: usize = 6000;
 const CHUNK: usize = 50;
@@ -20,41 +19,6 @@ const POINTS: usize = 11;
 
 /// The losses of consecutive segments, `[segment][point][sample]`.
 type Losses = Vec<Vec<Vec<f64>>>;
-
-/// Gives recorded losses: a point's first parameter is α, its second the segment; a sample's input is its number.
-struct Recorded(Rc<Losses>);
-
-impl Evaluator for Recorded {
-    fn evaluate(
-        &mut self,
-        point: &Point,
-        samples: &dyn Samples,
-        chunk: usize,
-        _: BatchNormMode,
-    ) -> Result<Evaluation, CoreError> {
-        let [alpha, segment] = [point.params[0], point.params[1].round()];
-        let losses = &self.0[segment as usize][(alpha * (POINTS - 1) as f32).round() as usize];
-        let chunks = (0..samples.len() / chunk).map(|index| {
-            let (mut input, mut label) = (vec![0.0; chunk], vec![0; chunk]);
-            samples.fill(index * chunk..(index + 1) * chunk, &mut input, &mut label);
-            ChunkResult { losses: input.iter().map(|&number| losses[number as usize]).collect(), correct: 0 }
-        });
-        Ok(Evaluation { chunks: chunks.collect(), samples: samples.len() })
-    }
-}
-
-struct Numbers;
-
-impl Samples for Numbers {
-    fn len(&self) -> usize {
-        SAMPLES
-    }
-
-    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
-        inputs.iter_mut().zip(range).for_each(|(input, index)| *input = index as f32);
-        labels.fill(0);
-    }
-}
 
 fn mlp(norms: bool, activation: Activation) -> Network {
     let problem = Problem { input: vec![60], classes: 6 };
@@ -139,7 +103,13 @@ fn coverage(losses: &Rc<Losses>, orders: u64) -> [Count; 3] {
         losses.iter().map(|points| Segment::new(points.iter().map(mean).collect()).unwrap()).collect();
     let mut counts = [Count::default(); 3];
     for order in 0..orders {
-        let path = PathLoss::new(Box::new(Recorded(losses.clone())), CHUNK, PathStatistics::Batch);
+        let recorded = losses.clone();
+        // a point's first parameter is α, its second the segment
+        let given = move |point: &Point, sample: usize| {
+            let index = (point.params[0] * (POINTS - 1) as f32).round() as usize;
+            recorded[point.params[1].round() as usize][index][sample]
+        };
+        let path = PathLoss::new(Box::new(Given(given)), CHUNK, PathStatistics::Batch);
         let config =
             AdaptiveConfig { points: POINTS, error_rate: 1e-3, segments: 100, guard: 1.5, audit: 0.0 };
         let mut adaptive = Adaptive::new(config, Seed(order), path);
@@ -147,13 +117,12 @@ fn coverage(losses: &Rc<Losses>, orders: u64) -> [Count; 3] {
         for (index, truth) in exact.iter().enumerate() {
             let at = |alpha: f32| Point { params: vec![alpha, index as f32], buffers: vec![] };
             let line = UpdateLine { step: Step(index as u64), from: &at(0.0), to: &at(1.0) };
-            let decision = adaptive.measure(line, order, &|_| Box::new(Numbers)).unwrap();
-            let CurveEstimate { segment, min_loss_error, depth_error, floor_move_error, .. } =
-                decision.estimate;
+            let decision = adaptive.measure(line, order, &|_| Box::new(Numbers(SAMPLES))).unwrap();
+            let CurveEstimate { segment, min_loss_error, depth_error, .. } = decision.estimate;
             if !decision.exact {
                 counts[0].add(segment.min_loss(), min_loss_error, truth.min_loss());
                 counts[1].add(segment.valley_depth(), depth_error, truth.valley_depth());
-                if let (Some((found, exact)), Some(error)) = (before, floor_move_error) {
+                if let (Some((found, exact)), Some(error)) = (before, decision.floor_move_error) {
                     counts[2].add(segment.min_loss() - found, error, truth.min_loss() - exact);
                 }
             }
@@ -165,7 +134,7 @@ fn coverage(losses: &Rc<Losses>, orders: u64) -> [Count; 3] {
 
 #[test]
 fn two_standard_errors_cover_95_percent() {
-    let is_slow = std::env::var_os("SLOW_TESTS").is_some();
+    let is_slow = is_slow();
     let (segments, orders) = if is_slow { (40, 40) } else { (8, 20) };
     let mut sum = [Count::default(); 3];
     for (name, network) in [

@@ -6,17 +6,23 @@ pub(super) struct Curve {
     pub(super) drawn: Vec<usize>,
     /// Samples in a chunk.
     pub(super) chunk: usize,
-    pub(super) alphas: Vec<f64>,
+    pub(super) grid: Grid,
     /// The losses of the samples of these chunks, `[point][sample]`.
     pub(super) samples: Vec<Vec<f64>>,
     /// The chunks' mean losses, `[point][chunk]`.
     pub(super) chunks: Vec<Vec<f64>>,
 }
 
+/// The points of a segment.
+pub(super) struct Grid {
+    /// Their α.
+    pub(super) alphas: Vec<f64>,
+}
+
 /// Units of evidence, samples or chunks, with their losses at each point, `[point][unit]`.
 #[derive(Clone, Copy)]
 pub(super) struct Units<'c> {
-    alphas: &'c [f64],
+    grid: &'c Grid,
     losses: &'c [Vec<f64>],
 }
 
@@ -24,7 +30,13 @@ impl Curve {
     pub(super) fn new(points: usize, drawn: Vec<usize>, chunk: usize) -> Self {
         let last = points - 1;
         let alphas = (0..points).map(|point| point as f64 / last as f64).collect();
-        Self { drawn, chunk, alphas, samples: vec![vec![]; points], chunks: vec![vec![]; points] }
+        Self {
+            drawn,
+            chunk,
+            grid: Grid { alphas },
+            samples: vec![vec![]; points],
+            chunks: vec![vec![]; points],
+        }
     }
 
     /// Adds the samples' losses of the next chunks at `point`.
@@ -40,20 +52,6 @@ impl Curve {
         self.drawn.len()
     }
 
-    pub(super) fn last(&self) -> usize {
-        self.alphas.len() - 1
-    }
-
-    /// The point whose distance from the chord stands for that of the others.
-    pub(super) fn middle(&self) -> usize {
-        self.last() / 2
-    }
-
-    /// Whether the losses there make up the parabola.
-    pub(super) fn is_on_parabola(&self, point: usize) -> bool {
-        [0, self.middle(), self.last()].contains(&point)
-    }
-
     /// Chunks known at `point`.
     pub(super) fn seen(&self, point: usize) -> usize {
         self.chunks[point].len()
@@ -61,7 +59,7 @@ impl Curve {
 
     /// Chunks known at each point of the parabola.
     pub(super) fn seen_by_parabola(&self) -> usize {
-        [0, self.middle(), self.last()].map(|point| self.seen(point)).into_iter().min().unwrap_or(0)
+        self.grid.parabola().map(|point| self.seen(point)).into_iter().min().unwrap_or(0)
     }
 
     /// Whether all chunks are known at `point`.
@@ -83,38 +81,46 @@ impl Curve {
         places.into_iter().map(sum).sum::<f64>() / (self.total() * self.chunk) as f64
     }
 
-    /// The share of the middle's distance from the chord that a parabola has at `point`.
-    pub(super) fn share(&self, point: usize) -> f64 {
-        self.of_chunks().share(point)
-    }
-
     pub(super) fn of_chunks(&self) -> Units<'_> {
-        Units { alphas: &self.alphas, losses: &self.chunks }
+        Units { grid: &self.grid, losses: &self.chunks }
     }
 
     pub(super) fn of_samples(&self) -> Units<'_> {
-        Units { alphas: &self.alphas, losses: &self.samples }
+        Units { grid: &self.grid, losses: &self.samples }
+    }
+}
+
+impl Grid {
+    pub(super) fn last(&self) -> usize {
+        self.alphas.len() - 1
+    }
+
+    /// The point whose distance from the chord stands for that of the others.
+    pub(super) fn middle(&self) -> usize {
+        self.last() / 2
+    }
+
+    /// The points whose losses make up the parabola.
+    pub(super) fn parabola(&self) -> [usize; 3] {
+        [0, self.middle(), self.last()]
+    }
+
+    pub(super) fn is_on_parabola(&self, point: usize) -> bool {
+        self.parabola().contains(&point)
+    }
+
+    /// The share of the middle's distance from the chord that a parabola has at `point`.
+    pub(super) fn share(&self, point: usize) -> f64 {
+        let product = |alpha: f64| alpha * (1.0 - alpha);
+        product(self.alphas[point]) / product(self.alphas[self.middle()])
     }
 }
 
 impl Units<'_> {
-    const fn last(&self) -> usize {
-        self.alphas.len() - 1
-    }
-
-    const fn middle(&self) -> usize {
-        self.last() / 2
-    }
-
-    fn share(&self, point: usize) -> f64 {
-        let product = |alpha: f64| alpha * (1.0 - alpha);
-        product(self.alphas[point]) / product(self.alphas[self.middle()])
-    }
-
     /// A unit's distance from its chord at `point`: l(α) - (1-α) l(0) - α l(1).
     fn chord(&self, point: usize, unit: usize) -> f64 {
-        let (alpha, losses) = (self.alphas[point], self.losses);
-        losses[point][unit] - (1.0 - alpha) * losses[0][unit] - alpha * losses[self.last()][unit]
+        let (alpha, losses) = (self.grid.alphas[point], self.losses);
+        losses[point][unit] - (1.0 - alpha) * losses[0][unit] - alpha * losses[self.grid.last()][unit]
     }
 
     /// Units known at all of `points`.
@@ -124,34 +130,34 @@ impl Units<'_> {
 
     /// Of each unit, the loss at the end less that at the start.
     pub(super) fn slopes(&self) -> Vec<f64> {
-        let [start, end] = [0, self.last()];
+        let [start, end] = [0, self.grid.last()];
         (0..self.known(&[start, end])).map(|unit| self.losses[end][unit] - self.losses[start][unit]).collect()
     }
 
     /// Of each unit, the distance from the chord at the middle, its bow.
     pub(super) fn bows(&self) -> Vec<f64> {
-        let points = [0, self.middle(), self.last()];
-        (0..self.known(&points)).map(|unit| self.chord(self.middle(), unit)).collect()
+        (0..self.known(&self.grid.parabola())).map(|unit| self.chord(self.grid.middle(), unit)).collect()
     }
 
     /// Of each unit, the distance at `point` from the parabola through the losses at the ends and the middle.
     pub(super) fn remainders(&self, point: usize) -> Vec<f64> {
-        let (middle, share) = (self.middle(), self.share(point));
-        let known = self.known(&[0, middle, self.last(), point]);
+        let (middle, share) = (self.grid.middle(), self.grid.share(point));
+        let known = self.known(&self.grid.parabola()).min(self.known(&[point]));
         (0..known).map(|unit| self.chord(point, unit) - share * self.chord(middle, unit)).collect()
     }
 
     /// Of each unit, the loss at `point` on that parabola.
     pub(super) fn parabola(&self, point: usize) -> Vec<f64> {
-        let (middle, last) = (self.middle(), self.last());
-        let (alpha, share) = (self.alphas[point], self.share(point));
-        let loss = |unit: usize| match point {
-            _ if [0, middle, last].contains(&point) => self.losses[point][unit],
-            _ => {
-                let [start, end] = [self.losses[0][unit], self.losses[last][unit]];
-                (1.0 - alpha) * start + alpha * end + share * self.chord(middle, unit)
-            }
+        let known = self.known(&self.grid.parabola());
+        if self.grid.is_on_parabola(point) {
+            return self.losses[point][..known].to_vec();
+        }
+        let (middle, last) = (self.grid.middle(), self.grid.last());
+        let (alpha, share) = (self.grid.alphas[point], self.grid.share(point));
+        let loss = |unit: usize| {
+            let [start, end] = [self.losses[0][unit], self.losses[last][unit]];
+            (1.0 - alpha) * start + alpha * end + share * self.chord(middle, unit)
         };
-        (0..self.known(&[0, middle, last])).map(loss).collect()
+        (0..known).map(loss).collect()
     }
 }

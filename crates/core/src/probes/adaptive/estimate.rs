@@ -21,8 +21,6 @@ pub struct CurveEstimate {
     pub depth_error: f64,
     /// Of the barrier's height.
     pub height_error: f64,
-    /// Of the lowest loss less that of the segment before; `None` if there was none.
-    pub floor_move_error: Option<f64>,
     /// Degrees of freedom behind these errors; infinite where all chunks were seen.
     pub degrees_of_freedom: f64,
     /// The least and the largest α whose loss is not surely (two standard errors) above the lowest.
@@ -45,7 +43,7 @@ impl Floor {
 
     /// The standard error of `next` less this one, which share the chunks that both saw: means of n and n' of N chunks drawn one
     /// after the other have the covariance c (1 / max(n, n') - 1/N), where c is that of the chunks. `None` without chunks.
-    fn error_of_move(&self, next: &Self, total: usize) -> Option<f64> {
+    pub(super) fn error_of_move(&self, next: &Self, total: usize) -> Option<f64> {
         let [a, b] = [self, next].map(|floor| floor.chunks.len());
         let (few, many) = (a.min(b), a.max(b));
         if few < 2 {
@@ -75,7 +73,7 @@ impl Floor {
 
 /// The mean distance from the parabola at `point`.
 fn remainder(curve: &Curve, point: usize) -> Estimate {
-    if curve.is_on_parabola(point) {
+    if curve.grid.is_on_parabola(point) {
         return Estimate::EXACT_ZERO;
     }
     Sample::of(&curve.of_chunks().remainders(point), curve.total()).estimate()
@@ -120,7 +118,7 @@ fn widened(estimate: Estimate) -> f64 {
 
 /// The points that may be the lowest and whose own remainders are not known well enough for that choice.
 pub(super) fn needs_more(curve: &Curve) -> Vec<usize> {
-    let (last, most) = (curve.last(), curve.seen_by_parabola());
+    let (last, most) = (curve.grid.last(), curve.seen_by_parabola());
     let Some(segment) = Segment::new((0..=last).map(|point| loss(curve, point)).collect()) else {
         return vec![];
     };
@@ -128,7 +126,7 @@ pub(super) fn needs_more(curve: &Curve) -> Vec<usize> {
     let depth = depth_terms(last, lowest);
     let parabola = Sample::of(&values_of(curve, &depth), curve.total()).estimate().var.sqrt();
     let is_wanting = |&point: &usize| {
-        !curve.is_on_parabola(point)
+        !curve.grid.is_on_parabola(point)
             && curve.seen(point) < most
             && remainder(curve, point).var.sqrt() > SMALL * parabola
             && may_be_lowest(curve, point, lowest)
@@ -147,9 +145,9 @@ fn depth_terms(last: usize, lowest: usize) -> [(usize, f64); 3] {
 }
 
 impl CurveEstimate {
-    /// The estimate from the chunks known, with the floor of the segment before.
-    pub(super) fn new(curve: &Curve, before: Option<&Floor>) -> Self {
-        let last = curve.last();
+    /// The estimate from the chunks known.
+    pub(super) fn new(curve: &Curve) -> Self {
+        let last = curve.grid.last();
         let losses = (0..=last).map(|point| loss(curve, point)).collect();
         let segment = Segment::new(losses).expect("a segment has an interior");
         let (lowest, highest) = (segment.min_index(), segment.highest_interior());
@@ -157,14 +155,12 @@ impl CurveEstimate {
         let error = |terms: &[(usize, f64)]| widened(combination(curve, terms));
         let candidates: Vec<usize> =
             (0..=last).filter(|&point| may_be_lowest(curve, point, lowest)).collect();
-        let alpha = |point: Option<&usize>| curve.alphas[*point.unwrap_or(&lowest)];
+        let alpha = |point: Option<&usize>| curve.grid.alphas[*point.unwrap_or(&lowest)];
         let floor = combination(curve, &[(lowest, 1.0)]);
         Self {
             min_loss_error: widened(floor),
             depth_error: error(&depth_terms(last, lowest)),
             height_error: error(&[(highest, 1.0), (higher_end, -1.0)]),
-            floor_move_error: before
-                .and_then(|before| before.error_of_move(&Floor::of(curve, lowest), curve.total())),
             degrees_of_freedom: if floor.var > 0.0 { floor.freedom } else { f64::INFINITY },
             min_alpha_interval: [alpha(candidates.first()), alpha(candidates.last())],
             segment,

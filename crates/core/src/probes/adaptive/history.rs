@@ -1,6 +1,7 @@
 //! What the segments before say about the one at hand: how much chunks vary, and how much rare samples contribute.
 
 use super::curve::Curve;
+use super::sample::Sample;
 use super::tail::Tail;
 
 /// What remains of a contribution after a segment.
@@ -21,11 +22,9 @@ pub(super) struct History {
     segments: f64,
     /// Variance of the chunks' clipped bows, in squares of their median absolute bow.
     pub(super) bow_var: f64,
-    /// What rare samples contributed lately to the bow, upward and downward, in units of the
-    /// chunks' median absolute bow.
+    /// What rare samples contributed lately to the bow, upward and downward, in units of the chunks' median absolute bow.
     bows: [Tail; 2],
-    /// The same for the difference between the ends, in units of the chunks'
-    /// median.
+    /// The same for the difference between the ends, in units of the chunks' median.
     slopes: Tail,
     /// By point, variance of the chunks' remainders, in the same unit as `bow_var`.
     remainder_vars: Vec<f64>,
@@ -116,6 +115,7 @@ impl History {
     pub(super) fn note(&mut self, curve: &Curve) {
         let sizes = Sizes::of(curve);
         let (chunks, samples) = (curve.of_chunks(), curve.of_samples());
+        let variance = |values: &[f64]| Sample::of(values, curve.total()).var;
         let newest = NEWEST.max(1.0 / (self.segments + 1.0));
         self.segments += 1.0;
         let keep = |old: &mut Tail, new: Tail| *old = old.times(MEMORY).max(new);
@@ -129,7 +129,7 @@ impl History {
             keep(old, new.times(1.0 / sizes.bow));
         }
         keep(&mut self.slopes, sizes.slopes.times(1.0 / sizes.slope));
-        for point in (1..curve.last()).filter(|&point| !curve.is_on_parabola(point)) {
+        for point in (1..curve.grid.last()).filter(|&point| !curve.grid.is_on_parabola(point)) {
             if curve.seen(point) > 1 {
                 let of_chunks = variance(&chunks.remainders(point));
                 average(&mut self.remainder_vars[point], of_chunks / (sizes.bow * sizes.bow));
@@ -171,11 +171,6 @@ fn median(values: &[f64]) -> f64 {
 fn from_mean(values: Vec<f64>) -> Vec<f64> {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     values.into_iter().map(|value| value - mean).collect()
-}
-
-fn variance(values: &[f64]) -> f64 {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (values.len() as f64 - 1.0)
 }
 
 #[cfg(test)]

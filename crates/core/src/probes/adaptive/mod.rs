@@ -75,6 +75,9 @@ pub struct Decision {
     pub audit: Option<Audit>,
     /// The curve.
     pub estimate: CurveEstimate,
+    /// Standard error of the lowest loss less that of the segment before, widened as those of the curve; `None` if there was
+    /// none.
+    pub floor_move_error: Option<f64>,
 }
 
 /// What is kept of the segments before.
@@ -204,7 +207,7 @@ impl<'a> Adaptive<'a> {
         let is_drawn = audit > 0.0 && (history.is_empty() || rng.gen_bool(audit.min(1.0)));
         let audit = if is_drawn && !exact { Some(self.audit(&mut work)?) } else { None };
         history.note(&work.curve);
-        let estimate = CurveEstimate::new(&work.curve, floor_before.as_ref());
+        let estimate = CurveEstimate::new(&work.curve);
         // losses that are not finite leave a bound open, and all chunks are seen
         let barrier = match &audit {
             Some(audit) => audit.barrier,
@@ -212,9 +215,11 @@ impl<'a> Adaptive<'a> {
             None => estimate.segment.has_barrier(),
         };
         let floor = Floor::of(&work.curve, estimate.segment.min_index());
+        let floor_move_error =
+            floor_before.and_then(|before| before.error_of_move(&floor, work.curve.total()));
         let end_losses = std::mem::take(&mut work.curve.samples[points - 1]);
         self.memory = Some(AdaptiveMemory { step: line.step.next(), order, end_losses, floor, history });
-        Ok(Decision { barrier, early, exact, chunks, evaluations, audit, estimate })
+        Ok(Decision { barrier, early, exact, chunks, evaluations, audit, estimate, floor_move_error })
     }
 
     /// The order in which the chunks of `samples` samples are drawn.
@@ -232,13 +237,13 @@ impl<'a> Adaptive<'a> {
     /// Evaluates as many chunks as the verdict and the errors of the estimates take; returns whether there is a barrier.
     fn decide(&mut self, work: &mut Work<'_>, history: &History) -> Result<bool, CoreError> {
         let total = work.curve.total();
-        let (last, middle) = (work.curve.last(), work.curve.middle());
+        let last = work.curve.grid.last();
         let first = FIRST_SAMPLES.div_ceil(self.path.chunk()).max(FIRST_CHUNKS).min(total);
         let few = if history.is_new() { first } else { FEW_CHUNKS.min(total) };
         let mut open: Vec<usize> = (1..last).collect();
         let mut look = first;
         loop {
-            for point in [0, last, middle] {
+            for point in work.curve.grid.parabola() {
                 self.fill(point, look, work)?;
             }
             let known = Look::new(&work.curve, history, self.config.standard());
@@ -291,8 +296,8 @@ impl<'a> Adaptive<'a> {
     /// Checks the verdict on all samples.
     fn audit(&mut self, work: &mut Work<'_>) -> Result<Audit, CoreError> {
         let (before, total) = (work.evaluations, work.curve.total());
-        let points = [work.curve.middle(), audit::closest(&work.curve)];
-        for point in [0, work.curve.last()].into_iter().chain(points) {
+        let points = [work.curve.grid.middle(), audit::closest(&work.curve)];
+        for point in [0, work.curve.grid.last()].into_iter().chain(points) {
             self.fill(point, total, work)?;
         }
         Ok(Audit::new(&work.curve, &points, work.evaluations - before))
@@ -332,7 +337,7 @@ impl AdaptiveConfig {
 /// What is known about a point: by its mean losses once all chunks are seen, as an exact measurement compares them.
 fn finding(look: &Look, point: usize, curve: &Curve, history: &History) -> Finding {
     if curve.is_complete(point) && curve.parabola_is_complete() {
-        let higher = greatest(&[curve.exact(0), curve.exact(curve.last())]);
+        let higher = greatest(&[curve.exact(0), curve.exact(curve.grid.last())]);
         return if curve.exact(point) > higher { Finding::Barrier } else { Finding::NoBarrier };
     }
     look.finding(point, curve, history)
@@ -342,5 +347,7 @@ fn finding(look: &Look, point: usize, curve: &Curve, history: &History) -> Findi
 mod coverage;
 #[cfg(test)]
 mod nearly_dead;
+#[cfg(test)]
+mod test_support;
 #[cfg(test)]
 mod tests;

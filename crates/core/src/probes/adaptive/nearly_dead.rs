@@ -9,7 +9,7 @@ use walk_arch::{Activation, Net, Network, Problem, linear};
 use super::*;
 use crate::probes::interpolation::Interpolation;
 use crate::probes::path::PathStatistics;
-use crate::test_support::BatchSamples;
+use crate::test_support::{BatchSamples, is_slow};
 use crate::{Batch, BatchNormMode, Fused, Loss, Model};
 
 const PIXELS: usize = 784;
@@ -101,7 +101,7 @@ fn run(samples: usize, chunk: usize, epochs: usize, seed: Seed) -> Found {
 
 #[test]
 fn few_samples_that_carry_the_curve_are_not_missed() {
-    let is_slow = std::env::var_os("SLOW_TESTS").is_some();
+    let is_slow = is_slow();
     let cases: &[[usize; 4]] = match is_slow {
         // samples, chunk, epochs, seeds: 96 epochs in all
         true => {

@@ -2,6 +2,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use crate::probes::moments::Moments;
+
 /// Count, mean and variance of values of some of `total` chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Sample {
@@ -25,12 +27,10 @@ pub(super) struct Estimate {
 
 impl Sample {
     pub(super) fn of(values: &[f64], total: usize) -> Self {
+        let Moments { mean, variance, .. } = Moments::of(values);
         let count = values.len();
-        let mean = values.iter().sum::<f64>() / count as f64;
-        let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
         let freedom = count.saturating_sub(1) as f64;
-        let var = if count > 1 { squares / freedom } else { 0.0 };
-        Self { count, mean, var, freedom, total }
+        Self { count, mean, var: variance.unwrap_or(0.0), freedom, total }
     }
 
     /// With a variance that earlier samples suggest, which counts as `freedom` values.

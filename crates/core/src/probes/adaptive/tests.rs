@@ -2,12 +2,12 @@ use rand::Rng;
 use rand_distr::{Distribution, Normal};
 use walk_arch::Activation;
 
+use super::test_support::{Given, Numbers};
 use super::*;
-use crate::evaluate::{ChunkResult, Evaluation};
 use crate::probes::interpolation::Interpolation;
 use crate::probes::path::PathStatistics;
 use crate::test_support::{BatchSamples, residual_network};
-use crate::{BatchNormMode, Evaluator, Fused, Loss, Model, Step};
+use crate::{BatchNormMode, Fused, Loss, Model, Step};
 
 fn line<'a>(step: Step, from: &'a Point, to: &'a Point) -> UpdateLine<'a> {
     UpdateLine { step, from, to }
@@ -56,45 +56,16 @@ impl Synthetic {
     }
 }
 
-/// A sample's input is its number, α the only parameter.
-impl Evaluator for Synthetic {
-    fn evaluate(
-        &mut self,
-        point: &Point,
-        samples: &dyn Samples,
-        chunk: usize,
-        _: BatchNormMode,
-    ) -> Result<Evaluation, CoreError> {
-        let chunks = (0..samples.len() / chunk).map(|index| {
-            let (mut input, mut label) = (vec![0.0; chunk], vec![0; chunk]);
-            samples.fill(index * chunk..index * chunk + chunk, &mut input, &mut label);
-            let loss = self.loss(input[0] as usize / CHUNK, f64::from(point.params[0]));
-            ChunkResult { losses: vec![loss; chunk], correct: 0 }
-        });
-        Ok(Evaluation { chunks: chunks.collect(), samples: samples.len() })
-    }
-}
-
-/// Samples that are their own numbers.
-struct Numbers;
-
-impl Samples for Numbers {
-    fn len(&self) -> usize {
-        CHUNKS * CHUNK
-    }
-
-    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
-        inputs.iter_mut().zip(range).for_each(|(input, index)| *input = index as f32);
-        labels.fill(0);
-    }
-}
-
 fn decide(synthetic: &Synthetic, order: u64, error_rate: f64) -> Decision {
     let config = AdaptiveConfig { points: POINTS, error_rate, segments: 1, guard: 1.5, audit: 0.0 };
-    let path = PathLoss::new(Box::new(synthetic.clone()), CHUNK, PathStatistics::Batch);
+    let synthetic = synthetic.clone();
+    // α is the only parameter
+    let losses =
+        move |point: &Point, sample: usize| synthetic.loss(sample / CHUNK, f64::from(point.params[0]));
+    let path = PathLoss::new(Box::new(Given(losses)), CHUNK, PathStatistics::Batch);
     let mut probe = Adaptive::new(config, Seed(1), path);
     let at = |alpha: f32| Point { params: vec![alpha], buffers: vec![] };
-    probe.measure(line(Step(0), &at(0.0), &at(1.0)), order, &|_| Box::new(Numbers)).unwrap()
+    probe.measure(line(Step(0), &at(0.0), &at(1.0)), order, &|_| Box::new(Numbers(CHUNKS * CHUNK))).unwrap()
 }
 
 #[test]

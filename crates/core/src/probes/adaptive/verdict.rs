@@ -36,6 +36,13 @@ pub(super) struct Standard {
     pub(super) guard: f64,
 }
 
+impl Standard {
+    /// The share of the samples that `seen` chunks may have missed altogether.
+    fn rare(&self, seen: usize, curve: &Curve) -> f64 {
+        may_be_missed(seen * curve.chunk, curve.total() * curve.chunk, self.missed)
+    }
+}
+
 /// What the chunks of a look say.
 pub(super) struct Look {
     standard: Standard,
@@ -97,7 +104,7 @@ impl Look {
                 prior(sample, history.bow_var * sizes.bow * sizes.bow, history)
             }
         };
-        let rare = may_be_missed(bows.len() * curve.chunk, curve.total() * curve.chunk, standard.missed);
+        let rare = standard.rare(bows.len(), curve);
         let rare_bows = history.bows(&sizes, rare, standard.guard);
         let rare_slopes = history.slopes(&sizes, rare, standard.guard);
         Self { standard, sizes, bow, slopes, bows, rare_bows, rare_slopes }
@@ -106,12 +113,12 @@ impl Look {
     /// What is known about `point`.
     pub(super) fn finding(&self, point: usize, curve: &Curve, history: &History) -> Finding {
         let standard = self.standard;
-        let share = curve.share(point);
+        let share = curve.grid.share(point);
         let Remainder { mean: remainder, tail: remainder_tail } = self.remainder(point, curve, history);
         let [upward, downward] = self.rare_bows.map(|bows| share * bows);
         let complete = Complete {
             parabola: curve.parabola_is_complete(),
-            point: curve.is_on_parabola(point) || curve.is_complete(point),
+            point: curve.grid.is_on_parabola(point) || curve.is_complete(point),
         };
         let chord = Question {
             parabola: self.bow.estimate().times(share),
@@ -122,9 +129,9 @@ impl Look {
         };
         // at equal shares: by the chord, or below one of the ends
         let none = standard.level / 3.0;
-        let ends = [0, curve.last()].map(|end| {
+        let ends = [0, curve.grid.last()].map(|end| {
             let against = self.against(point, end, curve);
-            let slopes = weight(curve.alphas[point], end).abs() * self.rare_slopes;
+            let slopes = weight(curve.grid.alphas[point], end).abs() * self.rare_slopes;
             let question = |sign: f64, bows: f64| Question {
                 parabola: against.times(sign),
                 remainder: remainder.times(sign),
@@ -136,7 +143,7 @@ impl Look {
         let is_none = |is_sure: fn(&Question, f64) -> bool| {
             is_sure(&chord, none) || ends.iter().any(|[above, _]| is_sure(above, none))
         };
-        let barrier = standard.level / (curve.last() - 1) as f64;
+        let barrier = standard.level / (curve.grid.last() - 1) as f64;
         let is_barrier =
             |is_sure: fn(&Question, f64) -> bool| ends.iter().all(|[_, below]| is_sure(below, barrier));
         if is_none(Question::is_sure) {
@@ -156,13 +163,12 @@ impl Look {
 
     /// What is known of the remainder at `point`.
     fn remainder(&self, point: usize, curve: &Curve, history: &History) -> Remainder {
-        if curve.is_on_parabola(point) {
+        if curve.grid.is_on_parabola(point) {
             return Remainder { mean: Estimate::EXACT_ZERO, tail: 0.0 };
         }
         let sample = Sample::of(&curve.of_chunks().remainders(point), curve.total());
         let var = history.remainder_var(point) * self.sizes.bow * self.sizes.bow;
-        let (seen, total) = (curve.seen(point) * curve.chunk, curve.total() * curve.chunk);
-        let rare = may_be_missed(seen, total, self.standard.missed);
+        let rare = self.standard.rare(curve.seen(point), curve);
         Remainder {
             mean: prior(sample, var, history).estimate(),
             tail: history.remainder(point, &self.sizes, rare, self.standard.guard),
@@ -171,7 +177,7 @@ impl Look {
 
     /// How far the parabola at `point` lies above the end number `end`.
     fn against(&self, point: usize, end: usize, curve: &Curve) -> Estimate {
-        let (weight, share) = (weight(curve.alphas[point], end), curve.share(point));
+        let (weight, share) = (weight(curve.grid.alphas[point], end), curve.grid.share(point));
         let pairs = self.slopes.iter().zip(&self.bows);
         let values: Vec<f64> = pairs.map(|(slope, bow)| weight * slope + share * bow).collect();
         Sample::of(&values, curve.total()).estimate()
