@@ -1,22 +1,25 @@
 //! Random numbers for tests that simulate data of which the truth is known.
 
-/// A generator (SplitMix64).
-pub(crate) struct Simulated(pub(crate) u64);
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// A generator.
+pub(crate) struct Simulated(ChaCha8Rng);
 
 impl Simulated {
-    /// From 0 to below 1.
-    pub(crate) fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// Normal with variance 1 (Box and Muller).
+    /// From 0 to below 1.
+    pub(crate) fn uniform(&mut self) -> f64 {
+        self.0.r#gen()
+    }
+
+    /// Normal with variance 1.
     pub(crate) fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
+        StandardNormal.sample(&mut self.0)
     }
 
     /// `n` values of a stationary first-order autoregressive series with variance 1.
@@ -44,7 +47,12 @@ impl Simulated {
 
 /// Trials of a simulation: more with SLOW_TESTS=1.
 pub(crate) fn trials(few: usize) -> usize {
-    if std::env::var_os("SLOW_TESTS").is_some() { 20 * few } else { few }
+    few_or_many(few, 20 * few)
+}
+
+/// `many` with SLOW_TESTS=1, `few` otherwise.
+pub(crate) fn few_or_many(few: usize, many: usize) -> usize {
+    if std::env::var_os("SLOW_TESTS").is_some() { many } else { few }
 }
 
 /// The share of trials in which something happens.

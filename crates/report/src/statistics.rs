@@ -262,7 +262,7 @@ mod tests {
     /// in at most as many.
     #[test]
     fn means_of_blocks_are_wrong_as_rarely_as_they_say() {
-        let (mut random, n_trials) = (Simulated(4), trials(10_000));
+        let (mut random, n_trials) = (Simulated::new(4), trials(10_000));
         let mut wrong = |correlation: f64| {
             let wrong = share(n_trials, || {
                 let values = random.autoregressive(correlation, 50);

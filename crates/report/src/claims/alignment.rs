@@ -1,11 +1,9 @@
 //! "Alignment rises with the batch size" (paper, Figures 5 and 6).
 
-use std::collections::BTreeMap;
-
 use walk_record::rows::Alignment;
-use walk_record::{Measured, Run, Stamped};
+use walk_record::{Measured, Stamped};
 
-use super::claim::{Claim, Exhibit, stated};
+use super::claim::{Claim, Exhibit, by_step, stated};
 use super::trend::{Trend, over_seeds, paired_test};
 use crate::alignment::measurements;
 use crate::statistics::{Mean, p_of_rise};
@@ -15,7 +13,7 @@ use crate::table::short;
 pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "alignment rises with the batch size";
     Claim::for_each_setting(claim, exhibit, |subject, runs| {
-        let tested = by_step(runs).into_values().map(|seeds| {
+        let tested = by_step(runs, measurements, |rows| rows[0].at.step).into_iter().map(|seeds| {
             let (trend, measured) = match seeds.as_slice() {
                 [rows] => at_one_run(rows),
                 several => over_runs(several),
@@ -38,15 +36,6 @@ pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 }
 
 type Rows<'a> = Vec<Stamped<'a, Alignment>>;
-
-/// The measurements by update; the rows of each run that has one there, by batch size.
-fn by_step<'a>(runs: &[&'a Run]) -> BTreeMap<u64, Vec<Rows<'a>>> {
-    let mut steps: BTreeMap<u64, Vec<Rows<'a>>> = BTreeMap::new();
-    for rows in runs.iter().flat_map(|run| measurements(run)) {
-        steps.entry(rows[0].at.step).or_default().push(rows);
-    }
-    steps
-}
 
 /// At one θ: batches drawn independently of each other are the units.
 fn at_one_run(rows: &Rows<'_>) -> (Trend, String) {

@@ -1,5 +1,7 @@
 //! A claim, what it is tested on, and its verdict.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_record::Run;
@@ -141,6 +143,19 @@ impl Claim {
         });
         tested.collect()
     }
+}
+
+/// The rows of one kind at each update, of each run that has one there.
+pub(super) fn by_step<'a, T>(
+    runs: &[&'a Run],
+    rows: impl Fn(&'a Run) -> Vec<T>,
+    step: impl Fn(&T) -> u64,
+) -> Vec<Vec<T>> {
+    let mut steps: BTreeMap<u64, Vec<T>> = BTreeMap::new();
+    for row in runs.iter().flat_map(|run| rows(run)) {
+        steps.entry(step(&row)).or_default().push(row);
+    }
+    steps.into_values().collect()
 }
 
 /// A claim as it is stated of `n_runs` runs that differ in their seeds: of a single one, only that it is so at this run.

@@ -19,16 +19,13 @@ pub(super) fn opposing_gradients(exhibit: &Exhibit<'_>) -> Claim {
         "consecutive gradients point more against each other at larger batch sizes late in training (last {LATE_UPDATES} updates)"
     );
     let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
-    let last_step = |run: &Run| cosines(run).last().map_or(0, |cosine| cosine.step);
-    let runs = || paired.settings.iter().flat_map(|setting| setting.runs.iter().copied());
-    let last = runs().map(last_step).min().unwrap_or(0);
+    let last = paired.last_step(cosines);
+    let first = last.saturating_sub(LATE_UPDATES) + 1;
     let late = |run: &Run| -> Vec<f64> {
-        let cosines = cosines(run).into_iter();
-        let late =
-            cosines.filter(|cosine| (last.saturating_sub(LATE_UPDATES) + 1..=last).contains(&cosine.step));
+        let late = cosines(run).into_iter().filter(|cosine| (first..=last).contains(&cosine.step));
         late.map(|cosine| cosine.value).collect()
     };
-    if runs().any(|run| late(run).is_empty()) {
+    if paired.runs().any(|run| late(run).is_empty()) {
         return Claim::not_measured(claim, exhibit);
     }
     let seeds = paired.seeds();
@@ -50,11 +47,7 @@ pub(super) fn opposing_gradients(exhibit: &Exhibit<'_>) -> Claim {
     Claim {
         claim: stated(&claim, seeds),
         exhibit: exhibit.name.into(),
-        measured: format!(
-            "{} in updates {} to {last}",
-            paired.text(&numbers),
-            last.saturating_sub(LATE_UPDATES) + 1
-        ),
+        measured: format!("{} in updates {first} to {last}", paired.text(&numbers)),
         statistic: trend.text(&test),
         verdict: trend.verdict,
     }

@@ -1,11 +1,9 @@
 //! Eq. 3: the variance of batch gradients is proportional to 1/B - 1/N.
 
-use std::collections::BTreeMap;
-
 use walk_record::rows::{Covariance, VarianceCheck};
-use walk_record::{Measured, Run, Stamped};
+use walk_record::{Measured, Stamped};
 
-use super::claim::{Claim, Exhibit, Verdict, stated};
+use super::claim::{Claim, Exhibit, Verdict, by_step, stated};
 use super::trend::over_seeds;
 use crate::statistics::{FitPoint, LineFit, Mean, sample_mean};
 use crate::table::decimals;
@@ -17,11 +15,8 @@ const MARGIN: f64 = 0.1;
 pub(super) fn gradient_variance(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "Eq. 3: the variance of gradients is proportional to 1/B - 1/N";
     Claim::for_each_setting(claim, exhibit, |subject, runs| {
-        let mut steps: BTreeMap<u64, Vec<Stamped<'_, Covariance>>> = BTreeMap::new();
-        for row in runs.iter().flat_map(|run: &&Run| run.rows::<Covariance>()) {
-            steps.entry(row.at.step).or_default().push(row);
-        }
-        let tested = steps.into_values().map(|rows| {
+        let steps = by_step(runs, |run| run.rows::<Covariance>().collect(), |row| row.at.step);
+        let tested = steps.into_iter().map(|rows| {
             let epoch = rows[0].at.epoch;
             test(format!("{}: {subject}, epoch {epoch}", stated(claim, rows.len())), exhibit, &rows)
         });
@@ -113,7 +108,7 @@ mod tests {
     /// Within one run, each bound of the slope misses 1 in 5% of trials, within half a percent.
     #[test]
     fn the_slope_of_one_run_has_the_error_of_its_batches() {
-        let (mut random, n_trials) = (Simulated(3), trials(4000));
+        let (mut random, n_trials) = (Simulated::new(3), trials(4000));
         for spread in [0.1, 0.4] {
             let (mut below, mut above) = (0, 0);
             for _ in 0..n_trials {

@@ -12,9 +12,7 @@ use crate::distance::{distances, log_slope};
 pub(super) fn slower_growth(exhibit: &Exhibit<'_>) -> Claim {
     let claim = "the distance from the initial point grows more slowly at larger batch sizes";
     let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
-    let last_step = |run: &Run| distances(run).last().map_or(0, |distance| distance.step);
-    let runs = paired.settings.iter().flat_map(|setting| setting.runs.iter().copied());
-    let last = runs.map(last_step).min().unwrap_or(0);
+    let last = paired.last_step(distances);
     let slope = |run: &Run| {
         let mut distances = distances(run);
         distances.retain(|distance| distance.step <= last);

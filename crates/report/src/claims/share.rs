@@ -79,7 +79,7 @@ mod tests {
     /// third of themselves or not at all.
     #[test]
     fn bounds_hold_for_dependent_updates_and_seeds_that_differ() {
-        let (mut random, n_trials) = (Simulated(1), trials(1000));
+        let (mut random, n_trials) = (Simulated::new(1), trials(1000));
         for (updates, seeds, p, spread) in [
             (39, 1, 0.05, 0.0),
             (39, 1, 0.5, 0.0),

@@ -3,6 +3,7 @@
 use walk_record::{Measured, Run};
 
 use super::claim::{Exhibit, Verdict};
+use crate::curves::StepValue;
 use crate::statistics::{LEVEL, p_of_mean, sample_mean};
 use crate::table::{decimals, scientific};
 use crate::training::batch_size;
@@ -91,6 +92,16 @@ impl<'a> PairedRuns<'a> {
         self.settings[0].runs.len()
     }
 
+    /// The runs of all settings.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &'a Run> {
+        self.settings.iter().flat_map(|setting| setting.runs.iter().copied())
+    }
+
+    /// The last update that every run has a value of; 0 if one has none.
+    pub(super) fn last_step(&self, series: impl Fn(&Run) -> Vec<StepValue>) -> u64 {
+        self.runs().map(|run| series(run).last().map_or(0, |value| value.step)).min().unwrap_or(0)
+    }
+
     /// A value of each run, by setting and seed.
     pub(super) fn values(&self, value: impl Fn(&Run) -> f64) -> Vec<Vec<f64>> {
         self.settings.iter().map(|setting| setting.runs.iter().map(|run| value(run)).collect()).collect()
@@ -150,7 +161,7 @@ mod tests {
     /// normal; of two settings of which neither is larger, it holds in 5% and does not hold in 5%.
     #[test]
     fn paired_tests_are_wrong_as_rarely_as_they_say() {
-        let (mut random, n_trials) = (Simulated(2), trials(4000));
+        let (mut random, n_trials) = (Simulated::new(2), trials(4000));
         for seeds in [3, 5] {
             let (mut holds, mut fails) = (0, 0);
             for _ in 0..n_trials {

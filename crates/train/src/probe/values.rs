@@ -58,96 +58,73 @@ impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Within<MIN, M
     }
 }
 
-/// A number above 0 and below 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-#[schemars(inline)]
-#[serde(transparent)]
-pub struct Fraction(f64);
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $Name:ident($value:ident): $is_allowed:expr, $expected:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+        #[schemars(inline)]
+        #[serde(transparent)]
+        pub struct $Name(f64);
+
+        impl $Name {
+            /// A value known to be in range.
+            ///
+            /// # Panics
+            /// If it is not.
+            pub const fn new(value: f64) -> Self {
+                assert!(Self::is_allowed(value), "the value is out of range");
+                Self(value)
+            }
+
+            /// The number.
+            pub const fn get(self) -> f64 {
+                self.0
+            }
+
+            const fn is_allowed($value: f64) -> bool {
+                $is_allowed
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $Name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let found = f64::deserialize(deserializer)?;
+                if Self::is_allowed(found) {
+                    return Ok(Self(found));
+                }
+                Err(D::Error::custom(format!(concat!("= {}, expected ", $expected), found)))
+            }
+        }
+    )*};
+}
+
+numbers! {
+    /// A number above 0 and below 1.
+    Fraction(value): value > 0.0 && value < 1.0, "a number between 0 and 1";
+    /// A number from 0 to 1.
+    Share(value): value >= 0.0 && value <= 1.0, "a number from 0 to 1";
+    /// A finite number of at least 0.
+    NotNegative(value): value >= 0.0 && value.is_finite(), "a number of at least 0";
+}
 
 impl Fraction {
-    /// A value known to be in range.
-    ///
-    /// # Panics
-    /// If it is not.
-    pub const fn new(value: f64) -> Self {
-        assert!(value > 0.0 && value < 1.0, "the value is out of range");
-        Self(value)
-    }
-
     /// One in a thousand.
     pub(super) const fn thousandth() -> Self {
-        Self(1e-3)
-    }
-
-    /// The number.
-    pub const fn get(self) -> f64 {
-        self.0
+        Self::new(1e-3)
     }
 }
-
-impl<'de> Deserialize<'de> for Fraction {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let found = f64::deserialize(deserializer)?;
-        if found > 0.0 && found < 1.0 {
-            return Ok(Self(found));
-        }
-        Err(D::Error::custom(format!("= {found}, expected a number between 0 and 1")))
-    }
-}
-
-/// A number from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-#[schemars(inline)]
-#[serde(transparent)]
-pub struct Share(f64);
 
 impl Share {
     /// One in a hundred.
-    pub const fn hundredth() -> Self {
-        Self(1e-2)
-    }
-
-    /// The number.
-    pub const fn get(self) -> f64 {
-        self.0
+    pub(super) const fn hundredth() -> Self {
+        Self::new(1e-2)
     }
 }
-
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let found = f64::deserialize(deserializer)?;
-        if (0.0..=1.0).contains(&found) {
-            return Ok(Self(found));
-        }
-        Err(D::Error::custom(format!("= {found}, expected a number from 0 to 1")))
-    }
-}
-
-/// A finite number of at least 0.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-#[schemars(inline)]
-#[serde(transparent)]
-pub struct NotNegative(f64);
 
 impl NotNegative {
     /// 1.5
-    pub const fn one_and_a_half() -> Self {
-        Self(1.5)
-    }
-
-    /// The number.
-    pub const fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for NotNegative {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let found = f64::deserialize(deserializer)?;
-        if found >= 0.0 && found.is_finite() {
-            return Ok(Self(found));
-        }
-        Err(D::Error::custom(format!("= {found}, expected a number of at least 0")))
+    pub(super) const fn one_and_a_half() -> Self {
+        Self::new(1.5)
     }
 }
 

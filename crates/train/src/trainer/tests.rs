@@ -42,8 +42,8 @@ fn five_points(when: Schedule, evaluation: EvaluationData) -> ProbeConfig {
         evaluation,
         mode: Mode::Exact,
         error_rate: Fraction::new(1e-3),
-        guard: NotNegative::one_and_a_half(),
-        audit: Share::hundredth(),
+        guard: NotNegative::new(1.5),
+        audit: Share::new(1e-2),
     };
     ProbeConfig { interpolation: Some(section), ..ProbeConfig::default() }
 }

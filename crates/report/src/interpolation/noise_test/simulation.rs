@@ -1,15 +1,14 @@
 //! The test against simulated epochs: 450 segments of 11 points whose consecutive segments share an end, with normal noise and an
 //! estimate of σ from a few evaluations. `SLOW_TESTS=1` simulates more epochs.
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 use walk_record::rows::{Interpolation, Noise};
 use walk_record::{Row, Run, measured};
 
 use super::flat::{FlatSegments, Scale};
 use super::*;
 use crate::fixture;
+use crate::simulation::{Simulated, few_or_many};
+use crate::statistics::sample_mean;
 use crate::table::{Table, decimals};
 
 const SEGMENTS: usize = 450;
@@ -18,17 +17,17 @@ const POINTS: usize = 11;
 const SIGMA: f64 = 3e-4;
 
 struct Simulation {
-    rng: ChaCha8Rng,
+    random: Simulated,
     evaluations: usize,
 }
 
 impl Simulation {
     fn new(evaluations: usize) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(14), evaluations }
+        Self { random: Simulated::new(14), evaluations }
     }
 
     fn normal(&mut self) -> f64 {
-        SIGMA * Distribution::<f64>::sample(&StandardNormal, &mut self.rng)
+        SIGMA * self.random.normal()
     }
 
     /// Losses on `curve`, whose ends the next segment takes over: its curve is moved so that it starts where this one ends.
@@ -48,8 +47,8 @@ impl Simulation {
 
     fn estimate(&mut self) -> f64 {
         let values: Vec<f64> = (0..self.evaluations).map(|_| self.normal()).collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
+        let mean = sample_mean(&values).unwrap();
+        mean.error * (values.len() as f64).sqrt()
     }
 
     /// What a run would have recorded.
@@ -87,10 +86,6 @@ fn valleys(depth: f64, slope: f64) -> impl Fn(usize) -> [f64; POINTS] {
     }
 }
 
-fn slow(fast: usize, slow: usize) -> usize {
-    if std::env::var_os("SLOW_TESTS").is_some() { slow } else { fast }
-}
-
 /// The standard deviation of a share.
 fn deviation(share: f64, of: usize) -> f64 {
     (share * (1.0 - share) / of as f64).sqrt()
@@ -103,7 +98,7 @@ fn critical(evaluations: usize, segments: usize) -> f64 {
 
 #[test]
 fn false_positives_are_as_stated_on_flat_curves_and_rarer_in_valleys() {
-    let epochs = slow(2000, 40_000);
+    let epochs = few_or_many(2000, 40_000);
     for evaluations in [10, 40] {
         let critical = critical(evaluations, SEGMENTS);
         for (depth, slope) in [(0.0, 0.0), (1.0, 0.0), (1.0, 2.0), (20.0, 10.0)] {
@@ -132,7 +127,7 @@ fn false_positives_are_as_stated_on_flat_curves_and_rarer_in_valleys() {
 
 #[test]
 fn a_detectable_barrier_is_seen_as_often_as_stated() {
-    let trials = slow(20_000, 400_000);
+    let trials = few_or_many(20_000, 400_000);
     for (evaluations, segments) in [(10, 1), (10, SEGMENTS), (40, 40), (40, SEGMENTS)] {
         let flat = FlatSegments::new(std::iter::repeat_n(POINTS - 2, segments)).unwrap();
         let scale = Scale::new((evaluations - 1) as f64);
@@ -154,7 +149,7 @@ fn a_detectable_barrier_is_seen_as_often_as_stated() {
 
 #[test]
 fn the_expected_number_is_that_found_where_there_is_only_noise() {
-    let epochs = slow(6, 200);
+    let epochs = few_or_many(6, 200);
     // parabolas; the last also with barriers that noise gives only at one end
     for (depth, slope) in
         [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.0, 3.0), (4.0, 8.0), (3.0, 14.0), (20.0, 10.0)]
