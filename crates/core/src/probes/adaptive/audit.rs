@@ -1,7 +1,6 @@
 //! An early verdict checked on all samples.
 
 use super::curve::Curve;
-use super::estimate::loss;
 use crate::probes::line::greatest;
 
 /// An early verdict checked on all samples, at both ends, the middle and the point where it was closest.
@@ -22,11 +21,4 @@ impl Audit {
         let is_open = higher.is_nan() || losses.iter().any(|loss| loss.is_nan());
         Self { barrier: (barrier || !is_open).then_some(barrier), evaluations }
     }
-}
-
-/// The interior point that seems highest.
-pub(super) fn closest(curve: &Curve) -> usize {
-    (1..curve.grid.last())
-        .max_by(|&a, &b| loss(curve, a).total_cmp(&loss(curve, b)))
-        .unwrap_or_else(|| curve.grid.middle())
 }

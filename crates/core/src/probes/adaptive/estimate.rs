@@ -3,11 +3,16 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::curve::Curve;
+use super::history::History;
 use super::sample::{Estimate, Sample};
+use super::spread::{PartSizes, Spread, part_sizes};
 use crate::probes::interpolation::Segment;
 
 /// A point is evaluated on more chunks until the error of its own remainder is below this fraction of that of the parabola.
 const SMALL: f64 = 0.5;
+
+/// Values that the variance of the last segment of which all chunks were seen counts as.
+const PRIOR: f64 = 32.0;
 
 /// The curve as far as the chunks seen tell. Errors are standard errors, widened so that two of them cover 95% although few
 /// chunks stand behind them; they are 0 where all chunks were seen.
@@ -37,8 +42,9 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    pub(super) fn of(curve: &Curve, point: usize) -> Self {
-        Self { chunks: curve.of_chunks().parabola(point), remainder_var: remainder(curve, point).var }
+    pub(super) fn of(curve: &Curve, history: &History, point: usize) -> Self {
+        let remainder_var = history.mean_remainder(curve, point).var;
+        Self { chunks: curve.of_chunks().parabola(point), remainder_var }
     }
 
     /// The standard error of `next` less this one, which share the chunks that both saw: means of n and n' of N chunks drawn one
@@ -71,99 +77,161 @@ impl Floor {
     }
 }
 
-/// The mean distance from the parabola at `point`.
-fn remainder(curve: &Curve, point: usize) -> Estimate {
-    if curve.grid.is_on_parabola(point) {
-        return Estimate::EXACT_ZERO;
-    }
-    Sample::of(&curve.of_chunks().remainders(point), curve.total()).estimate()
+/// The losses of a segment as far as they are known, and how much chunks vary.
+pub(super) struct Known<'k> {
+    curve: &'k Curve,
+    history: &'k History,
+    spread: Option<(&'k Spread, PartSizes)>,
 }
 
-/// The mean loss at `point`.
-pub(super) fn loss(curve: &Curve, point: usize) -> f64 {
-    if curve.is_complete(point) && curve.parabola_is_complete() {
-        return curve.exact(point);
+impl<'k> Known<'k> {
+    pub(super) fn new(curve: &'k Curve, history: &'k History) -> Self {
+        Self { curve, history, spread: history.spread.as_ref().map(|spread| (spread, part_sizes(curve))) }
     }
-    let parabola = curve.of_chunks().parabola(point);
-    parabola.iter().sum::<f64>() / parabola.len() as f64 + remainder(curve, point).value
-}
 
-/// A combination of each chunk's losses on its parabola.
-fn values_of(curve: &Curve, terms: &[(usize, f64)]) -> Vec<f64> {
-    let mut values = vec![0.0; curve.seen_by_parabola()];
-    for &(point, factor) in terms {
+    fn remainder(&self, point: usize) -> Estimate {
+        self.history.mean_remainder(self.curve, point)
+    }
+
+    /// The mean loss at `point`.
+    pub(super) fn loss(&self, point: usize) -> f64 {
+        let curve = self.curve;
+        if curve.is_complete(point) && curve.parabola_is_complete() {
+            return curve.exact(point);
+        }
         let parabola = curve.of_chunks().parabola(point);
-        values.iter_mut().zip(parabola).for_each(|(value, loss)| *value += factor * loss);
+        parabola.iter().sum::<f64>() / parabola.len() as f64 + self.remainder(point).value
     }
-    values
-}
 
-/// The same combination of mean losses.
-fn combination(curve: &Curve, terms: &[(usize, f64)]) -> Estimate {
-    let parabola = Sample::of(&values_of(curve, terms), curve.total()).estimate();
-    terms.iter().fold(parabola, |sum, &(point, factor)| sum.plus(remainder(curve, point).times(factor)))
-}
-
-/// A standard error, widened so that two of them cover what two cover of a normal distribution.
-fn widened(estimate: Estimate) -> f64 {
-    if estimate.var == 0.0 {
-        return 0.0;
+    /// The interior point that seems highest.
+    pub(super) fn highest(&self) -> usize {
+        let grid = &self.curve.grid;
+        let highest = (1..grid.last()).max_by(|&a, &b| self.loss(a).total_cmp(&self.loss(b)));
+        highest.unwrap_or_else(|| grid.middle())
     }
-    // P(|z| < 2) of the normal distribution
-    const TWO_SIDED: f64 = 0.977_249_868_051_820_8;
-    let quantile =
-        StudentsT::new(0.0, 1.0, estimate.freedom.min(1e6)).map_or(f64::NAN, |t| t.inverse_cdf(TWO_SIDED));
-    estimate.var.sqrt() * quantile / 2.0
-}
 
-/// The points that may be the lowest and whose own remainders are not known well enough for that choice.
-pub(super) fn needs_more(curve: &Curve) -> Vec<usize> {
-    let (last, most) = (curve.grid.last(), curve.seen_by_parabola());
-    let Some(segment) = Segment::new((0..=last).map(|point| loss(curve, point)).collect()) else {
-        return vec![];
-    };
-    let lowest = segment.min_index();
-    let depth = depth_terms(last, lowest);
-    let parabola = Sample::of(&values_of(curve, &depth), curve.total()).estimate().var.sqrt();
-    let is_wanting = |&point: &usize| {
-        !curve.grid.is_on_parabola(point)
-            && curve.seen(point) < most
-            && remainder(curve, point).var.sqrt() > SMALL * parabola
-            && may_be_lowest(curve, point, lowest)
-    };
-    (1..last).filter(is_wanting).collect()
-}
+    /// A combination of mean losses on the parabola.
+    fn on_parabola(&self, terms: &[(usize, f64)]) -> Estimate {
+        let curve = self.curve;
+        let mut values = vec![0.0; curve.seen_by_parabola()];
+        for &(point, factor) in terms {
+            let parabola = curve.of_chunks().parabola(point);
+            values.iter_mut().zip(parabola).for_each(|(value, loss)| *value += factor * loss);
+        }
+        let sample = Sample::of(&values, curve.total());
+        match self.spread.map(|(spread, sizes)| spread.variance(terms, &curve.grid, sizes)) {
+            Some(var) if var.is_finite() => sample.with_prior(var, PRIOR).estimate(),
+            _ => sample.estimate(),
+        }
+    }
 
-/// Whether the loss at `point` is not surely, by two standard errors, above that at the point that seems lowest.
-fn may_be_lowest(curve: &Curve, point: usize, lowest: usize) -> bool {
-    let apart = combination(curve, &[(point, 1.0), (lowest, -1.0)]);
-    point == lowest || apart.value <= 2.0 * widened(apart)
+    /// A combination of mean losses.
+    fn combination(&self, terms: &[(usize, f64)]) -> Estimate {
+        let add =
+            |sum: Estimate, &(point, factor): &(usize, f64)| sum.plus(self.remainder(point).times(factor));
+        terms.iter().fold(self.on_parabola(terms), add)
+    }
+
+    /// Whether the loss at `point` is not surely, by two standard errors, above that at the point that seems lowest.
+    fn may_be_lowest(&self, point: usize, lowest: usize) -> bool {
+        let apart = self.combination(&[(point, 1.0), (lowest, -1.0)]);
+        point == lowest || apart.value <= 2.0 * widened(apart)
+    }
+
+    /// The points that may be the lowest and whose own remainders are not known well enough for that choice.
+    pub(super) fn needs_more(&self) -> Vec<usize> {
+        let curve = self.curve;
+        let (last, most) = (curve.grid.last(), curve.seen_by_parabola());
+        let Some(segment) = Segment::new((0..=last).map(|point| self.loss(point)).collect()) else {
+            return vec![];
+        };
+        let lowest = segment.min_index();
+        let parabola = self.on_parabola(&depth_terms(last, lowest)).var.sqrt();
+        let is_wanting = |&point: &usize| {
+            !curve.grid.is_on_parabola(point)
+                && curve.seen(point) < most
+                && self.remainder(point).var.sqrt() > SMALL * parabola
+                && self.may_be_lowest(point, lowest)
+        };
+        (1..last).filter(is_wanting).collect()
+    }
+
+    /// The error of a combination that is the largest at the lowest of `candidates`, which seems to be `lowest`.
+    fn error_of_lowest<const N: usize>(
+        &self,
+        candidates: &[usize],
+        lowest: usize,
+        terms: impl Fn(usize) -> [(usize, f64); N],
+    ) -> f64 {
+        let value =
+            |point: usize| terms(point).iter().map(|&(point, factor)| factor * self.loss(point)).sum::<f64>();
+        let greatest = value(lowest);
+        let above =
+            |&point: &usize| Estimate { value: value(point) - greatest, ..self.combination(&terms(point)) };
+        error_of_greatest(&candidates.iter().map(above).collect::<Vec<Estimate>>())
+    }
+
+    /// The curve.
+    pub(super) fn estimate(&self) -> CurveEstimate {
+        let curve = self.curve;
+        let last = curve.grid.last();
+        let losses = (0..=last).map(|point| self.loss(point)).collect();
+        let segment = Segment::new(losses).expect("a segment has an interior");
+        let (lowest, highest) = (segment.min_index(), segment.highest_interior());
+        let higher_end = if segment.start_loss() > segment.end_loss() { 0 } else { last };
+        let candidates: Vec<usize> = (0..=last).filter(|&point| self.may_be_lowest(point, lowest)).collect();
+        let alpha = |point: Option<&usize>| curve.grid.alphas[*point.unwrap_or(&lowest)];
+        let floor = self.combination(&[(lowest, 1.0)]);
+        CurveEstimate {
+            min_loss_error: self.error_of_lowest(&candidates, lowest, |point| [(point, -1.0)]),
+            depth_error: self.error_of_lowest(&candidates, lowest, |point| depth_terms(last, point)),
+            height_error: widened(self.combination(&[(highest, 1.0), (higher_end, -1.0)])),
+            degrees_of_freedom: if floor.var > 0.0 { floor.freedom } else { f64::INFINITY },
+            min_alpha_interval: [alpha(candidates.first()), alpha(candidates.last())],
+            segment,
+        }
+    }
 }
 
 fn depth_terms(last: usize, lowest: usize) -> [(usize, f64); 3] {
     [(0, 0.5), (last, 0.5), (lowest, -1.0)]
 }
 
-impl CurveEstimate {
-    /// The estimate from the chunks known.
-    pub(super) fn new(curve: &Curve) -> Self {
-        let last = curve.grid.last();
-        let losses = (0..=last).map(|point| loss(curve, point)).collect();
-        let segment = Segment::new(losses).expect("a segment has an interior");
-        let (lowest, highest) = (segment.min_index(), segment.highest_interior());
-        let higher_end = if segment.start_loss() > segment.end_loss() { 0 } else { last };
-        let error = |terms: &[(usize, f64)]| widened(combination(curve, terms));
-        let candidates: Vec<usize> =
-            (0..=last).filter(|&point| may_be_lowest(curve, point, lowest)).collect();
-        let alpha = |point: Option<&usize>| curve.grid.alphas[*point.unwrap_or(&lowest)];
-        let floor = combination(curve, &[(lowest, 1.0)]);
-        Self {
-            min_loss_error: widened(floor),
-            depth_error: error(&depth_terms(last, lowest)),
-            height_error: error(&[(highest, 1.0), (higher_end, -1.0)]),
-            degrees_of_freedom: if floor.var > 0.0 { floor.freedom } else { f64::INFINITY },
-            min_alpha_interval: [alpha(candidates.first()), alpha(candidates.last())],
-            segment,
-        }
+/// Half the reach that a value exceeds as rarely as a normal distribution does two standard errors.
+fn widened(estimate: Estimate) -> f64 {
+    error_of_greatest(&[Estimate { value: 0.0, ..estimate }])
+}
+
+/// Half the reach around 0 outside of which the greatest of several numbers lies as rarely as a normal distribution lies
+/// beyond two standard errors. The greatest is above it as soon as one of them is, and below it only if all of them are; they
+/// are taken to vary together, so that the chance is that of the one most likely to be above, and of the one least likely to be
+/// below.
+fn error_of_greatest(numbers: &[Estimate]) -> f64 {
+    // P(|z| > 2) of the normal distribution
+    const OUTSIDE: f64 = 0.045_500_263_896_358_4;
+    let student = |number: &Estimate| StudentsT::new(0.0, 1.0, number.freedom.min(1e6)).ok();
+    let Some(students) = numbers.iter().map(student).collect::<Option<Vec<StudentsT>>>() else {
+        return f64::NAN;
+    };
+    let above = |bound: f64| {
+        let chance = |(number, student): (&Estimate, &StudentsT)| match number.var.sqrt() {
+            0.0 => f64::from(u8::from(number.value > bound)),
+            error => student.sf((bound - number.value) / error),
+        };
+        numbers.iter().zip(&students).map(chance).fold(0.0, f64::max)
+    };
+    let outside = |reach: f64| above(reach) + 1.0 - above(-reach);
+    let mut high = numbers.iter().map(|number| number.value.abs() + number.var.sqrt()).fold(0.0, f64::max);
+    if high == 0.0 || !high.is_finite() {
+        return high;
     }
+    while outside(high) > OUTSIDE {
+        high *= 2.0;
+    }
+    let (mut low, resolution) = (0.0, 1e-5 * high);
+    while high - low > resolution {
+        let middle = 0.5 * (low + high);
+        if outside(middle) > OUTSIDE { low = middle } else { high = middle }
+    }
+    0.25 * (low + high)
 }

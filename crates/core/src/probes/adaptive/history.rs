@@ -1,7 +1,8 @@
 //! What the segments before say about the one at hand: how much chunks vary, and how much rare samples contribute.
 
 use super::curve::Curve;
-use super::sample::Sample;
+use super::sample::{Estimate, Sample};
+use super::spread::{Spread, part_sizes};
 use super::tail::Tail;
 
 /// What remains of a contribution after a segment.
@@ -13,6 +14,9 @@ const NEWEST: f64 = 0.05;
 /// Segments of which all points see as many chunks as the middle, before remainders are known.
 const FIRST_SEGMENTS: f64 = 8.0;
 
+/// Values that the variance of the segments before counts as.
+const PRIOR: f64 = 8.0;
+
 /// Chunks are clipped where their bow is this many times the median below 0.
 const CLIP: f64 = 2.0;
 
@@ -21,7 +25,7 @@ const CLIP: f64 = 2.0;
 pub(super) struct History {
     segments: f64,
     /// Variance of the chunks' clipped bows, in squares of their median absolute bow.
-    pub(super) bow_var: f64,
+    bow_var: f64,
     /// What rare samples contributed lately to the bow, upward and downward, in units of the chunks' median absolute bow.
     bows: [Tail; 2],
     /// The same for the difference between the ends, in units of the chunks' median.
@@ -31,6 +35,8 @@ pub(super) struct History {
     /// By point, what rare samples contributed lately to the remainder, in units of the
     /// chunks' median absolute bow.
     remainders: Vec<Tail>,
+    /// Of the last segment of which all chunks were seen.
+    pub(super) spread: Option<Spread>,
 }
 
 /// The sizes of one segment that its history is in units of.
@@ -74,6 +80,7 @@ impl History {
             slopes: Tail::default(),
             remainder_vars: vec![0.0; points],
             remainders: vec![Tail::default(); points],
+            spread: None,
         }
     }
 
@@ -87,9 +94,30 @@ impl History {
         self.segments < FIRST_SEGMENTS
     }
 
-    /// The variance of the chunks' remainders at `point`.
-    pub(super) fn remainder_var(&self, point: usize) -> f64 {
-        self.remainder_vars[point]
+    /// The mean of the chunks' bows, clipped unless all are known.
+    pub(super) fn mean_bow(&self, curve: &Curve, sizes: &Sizes) -> Estimate {
+        let bows = curve.of_chunks().bows();
+        if curve.parabola_is_complete() {
+            return Sample::of(&bows, curve.total()).estimate();
+        }
+        let sample = Sample::of(&sizes.clipped(&bows), curve.total());
+        self.joined(sample, self.bow_var * sizes.bow * sizes.bow).estimate()
+    }
+
+    /// The mean of the chunks' distances from the parabola at `point`.
+    pub(super) fn mean_remainder(&self, curve: &Curve, point: usize) -> Estimate {
+        if curve.grid.is_on_parabola(point) {
+            return Estimate::EXACT_ZERO;
+        }
+        let chunks = curve.of_chunks();
+        let bow = median(&chunks.bows());
+        let sample = Sample::of(&chunks.remainders(point), curve.total());
+        self.joined(sample, self.remainder_vars[point] * bow * bow).estimate()
+    }
+
+    /// With the variance of the segments before, once there are enough of them.
+    fn joined(&self, sample: Sample, var: f64) -> Sample {
+        if self.is_new() || !var.is_finite() { sample } else { sample.with_prior(var, PRIOR) }
     }
 
     /// `guard` times what the share `rare` of the samples contributed to the bow lately, upward and downward, less what those
@@ -107,7 +135,7 @@ impl History {
     }
 
     /// `guard` times what it contributed to the remainder at `point`.
-    pub(super) fn remainder(&self, point: usize, sizes: &Sizes, rare: f64, guard: f64) -> f64 {
+    pub(super) fn rare_remainder(&self, point: usize, sizes: &Sizes, rare: f64, guard: f64) -> f64 {
         guard * sizes.bow * self.remainders[point].at(rare)
     }
 
@@ -124,6 +152,9 @@ impl History {
                 *old += newest * (new - *old);
             }
         };
+        if curve.parabola_is_complete() {
+            self.spread = Spread::of(curve, part_sizes(curve));
+        }
         average(&mut self.bow_var, variance(&sizes.clipped(&chunks.bows())) / (sizes.bow * sizes.bow));
         for (old, new) in self.bows.iter_mut().zip(sizes.bows) {
             keep(old, new.times(1.0 / sizes.bow));
@@ -143,32 +174,36 @@ impl History {
     pub(super) fn numbers(&self) -> Vec<f64> {
         let tails = self.bows.iter().chain([&self.slopes]).chain(&self.remainders);
         let tails: Vec<f64> = tails.flat_map(|tail| tail.numbers().to_vec()).collect();
-        [&[self.segments, self.bow_var][..], &self.remainder_vars, &tails].concat()
+        let spread = self.spread.as_ref().map_or(vec![], Spread::numbers);
+        [&[self.segments, self.bow_var][..], &self.remainder_vars, &tails, &spread].concat()
     }
 
     /// From its numbers; new if they do not fit.
     pub(super) fn from_numbers(numbers: &[f64], points: usize) -> Self {
         let &[segments, bow_var, ref rest @ ..] = numbers else { return Self::new(points) };
-        if rest.len() != points + (3 + points) * Tail::LEN {
+        let (vars, tails) = (points, (3 + points) * Tail::LEN);
+        if rest.len() != vars + tails && rest.len() != vars + tails + Spread::LEN {
             return Self::new(points);
         }
-        let (vars, tails) = rest.split_at(points);
+        let (vars, rest) = rest.split_at(vars);
+        let (tails, spread) = rest.split_at(tails);
         let mut tails = tails.chunks(Tail::LEN).map(Tail::from_numbers);
         let mut next = || tails.next().unwrap_or_default();
         let (bows, slopes) = ([next(), next()], next());
         let remainders = (0..points).map(|_| next()).collect();
-        Self { segments, bow_var, bows, slopes, remainder_vars: vars.to_vec(), remainders }
+        let spread = Spread::from_numbers(spread);
+        Self { segments, bow_var, bows, slopes, remainder_vars: vars.to_vec(), remainders, spread }
     }
 }
 
 /// The median absolute value, the upper of two; NaN if there are none.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
     sizes.sort_unstable_by(f64::total_cmp);
     sizes.get(sizes.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn from_mean(values: Vec<f64>) -> Vec<f64> {
+pub(super) fn from_mean(values: Vec<f64>) -> Vec<f64> {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     values.into_iter().map(|value| value - mean).collect()
 }

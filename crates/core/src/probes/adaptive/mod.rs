@@ -11,6 +11,7 @@ mod curve;
 mod estimate;
 mod history;
 mod sample;
+mod spread;
 mod tail;
 mod verdict;
 
@@ -22,7 +23,7 @@ use rand::seq::SliceRandom;
 pub use self::audit::Audit;
 use self::curve::Curve;
 pub use self::estimate::CurveEstimate;
-use self::estimate::{Floor, needs_more};
+use self::estimate::{Floor, Known};
 use self::history::History;
 use self::verdict::{Finding, Look, Standard};
 use super::interpolation::{SamplesOf, UpdateLine};
@@ -205,16 +206,16 @@ impl<'a> Adaptive<'a> {
         // the first is always audited, so that the next ones know what rare samples contribute
         let mut rng = self.seed.rng(Stream::InterpolationAudit, [line.step.0]);
         let is_drawn = audit > 0.0 && (history.is_empty() || rng.gen_bool(audit.min(1.0)));
-        let audit = if is_drawn && !exact { Some(self.audit(&mut work)?) } else { None };
+        let audit = if is_drawn && !exact { Some(self.audit(&mut work, &history)?) } else { None };
         history.note(&work.curve);
-        let estimate = CurveEstimate::new(&work.curve);
+        let estimate = Known::new(&work.curve, &history).estimate();
         // losses that are not finite leave a bound open, and all chunks are seen
         let barrier = match &audit {
             Some(audit) => audit.barrier,
             None if estimate.segment.is_finite() => Some(early),
             None => estimate.segment.has_barrier(),
         };
-        let floor = Floor::of(&work.curve, estimate.segment.min_index());
+        let floor = Floor::of(&work.curve, &history, estimate.segment.min_index());
         let floor_move_error =
             floor_before.and_then(|before| before.error_of_move(&floor, work.curve.total()));
         let end_losses = std::mem::take(&mut work.curve.samples[points - 1]);
@@ -253,7 +254,7 @@ impl<'a> Adaptive<'a> {
                 loop {
                     match finding(&known, point, &work.curve, history) {
                         Finding::Barrier => {
-                            self.settle(work)?;
+                            self.settle(work, history)?;
                             return Ok(true);
                         }
                         Finding::NoBarrier => break,
@@ -274,14 +275,14 @@ impl<'a> Adaptive<'a> {
             }
             look = total.min((look as f64 * GROWTH).ceil() as usize);
         }
-        self.settle(work)?;
+        self.settle(work, history)?;
         Ok(false)
     }
 
     /// Evaluates more chunks of the points that may be the lowest until the choice among them adds nothing to the stated errors.
-    fn settle(&mut self, work: &mut Work<'_>) -> Result<(), CoreError> {
+    fn settle(&mut self, work: &mut Work<'_>, history: &History) -> Result<(), CoreError> {
         loop {
-            let wanting = needs_more(&work.curve);
+            let wanting = Known::new(&work.curve, history).needs_more();
             if wanting.is_empty() {
                 return Ok(());
             }
@@ -294,9 +295,9 @@ impl<'a> Adaptive<'a> {
     }
 
     /// Checks the verdict on all samples.
-    fn audit(&mut self, work: &mut Work<'_>) -> Result<Audit, CoreError> {
+    fn audit(&mut self, work: &mut Work<'_>, history: &History) -> Result<Audit, CoreError> {
         let (before, total) = (work.evaluations, work.curve.total());
-        let points = [work.curve.grid.middle(), audit::closest(&work.curve)];
+        let points = [work.curve.grid.middle(), Known::new(&work.curve, history).highest()];
         for point in [0, work.curve.grid.last()].into_iter().chain(points) {
             self.fill(point, total, work)?;
         }

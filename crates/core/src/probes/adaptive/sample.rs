@@ -59,9 +59,9 @@ impl Estimate {
     /// The sum of two whose errors are independent, with Welch and Satterthwaite's degrees of freedom.
     pub(super) fn plus(self, other: Self) -> Self {
         let var = self.var + other.var;
-        let part = |one: Self| if one.var > 0.0 { one.var * one.var / one.freedom } else { 0.0 };
-        let spread = part(self) + part(other);
-        let freedom = if spread > 0.0 { var * var / spread } else { f64::INFINITY };
+        // of shares of the variance, whose squares do not underflow
+        let part = |one: Self| if one.var > 0.0 { (one.var / var).powi(2) / one.freedom } else { 0.0 };
+        let freedom = (part(self) + part(other)).recip();
         Self { value: self.value + other.value, var, freedom }
     }
 

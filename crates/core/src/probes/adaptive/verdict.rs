@@ -22,9 +22,6 @@ use super::history::{History, Sizes};
 use super::sample::{Estimate, Sample};
 use super::tail::may_be_missed;
 
-/// Values that the variance of the segments before counts as.
-const PRIOR: f64 = 8.0;
-
 /// What a verdict rests on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Standard {
@@ -48,7 +45,7 @@ pub(super) struct Look {
     standard: Standard,
     sizes: Sizes,
     /// Of the bows, clipped unless all are known.
-    bow: Sample,
+    bow: Estimate,
     slopes: Vec<f64>,
     bows: Vec<f64>,
     /// What rare samples may contribute to the bow, upward and downward.
@@ -97,13 +94,7 @@ impl Look {
     pub(super) fn new(curve: &Curve, history: &History, standard: Standard) -> Self {
         let (sizes, chunks) = (Sizes::of(curve), curve.of_chunks());
         let (bows, slopes) = (chunks.bows(), chunks.slopes());
-        let bow = match curve.parabola_is_complete() {
-            true => Sample::of(&bows, curve.total()),
-            false => {
-                let sample = Sample::of(&sizes.clipped(&bows), curve.total());
-                prior(sample, history.bow_var * sizes.bow * sizes.bow, history)
-            }
-        };
+        let bow = history.mean_bow(curve, &sizes);
         let rare = standard.rare(bows.len(), curve);
         let rare_bows = history.bows(&sizes, rare, standard.guard);
         let rare_slopes = history.slopes(&sizes, rare, standard.guard);
@@ -121,7 +112,7 @@ impl Look {
             point: curve.grid.is_on_parabola(point) || curve.is_complete(point),
         };
         let chord = Question {
-            parabola: self.bow.estimate().times(share),
+            parabola: self.bow.times(share),
             remainder,
             parabola_tail: upward,
             remainder_tail,
@@ -166,12 +157,10 @@ impl Look {
         if curve.grid.is_on_parabola(point) {
             return Remainder { mean: Estimate::EXACT_ZERO, tail: 0.0 };
         }
-        let sample = Sample::of(&curve.of_chunks().remainders(point), curve.total());
-        let var = history.remainder_var(point) * self.sizes.bow * self.sizes.bow;
         let rare = self.standard.rare(curve.seen(point), curve);
         Remainder {
-            mean: prior(sample, var, history).estimate(),
-            tail: history.remainder(point, &self.sizes, rare, self.standard.guard),
+            mean: history.mean_remainder(curve, point),
+            tail: history.rare_remainder(point, &self.sizes, rare, self.standard.guard),
         }
     }
 
@@ -203,9 +192,4 @@ impl Question {
         self.parabola.is_below_zero(level, self.complete.parabola)
             && self.parabola_tail <= -self.parabola.value
     }
-}
-
-/// With the variance of the segments before, once there are enough of them.
-fn prior(sample: Sample, var: f64, history: &History) -> Sample {
-    if history.is_new() || !var.is_finite() { sample } else { sample.with_prior(var, PRIOR) }
 }

@@ -14,6 +14,9 @@ const FEWEST: usize = 2 * COEFFICIENTS;
 /// Draws of noise behind the probability of one segment.
 const DRAWS: usize = 2048;
 
+/// Segments until the same draws come again. An error that few draws leave is not that of the sum, then.
+const WINDOWS: usize = 16;
+
 /// A curve that lies further than this many σ below its ends has no barrier by noise.
 const REACH: f64 = 10.0;
 
@@ -85,7 +88,11 @@ impl Curves {
         }
         let curve = design.curve(coefficients);
         let p = self.sigma.map(|sigma| {
-            if is_smooth { probability(&curve, sigma) } else { design.probability(&curve, sigma) }
+            if is_smooth {
+                probability(&curve, sigma)
+            } else {
+                design.probability(&curve, sigma, self.segments % WINDOWS)
+            }
         });
         self.sums.iter_mut().zip(p).for_each(|(sum, p)| *sum += p);
         self.variance += p[0] * (1.0 - p[0]);
@@ -134,7 +141,7 @@ impl Design {
             vector.iter_mut().for_each(|x| *x /= norm);
         }
         let complement = complement(&basis);
-        let mut residuals = vec![0.0; DRAWS * len];
+        let mut residuals = vec![0.0; WINDOWS * DRAWS * len];
         let draws = deviates(complement.len());
         for (draw, residual) in draws.chunks_exact(complement.len()).zip(residuals.chunks_exact_mut(len)) {
             complement.iter().zip(draw).for_each(|(vector, z)| subtract(residual, -z, vector));
@@ -153,14 +160,15 @@ impl Design {
         curve
     }
 
-    /// The share of draws of residuals that give the curve a barrier.
-    fn probability(&self, curve: &[f64], sigma: f64) -> f64 {
+    /// The share of a window's draws of residuals that give the curve a barrier.
+    fn probability(&self, curve: &[f64], sigma: f64, window: usize) -> f64 {
         if height(curve) < -REACH * sigma {
             return 0.0;
         }
         let len = curve.len();
         let mut noisy = vec![0.0; len];
-        let barriers = self.residuals.chunks_exact(len).filter(|draw| {
+        let draws = &self.residuals[window * DRAWS * len..][..DRAWS * len];
+        let barriers = draws.chunks_exact(len).filter(|draw| {
             noisy
                 .iter_mut()
                 .zip(curve)
@@ -223,13 +231,13 @@ fn complement(basis: &[Vec<f64>]) -> Vec<Vec<f64>> {
     all.split_off(basis.len())
 }
 
-/// [`DRAWS`] draws of `len` standard normal deviates each, spread evenly: the additive recurrence of Roberts (2018),
+/// [`DRAWS`] draws for each window of `len` standard normal deviates, spread evenly: the additive recurrence of Roberts (2018),
 /// frac(1/2 + k g^-j) with g^(len + 1) = g + 1, through the inverse of Φ.
 fn deviates(len: usize) -> Vec<f64> {
     let normal = Normal::standard();
     let mut g = 2.0f64;
     (0..100).for_each(|_| g = (1.0 + g).powf(1.0 / (len + 1) as f64));
-    let draws = (1..=DRAWS).flat_map(|draw| {
+    let draws = (1..=WINDOWS * DRAWS).flat_map(|draw| {
         (1..=len as i32).map(move |coordinate| (0.5 + draw as f64 * g.powi(-coordinate)).fract())
     });
     draws.map(|uniform| normal.inverse_cdf(uniform.clamp(1e-12, 1.0 - 1e-12))).collect()

@@ -177,7 +177,7 @@ fn the_expected_number_is_that_found_where_there_is_only_noise() {
                  deviation {deviation:.2}, stated {stated:.2}"
             );
             // the estimate of σ is unbiased only in its square
-            let bias = 0.005 * SEGMENTS as f64;
+            let bias = 0.01 * found;
             assert!((found - expected).abs() <= bias + 3.5 * deviation / n.sqrt());
             // a deviation has a relative error of 1 / √(2 n)
             let tolerance = 0.15 + 3.5 / (2.0 * n).sqrt();
