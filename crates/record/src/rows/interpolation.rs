@@ -51,7 +51,8 @@ pub struct Interpolation {
     /// mode only.
     #[serde(default)]
     pub floor_move_error: Measured,
-    /// Degrees of freedom behind these errors: they are Student's; adaptive mode only.
+    /// The fewest degrees of freedom behind these errors, which are widened so that two of them cover what two cover of a normal
+    /// distribution (Student's t); adaptive mode only.
     #[serde(default)]
     pub degrees_of_freedom: Measured,
     /// The verdict checked on all samples, for the segments drawn for an audit.

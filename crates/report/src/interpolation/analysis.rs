@@ -162,7 +162,7 @@ mod tests {
         // one interior point: the 95% quantile of the height is 1.59 σ
         assert_eq!([f64::NAN, 0.0, 0.1].map(|error| tested(error, 1e9)), [1, 1, 1]);
         assert_eq!([0.15, 0.17, 0.2].map(|error| tested(error, 1e9)), [1, 0, 0]);
-        // an error with one degree of freedom reaches further
-        assert_eq!([1e9, 1.0].map(|freedom| tested(0.12, freedom)), [1, 0]);
+        // an error with one degree of freedom reaches further: two of 0.12 are then recorded as two of 0.838
+        assert_eq!([(0.12, 1e9), (0.838, 1.0)].map(|(error, freedom)| tested(error, freedom)), [1, 0]);
     }
 }

@@ -3,7 +3,7 @@
 use walk_record::Stamped;
 use walk_record::rows::{Interpolation, Mode};
 
-use super::noise_test::{PooledNoise, freedom_behind};
+use super::noise_test::{PooledNoise, sampling_variance};
 use crate::statistics::{Variance, student_quantile};
 
 /// How the valley floor, the lowest loss of each segment, moved between pairs of consecutive updates.
@@ -59,7 +59,7 @@ impl<'a> Floor<'a> {
             Mode::Exact => Some(Variance::of_error(0.0, f64::INFINITY)),
             Mode::Adaptive => {
                 let error = self.segment.min_loss_error.get()?;
-                Some(Variance::of_error(error, freedom_behind(self.segment)))
+                Some(sampling_variance(self.segment, error))
             }
         }
     }
@@ -70,7 +70,7 @@ impl<'a> Floor<'a> {
 fn variance(from: &Floor<'_>, to: &Floor<'_>) -> Option<Variance> {
     let shared = to.segment.floor_move_error.get().filter(|_| to.segment.mode == Mode::Adaptive);
     let sampling = match shared {
-        Some(error) => vec![Variance::of_error(error, freedom_behind(to.segment))],
+        Some(error) => vec![sampling_variance(to.segment, error)],
         None => vec![from.sampling()?, to.sampling()?],
     };
     let has_error = |floor: &Floor<'_>| {
@@ -208,8 +208,8 @@ mod tests {
             [adaptive(1.0, 0.6), to]
         };
         assert_eq!([0.5, 0.52].map(|error| verdict(shared(error, 1e9), None)), ["sure", "unsure"]);
-        // 1 / 2.365, of 7 degrees of freedom
-        assert_eq!([0.42, 0.425].map(|error| verdict(shared(error, 7.0), None)), ["sure", "unsure"]);
+        // two errors are as wide as 2.43 of Student's t with 7 degrees of freedom, whose quantile is 2.365
+        assert_eq!([0.51, 0.52].map(|error| verdict(shared(error, 7.0), None)), ["sure", "unsure"]);
         assert_eq!(verdict(shared(0.0, 7.0), None), "unknown");
     }
 }

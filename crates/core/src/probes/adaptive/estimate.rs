@@ -26,7 +26,7 @@ pub struct CurveEstimate {
     pub depth_error: f64,
     /// Of the barrier's height.
     pub height_error: f64,
-    /// Degrees of freedom behind these errors; infinite where all chunks were seen.
+    /// Degrees of freedom behind these errors, the fewest; infinite where all chunks were seen.
     pub degrees_of_freedom: f64,
     /// The least and the largest α whose loss is not surely (two standard errors) above the lowest.
     pub min_alpha_interval: [f64; 2],
@@ -47,9 +47,9 @@ impl Floor {
         Self { chunks: curve.of_chunks().parabola(point), remainder_var }
     }
 
-    /// The standard error of `next` less this one, which share the chunks that both saw: means of n and n' of N chunks drawn one
+    /// The error of `next` less this one, which share the chunks that both saw: means of n and n' of N chunks drawn one
     /// after the other have the covariance c (1 / max(n, n') - 1/N), where c is that of the chunks. `None` without chunks.
-    pub(super) fn error_of_move(&self, next: &Self, total: usize) -> Option<f64> {
+    pub(super) fn error_of_move(&self, next: &Self, total: usize) -> Option<Estimate> {
         let [a, b] = [self, next].map(|floor| floor.chunks.len());
         let (few, many) = (a.min(b), a.max(b));
         if few < 2 {
@@ -62,7 +62,7 @@ impl Floor {
         let covariance = common.map(|(a, b)| (a - m) * (b - n)).sum::<f64>() / (few as f64 - 1.0);
         let shared = covariance * (1.0 / many as f64 - 1.0 / total as f64);
         let var = (before.var + after.var - 2.0 * shared).max(0.0) + self.remainder_var + next.remainder_var;
-        Some(widened(Estimate { value: 0.0, var, freedom: few as f64 - 1.0 }))
+        Some(Estimate { value: 0.0, var, freedom: few as f64 - 1.0 })
     }
 
     pub(super) fn numbers(&self) -> Vec<f64> {
@@ -182,15 +182,23 @@ impl<'k> Known<'k> {
         let candidates: Vec<usize> = (0..=last).filter(|&point| self.may_be_lowest(point, lowest)).collect();
         let alpha = |point: Option<&usize>| curve.grid.alphas[*point.unwrap_or(&lowest)];
         let floor = self.combination(&[(lowest, 1.0)]);
+        let depth = self.combination(&depth_terms(last, lowest));
+        let height = self.combination(&[(highest, 1.0), (higher_end, -1.0)]);
         CurveEstimate {
             min_loss_error: self.error_of_lowest(&candidates, lowest, |point| [(point, -1.0)]),
             depth_error: self.error_of_lowest(&candidates, lowest, |point| depth_terms(last, point)),
-            height_error: widened(self.combination(&[(highest, 1.0), (higher_end, -1.0)])),
-            degrees_of_freedom: if floor.var > 0.0 { floor.freedom } else { f64::INFINITY },
+            height_error: widened(height),
+            degrees_of_freedom: fewest(&[floor, depth, height]),
             min_alpha_interval: [alpha(candidates.first()), alpha(candidates.last())],
             segment,
         }
     }
+}
+
+/// The fewest degrees of freedom behind errors that are not 0.
+pub(super) fn fewest(errors: &[Estimate]) -> f64 {
+    let inexact = errors.iter().filter(|error| error.var > 0.0);
+    inexact.map(|error| error.freedom).fold(f64::INFINITY, f64::min)
 }
 
 fn depth_terms(last: usize, lowest: usize) -> [(usize, f64); 3] {
@@ -198,7 +206,7 @@ fn depth_terms(last: usize, lowest: usize) -> [(usize, f64); 3] {
 }
 
 /// Half the reach that a value exceeds as rarely as a normal distribution does two standard errors.
-fn widened(estimate: Estimate) -> f64 {
+pub(super) fn widened(estimate: Estimate) -> f64 {
     error_of_greatest(&[Estimate { value: 0.0, ..estimate }])
 }
 

@@ -23,7 +23,7 @@ use rand::seq::SliceRandom;
 pub use self::audit::Audit;
 use self::curve::Curve;
 pub use self::estimate::CurveEstimate;
-use self::estimate::{Floor, Known};
+use self::estimate::{Floor, Known, fewest, widened};
 use self::history::History;
 use self::verdict::{Finding, Look, Standard};
 use super::interpolation::{SamplesOf, UpdateLine};
@@ -208,7 +208,7 @@ impl<'a> Adaptive<'a> {
         let is_drawn = audit > 0.0 && (history.is_empty() || rng.gen_bool(audit.min(1.0)));
         let audit = if is_drawn && !exact { Some(self.audit(&mut work, &history)?) } else { None };
         history.note(&work.curve);
-        let estimate = Known::new(&work.curve, &history).estimate();
+        let mut estimate = Known::new(&work.curve, &history).estimate();
         // losses that are not finite leave a bound open, and all chunks are seen
         let barrier = match &audit {
             Some(audit) => audit.barrier,
@@ -216,8 +216,10 @@ impl<'a> Adaptive<'a> {
             None => estimate.segment.has_barrier(),
         };
         let floor = Floor::of(&work.curve, &history, estimate.segment.min_index());
-        let floor_move_error =
-            floor_before.and_then(|before| before.error_of_move(&floor, work.curve.total()));
+        let floor_move = floor_before.and_then(|before| before.error_of_move(&floor, work.curve.total()));
+        let freedom_of_move = floor_move.map_or(f64::INFINITY, |error| fewest(&[error]));
+        estimate.degrees_of_freedom = estimate.degrees_of_freedom.min(freedom_of_move);
+        let floor_move_error = floor_move.map(widened);
         let end_losses = std::mem::take(&mut work.curve.samples[points - 1]);
         self.memory = Some(AdaptiveMemory { step: line.step.next(), order, end_losses, floor, history });
         Ok(Decision { barrier, early, exact, chunks, evaluations, audit, estimate, floor_move_error })

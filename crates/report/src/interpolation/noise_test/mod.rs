@@ -53,7 +53,7 @@ impl NoiseTest {
         let sampling =
             segment.height_error.get().filter(|&error| segment.mode == Mode::Adaptive && error > 0.0);
         let Some(sampling) = sampling else { return true };
-        let sampling = Variance::of_error(sampling, freedom_behind(segment));
+        let sampling = sampling_variance(segment, sampling);
         let both = Variance::sum(&[self.noise.variance(), sampling]);
         height > self.flat.critical(&Scale::new(both.freedom)) * both.value.sqrt()
     }
@@ -77,7 +77,11 @@ fn decided<'a>(segments: &'a [Stamped<'_, Interpolation>]) -> impl Iterator<Item
     segments.iter().map(|segment| segment.row).filter(|segment| segment.barrier.is_some())
 }
 
-/// Degrees of freedom behind the errors of an adaptive segment; infinite if the record does not have them.
-pub(crate) fn freedom_behind(segment: &Interpolation) -> f64 {
-    segment.degrees_of_freedom.get().filter(|&freedom| freedom > 0.0).unwrap_or(f64::INFINITY)
+/// The variance behind an error of an adaptive segment, which is recorded wide enough for two of them to cover what two cover of
+/// a normal distribution. A record without degrees of freedom has plain errors.
+pub(crate) fn sampling_variance(segment: &Interpolation, error: f64) -> Variance {
+    // P(|z| > 2) of the normal distribution
+    const OUTSIDE: f64 = 0.045_500_263_896_358_4;
+    let freedom = segment.degrees_of_freedom.get().filter(|&freedom| freedom > 0.0).unwrap_or(f64::INFINITY);
+    Variance::of_error(error * 2.0 / student_quantile(OUTSIDE, freedom), freedom)
 }
