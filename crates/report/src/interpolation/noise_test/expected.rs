@@ -14,7 +14,7 @@ const FEWEST: usize = 2 * COEFFICIENTS;
 /// Draws of noise behind the probability of one segment.
 const DRAWS: usize = 2048;
 
-/// Segments until the same draws come again. An error that few draws leave is not that of the sum, then.
+/// Sets of draws, which segments take by turns: what few draws get wrong is not the same in all segments.
 const WINDOWS: usize = 16;
 
 /// A curve that lies further than this many σ below its ends has no barrier by noise.
