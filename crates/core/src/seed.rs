@@ -43,6 +43,8 @@ pub enum Stream {
     SpectrumStart = 15,
     /// Which adaptive verdicts are audited.
     InterpolationAudit = 16,
+    /// Crops and flips that the evaluations of an epoch have in common.
+    CommonAugment = 17,
 }
 
 impl Seed {

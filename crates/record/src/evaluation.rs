@@ -21,6 +21,9 @@ pub enum EvaluationData {
     /// The training samples as they are, in a fixed order: the only noise is rounding.
     #[default]
     Fixed,
+    /// The training samples in that order, cropped and flipped once an epoch: what the authors' evaluations vary around, without
+    /// their noise.
+    Augmented,
     /// What the authors' loader gave: samples shuffled, cropped and flipped anew for every α, so that losses carry noise.
     Paper,
 }
@@ -30,6 +33,7 @@ impl EvaluationData {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
+            Self::Augmented => "augmented",
             Self::Paper => "paper",
         }
     }

@@ -37,6 +37,27 @@ impl Samples for First<'_> {
     }
 }
 
+/// A part of a data set in that order, cropped and flipped as an epoch of evaluations sees it.
+pub(crate) struct Augmented<'a> {
+    pub(crate) part: &'a Subset,
+    pub(crate) seed: Seed,
+    pub(crate) epoch: u32,
+}
+
+impl Samples for Augmented<'_> {
+    fn len(&self) -> usize {
+        self.part.len()
+    }
+
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        let rows = inputs.chunks_exact_mut(self.part.sample_len());
+        for ((&index, row), label) in self.part.mixed()[range].iter().zip(rows).zip(labels) {
+            let mut rng = self.seed.rng(Stream::CommonAugment, [self.epoch.into(), index as u64]);
+            *label = self.part.augmented(index, &mut rng, row);
+        }
+    }
+}
+
 /// A part of a data set shuffled, cropped and flipped anew: what the authors' loader gave for every loss.
 pub(crate) struct Redrawn<'a, A> {
     part: &'a Subset,

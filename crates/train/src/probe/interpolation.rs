@@ -7,7 +7,7 @@ use walk_record::rows::{Audit, Ended, Mode};
 use walk_record::{EvaluationData, Measured};
 
 use super::prelude::*;
-use crate::samples::Redrawn;
+use crate::samples::{Augmented, Redrawn};
 
 /// `[probe.interpolation]`: losses at α = 0, ..., 1 between the points before and after an update, on all training
 /// samples.
@@ -83,7 +83,7 @@ impl Section for InterpolationSection {
                 let guard = self.guard.get();
                 let config = AdaptiveConfig { points, error_rate, segments, guard, audit };
                 let adaptive = Adaptive::new(config, seed, path);
-                Ok(Box::new(AdaptiveProbe { section, adaptive, train }))
+                Ok(Box::new(AdaptiveProbe { section, adaptive, train, seed }))
             }
         }
     }
@@ -147,11 +147,17 @@ impl Probe for ExactProbe<'_> {
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let (train, seed, evaluation) = (self.train, self.seed, self.section.evaluation);
+        let epoch = update.at.epoch;
+        if evaluation == EvaluationData::Augmented && update.at.iteration == 1 {
+            // the loss at the start is that of the epoch before
+            self.interpolation.last_end = None;
+        }
         let first = update.start.0 * self.section.points.get() as u64;
         let samples = move |index: usize| -> Box<dyn Samples + '_> {
             let draw = first + index as u64;
             match evaluation {
                 EvaluationData::Fixed => Box::new(Fixed(train)),
+                EvaluationData::Augmented => Box::new(Augmented { part: train, seed, epoch }),
                 EvaluationData::Paper => {
                     let augment = move |sample: u64| seed.rng(Stream::EvaluationAugment, [draw, sample]);
                     Box::new(Redrawn::new(train, seed.rng(Stream::EvaluationOrder, [draw]), augment))
@@ -167,6 +173,7 @@ struct AdaptiveProbe<'a> {
     section: InterpolationSection,
     adaptive: Adaptive<'a>,
     train: &'a Subset,
+    seed: Seed,
 }
 
 impl Probe for AdaptiveProbe<'_> {
@@ -199,10 +206,17 @@ impl Probe for AdaptiveProbe<'_> {
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         // chunks are drawn anew for each epoch, so that neighbors share those of their common endpoint
-        let (train, order) = (self.train, update.at.epoch.into());
-        let samples = move |_: usize| -> Box<dyn Samples + '_> { Box::new(Fixed(train)) };
+        let (train, seed, epoch) = (self.train, self.seed, update.at.epoch);
+        let is_augmented = self.section.evaluation == EvaluationData::Augmented;
+        let samples = move |_: usize| -> Box<dyn Samples + '_> {
+            if is_augmented {
+                Box::new(Augmented { part: train, seed, epoch })
+            } else {
+                Box::new(Fixed(train))
+            }
+        };
         let Decision { barrier, early, exact, chunks, evaluations, audit, estimate, floor_move_error } =
-            self.adaptive.measure(update.line(), order, &samples)?;
+            self.adaptive.measure(update.line(), epoch.into(), &samples)?;
         let chunk = self.section.chunk.get();
         let row = rows::Interpolation {
             barrier,

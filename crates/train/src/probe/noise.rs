@@ -7,11 +7,11 @@ use walk_record::EvaluationData;
 use walk_record::rows::Rounding;
 
 use super::prelude::*;
-use crate::samples::{First, Redrawn};
+use crate::samples::{Augmented, First, Redrawn};
 
 /// The spread of the loss at the point after an update. Each parameter is moved by up to one unit in its last place, as the
-/// rounding of an interpolated θ does, and everything computed from it is rounded again; with `fixed` data this is the only
-/// noise. With `paper` data the samples are also drawn, cropped and flipped again.
+/// rounding of an interpolated θ does, and everything computed from it is rounded again; with `fixed` and
+/// `augmented` data this is the only noise. With `paper` data the samples are also drawn, cropped and flipped again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseSection {
@@ -73,6 +73,9 @@ impl Probe for NoiseProbe<'_> {
             let point = rounded_anew(update.after, &mut seed.rng(Stream::NoiseRounding, [step, index]));
             let samples: Box<dyn Samples> = match evaluation {
                 EvaluationData::Fixed => Box::new(Fixed(self.train)),
+                EvaluationData::Augmented => {
+                    Box::new(Augmented { part: self.train, seed, epoch: update.at.epoch })
+                }
                 EvaluationData::Paper => {
                     let order = seed.rng(Stream::NoiseOrder, [step, index]);
                     let augment = move |sample: u64| seed.rng(Stream::NoiseAugment, [step, index, sample]);

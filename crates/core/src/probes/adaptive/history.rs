@@ -32,9 +32,10 @@ pub(super) struct History {
     slopes: Tail,
     /// By point, variance of the chunks' remainders, in the same unit as `bow_var`.
     remainder_vars: Vec<f64>,
-    /// By point, what rare samples contributed lately to the remainder, in units of the
-    /// chunks' median absolute bow.
+    /// By point, what rare samples contributed lately to the remainder, in units of the chunks' median absolute bow.
     remainders: Vec<Tail>,
+    /// By point, the largest ratio of late between the samples' remainders and their bows, both as root mean squares.
+    ratios: Vec<f64>,
     /// Of the last segment of which all chunks were seen.
     pub(super) spread: Option<Spread>,
 }
@@ -80,6 +81,7 @@ impl History {
             slopes: Tail::default(),
             remainder_vars: vec![0.0; points],
             remainders: vec![Tail::default(); points],
+            ratios: vec![0.0; points],
             spread: None,
         }
     }
@@ -135,8 +137,14 @@ impl History {
     }
 
     /// `guard` times what it contributed to the remainder at `point`.
-    pub(super) fn rare_remainder(&self, point: usize, sizes: &Sizes, rare: f64, guard: f64) -> f64 {
+    pub(super) fn remainder(&self, point: usize, sizes: &Sizes, rare: f64, guard: f64) -> f64 {
         guard * sizes.bow * self.remainders[point].at(rare)
+    }
+
+    /// How large the remainders of samples at `point` are, in units of their bows: as lately or as in the segment at hand,
+    /// whichever is more.
+    pub(super) fn ratio(&self, curve: &Curve, point: usize) -> f64 {
+        self.ratios[point].max(ratio(curve, point))
     }
 
     /// Takes note of a segment.
@@ -166,6 +174,7 @@ impl History {
                 average(&mut self.remainder_vars[point], of_chunks / (sizes.bow * sizes.bow));
                 let tail = Tail::of(samples.remainders(point).into_iter().map(f64::abs));
                 keep(&mut self.remainders[point], tail.times(1.0 / sizes.bow));
+                self.ratios[point] = (MEMORY * self.ratios[point]).max(ratio(curve, point));
             }
         }
     }
@@ -175,25 +184,37 @@ impl History {
         let tails = self.bows.iter().chain([&self.slopes]).chain(&self.remainders);
         let tails: Vec<f64> = tails.flat_map(|tail| tail.numbers().to_vec()).collect();
         let spread = self.spread.as_ref().map_or(vec![], Spread::numbers);
-        [&[self.segments, self.bow_var][..], &self.remainder_vars, &tails, &spread].concat()
+        [&[self.segments, self.bow_var][..], &self.remainder_vars, &self.ratios, &tails, &spread].concat()
     }
 
     /// From its numbers; new if they do not fit.
     pub(super) fn from_numbers(numbers: &[f64], points: usize) -> Self {
         let &[segments, bow_var, ref rest @ ..] = numbers else { return Self::new(points) };
-        let (vars, tails) = (points, (3 + points) * Tail::LEN);
-        if rest.len() != vars + tails && rest.len() != vars + tails + Spread::LEN {
+        let tails = (3 + points) * Tail::LEN;
+        let without_spread = 2 * points + tails;
+        if rest.len() != without_spread && rest.len() != without_spread + Spread::LEN {
             return Self::new(points);
         }
-        let (vars, rest) = rest.split_at(vars);
+        let (vars, rest) = rest.split_at(points);
+        let (ratios, rest) = rest.split_at(points);
         let (tails, spread) = rest.split_at(tails);
         let mut tails = tails.chunks(Tail::LEN).map(Tail::from_numbers);
         let mut next = || tails.next().unwrap_or_default();
         let (bows, slopes) = ([next(), next()], next());
         let remainders = (0..points).map(|_| next()).collect();
+        let (remainder_vars, ratios) = (vars.to_vec(), ratios.to_vec());
         let spread = Spread::from_numbers(spread);
-        Self { segments, bow_var, bows, slopes, remainder_vars: vars.to_vec(), remainders, spread }
+        Self { segments, bow_var, bows, slopes, remainder_vars, remainders, ratios, spread }
     }
+}
+
+/// Root mean square of the samples' remainders at `point`, in units of that of their bows; 0 where it is not known.
+fn ratio(curve: &Curve, point: usize) -> f64 {
+    let remainders = curve.of_samples().remainders(point);
+    let bows = curve.of_samples().bows();
+    let squares = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
+    let ratio = (squares(&remainders) / squares(&bows[..remainders.len()])).sqrt();
+    if ratio.is_finite() { ratio } else { 0.0 }
 }
 
 /// The median absolute value, the upper of two; NaN if there are none.

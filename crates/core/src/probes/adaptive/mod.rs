@@ -37,8 +37,11 @@ const FIRST_CHUNKS: usize = 8;
 /// Fewest samples of a first look: a kind of sample of which there is one in a hundred is missed by e^-10 of such looks.
 const FIRST_SAMPLES: usize = 1000;
 
-/// Chunks that the other points see at first.
+/// Fewest chunks that the other points see at first.
 const FEW_CHUNKS: usize = 3;
+
+/// Fewest samples that the other points see at first.
+const FEW_SAMPLES: usize = 300;
 
 /// Each look has this many times the chunks of the one before.
 const GROWTH: f64 = 1.25;
@@ -242,7 +245,11 @@ impl<'a> Adaptive<'a> {
         let total = work.curve.total();
         let last = work.curve.grid.last();
         let first = FIRST_SAMPLES.div_ceil(self.path.chunk()).max(FIRST_CHUNKS).min(total);
-        let few = if history.is_new() { first } else { FEW_CHUNKS.min(total) };
+        let few = if history.is_new() {
+            first
+        } else {
+            FEW_SAMPLES.div_ceil(self.path.chunk()).max(FEW_CHUNKS).min(total)
+        };
         let mut open: Vec<usize> = (1..last).collect();
         let mut look = first;
         loop {

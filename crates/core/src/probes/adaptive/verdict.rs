@@ -44,10 +44,14 @@ impl Standard {
 pub(super) struct Look {
     standard: Standard,
     sizes: Sizes,
+    /// The share of the samples that may have been missed altogether.
+    rare: f64,
     /// Of the bows, clipped unless all are known.
     bow: Estimate,
     slopes: Vec<f64>,
     bows: Vec<f64>,
+    /// Sums of the absolute bows of the first samples, so many.
+    bow_sums: Vec<f64>,
     /// What rare samples may contribute to the bow, upward and downward.
     rare_bows: [f64; 2],
     /// What they may contribute to the difference between the ends.
@@ -98,7 +102,12 @@ impl Look {
         let rare = standard.rare(bows.len(), curve);
         let rare_bows = history.bows(&sizes, rare, standard.guard);
         let rare_slopes = history.slopes(&sizes, rare, standard.guard);
-        Self { standard, sizes, bow, slopes, bows, rare_bows, rare_slopes }
+        let mut bow_sums = vec![0.0];
+        bow_sums.extend(curve.of_samples().bows().iter().scan(0.0, |sum, bow| {
+            *sum += bow.abs();
+            Some(*sum)
+        }));
+        Self { standard, sizes, rare, bow, slopes, bows, bow_sums, rare_bows, rare_slopes }
     }
 
     /// What is known about `point`.
@@ -157,10 +166,16 @@ impl Look {
         if curve.grid.is_on_parabola(point) {
             return Remainder { mean: Estimate::EXACT_ZERO, tail: 0.0 };
         }
-        let rare = self.standard.rare(curve.seen(point), curve);
+        let (seen_here, guard) = (curve.seen(point) * curve.chunk, self.standard.guard);
+        let mean_bow = |samples: usize| self.bow_sums[samples] / samples as f64;
+        let known = self.bow_sums.len() - 1;
+        // samples whose bows are known, but not their remainders here: together they may be larger than those seen here
+        let larger = (mean_bow(known) - mean_bow(known.min(seen_here))).max(0.0);
+        // and those that were not seen at all
+        let unseen = history.remainder(point, &self.sizes, self.rare, guard);
         Remainder {
             mean: history.mean_remainder(curve, point),
-            tail: history.rare_remainder(point, &self.sizes, rare, self.standard.guard),
+            tail: unseen + guard * history.ratio(curve, point) * larger,
         }
     }
 
