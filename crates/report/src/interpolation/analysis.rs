@@ -4,7 +4,7 @@ use walk_record::rows::{Interpolation, Noise};
 use walk_record::{Run, Stamped};
 
 use super::floor::{Floor, FloorMoves};
-use super::noise_test::NoiseTest;
+use super::noise_test::{NoiseTest, PaperPrediction};
 use crate::statistics::LEVEL;
 
 /// The measured segments of a run.
@@ -25,6 +25,8 @@ pub(crate) struct EpochSegments<'a> {
     pub(crate) segments: Vec<Stamped<'a, Interpolation>>,
     /// The test against the noise of the loss at one point; `None` if it was not measured in this epoch as the segments were.
     pub(crate) noise_test: Option<NoiseTest>,
+    /// The barriers that the authors' evaluation would be expected to show, where that can be said.
+    pub(crate) paper: Option<PaperPrediction>,
     /// Moves of the valley floor into these segments, the first from the epoch before.
     pub(crate) floor_moves: FloorMoves,
 }
@@ -35,7 +37,8 @@ impl<'a> Segments<'a> {
         let epochs = run.by_epoch::<Interpolation>().into_iter().map(|(epoch, segments)| {
             let noises = noises.get(&epoch).map_or(&[][..], Vec::as_slice);
             let noise_test = NoiseTest::new(&segments, noises);
-            EpochSegments { epoch, segments, noise_test, floor_moves: FloorMoves::default() }
+            let paper = PaperPrediction::new(&segments, noises);
+            EpochSegments { epoch, segments, noise_test, paper, floor_moves: FloorMoves::default() }
         });
         let mut epochs: Vec<EpochSegments<'a>> = epochs.collect();
         let floors = epochs.iter().enumerate().flat_map(|(index, epoch)| {

@@ -7,13 +7,13 @@ use walk_record::{Measured, Run};
 use super::analysis::{EpochSegments, Segments};
 use super::audit::audit;
 use super::floor::FloorMoves;
-use super::noise_test::{FALSE_POSITIVES, POWER, Prediction};
+use super::noise_test::{FALSE_POSITIVES, POWER, PaperPrediction, Prediction};
 use crate::statistics::median;
 use crate::table::{Table, decimals, or_dash, scientific};
 
 /// The barriers, their test against noise, the segments, and the audits of adaptive mode.
 pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    vec![barriers(runs), barrier_test(runs), segments(runs), audit(runs)]
+    vec![barriers(runs), barrier_test(runs), paper_barriers(runs), segments(runs), audit(runs)]
 }
 
 /// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Updates whose losses
@@ -56,16 +56,11 @@ fn barrier_test(runs: &[Run]) -> Table {
     let rows = runs.iter().flat_map(|run| {
         let row = |epoch: &EpochSegments<'_>| {
             let test = epoch.noise_test.as_ref()?;
-            let Prediction { count, deviation } = test.expected(&epoch.segments);
-            let expected = count.map(|count| {
-                let digits = if count < 9.95 { 1 } else { 0 };
-                format!("{} +- {}", decimals(count.into(), digits), decimals(deviation.into(), digits))
-            });
             Some(vec![
                 run.label.clone(),
                 epochs_text(epoch),
                 epoch.barriers().to_string(),
-                or_dash(expected),
+                expected_text(test.expected(&epoch.segments)),
                 epoch.tested_barriers().to_string(),
                 scientific(test.noise.sigma.into(), 1),
                 test.noise.evaluations.to_string(),
@@ -76,6 +71,34 @@ fn barrier_test(runs: &[Run]) -> Table {
         Segments::new(run).epochs.iter().filter_map(row).collect::<Vec<_>>()
     });
     Table::new("barrier_test", header, rows)
+}
+
+/// One row per run and epoch whose curves were evaluated on samples that were augmented once, if the noise of the authors'
+/// evaluation was measured: how many barriers that evaluation would be expected to show in so many updates.
+fn paper_barriers(runs: &[Run]) -> Table {
+    let header = ["", "epoch", "updates", "expected", "noise", "evals"];
+    let rows = runs.iter().flat_map(|run| {
+        let row = |epoch: &EpochSegments<'_>| {
+            let PaperPrediction { noise, barriers } = epoch.paper.as_ref()?;
+            Some(vec![
+                run.label.clone(),
+                epochs_text(epoch),
+                epoch.decided().to_string(),
+                expected_text(*barriers),
+                scientific(noise.sigma.into(), 1),
+                noise.evaluations.to_string(),
+            ])
+        };
+        Segments::new(run).epochs.iter().filter_map(row).collect::<Vec<_>>()
+    });
+    Table::new("paper_barriers", header, rows)
+}
+
+fn expected_text(Prediction { count, deviation }: Prediction) -> String {
+    or_dash(count.map(|count| {
+        let digits = if count < 9.95 { 1 } else { 0 };
+        format!("{} +- {}", decimals(count.into(), digits), decimals(deviation.into(), digits))
+    }))
 }
 
 fn epochs_text(epoch: &EpochSegments<'_>) -> String {

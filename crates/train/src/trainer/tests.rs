@@ -1,6 +1,6 @@
 use walk_arch::{Activation, Net, Problem, batch_norm, flatten, linear};
 use walk_core::{Fused, Loss, Point, Samples, Stream};
-use walk_data::{DataConfig, DataSet, Images, Part, SplitConfig};
+use walk_data::{Augment, DataConfig, DataSet, Images, Part, SplitConfig};
 use walk_record::rows::{Interpolation, Mode};
 use walk_record::{BatchNorm, EvaluationData, Measured, rows_of};
 
@@ -67,7 +67,15 @@ fn run(
     config: &TrainConfig,
     probes: &ProbeConfig,
 ) -> (Vec<Row>, Result<Point, TrainError>) {
-    let split = split();
+    run_on(split(), model, config, probes)
+}
+
+fn run_on(
+    split: Split,
+    model: &Model<Fused>,
+    config: &TrainConfig,
+    probes: &ProbeConfig,
+) -> (Vec<Row>, Result<Point, TrainError>) {
     let mut rows = Rows::default();
     let ranks: Arc<dyn Ranks> = Arc::new(Solo);
     let (optim, seed) = (&config.optim, config.seed);
@@ -212,6 +220,29 @@ fn the_order_of_the_samples_is_recorded_on_request_and_drop_last_leaves_the_rest
     assert_eq!((orders.len(), orders[0].len()), (2, 300));
     assert_ne!(orders[0], orders[1]);
     assert_eq!(rows_of::<Train>(&rows).count(), 2 * (300 / 70));
+}
+
+#[test]
+fn an_augmented_evaluation_is_drawn_once_an_epoch_in_both_modes() {
+    let augment = Augment { crop_padding: 2, flip: true };
+    let (train, valid) = (Some(Part::Count(300)), Some(Part::Count(100)));
+    let data = DataConfig { train, valid, augment, ..DataConfig::new(DataSet::Digits) };
+    let config = config(Method::Sgd, 100, 2);
+    let curves = |evaluation, mode| {
+        let mut probes = five_points(Schedule::default(), evaluation);
+        probes.interpolation.as_mut().unwrap().mode = mode;
+        let (rows, outcome) = run_on(data.load().unwrap(), &model(true), &config, &probes);
+        outcome.unwrap();
+        let curves = rows_of::<Interpolation>(&rows).map(|row| row.losses.clone());
+        curves.map(|losses| losses.into_iter().map(Measured::or_nan).collect()).collect::<Vec<Vec<f64>>>()
+    };
+    let augmented = curves(EvaluationData::Augmented, Mode::Exact);
+    let shares_end = |index: usize| augmented[index][4].to_bits() == augmented[index + 1][0].to_bits();
+    assert_eq!([0, 1, 2, 3, 4].map(shares_end), [true, true, false, true, true]);
+    // so few chunks are all seen
+    assert_eq!(curves(EvaluationData::Augmented, Mode::Adaptive), augmented);
+    let fixed = curves(EvaluationData::Fixed, Mode::Exact);
+    assert!(fixed.iter().zip(&augmented).all(|(fixed, augmented)| fixed[2] != augmented[2]));
 }
 
 #[test]

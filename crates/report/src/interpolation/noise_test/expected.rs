@@ -67,10 +67,16 @@ impl Curves {
         }
     }
 
-    /// A segment whose losses are not all finite is left out.
+    /// Of a curve whose losses carry none of the noise. A segment whose losses are not all finite is left out.
+    pub(super) fn add_without_noise(&mut self, segment: &Interpolation) {
+        if let Some(curve) = finite_losses(segment) {
+            self.count(self.sigma.map(|sigma| probability(&curve, sigma)));
+        }
+    }
+
+    /// Of a curve with noise. A segment whose losses are not all finite is left out.
     pub(super) fn add(&mut self, segment: &Interpolation) {
-        let losses: Option<Vec<f64>> = segment.losses.iter().map(|loss| loss.get()).collect();
-        let Some(losses) = losses.filter(|losses| losses.len() == segment.alphas.len()) else { return };
+        let Some(losses) = finite_losses(segment) else { return };
         if losses.len() < FEWEST {
             return;
         }
@@ -94,6 +100,10 @@ impl Curves {
                 design.probability(&curve, sigma, self.segments % WINDOWS)
             }
         });
+        self.count(p);
+    }
+
+    fn count(&mut self, p: [f64; 3]) {
         self.sums.iter_mut().zip(p).for_each(|(sum, p)| *sum += p);
         self.variance += p[0] * (1.0 - p[0]);
         self.segments += 1;
@@ -108,6 +118,11 @@ impl Curves {
             deviation: self.variance.sqrt().hypot(slope),
         }
     }
+}
+
+fn finite_losses(segment: &Interpolation) -> Option<Vec<f64>> {
+    let losses: Option<Vec<f64>> = segment.losses.iter().map(|loss| loss.get()).collect();
+    losses.filter(|losses| losses.len() == segment.alphas.len())
 }
 
 /// Positions, and what parabolas over them need.

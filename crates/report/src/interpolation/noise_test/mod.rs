@@ -10,8 +10,8 @@ mod pooled;
 #[cfg(test)]
 mod simulation;
 
-use walk_record::Stamped;
 use walk_record::rows::{Interpolation, Mode, Noise};
+use walk_record::{EvaluationData, Stamped};
 
 use self::expected::Curves;
 pub(crate) use self::expected::Prediction;
@@ -36,7 +36,7 @@ impl NoiseTest {
         segments: &[Stamped<'_, Interpolation>],
         noises: &[Stamped<'_, Noise>],
     ) -> Option<Self> {
-        let noise = PooledNoise::evaluated_as(segments, noises)?;
+        let noise = PooledNoise::of(common_evaluation(segments)?, segments, noises)?;
         let interior = decided(segments).map(|segment| segment.losses.len().saturating_sub(2));
         let flat = FlatSegments::new(interior)?;
         let critical = flat.critical(&Scale::new(noise.freedom));
@@ -71,6 +71,36 @@ impl NoiseTest {
     pub(crate) fn detectable(&self) -> f64 {
         self.noise.sigma * self.flat.detectable(self.critical, &Scale::new(self.noise.freedom))
     }
+}
+
+/// What the authors' evaluation would be expected to show of curves that were measured without its noise.
+#[derive(Clone, Debug)]
+pub(crate) struct PaperPrediction {
+    /// σ of the authors' evaluation.
+    pub(crate) noise: PooledNoise,
+    /// Barriers.
+    pub(crate) barriers: Prediction,
+}
+
+impl PaperPrediction {
+    /// `None` unless the segments of an epoch were evaluated on samples drawn once, whose mean loss is that of the authors'
+    /// draws, and the noise of these was measured.
+    pub(crate) fn new(
+        segments: &[Stamped<'_, Interpolation>],
+        noises: &[Stamped<'_, Noise>],
+    ) -> Option<Self> {
+        common_evaluation(segments).filter(|&evaluation| evaluation == EvaluationData::Augmented)?;
+        let noise = PooledNoise::of(EvaluationData::Paper, segments, noises)?;
+        let mut curves = Curves::new(noise, f64::INFINITY);
+        decided(segments).for_each(|segment| curves.add_without_noise(segment));
+        Some(Self { noise, barriers: curves.prediction() })
+    }
+}
+
+/// What all of the segments were evaluated on; `None` if that differs.
+fn common_evaluation(segments: &[Stamped<'_, Interpolation>]) -> Option<EvaluationData> {
+    let first = segments.first()?.evaluation;
+    segments.iter().all(|segment| segment.evaluation == first).then_some(first)
 }
 
 fn decided<'a>(segments: &'a [Stamped<'_, Interpolation>]) -> impl Iterator<Item = &'a Interpolation> {

@@ -1,7 +1,7 @@
 //! The noise of the loss at one point in one epoch.
 
-use walk_record::Stamped;
 use walk_record::rows::{Interpolation, Noise};
+use walk_record::{EvaluationData, Stamped};
 
 use crate::statistics::Variance;
 
@@ -18,16 +18,17 @@ pub(crate) struct PooledNoise {
 }
 
 impl PooledNoise {
-    /// That of the measurements that were evaluated as the segments were; `None` if there are none.
-    pub(super) fn evaluated_as(
+    /// That of the measurements on the samples of `evaluation`, with the segments' statistics of batch norm; `None` if there are
+    /// none.
+    pub(super) fn of(
+        evaluation: EvaluationData,
         segments: &[Stamped<'_, Interpolation>],
         noises: &[Stamped<'_, Noise>],
     ) -> Option<Self> {
         let alike = noises.iter().filter(|noise| {
-            let evaluated_alike = |segment: &Stamped<'_, Interpolation>| {
-                segment.evaluation == noise.evaluation && segment.batch_norm == noise.batch_norm
-            };
-            noise.evaluations > 1 && segments.iter().all(evaluated_alike)
+            let normed_alike = |segment: &Stamped<'_, Interpolation>| segment.batch_norm == noise.batch_norm;
+            let is_alike = noise.evaluation == evaluation && segments.iter().all(normed_alike);
+            is_alike && noise.evaluations > 1
         });
         let known: Vec<(f64, usize)> =
             alike.filter_map(|noise| Some((noise.sigma.get()?, noise.evaluations))).collect();

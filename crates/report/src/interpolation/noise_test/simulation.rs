@@ -2,7 +2,7 @@
 //! estimate of σ from a few evaluations. `SLOW_TESTS=1` simulates more epochs.
 
 use walk_record::rows::{Interpolation, Noise};
-use walk_record::{Row, Run, measured};
+use walk_record::{EvaluationData, Row, Run, measured};
 
 use super::flat::{FlatSegments, Scale};
 use super::*;
@@ -183,6 +183,49 @@ fn the_expected_number_is_that_found_where_there_is_only_noise() {
             let tolerance = 0.15 + 3.5 / (2.0 * n).sqrt();
             assert!((deviation - stated).abs() <= 0.1 + tolerance * stated, "{deviation} is not {stated}");
         }
+    }
+}
+
+#[test]
+fn curves_without_noise_predict_what_the_papers_evaluation_shows() {
+    let epochs = few_or_many(40, 400);
+    for (depth, slope) in [(0.5, 0.0), (1.0, 3.0), (4.0, 8.0)] {
+        let mut simulation = Simulation::new(40);
+        let curve = valleys(depth, slope);
+        let (mut found, mut expected, mut squares, mut variance) = (0.0, 0.0, 0.0, 0.0);
+        for _ in 0..epochs {
+            let noise = Noise {
+                evaluations: simulation.evaluations,
+                evaluation: EvaluationData::Paper,
+                ..fixture::noise(simulation.estimate())
+            };
+            let segment = |index: usize| Interpolation {
+                alphas: (0..POINTS).map(alpha).collect(),
+                losses: measured(&curve(index)),
+                evaluation: EvaluationData::Augmented,
+                ..fixture::segment(false, -1.0)
+            };
+            let rows = (0..SEGMENTS).map(|index| fixture::row(1, index as u64 + 1, segment(index)));
+            let rows: Vec<Row> = rows.chain([fixture::row(1, 1, noise)]).collect();
+            let run = fixture::run("simulated", rows);
+            let segments = run.by_epoch::<Interpolation>().remove(&1).unwrap();
+            let noises = run.by_epoch::<Noise>().remove(&1).unwrap();
+            assert!(NoiseTest::new(&segments, &noises).is_none());
+            let prediction = PaperPrediction::new(&segments, &noises).unwrap().barriers;
+            let raw = simulation.epoch(&curve).iter().filter(|losses| height(losses) > 0.0).count() as f64;
+            let count = prediction.count.unwrap();
+            (found, expected) = (found + raw, expected + count);
+            (squares, variance) = (squares + (raw - count).powi(2), variance + prediction.deviation.powi(2));
+        }
+        let n = epochs as f64;
+        let (found, expected) = (found / n, expected / n);
+        let (deviation, stated) = ((squares / n).sqrt(), (variance / n).sqrt());
+        println!(
+            "depth {depth}, slope {slope}: found {found:.2}, predicted {expected:.2}, deviation {deviation:.2}, stated {stated:.2}"
+        );
+        assert!((found - expected).abs() <= 3.5 * deviation / n.sqrt(), "{found} is not {expected}");
+        let tolerance = 0.15 + 3.5 / (2.0 * n).sqrt();
+        assert!((deviation - stated).abs() <= tolerance * stated, "{deviation} is not {stated}");
     }
 }
 
