@@ -193,7 +193,7 @@ mod tests {
             height_error: Measured::MISSING,
             floor_move_error: 1e-3.into(),
             degrees_of_freedom: 9.0.into(),
-            audit: Some(Audit { barrier: None, evaluations: 300 }),
+            audit: Some(Audit { barrier: None, random: false, evaluations: 300 }),
             min_alpha_interval: Some([0.0, 0.5]),
         };
         vec![train(1), row(2, segment.into()), train(3)]

@@ -68,8 +68,15 @@ pub struct Interpolation {
 pub struct Audit {
     /// Whether one of these interior losses lies above both endpoints; missing if losses that are not finite leave it open.
     pub barrier: Option<bool>,
+    /// Whether it was drawn by chance; the first segment of an epoch is audited in any case.
+    #[serde(default = "drawn")]
+    pub random: bool,
     /// Samples evaluated for the audit alone.
     pub evaluations: usize,
+}
+
+const fn drawn() -> bool {
+    true
 }
 
 /// How many samples a segment is measured on.

@@ -12,7 +12,7 @@ struct Adaptive {
     segments: usize,
     /// Decided on part of the samples.
     early: usize,
-    /// Of these, checked on all samples.
+    /// Of these, drawn by chance and checked on all samples.
     audited: usize,
     /// Of these, with the same verdict.
     agreed: usize,
@@ -46,9 +46,9 @@ impl Adaptive {
         };
         self.early += usize::from(early.is_some());
         if let (Some(verdict), Some(audit)) = (early, &row.audit) {
-            self.audited += 1;
-            self.agreed += usize::from(audit.barrier == Some(verdict));
             self.audits += audit.evaluations;
+            self.audited += usize::from(audit.random);
+            self.agreed += usize::from(audit.random && audit.barrier == Some(verdict));
         }
     }
 
@@ -92,7 +92,7 @@ mod tests {
     use crate::fixture;
 
     fn adaptive(ended: Ended, audit: Option<bool>) -> Interpolation {
-        let audit = audit.map(|barrier| Audit { barrier: Some(barrier), evaluations: 30 });
+        let audit = audit.map(|barrier| Audit { barrier: Some(barrier), random: true, evaluations: 30 });
         Interpolation {
             mode: Mode::Adaptive,
             ended: Some(ended),

@@ -44,7 +44,7 @@ pub struct InterpolationSection {
     #[serde(default = "NotNegative::one_and_a_half")]
     pub guard: NotNegative,
     /// In adaptive mode: the share of the segments decided early, drawn at random, that is also measured on all samples, at the
-    /// ends, the middle and where the verdict was closest; 0 for none.
+    /// ends, the middle and where the verdict was closest, as the first of each epoch is in any case; 0 for none.
     #[serde(default = "Share::hundredth")]
     pub audit: Share,
 }
@@ -231,8 +231,11 @@ impl Probe for AdaptiveProbe<'_> {
             height_error: estimate.height_error.into(),
             floor_move_error: floor_move_error.into(),
             degrees_of_freedom: estimate.degrees_of_freedom.into(),
-            audit: audit
-                .map(|audit| Audit { barrier: audit.barrier, evaluations: audit.evaluations * chunk }),
+            audit: audit.map(|audit| Audit {
+                barrier: audit.barrier,
+                random: audit.random,
+                evaluations: audit.evaluations * chunk,
+            }),
             min_alpha_interval: Some(estimate.min_alpha_interval),
             ..self.section.row(&estimate.segment, chunks * chunk, self.adaptive.path().estimated_on())
         };

@@ -8,17 +8,19 @@ use crate::probes::line::greatest;
 pub struct Audit {
     /// Whether one of these interior points lies above both ends; `None` if losses that are no numbers leave it open.
     pub barrier: Option<bool>,
+    /// Whether it was drawn by chance.
+    pub random: bool,
     /// Chunks evaluated for it.
     pub evaluations: usize,
 }
 
 impl Audit {
     /// What a curve says of which all chunks are known at both ends and at `points`.
-    pub(super) fn new(curve: &Curve, points: &[usize], evaluations: usize) -> Self {
+    pub(super) fn new(curve: &Curve, points: &[usize], random: bool, evaluations: usize) -> Self {
         let higher = greatest(&[curve.exact(0), curve.exact(curve.grid.last())]);
         let losses: Vec<f64> = points.iter().map(|&point| curve.exact(point)).collect();
         let barrier = losses.iter().any(|&loss| loss > higher);
         let is_open = higher.is_nan() || losses.iter().any(|loss| loss.is_nan());
-        Self { barrier: (barrier || !is_open).then_some(barrier), evaluations }
+        Self { barrier: (barrier || !is_open).then_some(barrier), random, evaluations }
     }
 }

@@ -86,11 +86,6 @@ impl History {
         }
     }
 
-    /// Whether it has seen no segment.
-    pub(super) fn is_empty(&self) -> bool {
-        self.segments < 1.0
-    }
-
     /// Whether it has seen too few segments to know remainders.
     pub(super) fn is_new(&self) -> bool {
         self.segments < FIRST_SEGMENTS

@@ -4,7 +4,7 @@
 //! points as many as their verdict takes (`verdict`), by what the chunks and their samples say and what those of the segments
 //! before said (`history`). The error rate is nominal: it rests on means of chunks being nearly normal and on an assumption about
 //! rare samples. To check it, a share of the segments that were decided early, drawn at random, is also measured on all samples
-//! (`audit`).
+//! (`audit`), and so is the first in each order of chunks.
 
 mod audit;
 mod curve;
@@ -191,6 +191,7 @@ impl<'a> Adaptive<'a> {
         let drawn = self.draw(order, samples.len())?;
         let mut curve = Curve::new(points, drawn, self.path.chunk());
         // where the order is new, or a step is missing, chunks and floors have nothing in common
+        let is_first = self.memory.as_ref().is_none_or(|memory| memory.order != order);
         let (mut history, before) = match self.memory.take() {
             Some(AdaptiveMemory { step, order: drawn_by, end_losses, floor, history }) => {
                 let is_next = step == line.step && drawn_by == order;
@@ -206,10 +207,11 @@ impl<'a> Adaptive<'a> {
         let exact = work.curve.parabola_is_complete();
         let chunks = work.curve.seen_by_parabola();
         let evaluations = work.evaluations;
-        // the first is always audited, so that the next ones know what rare samples contribute
+        // the first in an order is audited in any case, so that the next ones know what rare samples contribute
         let mut rng = self.seed.rng(Stream::InterpolationAudit, [line.step.0]);
-        let is_drawn = audit > 0.0 && (history.is_empty() || rng.gen_bool(audit.min(1.0)));
-        let audit = if is_drawn && !exact { Some(self.audit(&mut work, &history)?) } else { None };
+        let random = audit > 0.0 && rng.gen_bool(audit.min(1.0));
+        let is_audited = random || (audit > 0.0 && is_first);
+        let audit = if is_audited && !exact { Some(self.audit(&mut work, &history, random)?) } else { None };
         history.note(&work.curve);
         let mut estimate = Known::new(&work.curve, &history).estimate();
         // losses that are not finite leave a bound open, and all chunks are seen
@@ -304,13 +306,13 @@ impl<'a> Adaptive<'a> {
     }
 
     /// Checks the verdict on all samples.
-    fn audit(&mut self, work: &mut Work<'_>, history: &History) -> Result<Audit, CoreError> {
+    fn audit(&mut self, work: &mut Work<'_>, history: &History, random: bool) -> Result<Audit, CoreError> {
         let (before, total) = (work.evaluations, work.curve.total());
         let points = [work.curve.grid.middle(), Known::new(&work.curve, history).highest()];
         for point in [0, work.curve.grid.last()].into_iter().chain(points) {
             self.fill(point, total, work)?;
         }
-        Ok(Audit::new(&work.curve, &points, work.evaluations - before))
+        Ok(Audit::new(&work.curve, &points, random, work.evaluations - before))
     }
 
     /// Evaluates the first `chunks` chunks at a point, but for those that are known.

@@ -65,7 +65,7 @@ fn run(samples: usize, chunk: usize, epochs: usize, seed: Seed) -> Found {
     let points = 11;
     let config = |guard| {
         let segments = samples / BATCH;
-        AdaptiveConfig { points, error_rate: 1e-3, segments, guard, audit: 0.0 }
+        AdaptiveConfig { points, error_rate: 1e-3, segments, guard, audit: 0.01 }
     };
     let [mut guarded, mut unguarded] =
         [1.5, 0.0].map(|guard| Adaptive::new(config(guard), seed, path(chunk)));
