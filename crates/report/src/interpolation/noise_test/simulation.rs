@@ -147,6 +147,46 @@ fn a_detectable_barrier_is_seen_as_often_as_stated() {
     }
 }
 
+/// Numbers of barriers found and predicted in simulated epochs.
+#[derive(Default)]
+struct Comparison {
+    epochs: f64,
+    found: f64,
+    predicted: f64,
+    squares: f64,
+    variance: f64,
+}
+
+impl Comparison {
+    fn add(&mut self, found: f64, prediction: Prediction) {
+        let predicted = prediction.count.unwrap();
+        self.epochs += 1.0;
+        self.found += found;
+        self.predicted += predicted;
+        self.squares += (found - predicted).powi(2);
+        self.variance += prediction.deviation.powi(2);
+    }
+
+    /// That the prediction is right on average within `bias` of the number found, and its deviation as stated.
+    fn check(&self, case: &str, bias: f64) {
+        let n = self.epochs;
+        let (found, predicted) = (self.found / n, self.predicted / n);
+        let (deviation, stated) = ((self.squares / n).sqrt(), (self.variance / n).sqrt());
+        println!(
+            "{case}: found {found:.2}, predicted {predicted:.2}, deviation {deviation:.2}, stated {stated:.2}"
+        );
+        let apart = (found - predicted).abs();
+        assert!(apart <= bias * found + 3.5 * deviation / n.sqrt(), "{found} is not {predicted}");
+        // a deviation has a relative error of 1 / √(2 n)
+        let tolerance = 0.15 + 3.5 / (2.0 * n).sqrt();
+        assert!((deviation - stated).abs() <= 0.1 + tolerance * stated, "{deviation} is not {stated}");
+    }
+}
+
+fn number_of_barriers(epoch: &[[f64; POINTS]]) -> f64 {
+    epoch.iter().filter(|losses| height(losses) > 0.0).count() as f64
+}
+
 #[test]
 fn the_expected_number_is_that_found_where_there_is_only_noise() {
     let epochs = few_or_many(6, 200);
@@ -156,32 +196,17 @@ fn the_expected_number_is_that_found_where_there_is_only_noise() {
     {
         for evaluations in [10, 40] {
             let mut simulation = Simulation::new(evaluations);
-            let (mut found, mut expected, mut squares, mut variance) = (0.0, 0.0, 0.0, 0.0);
+            let mut comparison = Comparison::default();
             for _ in 0..epochs {
                 let epoch = simulation.epoch(valleys(depth, slope));
                 let run = simulation.run(&epoch);
                 let segments = run.by_epoch::<Interpolation>().remove(&1).unwrap();
                 let noises = run.by_epoch::<Noise>().remove(&1).unwrap();
                 let prediction = NoiseTest::new(&segments, &noises).unwrap().expected(&segments);
-                let raw = epoch.iter().filter(|losses| height(losses) > 0.0).count() as f64;
-                let count = prediction.count.unwrap();
-                (found, expected) = (found + raw, expected + count);
-                (squares, variance) =
-                    (squares + (raw - count).powi(2), variance + prediction.deviation.powi(2));
+                comparison.add(number_of_barriers(&epoch), prediction);
             }
-            let n = epochs as f64;
-            let (found, expected) = (found / n, expected / n);
-            let (deviation, stated) = ((squares / n).sqrt(), (variance / n).sqrt());
-            println!(
-                "{evaluations} evaluations, depth {depth}, slope {slope}: found {found:.2}, expected {expected:.2}, \
-                 deviation {deviation:.2}, stated {stated:.2}"
-            );
             // the estimate of σ is unbiased only in its square
-            let bias = 0.01 * found;
-            assert!((found - expected).abs() <= bias + 3.5 * deviation / n.sqrt());
-            // a deviation has a relative error of 1 / √(2 n)
-            let tolerance = 0.15 + 3.5 / (2.0 * n).sqrt();
-            assert!((deviation - stated).abs() <= 0.1 + tolerance * stated, "{deviation} is not {stated}");
+            comparison.check(&format!("{evaluations} evaluations, depth {depth}, slope {slope}"), 0.01);
         }
     }
 }
@@ -192,7 +217,7 @@ fn curves_without_noise_predict_what_the_papers_evaluation_shows() {
     for (depth, slope) in [(0.5, 0.0), (1.0, 3.0), (4.0, 8.0)] {
         let mut simulation = Simulation::new(40);
         let curve = valleys(depth, slope);
-        let (mut found, mut expected, mut squares, mut variance) = (0.0, 0.0, 0.0, 0.0);
+        let mut comparison = Comparison::default();
         for _ in 0..epochs {
             let noise = Noise {
                 evaluations: simulation.evaluations,
@@ -212,20 +237,9 @@ fn curves_without_noise_predict_what_the_papers_evaluation_shows() {
             let noises = run.by_epoch::<Noise>().remove(&1).unwrap();
             assert!(NoiseTest::new(&segments, &noises).is_none());
             let prediction = PaperPrediction::new(&segments, &noises).unwrap().barriers;
-            let raw = simulation.epoch(&curve).iter().filter(|losses| height(losses) > 0.0).count() as f64;
-            let count = prediction.count.unwrap();
-            (found, expected) = (found + raw, expected + count);
-            (squares, variance) = (squares + (raw - count).powi(2), variance + prediction.deviation.powi(2));
+            comparison.add(number_of_barriers(&simulation.epoch(&curve)), prediction);
         }
-        let n = epochs as f64;
-        let (found, expected) = (found / n, expected / n);
-        let (deviation, stated) = ((squares / n).sqrt(), (variance / n).sqrt());
-        println!(
-            "depth {depth}, slope {slope}: found {found:.2}, predicted {expected:.2}, deviation {deviation:.2}, stated {stated:.2}"
-        );
-        assert!((found - expected).abs() <= 3.5 * deviation / n.sqrt(), "{found} is not {expected}");
-        let tolerance = 0.15 + 3.5 / (2.0 * n).sqrt();
-        assert!((deviation - stated).abs() <= tolerance * stated, "{deviation} is not {stated}");
+        comparison.check(&format!("depth {depth}, slope {slope}"), 0.0);
     }
 }
 
