@@ -300,6 +300,27 @@ fn a_signal_ends_a_run_at_an_update_and_a_second_run_in_its_folder_is_refused() 
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn the_runs_of_a_sweep_stop_when_it_is_asked_to_or_killed() {
+    for name in ["TERM", "KILL"] {
+        let bench = Bench::new(&long());
+        let arguments = ["exp.toml", "--sweep", "seed=1,2", "--out", "all", "--quiet"];
+        let mut sweep = start(&bench, &arguments);
+        wait_for_rows(&bench, "all/seed=1");
+        signal(&sweep, name);
+        // one that is killed does not wait for its run
+        assert_eq!(sweep.wait().unwrap().code(), (name == "TERM").then_some(3));
+        let is_stopped = || bench.info("all/seed=1")["status"] == "stopped";
+        (0..600).find(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            is_stopped()
+        });
+        assert!(is_stopped(), "SIG{name}");
+        assert!(!bench.path("all/seed=2").exists());
+    }
+}
+
 #[test]
 fn a_fork_goes_on_from_a_checkpoint_with_its_changes_on_record() {
     let bench = Bench::new(&experiment());

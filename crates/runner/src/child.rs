@@ -1,10 +1,12 @@
 //! Runs in processes of their own, several at a time: the members of a sweep or a reproduction.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use walk_record::{ForkInfo, RunFolder, Status};
@@ -152,15 +154,41 @@ impl Child {
                 bail!("{out} is the run of another experiment; name another folder with --out or remove it")
             }
         };
-        command.args(["--quiet", "--threads", &threads.to_string()]).stdout(Stdio::null());
-        let output = command.stderr(Stdio::piped()).output().context("a run cannot be started")?;
-        let message = String::from_utf8_lossy(&output.stderr);
-        let message = message.lines().rev().find_map(|line| line.strip_prefix("error: "));
-        match output.status.code() {
+        command.args(["--quiet", "--until-input-ends", "--threads", &threads.to_string()]);
+        let (status, messages) = wait(&mut command)?;
+        let message = messages.lines().rev().find_map(|line| line.strip_prefix("error: "));
+        match status.code() {
             Some(0) => Ok(RunEnd::Done),
             Some(3) => Ok(RunEnd::Stopped),
             Some(_) => Err(anyhow!("{}", message.unwrap_or_default())),
             None => Err(anyhow!("killed by a signal")),
         }
     }
+}
+
+/// How often a process is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Starts a process, lets its standard input end once this one should stop, and gives its status and what it wrote to standard
+/// error.
+fn wait(command: &mut Command) -> Result<(ExitStatus, String)> {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = command.spawn().context("a run cannot be started")?;
+    let (mut input, mut errors) = (process.stdin.take(), process.stderr.take());
+    let reader = std::thread::spawn(move || {
+        let mut bytes = vec![];
+        // what came before an error is all there is
+        let _ = errors.as_mut().map(|errors| errors.read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    let status = loop {
+        if let Some(status) = process.try_wait().context("a run cannot be waited for")? {
+            break status;
+        }
+        if interrupt::asked() {
+            drop(input.take());
+        }
+        std::thread::sleep(POLL);
+    };
+    Ok((status, reader.join().unwrap_or_default()))
 }

@@ -184,6 +184,9 @@ pub(crate) struct RunOptions {
     pub(crate) quiet: bool,
     #[arg(long, help = JSON)]
     pub(crate) json: bool,
+    /// Stop after the current update as soon as standard input ends.
+    #[arg(long, hide = true)]
+    pub(crate) until_input_ends: bool,
 }
 
 #[derive(Debug, Args)]

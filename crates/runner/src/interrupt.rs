@@ -1,12 +1,18 @@
-//! Ctrl-C and SIGTERM: the first asks the run to stop after the current update, the second ends the process at once.
+//! Ctrl-C and SIGTERM: the first asks the run to stop after the current update, the second ends the process at once. The runs of
+//! a sweep or a reproduction also stop when the process that started them was asked to, or is gone.
 
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
 use crate::output::errln;
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+/// Whether a signal came.
+static SIGNALED: AtomicBool = AtomicBool::new(false);
+
+/// Whether standard input ended, where that asks the run to stop.
+static INPUT_ENDED: AtomicBool = AtomicBool::new(false);
 
 /// The exit code after a second signal; shells use it for Ctrl-C.
 const AT_ONCE: i32 = 130;
@@ -14,7 +20,7 @@ const AT_ONCE: i32 = 130;
 /// Handles the signals from here on.
 pub(crate) fn listen() -> Result<()> {
     ctrlc::set_handler(|| {
-        if ASKED.swap(true, Ordering::Relaxed) {
+        if SIGNALED.swap(true, Ordering::Relaxed) {
             std::process::exit(AT_ONCE);
         }
         errln!("\nstopping after this update; press Ctrl-C again to end at once");
@@ -27,7 +33,17 @@ pub(crate) fn ignore() -> Result<()> {
     ctrlc::set_handler(|| {}).context("signals cannot be caught")
 }
 
+/// From here on, the end of standard input asks the run to stop after the current update.
+pub(crate) fn listen_to_input() {
+    std::thread::spawn(|| {
+        let mut byte = [0];
+        // what comes in is of no interest, and an error is an end
+        while std::io::stdin().read(&mut byte).is_ok_and(|read| read > 0) {}
+        INPUT_ENDED.store(true, Ordering::Relaxed);
+    });
+}
+
 /// Whether the run should stop.
 pub(crate) fn asked() -> bool {
-    ASKED.load(Ordering::Relaxed)
+    SIGNALED.load(Ordering::Relaxed) || INPUT_ENDED.load(Ordering::Relaxed)
 }

@@ -51,6 +51,9 @@ pub(crate) enum Folder {
 /// Runs an experiment and prints its tables.
 pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Failure> {
     if group.leads() { interrupt::listen() } else { interrupt::ignore() }?;
+    if request.options.until_input_ends {
+        interrupt::listen_to_input();
+    }
     on_threads(request.options.threads, || {
         let prepared = group.agree(prepare(&request.source))?;
         if group.leads() {

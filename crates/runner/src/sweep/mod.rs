@@ -29,7 +29,7 @@ pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), F
     plan.check_folder()?;
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
     plan.description.write(folder)?;
-    let RunOptions { threads, quiet, json } = options;
+    let RunOptions { threads, quiet, json, .. } = options;
     let outcome = run_all(&children, PoolConfig { jobs, threads, quiet });
     let runs = children.iter().map(|child| child.out.clone());
     let runs: Vec<PathBuf> = runs.filter(|path| RunFolder::open(path).is_ok()).collect();
