@@ -2,6 +2,7 @@
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
+use std::sync::Arc;
 
 use libloading::{Library, Symbol};
 use serde::Deserialize;
@@ -125,14 +126,14 @@ fn projection_error(network: &Network, names: &[String], found: &[f32], expected
     worst
 }
 
-fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) {
+fn check(backend: Arc<dyn Backend>, fixture: &Fixture, case: &Case, graph: &Graph) {
     let problem = Problem { input: case.input.clone(), classes: fixture.classes };
     let network = graph.check(&problem).unwrap();
     let point = point(&network, &case.names);
     let batch = batch(fixture, case);
-    let name = format!("{} {} {:?}", B::NAME, case.plugin, case.mode);
+    let name = format!("{} {} {:?}", backend.name(), case.plugin, case.mode);
     let model = Model::new(backend, network, Loss::CrossEntropy);
-    let found = model.gradient(&point, &batch, case.mode).unwrap();
+    let found = model.at(&point).unwrap().gradient(&batch, case.mode).unwrap();
     for (found, expected) in found.losses.iter().zip(&case.losses) {
         assert!((f64::from(*found) / expected - 1.0).abs() < 1e-4, "{name}: {found} {expected}");
     }
@@ -142,7 +143,7 @@ fn check<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) 
 }
 
 /// Exact Hv against PyTorch's double backward, for the direction of the fixture.
-fn check_hessian<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: &Graph) {
+fn check_hessian(backend: Arc<dyn Backend>, fixture: &Fixture, case: &Case, graph: &Graph) {
     let problem = Problem { input: case.input.clone(), classes: fixture.classes };
     let network = graph.check(&problem).unwrap();
     let point = point(&network, &case.names);
@@ -152,11 +153,12 @@ fn check_hessian<B: Backend>(backend: B, fixture: &Fixture, case: &Case, graph: 
         let stream = 3000 + stream(&case.names, &spec.name);
         direction[spec.range.clone()].copy_from_slice(&numbers(stream, spec.range.len()));
     }
+    let name = backend.name();
     let model = Model::new(backend, network, Loss::CrossEntropy);
-    let found = model.hessian_vector(&point, &batch, &direction, case.mode).unwrap();
+    let found = model.at(&point).unwrap().hessian_vector(&batch, &direction, case.mode).unwrap();
     let error = projection_error(model.network(), &case.names, &found, &case.hvp);
     // the gradient's tolerance
-    assert!(error < 1e-4, "{} {} {:?}: Hv off by {error:e}", B::NAME, case.plugin, case.mode);
+    assert!(error < 1e-4, "{name} {} {:?}: Hv off by {error:e}", case.plugin, case.mode);
 }
 
 fn batch(fixture: &Fixture, case: &Case) -> Batch {
@@ -178,9 +180,9 @@ fn losses_gradients_and_hessian_products_agree_with_pytorch() {
     for case in &fixture.cases {
         let problem = Problem { input: case.input.clone(), classes: fixture.classes };
         let graph = graph(&bench, case, &problem);
-        check(Fused::default(), &fixture, case, &graph);
-        check(Composite::<Cpu>::default(), &fixture, case, &graph);
-        check_hessian(Fused::default(), &fixture, case, &graph);
-        check_hessian(Composite::<Cpu>::default(), &fixture, case, &graph);
+        check(Arc::new(Fused::default()), &fixture, case, &graph);
+        check(Arc::new(Composite::<Cpu>::default()), &fixture, case, &graph);
+        check_hessian(Arc::new(Fused::default()), &fixture, case, &graph);
+        check_hessian(Arc::new(Composite::<Cpu>::default()), &fixture, case, &graph);
     }
 }

@@ -1,6 +1,8 @@
 //! Batches of samples.
 
-use crate::DropoutDraw;
+use rand::Rng;
+
+use crate::{Seed, Stream};
 
 /// A batch of samples.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,4 +13,24 @@ pub struct Batch {
     pub labels: Vec<usize>,
     /// The random numbers of dropout; `None` in evaluations, where dropout does nothing.
     pub dropout: Option<DropoutDraw>,
+}
+
+/// The random numbers of dropout in one training step: a function of seed, update, part of its samples and layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropoutDraw {
+    /// The experiment's seed.
+    pub seed: Seed,
+    /// The update.
+    pub step: u64,
+    /// The part of the update's samples, counted from 0.
+    pub part: u32,
+}
+
+impl DropoutDraw {
+    /// For each of `len` elements of the value of layer `layer` 0 with probability `p`, 1 / (1 - p) otherwise.
+    pub(crate) fn mask(self, p: f32, layer: usize, len: usize) -> Vec<f32> {
+        let mut rng = self.seed.rng(Stream::Dropout, [self.step, u64::from(self.part) << 32 | layer as u64]);
+        let kept = 1.0 / (1.0 - p);
+        (0..len).map(|_| if rng.r#gen::<f32>() < p { 0.0 } else { kept }).collect()
+    }
 }

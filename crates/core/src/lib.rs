@@ -8,6 +8,7 @@
 mod backend;
 mod batch;
 mod composite;
+mod device;
 mod error;
 mod evaluate;
 mod executor;
@@ -21,19 +22,21 @@ pub mod probes;
 mod row_norm;
 mod seed;
 mod step;
+mod tensors;
 #[cfg(test)]
 mod test_support;
 
-pub use backend::{At, Backend, BatchStatistics, DropoutDraw, Flat, Forward, Rows};
-pub use batch::Batch;
+pub use backend::{AtPoint, Backend, BatchGradient, BatchStatistics};
+pub use batch::{Batch, DropoutDraw};
 pub use composite::Composite;
+pub use device::{DeviceName, backend_for};
 pub use dfdx::tensor::Cpu;
 #[cfg(feature = "cuda")]
 pub use dfdx::tensor::Cuda;
 pub use error::CoreError;
 pub use evaluate::{BatchNormMode, ChunkResult, Evaluation, Evaluator, Samples};
 pub use fused::{Convolution, Fused};
-pub use model::{BatchGradient, Model};
+pub use model::Model;
 pub use peak::gemm_gflops;
 pub use point::Point;
 pub use seed::{Seed, Stream};

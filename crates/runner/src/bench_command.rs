@@ -1,12 +1,13 @@
 //! `sgdwalk bench EXPERIMENT.toml`.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use serde::Serialize;
-use walk_core::{Fused, Model, gemm_gflops};
+use walk_core::{DeviceName, Fused, Model, gemm_gflops};
 use walk_train::{ThroughputConfig, throughput};
 
 use crate::cli::{BenchArguments, ExperimentArguments};
-use crate::experiment::DeviceName;
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
 use crate::output::outln;
@@ -48,7 +49,8 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }
     let multiply_adds = network.multiply_adds();
-    let model = Model::new(Fused::new(experiment.numerics.convolution), network, experiment.loss.into());
+    let model =
+        Model::new(Arc::new(Fused::new(experiment.numerics.convolution)), network, experiment.loss.into());
     let config =
         ThroughputConfig { samples: arguments.eval, chunk: 100, points: 10, repeat: arguments.repeat.into() };
     let measured = throughput(&model, &split.train, &experiment.optim, &config).map_err(Failure::run)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
-use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
+use walk_core::{DeviceName, Model, Seed, backend_for};
 use walk_record::{MetricsMark, RecordError};
 use walk_report::{Table, counted};
 use walk_train::probe::ProbeContext;
@@ -14,7 +14,7 @@ use walk_train::{
 
 use crate::child::{Child, FolderState, PoolConfig};
 use crate::cli::PlanArguments;
-use crate::experiment::{DeviceName, Experiment};
+use crate::experiment::Experiment;
 use crate::failure::Failure;
 use crate::output::{self, outln};
 use crate::prepare::{Prepared, check_values, on_threads, prepare};
@@ -114,22 +114,11 @@ fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
 /// Estimates of members that have the same network and data.
 fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimate>, Failure> {
     let source = &members[0].source;
-    match prepared.experiment.device {
-        DeviceName::Cpu => {
-            estimate_on(Fused::new(prepared.experiment.numerics.convolution), prepared, members)
-        }
-        DeviceName::CpuComposite => estimate_on(Composite::<Cpu>::default(), prepared, members),
-        DeviceName::Cuda => {
-            Err(source.error_at("device", "`sgdwalk check` measures the processor only").into())
-        }
-    }
-}
-
-fn estimate_on<B: Backend>(
-    backend: B,
-    prepared: Prepared,
-    members: &[&Member],
-) -> Result<Vec<Estimate>, Failure> {
+    let Experiment { device, numerics, .. } = &prepared.experiment;
+    let backend = backend_for(*device, numerics.convolution).filter(|_| *device != DeviceName::Cuda);
+    let Some(backend) = backend else {
+        return Err(source.error_at("device", "`sgdwalk check` measures the processor only").into());
+    };
     let Prepared { experiment: first, network, split, plugin, .. } = prepared;
     let (n_params, multiply_adds) = (network.n_params(), network.multiply_adds());
     let model = Model::new(backend, network, first.loss.into());

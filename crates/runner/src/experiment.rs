@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
-use walk_core::Convolution;
+use walk_core::{Convolution, DeviceName};
 use walk_data::DataConfig;
 use walk_report::ClaimName;
 use walk_train::probe::ProbeConfig;
@@ -85,19 +85,6 @@ pub(crate) struct RecordSection {
     /// Whether to write TensorBoard's event files, in the run's folder `tensorboard`.
     #[serde(default)]
     pub(crate) tensorboard: bool,
-}
-
-/// Where the network runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum DeviceName {
-    /// Fused kernels on the processor.
-    #[default]
-    Cpu,
-    /// dfdx's operations on the processor: slow, to check the fused kernels against.
-    CpuComposite,
-    /// dfdx's operations on an NVIDIA GPU: needs `--features cuda`, and has not been run on a GPU.
-    Cuda,
 }
 
 /// The loss to minimize.

@@ -1,13 +1,12 @@
 //! One run, from its first update or from a checkpoint to its tables.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::ProgressDrawTarget;
-#[cfg(feature = "cuda")]
-use walk_core::Cuda;
-use walk_core::{Backend, Composite, Cpu, Fused, Model, Seed};
+use walk_core::{Backend, Model, Seed, backend_for};
 use walk_data::{DataConfig, Split};
 use walk_record::{
     ClassInfo, DataInfo, FORMAT, FileInfo, ForkInfo, MachineInfo, MetricsMark, NetworkInfo, ProbeInfo,
@@ -20,7 +19,7 @@ use walk_train::{
 
 use crate::cli::RunOptions;
 use crate::digest::sha256;
-use crate::experiment::{DeviceName, Experiment};
+use crate::experiment::Experiment;
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
 use crate::fork::fork_state;
@@ -59,30 +58,23 @@ pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Fail
         if group.leads() {
             prepared.warn();
         }
-        match prepared.experiment.device {
-            DeviceName::Cpu => {
-                run_on(Fused::new(prepared.experiment.numerics.convolution), prepared, request, group)
-            }
-            DeviceName::CpuComposite => run_on(Composite::<Cpu>::default(), prepared, request, group),
-            #[cfg(feature = "cuda")]
-            DeviceName::Cuda => run_on(Composite::<Cuda>::default(), prepared, request, group),
-            #[cfg(not(feature = "cuda"))]
-            DeviceName::Cuda => {
-                let error = "`device` = \"cuda\", but this program was built without it; use \
-                             `cargo run -p runner --features cuda -- ...` where CUDA is installed";
-                group.agree(Err(request.source.error_at("device", error)))
-            }
-        }
+        let backend = backend_for(prepared.experiment.device, prepared.experiment.numerics.convolution);
+        let backend = group.agree(backend.ok_or_else(|| {
+            let error = "`device` = \"cuda\", but this program was built without it; use \
+                         `cargo run -p runner --features cuda -- ...` where CUDA is installed";
+            request.source.error_at("device", error)
+        }))?;
+        run_on(backend, prepared, request, group)
     })
 }
 
-fn run_on<B: Backend>(
-    backend: B,
+fn run_on(
+    backend: Arc<dyn Backend>,
     prepared: Prepared,
     request: &RunRequest,
     group: &ProcessGroup,
 ) -> Result<(), Failure> {
-    let info = group.agree(describe::<B>(&prepared))?;
+    let info = group.agree(describe(&prepared, &*backend))?;
     let Prepared { experiment, network, split, .. } = prepared;
     let model = Model::new(backend, network, experiment.loss.into());
     let train_config = TrainConfig {
@@ -186,12 +178,7 @@ fn is_at_end(state: &TrainState, experiment: &Experiment) -> bool {
 }
 
 /// Makes the run's folder, or takes the one to resume in.
-fn begin<B: Backend>(
-    request: &RunRequest,
-    experiment: &Experiment,
-    model: &Model<B>,
-    mut info: RunInfo,
-) -> Result<Start> {
+fn begin(request: &RunRequest, experiment: &Experiment, model: &Model, mut info: RunInfo) -> Result<Start> {
     let initial = |info: &RunInfo| initial_state(&request.source, experiment, model, info);
     match &request.folder {
         Folder::Resumed(path) => resume(path, experiment, model.network(), &info, initial),
@@ -213,10 +200,10 @@ fn begin<B: Backend>(
 }
 
 /// The state before the first update of a run: a checkpoint of its parent, the parameters of a file, or drawn parameters.
-fn initial_state<B: Backend>(
+fn initial_state(
     source: &ExperimentSource,
     experiment: &Experiment,
-    model: &Model<B>,
+    model: &Model,
     info: &RunInfo,
 ) -> Result<TrainState> {
     let point = match (&info.fork, &experiment.init.from) {
@@ -271,7 +258,7 @@ fn data_info(config: &DataConfig, split: &Split) -> DataInfo {
     }
 }
 
-fn describe<B: Backend>(prepared: &Prepared) -> Result<RunInfo> {
+fn describe(prepared: &Prepared, backend: &dyn Backend) -> Result<RunInfo> {
     let Prepared { experiment, network, network_sha256, split, plugin, .. } = prepared;
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // what cannot be read is reported by what needs it
@@ -286,7 +273,7 @@ fn describe<B: Backend>(prepared: &Prepared) -> Result<RunInfo> {
         message: None,
         version: env!("CARGO_PKG_VERSION").into(),
         seed: experiment.seed,
-        device: B::NAME.into(),
+        device: backend.name().into(),
         threads: rayon::current_num_threads(),
         started_unix_s: started.as_secs(),
         elapsed_s: None,

@@ -1,15 +1,15 @@
 //! The gradient of each update.
 
 use rayon::prelude::*;
-use walk_core::{Backend, Batch, BatchGradient, BatchNormMode, CoreError, DropoutDraw, Model, Point, Seed};
+use walk_core::{Batch, BatchGradient, BatchNormMode, CoreError, DropoutDraw, Model, Point, Seed};
 use walk_data::Subset;
 
 use crate::samples::fill_batch;
 use crate::{Accumulate, Method, OptimConfig, Position};
 
 /// The gradient of each update, by mini-batch or accumulated over all samples.
-pub(crate) struct Gradients<'a, B> {
-    model: &'a Model<B>,
+pub(crate) struct Gradients<'a> {
+    model: &'a Model,
     train: &'a Subset,
     optim: &'a OptimConfig,
     seed: Seed,
@@ -49,8 +49,8 @@ struct Ahead {
     place: Option<Place>,
 }
 
-impl<'a, B: Backend> Gradients<'a, B> {
-    pub(crate) fn new(model: &'a Model<B>, train: &'a Subset, optim: &'a OptimConfig, seed: Seed) -> Self {
+impl<'a> Gradients<'a> {
+    pub(crate) fn new(model: &'a Model, train: &'a Subset, optim: &'a OptimConfig, seed: Seed) -> Self {
         let batch = Batch::default();
         Self { model, train, optim, seed, batch, ahead: Ahead::default(), grad: vec![] }
     }
@@ -121,7 +121,7 @@ impl<'a, B: Backend> Gradients<'a, B> {
             if ahead.place.is_some() {
                 scope.spawn(|| fill(next, &mut ahead.batch));
             }
-            model.gradient(point, batch, BatchNormMode::Batch)
+            model.at(point)?.gradient(batch, BatchNormMode::Batch)
         })?;
         self.model.update_buffers(buffers, &gradient);
         Ok(gradient)

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
-use walk_core::{Backend, Batch, BatchNormMode, Model, Seed, interpolate, sgd_step};
+use walk_core::{Batch, BatchNormMode, Model, Seed, interpolate, sgd_step};
 use walk_data::Subset;
 
 use crate::samples::{First, Fixed, fill_batch};
@@ -51,8 +51,8 @@ const HVP_SAMPLES: usize = 500;
 ///
 /// # Errors
 /// [`TrainError::Core`] if the device fails.
-pub fn throughput<B: Backend>(
-    model: &Model<B>,
+pub fn throughput(
+    model: &Model,
     part: &Subset,
     optim: &OptimConfig,
     config: &ThroughputConfig,
@@ -80,7 +80,7 @@ pub fn throughput<B: Backend>(
         for step in 0..steps {
             let start = step * rows % (part.len() - rows + 1);
             fill_batch(part, (start..start + rows).into_par_iter(), Some((Seed(0), 1)), &mut batch);
-            let gradient = model.gradient(&point, &batch, BatchNormMode::Batch)?;
+            let gradient = model.at(&point)?.gradient(&batch, BatchNormMode::Batch)?;
             sgd_step(optim.step(), &point.params, &gradient.grad, &mut velocity, &mut next.params);
         }
         let trained = started.elapsed().as_secs_f64() / steps as f64;
@@ -96,7 +96,7 @@ pub fn throughput<B: Backend>(
         for start in (0..multiplied_samples).step_by(config.chunk) {
             let end = multiplied_samples.min(start + config.chunk);
             fill_batch(part, (start..end).into_par_iter(), Some((Seed(0), 1)), &mut batch);
-            model.hessian_vector(&point, &batch, &next.params, BatchNormMode::Batch)?;
+            model.at(&point)?.hessian_vector(&batch, &next.params, BatchNormMode::Batch)?;
         }
         let multiplied = started.elapsed().as_secs_f64() / multiplied_samples as f64;
         if round > 0 {

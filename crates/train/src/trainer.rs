@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use walk_core::{Backend, BatchNormMode, Model, Seed, dot, sgd_step};
+use walk_core::{BatchNormMode, Model, Seed, dot, sgd_step};
 use walk_data::Split;
 use walk_record::Row;
 use walk_record::rows::{Epoch, Kind, Order, Train};
@@ -36,8 +36,8 @@ pub struct TrainConfig {
 /// # Errors
 /// [`TrainError::NotFinite`] as soon as a loss, a gradient or a parameter is not finite; [`TrainError::State`] if the state does not fit;
 /// [`TrainError::Core`] and [`TrainError::Record`] if a device or the disk fails. Rows sent before stay as they are.
-pub fn train<B: Backend>(
-    model: &Model<B>,
+pub fn train(
+    model: &Model,
     split: &Split,
     config: &TrainConfig,
     mut state: TrainState,

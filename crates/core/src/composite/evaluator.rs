@@ -8,8 +8,8 @@ use walk_arch::Network;
 
 use super::number::Number;
 use super::{layers, pass};
-use crate::backend::{At, Flat, Rows};
 use crate::evaluate::{check_evaluation, check_labels, chunk_range};
+use crate::tensors::{At, Flat, Rows};
 use crate::{BatchNormMode, ChunkResult, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
 /// Evaluates in `E` throughout; the parameters and samples themselves are f32 numbers.

@@ -5,7 +5,7 @@ use walk_arch::{Conv2d, LayerParams, Pool2d};
 
 use super::layers::part;
 use super::number::Number;
-use crate::backend::{Flat, Rows};
+use crate::tensors::{Flat, Rows};
 
 /// How a window moves over one image.
 struct Window {

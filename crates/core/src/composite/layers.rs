@@ -7,7 +7,8 @@ use walk_arch::{Activation, LayerParams};
 
 use super::number::Number;
 use crate::Loss;
-use crate::backend::{BatchStatistics, Flat, Rows};
+use crate::backend::BatchStatistics;
+use crate::tensors::{Flat, Rows};
 
 /// A part of θ as a vector on the same tape. This does not use dfdx 0.13.0's `slice`, whose backward pass on the CPU
 /// overwrites gradients: that of a part that is read twice, as in Hv, would be lost.

@@ -16,8 +16,9 @@ use walk_arch::Network;
 
 pub(crate) use self::evaluator::CompositeEvaluator;
 
-use crate::backend::{At, Backend, DirectionalForward, Flat, Forward, Rows};
-use crate::{CoreError, Evaluator, Loss};
+use crate::backend::{AtPoint, Backend};
+use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend, TensorPoint};
+use crate::{CoreError, Evaluator, Loss, Point};
 
 /// Runs networks on any dfdx device as compositions of its operations.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +37,27 @@ impl<D> Composite<D> {
 macro_rules! composite_backend {
     ($device:ty, $name:literal) => {
         impl Backend for Composite<$device> {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn at<'a>(
+                &'a self,
+                network: &'a Network,
+                loss: Loss,
+                point: &'a Point,
+            ) -> Result<Box<dyn AtPoint + 'a>, CoreError> {
+                Ok(Box::new(TensorPoint::new(self, network, loss, point)?))
+            }
+
+            fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
+                let device = self.device.clone();
+                Box::new(CompositeEvaluator::<f32, _>::new(device, network.clone(), loss))
+            }
+        }
+
+        impl TensorBackend for Composite<$device> {
             type Device = $device;
-            const NAME: &'static str = $name;
 
             fn device(&self) -> &$device {
                 &self.device
@@ -73,11 +93,6 @@ macro_rules! composite_backend {
                 loss: Loss,
             ) -> Result<Flat<$device, T>, CoreError> {
                 layers::losses(&self.device, outputs, labels, loss).map_err(CoreError::device)
-            }
-
-            fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
-                let device = self.device.clone();
-                Box::new(CompositeEvaluator::<f32, _>::new(device, network.clone(), loss))
             }
         }
     };

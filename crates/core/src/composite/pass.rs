@@ -7,9 +7,10 @@ use super::layers::ChannelStatistics;
 use super::number::Number;
 use super::tensor_layers::concat;
 use super::{image, layers, tangents, tensor_layers};
-use crate::backend::{At, BatchStatistics, DirectionalForward, Flat, Forward, Rows};
+use crate::backend::BatchStatistics;
 use crate::executor::{layer_by_layer, walk};
 use crate::row_norm::RowNorm;
+use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows};
 use crate::{BatchNormMode, CoreError};
 
 /// A layer's value, and its tangent if there is a direction and the tangent is not zero.

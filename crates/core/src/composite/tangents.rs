@@ -7,8 +7,8 @@ use walk_kernels::activation::Activation as Kernel;
 use super::layers::{ChannelStatistics, one_hot};
 use super::number::Number;
 use crate::Loss;
-use crate::backend::{Flat, Rows};
 use crate::kernel_activation::kernel_activation;
+use crate::tensors::{Flat, Rows};
 
 /// f'(x) ẋ. dfdx lacks some second derivatives (of gelu even the first is wrong), so f'(x) is f'(c) + f''(c) (x - c) with
 /// c = x as a constant: the value and the first derivative, all that one reverse pass reads, are those of f'. Both are

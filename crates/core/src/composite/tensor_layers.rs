@@ -6,7 +6,7 @@ use walk_arch::{LayerParams, Matmul, Op};
 use super::image::gather;
 use super::layers::part;
 use super::number::Number;
-use crate::backend::{Flat, Rows};
+use crate::tensors::{Flat, Rows};
 
 /// x times another value.
 pub(super) fn mul<E: Number, D: Device<E>, T: Tape<E, D>>(

@@ -16,7 +16,7 @@ use super::ops::{NormUse, disjoint};
 use super::tape::{Operand, TapeRecorder};
 use super::view;
 use crate::CoreError;
-use crate::backend::Flat;
+use crate::tensors::Flat;
 
 /// A convolution and what is computed with it.
 pub(super) struct ConvCall<'a> {

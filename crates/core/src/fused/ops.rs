@@ -14,8 +14,9 @@ use walk_kernels::scale_shift::{Columns, Trained};
 
 use super::tape::{Operand, TapeRecorder};
 use super::view;
-use crate::backend::{BatchStatistics, Flat, Rows};
+use crate::backend::BatchStatistics;
 use crate::kernel_activation::kernel_activation;
+use crate::tensors::{Flat, Rows};
 use crate::{CoreError, Loss};
 
 pub(super) fn linear<T: Tape<f32, Cpu>>(

@@ -12,8 +12,8 @@ use walk_kernels::memory::zeros;
 use super::ops::{NormUse, record_losses};
 use super::tape::{Operand, TapeRecorder};
 use super::view;
-use crate::backend::{Flat, Rows};
 use crate::kernel_activation::kernel_activation;
+use crate::tensors::{Flat, Rows};
 use crate::{CoreError, Loss};
 
 /// A layer's input, its tangent (`None` for zero), and the parameters with their direction.

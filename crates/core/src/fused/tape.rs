@@ -12,7 +12,7 @@ use walk_kernels::memory::zeros;
 
 use super::view;
 use crate::CoreError;
-use crate::backend::Rows;
+use crate::tensors::Rows;
 
 pub(super) type Grads = Gradients<f32, Cpu>;
 

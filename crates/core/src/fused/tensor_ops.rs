@@ -17,7 +17,7 @@ use super::ops::disjoint;
 use super::tape::{Operand, TapeRecorder};
 use super::view;
 use crate::CoreError;
-use crate::backend::Flat;
+use crate::tensors::Flat;
 
 pub(super) fn rearrange<T: Tape<f32, Cpu>>(
     tape: &mut TapeRecorder<'_, T>,

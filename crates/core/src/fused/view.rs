@@ -4,7 +4,7 @@
 use dfdx::shapes::HasShape;
 use dfdx::tensor::Cpu;
 
-use crate::backend::{Flat, Rows};
+use crate::tensors::{Flat, Rows};
 
 /// The elements of a vector.
 pub(super) fn flat<T>(tensor: &Flat<Cpu, T>) -> &[f32] {

@@ -11,7 +11,7 @@ const NETWORKS: [fn(Activation) -> Network; 4] =
     [residual_network, image_network, preactivation_network, tensor_network];
 const LOSSES: [Loss; 2] = [Loss::CrossEntropy, Loss::SquaredError];
 
-fn point<B: Backend>(model: &Model<B>) -> Point {
+fn point(model: &Model) -> Point {
     let mut point = model.initial(Seed(3));
     // parameters and statistics that are not all 0 and 1
     let nudge =
@@ -28,11 +28,11 @@ fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
     {
         let samples = BatchSamples::random(&network, 23);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
-            let fused = Model::new(Fused::default(), network.clone(), loss);
-            let composite = Model::new(Composite::<Cpu>::default(), network.clone(), loss);
+            let fused = Model::new(Arc::new(Fused::default()), network.clone(), loss);
+            let composite = Model::new(Arc::new(Composite::<Cpu>::default()), network.clone(), loss);
             let point = point(&fused);
-            let a = fused.gradient(&point, &samples.0, mode).unwrap();
-            let b = composite.gradient(&point, &samples.0, mode).unwrap();
+            let a = fused.at(&point).unwrap().gradient(&samples.0, mode).unwrap();
+            let b = composite.at(&point).unwrap().gradient(&samples.0, mode).unwrap();
             // both round every layer in f32; about 10 roundings of 6e-8 meet in each number
             assert!(norm_error(&a.losses, &b.losses) < 1e-6, "{activation:?} {mode:?} {loss:?}");
             assert!(norm_error(&a.grad, &b.grad) < 3e-6, "{activation:?} {mode:?} {loss:?}");
@@ -58,9 +58,9 @@ fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
     for (network, mode) in NETWORKS.into_iter().flat_map(|network| MODES.map(|mode| (network, mode))) {
         let network = network(Activation::Tanh);
         let samples = BatchSamples::random(&network, 12);
-        let model = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
+        let model = Model::new(Arc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
         let at = point(&model);
-        let grad = model.gradient(&at, &samples.0, mode).unwrap().grad;
+        let grad = model.at(&at).unwrap().gradient(&samples.0, mode).unwrap().grad;
         let mut evaluator = model.evaluator();
         let mut loss = |params: Vec<f32>| {
             let point = Point { params, buffers: at.buffers.clone() };
@@ -82,14 +82,14 @@ fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
 fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() {
     for network in NETWORKS.map(|network| network(Activation::Relu)) {
         let samples = BatchSamples::random(&network, 95);
-        let model = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
+        let model = Model::new(Arc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
         let point = point(&model);
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let mode = BatchNormMode::Batch;
                 let evaluation = model.evaluator().evaluate(&point, &samples, 10, mode).unwrap();
-                let gradient = model.gradient(&point, &samples.0, mode).unwrap();
+                let gradient = model.at(&point).unwrap().gradient(&samples.0, mode).unwrap();
                 (evaluation, gradient.losses, gradient.grad)
             })
         };
@@ -108,16 +108,22 @@ fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() 
 fn what_does_not_fit_is_an_error() {
     let network = residual_network(Activation::Relu);
     let samples = BatchSamples::random(&network, 4);
-    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
     let point = model.initial(Seed(1));
     let short = Point { params: vec![0.0; 3], ..point.clone() };
     let mode = BatchNormMode::Batch;
-    assert!(matches!(model.gradient(&short, &samples.0, mode), Err(CoreError::Length { found: 3, .. })));
-    assert!(matches!(model.gradient(&point, &Batch::default(), mode), Err(CoreError::EmptyBatch)));
+    assert!(matches!(
+        model.at(&short).unwrap().gradient(&samples.0, mode),
+        Err(CoreError::Length { found: 3, .. })
+    ));
+    assert!(matches!(
+        model.at(&point).unwrap().gradient(&Batch::default(), mode),
+        Err(CoreError::EmptyBatch)
+    ));
     let mut wrong = samples.0.clone();
     wrong.labels[2] = 3;
     assert!(matches!(
-        model.gradient(&point, &wrong, mode),
+        model.at(&point).unwrap().gradient(&wrong, mode),
         Err(CoreError::Label { sample: 2, label: 3, classes: 3 })
     ));
     let wrong = model.evaluator().evaluate(&point, &BatchSamples(wrong), 3, mode);
@@ -141,14 +147,14 @@ fn hessian_products_are_symmetric_and_agree_with_differences_of_gradients() {
     }) {
         let samples = BatchSamples::random(&network, 9);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
-            let model = Model::new(Fused::default(), network.clone(), loss);
+            let model = Model::new(Arc::new(Fused::default()), network.clone(), loss);
             let at = point(&model);
             let n = at.params.len();
             let direction =
                 |k: usize| -> Vec<f32> { (0..n).map(|i| ((i * k) % 17) as f32 / 17.0 - 0.47).collect() };
             let (u, v) = (direction(5), direction(7));
-            let hv = model.hessian_vector(&at, &samples.0, &v, mode).unwrap();
-            let hu = model.hessian_vector(&at, &samples.0, &u, mode).unwrap();
+            let hv = model.at(&at).unwrap().hessian_vector(&samples.0, &v, mode).unwrap();
+            let hu = model.at(&at).unwrap().hessian_vector(&samples.0, &u, mode).unwrap();
             let dot = |a: &[f32], b: &[f32]| -> f64 {
                 a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
             };
@@ -175,12 +181,12 @@ fn fused_and_composite_agree_on_hessian_products() {
         let mut batch = BatchSamples::random(&network, 9).0;
         batch.dropout = Some(DropoutDraw { seed: Seed(2), step: 1, part: 0 });
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
-            let fused = Model::new(Fused::default(), network.clone(), loss);
-            let composite = Model::new(Composite::<Cpu>::default(), network.clone(), loss);
+            let fused = Model::new(Arc::new(Fused::default()), network.clone(), loss);
+            let composite = Model::new(Arc::new(Composite::<Cpu>::default()), network.clone(), loss);
             let at = point(&fused);
             let v: Vec<f32> = (0..at.params.len()).map(|i| ((i * 7) % 17) as f32 / 17.0 - 0.47).collect();
-            let a = fused.hessian_vector(&at, &batch, &v, mode).unwrap();
-            let b = composite.hessian_vector(&at, &batch, &v, mode).unwrap();
+            let a = fused.at(&at).unwrap().hessian_vector(&batch, &v, mode).unwrap();
+            let b = composite.at(&at).unwrap().hessian_vector(&batch, &v, mode).unwrap();
             let error = norm_error(&a, &b);
             assert!(error < 1e-5, "{activation:?} {mode:?} {loss:?}: {error:e}");
         }
@@ -191,18 +197,18 @@ fn fused_and_composite_agree_on_hessian_products() {
 fn dropout_leaves_out_the_stated_share_in_training_only() {
     let network = tensor_network(Activation::Gelu);
     let mut batch = BatchSamples::random(&network, 7).0;
-    let fused = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
-    let composite = Model::new(Composite::<Cpu>::default(), network, Loss::CrossEntropy);
+    let fused = Model::new(Arc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
+    let composite = Model::new(Arc::new(Composite::<Cpu>::default()), network, Loss::CrossEntropy);
     let at = point(&fused);
-    let losses = |batch: &Batch| fused.gradient(&at, batch, BatchNormMode::Batch).unwrap().losses;
+    let losses = |batch: &Batch| fused.at(&at).unwrap().gradient(batch, BatchNormMode::Batch).unwrap().losses;
     let without = losses(&batch);
     let draw = DropoutDraw { seed: Seed(5), step: 3, part: 0 };
     batch.dropout = Some(draw);
     let with = losses(&batch);
     assert_ne!(with, without);
     assert_eq!(with, losses(&batch));
-    let a = fused.gradient(&at, &batch, BatchNormMode::Batch).unwrap();
-    let b = composite.gradient(&at, &batch, BatchNormMode::Batch).unwrap();
+    let a = fused.at(&at).unwrap().gradient(&batch, BatchNormMode::Batch).unwrap();
+    let b = composite.at(&at).unwrap().gradient(&batch, BatchNormMode::Batch).unwrap();
     assert!(norm_error(&a.losses, &b.losses) < 1e-6 && norm_error(&a.grad, &b.grad) < 3e-6);
     for other in [DropoutDraw { step: 4, ..draw }, DropoutDraw { part: 1, ..draw }] {
         batch.dropout = Some(other);
@@ -220,22 +226,23 @@ fn norms_of_the_samples_gradients_are_those_of_one_sample_batches() {
         NETWORKS.into_iter().flat_map(|network| [Activation::Relu, Activation::Gelu].map(|a| (network(a), a)))
     {
         let batch = BatchSamples::random(&network, 7).0;
-        let fused = Model::new(Fused::default(), network.clone(), Loss::CrossEntropy);
-        let composite = Model::new(Composite::<Cpu>::default(), network.clone(), Loss::CrossEntropy);
+        let fused = Model::new(Arc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
+        let composite =
+            Model::new(Arc::new(Composite::<Cpu>::default()), network.clone(), Loss::CrossEntropy);
         let (at, mode) = (point(&fused), BatchNormMode::Running);
-        let found = fused.sample_norms_sq(&at, &batch, mode).unwrap();
-        let other = composite.sample_norms_sq(&at, &batch, mode).unwrap();
+        let found = fused.at(&at).unwrap().sample_norms_sq(&batch, mode).unwrap();
+        let other = composite.at(&at).unwrap().sample_norms_sq(&batch, mode).unwrap();
         let features = batch.inputs.len() / 7;
         for (row, (found, other)) in found.iter().zip(&other).enumerate() {
             let inputs = batch.inputs[row * features..(row + 1) * features].to_vec();
             let one = Batch { inputs, labels: vec![batch.labels[row]], dropout: None };
-            let grad = fused.gradient(&at, &one, mode).unwrap().grad;
+            let grad = fused.at(&at).unwrap().gradient(&one, mode).unwrap().grad;
             let expected: f64 = grad.iter().map(|g| f64::from(*g).powi(2)).sum();
             // squares double the gradient's own error
             assert!((found / expected - 1.0).abs() < 6e-6, "{activation:?} {row}: {found} {expected}");
             assert!((other / expected - 1.0).abs() < 6e-6, "{activation:?} {row}: {other} {expected}");
         }
-        let refused = fused.sample_norms_sq(&at, &batch, BatchNormMode::Batch);
+        let refused = fused.at(&at).unwrap().sample_norms_sq(&batch, BatchNormMode::Batch);
         assert_eq!(matches!(refused, Err(CoreError::BatchStatistics)), !at.buffers.is_empty());
     }
 }
@@ -245,7 +252,7 @@ fn the_reference_in_f64_differs_by_rounding_alone() {
     for network in NETWORKS.map(|network| network(Activation::Silu)) {
         let samples = BatchSamples::random(&network, 20);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
-            let model = Model::new(Fused::default(), network.clone(), loss);
+            let model = Model::new(Arc::new(Fused::default()), network.clone(), loss);
             let at = point(&model);
             let evaluate = |mut evaluator: Box<dyn crate::Evaluator>| {
                 evaluator.evaluate(&at, &samples, 10, mode).unwrap()
@@ -266,7 +273,7 @@ fn restated_statistics_are_the_mean_over_chunks_of_means_and_unbiased_variances(
     let norm = net.input().then("fc", linear(3)).then("bn", batch_norm());
     let network = net.finish(norm).check(&problem).unwrap();
     let samples = BatchSamples::random(&network, 25);
-    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
     let mut point = model.initial(Seed(4));
     model.restate(&mut point, &samples, 10).unwrap();
     let (weight, bias) = (&point.params[..18], &point.params[18..21]);

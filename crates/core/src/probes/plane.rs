@@ -69,6 +69,8 @@ pub fn move_along(origin: &Point, directions: &[Vec<f32>; 2], [x, y]: [f64; 2], 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use walk_arch::Activation;
 
     use super::*;
@@ -77,7 +79,8 @@ mod tests {
 
     #[test]
     fn filters_of_a_random_direction_are_as_long_as_those_they_move() {
-        let model = Model::new(Fused::default(), image_network(Activation::Relu), Loss::CrossEntropy);
+        let model =
+            Model::new(Arc::new(Fused::default()), image_network(Activation::Relu), Loss::CrossEntropy);
         let params = model.initial(Seed(1)).params;
         let mut rng = Seed(1).rng(Stream::Plane, []);
         let direction = filter_normalized(model.network(), &params, &mut rng);

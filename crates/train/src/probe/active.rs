@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use walk_core::{Backend, Step};
+use walk_core::Step;
 use walk_record::rows::Kind;
 
 use super::context::ProbeContext;
@@ -60,7 +60,7 @@ pub(super) trait Section {
     ///
     /// # Errors
     /// [`TrainError::Value`] if something it needs is not available.
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError>;
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError>;
 }
 
 /// A probe in a run.

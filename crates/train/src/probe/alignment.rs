@@ -53,7 +53,7 @@ impl Section for AlignmentSection {
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { seed, optim, train, .. } = context;
         let sizes = self.batch_sizes.iter().chain(&self.hessian_samples).map(|size| size.get());
         for samples in sizes.chain([train.len()]) {
@@ -66,14 +66,14 @@ impl Section for AlignmentSection {
     }
 }
 
-struct AlignmentProbe<'a, B> {
+struct AlignmentProbe<'a> {
     section: AlignmentSection,
-    mean_loss: MeanLoss<'a, B>,
+    mean_loss: MeanLoss<'a>,
     seed: Seed,
     thresholds: Thresholds,
 }
 
-impl<B: Backend> Probe for AlignmentProbe<'_, B> {
+impl Probe for AlignmentProbe<'_> {
     fn work(&self) -> Work {
         let (n, batches) = (self.mean_loss.train.len(), self.section.batches.get());
         let hessian = self.hessian_samples().len();
@@ -87,10 +87,12 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        let full = self.products(update, self.mean_loss.train.mixed())?;
+        let loss = self.mean_loss.at(update.after)?;
+        let full = self.products(&loss, self.mean_loss.train.mixed())?;
         let sizes = self.section.batch_sizes.iter();
-        let found: Vec<BatchProducts> =
-            sizes.map(|size| self.batches(update, size.get(), full)).collect::<Result<_, _>>()?;
+        let found: Vec<BatchProducts> = sizes
+            .map(|size| self.batches(&loss, update.at.step, size.get(), full))
+            .collect::<Result<_, _>>()?;
         let rows = found.iter().enumerate().map(|(index, own)| {
             let others: Vec<&BatchProducts> = found
                 .iter()
@@ -108,19 +110,18 @@ impl<B: Backend> Probe for AlignmentProbe<'_, B> {
     }
 }
 
-impl<B: Backend> AlignmentProbe<'_, B> {
+impl AlignmentProbe<'_> {
     /// The samples behind the Hessian of the full loss.
     fn hessian_samples(&self) -> Vec<usize> {
         first_samples(self.mean_loss.train, self.section.hessian_samples)
     }
 
     /// gᵀHg and gᵀg for the gradient g of the mean loss of `drawn`.
-    fn products(&self, update: &Update<'_>, drawn: &[usize]) -> Result<GradientProducts, TrainError> {
-        let (loss, point) = (&self.mean_loss, update.after);
-        let grad = loss.gradient(point, drawn)?;
+    fn products(&self, loss: &MeanLossAt<'_>, drawn: &[usize]) -> Result<GradientProducts, TrainError> {
+        let grad = loss.gradient(drawn)?;
         let product = match self.section.hessian {
-            HessianOf::Full => loss.hessian_vector(point, &self.hessian_samples(), &grad)?,
-            HessianOf::Batch => loss.hessian_vector(point, drawn, &grad)?,
+            HessianOf::Full => loss.hessian_vector(&self.hessian_samples(), &grad)?,
+            HessianOf::Batch => loss.hessian_vector(drawn, &grad)?,
         };
         Ok(GradientProducts { curvature: dot(&grad, &product), norm_sq: dot(&grad, &grad) })
     }
@@ -128,7 +129,8 @@ impl<B: Backend> AlignmentProbe<'_, B> {
     /// Batches of one size, until their standard error is small enough.
     fn batches(
         &self,
-        update: &Update<'_>,
+        loss: &MeanLossAt<'_>,
+        step: Step,
         size: usize,
         full: GradientProducts,
     ) -> Result<BatchProducts, TrainError> {
@@ -140,8 +142,8 @@ impl<B: Backend> AlignmentProbe<'_, B> {
             return Ok(BatchProducts { size, factor, batches: vec![full] });
         }
         for index in 0..self.section.batches.get() as u64 {
-            let mut rng = self.seed.rng(Stream::Alignment, [update.at.step.0, size as u64, index]);
-            let products = self.products(update, &sample(&mut rng, n, size).into_vec())?;
+            let mut rng = self.seed.rng(Stream::Alignment, [step.0, size as u64, index]);
+            let products = self.products(loss, &sample(&mut rng, n, size).into_vec())?;
             batches.push(products);
             let Moments { mean, standard_error, .. } = moments_of_ratios(&batches);
             let enough = self.section.relative_error * mean.abs();

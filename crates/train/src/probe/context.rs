@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use walk_core::probes::path::{PathLoss, PathStatistics};
-use walk_core::{Backend, Evaluator, Model, Point, Seed};
+use walk_core::{Evaluator, Model, Point, Seed};
 use walk_data::Subset;
 use walk_record::BatchNorm;
 
@@ -14,9 +14,10 @@ use crate::samples::{First, Fixed};
 use crate::{OptimConfig, Ranks, TrainError};
 
 /// What a probe is given when it is created.
-pub struct ProbeContext<'a, B> {
+#[derive(Clone, Copy)]
+pub struct ProbeContext<'a> {
     /// The network.
-    pub model: &'a Model<B>,
+    pub model: &'a Model,
     /// The training samples.
     pub train: &'a Subset,
     /// How θ moves.
@@ -27,16 +28,7 @@ pub struct ProbeContext<'a, B> {
     pub ranks: &'a Arc<dyn Ranks>,
 }
 
-// by hand: derived, they would require B to be Copy
-impl<B> Clone for ProbeContext<'_, B> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<B> Copy for ProbeContext<'_, B> {}
-
-impl<'a, B: Backend> ProbeContext<'a, B> {
+impl<'a> ProbeContext<'a> {
     /// What evaluates losses, all ranks together.
     pub(super) fn evaluator(&self) -> Box<dyn Evaluator> {
         ShardedEvaluator::over(self.model.evaluator(), self.ranks)

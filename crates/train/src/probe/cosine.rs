@@ -15,7 +15,7 @@ pub struct CosineSection {
 }
 
 impl Section for CosineSection {
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (decay, n_params) = (context.optim.weight_decay as f32, context.n_params());
         Ok(Box::new(CosineProbe { decay, n_params, last: None, row: None }))
     }

@@ -33,7 +33,7 @@ pub struct CovarianceSection {
 }
 
 impl Section for CovarianceSection {
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
         let samples = first_samples(context.train, self.samples).len();
         let samples_have_gradients = context.model.samples_have_gradients(mean_loss.batch_norm);
@@ -70,9 +70,9 @@ impl CovarianceSection {
 /// Units, samples or chunks, from which a covariance and its error can be estimated.
 const MIN_UNITS: usize = 3;
 
-struct CovarianceProbe<'a, B> {
+struct CovarianceProbe<'a> {
     section: CovarianceSection,
-    mean_loss: MeanLoss<'a, B>,
+    mean_loss: MeanLoss<'a>,
     seed: Seed,
     /// Without them, chunks take their place.
     samples_have_gradients: bool,
@@ -87,7 +87,14 @@ struct Trace {
     count: usize,
 }
 
-impl<B: Backend> Probe for CovarianceProbe<'_, B> {
+/// What batches are drawn from, at an update.
+#[derive(Clone, Copy)]
+struct Drawn<'a> {
+    all: &'a [usize],
+    step: Step,
+}
+
+impl Probe for CovarianceProbe<'_> {
     fn work(&self) -> Work {
         let n = first_samples(self.mean_loss.train, self.section.samples).len();
         let checked: usize = self.section.batch_sizes.iter().map(|size| size.get().min(n)).sum();
@@ -96,17 +103,18 @@ impl<B: Backend> Probe for CovarianceProbe<'_, B> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        let point = update.after;
+        let loss = &self.mean_loss.at(update.after)?;
         let all = first_samples(self.mean_loss.train, self.section.samples);
-        let grad = self.mean_loss.gradient(point, &all)?;
+        let grad = loss.gradient(&all)?;
         let full_grad_norm_sq = dot(&grad, &grad);
         let trace = if self.samples_have_gradients {
-            self.by_samples(point, &all, &grad)?
+            self.by_samples(loss, &all, &grad)?
         } else {
-            self.by_chunks(point, &all, &grad)?
+            self.by_chunks(loss, &all, &grad)?
         };
         let sizes = self.section.batch_sizes.iter();
-        let checks = sizes.map(|size| self.check_size(update, &all, &grad, size.get(), trace.estimate.value));
+        let drawn = Drawn { all: &all, step: update.at.step };
+        let checks = sizes.map(|size| self.check_size(loss, drawn, &grad, size.get(), trace.estimate.value));
         let row = rows::Covariance {
             trace: trace.estimate.value.into(),
             trace_error: trace.estimate.error.into(),
@@ -123,18 +131,18 @@ impl<B: Backend> Probe for CovarianceProbe<'_, B> {
     }
 }
 
-impl<B: Backend> CovarianceProbe<'_, B> {
+impl CovarianceProbe<'_> {
     /// tr C = N/(N-1) (mean ‖g_i‖² - ‖ḡ‖²).
-    fn by_samples(&self, point: &Point, all: &[usize], grad: &[f32]) -> Result<Trace, TrainError> {
+    fn by_samples(&self, at: &MeanLossAt<'_>, all: &[usize], grad: &[f32]) -> Result<Trace, TrainError> {
         let (loss, full) = (&self.mean_loss, dot(grad, grad));
         let is_census = all.len() == loss.train.len();
         let (mut sum, mut squares) = (0.0, vec![]);
         loss.chunks(all, |batch| {
-            let norms = loss.model.sample_norms_sq(point, batch, loss.batch_norm)?;
+            let norms = at.network.sample_norms_sq(batch, loss.batch_norm)?;
             sum += norms.iter().sum::<f64>();
             if !is_census {
                 // ‖g_i - ḡ‖²
-                let slopes = loss.model.sample_slopes(point, batch, grad, loss.batch_norm)?;
+                let slopes = at.network.sample_slopes(batch, grad, loss.batch_norm)?;
                 squares.extend(norms.iter().zip(slopes).map(|(norm, slope)| norm - 2.0 * slope + full));
             }
             Ok::<(), TrainError>(())
@@ -149,13 +157,13 @@ impl<B: Backend> CovarianceProbe<'_, B> {
 
     /// Chunks are batches of a size b drawn without replacement. About their own mean they spread by tr C / b, whatever the
     /// number of samples they are drawn from: the variance (1/b - 1/N) C of each, plus the covariance C/N of two.
-    fn by_chunks(&self, point: &Point, all: &[usize], grad: &[f32]) -> Result<Trace, TrainError> {
+    fn by_chunks(&self, at: &MeanLossAt<'_>, all: &[usize], grad: &[f32]) -> Result<Trace, TrainError> {
         let (loss, chunk, mut squares) = (&self.mean_loss, self.section.chunk.get(), vec![]);
         // a short chunk at the end would be of another size
         let whole = &all[..all.len() / chunk * chunk];
-        let own_mean = if whole.len() == all.len() { grad.to_vec() } else { loss.gradient(point, whole)? };
+        let own_mean = if whole.len() == all.len() { grad.to_vec() } else { at.gradient(whole)? };
         loss.chunks(whole, |batch| {
-            let own = loss.model.gradient(point, batch, loss.batch_norm)?.grad;
+            let own = at.network.gradient(batch, loss.batch_norm)?.grad;
             squares.push(distance_sq(&own, &own_mean));
             Ok::<(), TrainError>(())
         })?;
@@ -167,8 +175,8 @@ impl<B: Backend> CovarianceProbe<'_, B> {
 
     fn check_size(
         &self,
-        update: &Update<'_>,
-        all: &[usize],
+        loss: &MeanLossAt<'_>,
+        Drawn { all, step }: Drawn<'_>,
         grad: &[f32],
         size: usize,
         trace: f64,
@@ -180,9 +188,9 @@ impl<B: Backend> CovarianceProbe<'_, B> {
             squares.push(0.0);
         } else {
             for index in 0..self.section.batches.get() as u64 {
-                let mut rng = self.seed.rng(Stream::Covariance, [update.at.step.0, size as u64, index]);
+                let mut rng = self.seed.rng(Stream::Covariance, [step.0, size as u64, index]);
                 let drawn: Vec<usize> = sample(&mut rng, all.len(), size).iter().map(|i| all[i]).collect();
-                squares.push(distance_sq(&self.mean_loss.gradient(update.after, &drawn)?, grad));
+                squares.push(distance_sq(&loss.gradient(&drawn)?, grad));
             }
         }
         let Moments { mean, standard_error, .. } = Moments::of(&squares);
@@ -215,7 +223,7 @@ mod tests {
         layers.push(walk_arch::flatten()).push(walk_arch::linear(10));
         let problem = walk_arch::Problem { input: vec![1, 8, 8], classes: 10 };
         let network = net.finish(layers.output()).check(&problem).unwrap();
-        let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+        let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
         // without batch norm both ways are open
         let section = CovarianceSection {
             when: Schedule::default(),
@@ -232,9 +240,10 @@ mod tests {
         let mean_loss = MeanLoss::new(context, section.chunk, section.batch_norm);
         let probe = CovarianceProbe { section, mean_loss, seed, samples_have_gradients: true };
         let (point, all) = (model.initial(Seed(8)), first_samples(&split.train, None));
-        let grad = probe.mean_loss.gradient(&point, &all).unwrap();
-        let exact = probe.by_samples(&point, &all, &grad).unwrap();
-        let found = probe.by_chunks(&point, &all, &grad).unwrap();
+        let loss = probe.mean_loss.at(&point).unwrap();
+        let grad = loss.gradient(&all).unwrap();
+        let exact = probe.by_samples(&loss, &all, &grad).unwrap();
+        let found = probe.by_chunks(&loss, &all, &grad).unwrap();
         assert_eq!((exact.count, found.count, found.unit_size), (400, 100, 4));
         let (exact, error) = (exact.estimate, found.estimate.error.unwrap());
         assert_eq!(exact.error, None);

@@ -45,7 +45,7 @@ const fn usual_tolerance() -> Fraction {
 }
 
 impl Section for CriticalLrSection {
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { train, optim, .. } = context;
         let samples = first_samples(train, self.samples).len();
         let Self { chunk, batch_norm, statistics_samples, .. } = *self;

@@ -14,7 +14,7 @@ pub struct DistanceSection {
 }
 
 impl Section for DistanceSection {
-    fn probe<'a, B: Backend>(&self, _: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, _: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         Ok(Box::new(DistanceProbe))
     }
 }

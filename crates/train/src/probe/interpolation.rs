@@ -58,7 +58,7 @@ impl Section for InterpolationSection {
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (points, chunk) = (self.points.get(), self.chunk.get());
         let ProbeContext { train, seed, .. } = context;
         let Self { chunk: size, batch_norm, statistics_samples, .. } = *self;

@@ -35,7 +35,7 @@ pub struct LineSection {
 }
 
 impl Section for LineSection {
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, .. } = context;
         let from = self.from.as_ref().map(|path| read_point(path, model.network(), "probe.line.from"));
         let (section, from) = (self.clone(), from.transpose()?);

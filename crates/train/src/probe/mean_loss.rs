@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use walk_core::{Backend, Batch, BatchNormMode, CoreError, Model, Point};
+use walk_core::{AtPoint, Batch, BatchNormMode, CoreError, Model, Point};
 use walk_data::Subset;
 use walk_record::BatchNorm;
 
@@ -14,8 +14,8 @@ use crate::ranks::share;
 use crate::samples::fill_batch;
 
 /// The mean loss of samples as they are, without augmentation.
-pub(super) struct MeanLoss<'a, B> {
-    pub(super) model: &'a Model<B>,
+pub(super) struct MeanLoss<'a> {
+    pub(super) model: &'a Model,
     pub(super) train: &'a Subset,
     /// Samples that batch norm and one pass see at a time.
     pub(super) chunk: usize,
@@ -23,29 +23,25 @@ pub(super) struct MeanLoss<'a, B> {
     pub(super) ranks: &'a Arc<dyn Ranks>,
 }
 
+/// The mean loss at a point, which stays on the device.
+pub(super) struct MeanLossAt<'p> {
+    loss: &'p MeanLoss<'p>,
+    pub(super) network: Box<dyn AtPoint + 'p>,
+}
+
 /// Blocks of samples whose sums are joined in order: fixed, so that any number of ranks that share them gives the same bits.
 const BLOCKS: usize = 16;
 
-impl<'a, B: Backend> MeanLoss<'a, B> {
+impl<'a> MeanLoss<'a> {
     /// That of the training samples, in chunks of `chunk`.
-    pub(super) fn new(context: ProbeContext<'a, B>, chunk: GradientChunk, batch_norm: BatchNorm) -> Self {
+    pub(super) fn new(context: ProbeContext<'a>, chunk: GradientChunk, batch_norm: BatchNorm) -> Self {
         let ProbeContext { model, train, ranks, .. } = context;
         Self { model, train, chunk: chunk.get(), batch_norm: statistics(batch_norm), ranks }
     }
 
-    /// The gradient of the mean loss of `samples`, of length P.
-    pub(super) fn gradient(&self, point: &Point, samples: &[usize]) -> Result<Vec<f32>, CoreError> {
-        self.mean(point, samples, |batch| Ok(self.model.gradient(point, batch, self.batch_norm)?.grad))
-    }
-
-    /// H v for the Hessian H of the mean loss of `samples`, of length P.
-    pub(super) fn hessian_vector(
-        &self,
-        point: &Point,
-        samples: &[usize],
-        v: &[f32],
-    ) -> Result<Vec<f32>, CoreError> {
-        self.mean(point, samples, |batch| self.model.hessian_vector(point, batch, v, self.batch_norm))
+    /// At a point.
+    pub(super) fn at<'p>(&'p self, point: &'p Point) -> Result<MeanLossAt<'p>, CoreError> {
+        Ok(MeanLossAt { loss: self, network: self.model.at(point)? })
     }
 
     /// Calls `visit` with every chunk of `samples`.
@@ -61,20 +57,20 @@ impl<'a, B: Backend> MeanLoss<'a, B> {
         })
     }
 
-    /// The mean over samples of a vector that each chunk gives, summed in f64: over the chunks of each block, then over the
-    /// blocks.
+    /// The mean over samples of a vector of length P that each chunk gives, summed in f64: over the chunks of each block, then
+    /// over the blocks.
     fn mean(
         &self,
-        point: &Point,
         samples: &[usize],
         vector_of: impl Fn(&Batch) -> Result<Vec<f32>, CoreError>,
     ) -> Result<Vec<f32>, CoreError> {
+        let n_params = self.model.network().n_params();
         let chunks = samples.len().div_ceil(self.chunk);
         let blocks = BLOCKS.min(chunks);
         let (rank, size) = (self.ranks.rank(), self.ranks.size());
         let owner = |block: usize| (0..size).find(|&rank| share(blocks, rank, size).contains(&block));
         let block_sum = |block: usize| {
-            let mut sum = vec![0.0f64; point.params.len()];
+            let mut sum = vec![0.0f64; n_params];
             let range = share(chunks, block, blocks);
             let samples = &samples[range.start * self.chunk..samples.len().min(range.end * self.chunk)];
             self.chunks(samples, |batch| {
@@ -85,7 +81,7 @@ impl<'a, B: Backend> MeanLoss<'a, B> {
             })?;
             Ok::<_, CoreError>(sum)
         };
-        let mut total = vec![0.0f64; point.params.len()];
+        let mut total = vec![0.0f64; n_params];
         let mut add = |sum: &[f64]| total.par_iter_mut().zip(sum).for_each(|(total, &x)| *total += x);
         if size == 1 {
             (0..blocks).try_for_each(|block| block_sum(block).map(|sum| add(&sum)))?;
@@ -93,7 +89,7 @@ impl<'a, B: Backend> MeanLoss<'a, B> {
             // all ranks compute at the same time, then exchange the blocks one after another
             let mine = share(blocks, rank, size);
             let own: Vec<Vec<f64>> = mine.clone().map(block_sum).collect::<Result<_, _>>()?;
-            let mut sum = vec![0.0f64; point.params.len()];
+            let mut sum = vec![0.0f64; n_params];
             for block in 0..blocks {
                 if mine.contains(&block) {
                     sum.copy_from_slice(&own[block - mine.start]);
@@ -104,5 +100,17 @@ impl<'a, B: Backend> MeanLoss<'a, B> {
         }
         let n = samples.len() as f64;
         Ok(total.into_iter().map(|x| (x / n) as f32).collect())
+    }
+}
+
+impl MeanLossAt<'_> {
+    /// The gradient of the mean loss of `samples`, of length P.
+    pub(super) fn gradient(&self, samples: &[usize]) -> Result<Vec<f32>, CoreError> {
+        self.loss.mean(samples, |batch| Ok(self.network.gradient(batch, self.loss.batch_norm)?.grad))
+    }
+
+    /// H v for the Hessian H of the mean loss of `samples`, of length P.
+    pub(super) fn hessian_vector(&self, samples: &[usize], v: &[f32]) -> Result<Vec<f32>, CoreError> {
+        self.loss.mean(samples, |batch| self.network.hessian_vector(batch, v, self.loss.batch_norm))
     }
 }

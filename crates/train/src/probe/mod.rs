@@ -57,9 +57,9 @@ macro_rules! probes {
             ///
             /// # Errors
             /// [`TrainError::Value`] if something that one of them needs is not available.
-            pub fn probes<'a, B: Backend>(
+            pub fn probes<'a>(
                 &self,
-                context: ProbeContext<'a, B>,
+                context: ProbeContext<'a>,
             ) -> Result<Vec<ActiveProbe<'a>>, TrainError> {
                 let mut probes = vec![];
                 $(if let Some(section) = &self.$name {

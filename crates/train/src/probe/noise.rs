@@ -39,7 +39,7 @@ const fn usual_reference() -> usize {
 }
 
 impl Section for NoiseSection {
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, seed, .. } = context;
         for samples in [train.len(), self.reference_samples.min(train.len())] {
             context.check_chunks("probe.noise.chunk", samples, self.chunk.get(), self.batch_norm)?;

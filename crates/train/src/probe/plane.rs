@@ -62,7 +62,7 @@ impl Section for PlaneSection {
         vec![("trajectory", &self.trajectory)]
     }
 
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, seed, .. } = context;
         let Self { chunk, batch_norm, statistics_samples, .. } = *self;
         let path = PathSection { key: "probe.plane", chunk, batch_norm, statistics_samples };
@@ -71,9 +71,9 @@ impl Section for PlaneSection {
     }
 }
 
-struct PlaneProbe<'a, B> {
+struct PlaneProbe<'a> {
     section: PlaneSection,
-    model: &'a Model<B>,
+    model: &'a Model,
     path: PathLoss<'a>,
     train: &'a Subset,
     seed: Seed,
@@ -92,7 +92,7 @@ struct Plane {
     trajectory: Vec<[f64; 2]>,
 }
 
-impl<B: Backend> Probe for PlaneProbe<'_, B> {
+impl Probe for PlaneProbe<'_> {
     fn work(&self) -> Work {
         Work::losses(self.section.points.get().pow(2) * self.train.len())
     }
@@ -172,7 +172,7 @@ impl<B: Backend> Probe for PlaneProbe<'_, B> {
     }
 }
 
-impl<B: Backend> PlaneProbe<'_, B> {
+impl PlaneProbe<'_> {
     fn random(&self, update: &Update<'_>) -> Plane {
         let mut rng = self.seed.rng(Stream::Plane, [update.at.step.0]);
         let mut direction = || filter_normalized(self.model.network(), &update.after.params, &mut rng);

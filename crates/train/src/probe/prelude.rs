@@ -2,14 +2,14 @@
 
 pub(super) use schemars::JsonSchema;
 pub(super) use serde::{Deserialize, Serialize};
-pub(super) use walk_core::{Backend, Evaluator, Point, Seed, Stream, dot};
+pub(super) use walk_core::{Evaluator, Point, Seed, Step, Stream, dot};
 pub(super) use walk_data::Subset;
 pub(super) use walk_record::rows::{self, Kind};
 pub(super) use walk_record::{BatchNorm, Values, measured};
 
 pub(super) use super::active::{Probe, Section};
 pub(super) use super::context::{PathSection, ProbeContext};
-pub(super) use super::mean_loss::MeanLoss;
+pub(super) use super::mean_loss::{MeanLoss, MeanLossAt};
 pub(super) use super::values::{
     AtLeast, ChunkSize, Fraction, GradientChunk, NotNegative, SampleCount, Share, Within, first_samples,
     statistics,

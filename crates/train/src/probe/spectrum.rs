@@ -67,7 +67,7 @@ impl Section for SpectrumSection {
         Ok(())
     }
 
-    fn probe<'a, B: Backend>(&self, context: ProbeContext<'a, B>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (most, size) = (context.train.len(), self.samples.map_or(0, SampleCount::get));
         if self.subsets.get().saturating_mul(size) > most && self.subsets.get() > 1 {
             let expected =
@@ -83,9 +83,9 @@ impl Section for SpectrumSection {
     }
 }
 
-struct SpectrumProbe<'a, B> {
+struct SpectrumProbe<'a> {
     section: SpectrumSection,
-    mean_loss: MeanLoss<'a, B>,
+    mean_loss: MeanLoss<'a>,
     seed: Seed,
     thresholds: Thresholds,
     /// The sum of the last eigenvectors found, a better start than a random vector.
@@ -94,13 +94,13 @@ struct SpectrumProbe<'a, B> {
 
 /// A subset of the training part at an update.
 struct At<'a> {
-    point: &'a Point,
+    loss: &'a MeanLossAt<'a>,
     step: u64,
     subset: u64,
     samples: &'a [usize],
 }
 
-impl<B: Backend> Probe for SpectrumProbe<'_, B> {
+impl Probe for SpectrumProbe<'_> {
     fn work(&self) -> Work {
         let SpectrumSection { steps, random_vectors, density_steps, samples, subsets, .. } = self.section;
         let n = first_samples(self.mean_loss.train, samples).len();
@@ -120,20 +120,21 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let section = &self.section;
-        let (point, step, train) = (update.after, update.at.step.0, self.mean_loss.train);
+        let (loss, step) = (&self.mean_loss.at(update.after)?, update.at.step.0);
+        let train = self.mean_loss.train;
         let count = section.subsets.get();
         let all = first_samples(train, section.samples.map(|size| SampleCount::new(size.get() * count)));
         let subsets: Vec<&[usize]> = all.chunks(all.len() / count).take(count).collect();
         let largest = |(subset, &samples): (usize, &&[usize])| {
-            self.largest(&At { point, step, subset: subset as u64, samples })
+            self.largest(&At { loss, step, subset: subset as u64, samples })
         };
         let found: Vec<Largest> = subsets.iter().enumerate().map(largest).collect::<Result<_, _>>()?;
         let (top, samples) = (&found[0], subsets[0]);
-        let grad = self.mean_loss.gradient(point, samples)?;
+        let grad = loss.gradient(samples)?;
         let grad_norm_sq = dot(&grad, &grad);
         let inside = top.pairs.iter().fold(0.0, |sum, pair| sum + dot(&pair.vector, &grad).powi(2));
         let is_defined = top.completeness != lanczos::Completeness::Undefined;
-        let product = |v: &[f32]| self.mean_loss.hessian_vector(point, samples, v);
+        let product = |v: &[f32]| loss.hessian_vector(samples, v);
         let random = (1..=section.random_vectors as u64)
             .map(|index| quadrature(section.density_steps.get(), &self.signs(step, index), product))
             .collect::<Result<Vec<Quadrature>, CoreError>>()?;
@@ -176,7 +177,7 @@ impl<B: Backend> Probe for SpectrumProbe<'_, B> {
     }
 }
 
-impl<B: Backend> SpectrumProbe<'_, B> {
+impl SpectrumProbe<'_> {
     /// The largest eigenvalues of a subset's Hessian.
     fn largest(&self, at: &At<'_>) -> Result<Largest, CoreError> {
         let n = self.mean_loss.model.network().n_params();
@@ -196,7 +197,7 @@ impl<B: Backend> SpectrumProbe<'_, B> {
             tolerance: self.section.tolerance.get(),
             products: self.section.steps,
         };
-        largest_eigenpairs(config, start, random, |v| self.mean_loss.hessian_vector(at.point, at.samples, v))
+        largest_eigenpairs(config, start, random, |v| at.loss.hessian_vector(at.samples, v))
     }
 
     /// The eigenvalues found, as many missing ones as were asked for if a product was not finite.

@@ -23,7 +23,7 @@ const CLASSES: usize = 10;
 /// z = W x + b on the digits; L = 1/N Σ ½ ‖z - y‖².
 struct Quadratic {
     split: Split,
-    model: Model<Fused>,
+    model: Model,
     /// One row (x, 1) per sample.
     inputs: DMatrix<f64>,
     /// One row y per sample.
@@ -43,7 +43,7 @@ impl Quadratic {
         let mut layers = net.sequential("");
         layers.push(flatten()).push(linear(CLASSES));
         let network = net.finish(layers.output()).check(&problem).unwrap();
-        let model = Model::new(Fused::default(), network, Loss::SquaredError);
+        let model = Model::new(Arc::new(Fused::default()), network, Loss::SquaredError);
         let (mut values, mut labels) = (vec![0.0; SAMPLES * 64], vec![0; SAMPLES]);
         Fixed(&split.train).fill(0..SAMPLES, &mut values, &mut labels);
         let inputs = DMatrix::from_fn(SAMPLES, 65, |row, column| {

@@ -18,7 +18,7 @@ fn split() -> Split {
     DataConfig { train, valid, ..DataConfig::new(DataSet::Digits) }.load().unwrap()
 }
 
-fn model(norm: bool) -> Model<Fused> {
+fn model(norm: bool) -> Model {
     let problem = Problem { input: vec![1, 8, 8], classes: 10 };
     let net = Net::new();
     let mut layers = net.sequential("");
@@ -28,7 +28,7 @@ fn model(norm: bool) -> Model<Fused> {
     }
     layers.push(Activation::Relu).push(linear(10));
     let network = net.finish(layers.output()).check(&problem).unwrap();
-    Model::new(Fused::default(), network, Loss::CrossEntropy)
+    Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy)
 }
 
 /// Segments of five points.
@@ -62,17 +62,13 @@ fn config(method: Method, batch_size: usize, epochs: u32) -> TrainConfig {
     TrainConfig { epochs, seed: Seed(4), optim, record_order: false }
 }
 
-fn run(
-    model: &Model<Fused>,
-    config: &TrainConfig,
-    probes: &ProbeConfig,
-) -> (Vec<Row>, Result<Point, TrainError>) {
+fn run(model: &Model, config: &TrainConfig, probes: &ProbeConfig) -> (Vec<Row>, Result<Point, TrainError>) {
     run_on(split(), model, config, probes)
 }
 
 fn run_on(
     split: Split,
-    model: &Model<Fused>,
+    model: &Model,
     config: &TrainConfig,
     probes: &ProbeConfig,
 ) -> (Vec<Row>, Result<Point, TrainError>) {

@@ -19,8 +19,9 @@ use super::ops::{self, NormUse};
 use super::shapes::{conv_shape, pool_shape, whole_image};
 use super::tangents;
 use super::tape::{Operand, SampleNorms, TapeRecorder};
-use crate::backend::{At, BatchStatistics, DirectionalForward, Flat, Forward, Rows};
+use crate::backend::BatchStatistics;
 use crate::executor::walk;
+use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows};
 use crate::{BatchNormMode, CoreError};
 
 /// The outputs for a batch of inputs, and their tangent along `direction`, a direction of θ, if there is one. With `norms`

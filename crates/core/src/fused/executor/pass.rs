@@ -11,7 +11,8 @@ use super::super::shapes::channels_and_pixels;
 use super::super::tangents::Direction;
 use super::super::tape::{Operand, TapeRecorder};
 use crate::CoreError;
-use crate::backend::{At, BatchStatistics, Flat};
+use crate::backend::BatchStatistics;
+use crate::tensors::{At, Flat};
 
 /// A layer's value, and its tangent if there is a direction and the tangent is not zero.
 #[derive(Clone)]

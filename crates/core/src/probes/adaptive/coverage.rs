@@ -1,6 +1,7 @@
 //! How often two standard errors of a floor, a depth and a floor's move cover the values on all samples.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -52,13 +53,14 @@ fn taught(network: &Network, doubt: f32, seed: Seed) -> Batch {
 /// The losses of `segments` updates by SGD that follow `before` others.
 fn record(network: Network, doubt: f32, before: usize, segments: usize, seed: Seed) -> Losses {
     let samples = BatchSamples(taught(&network, doubt, seed));
-    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
     let (mut evaluator, mut rng) = (model.evaluator(), seed.rng(Stream::Order, [6]));
     let mut point = model.initial(seed);
     let mut losses = vec![];
     for update in 0..before + segments {
         let batch: Vec<usize> = (0..50).map(|_| rng.gen_range(0..SAMPLES)).collect();
-        let gradient = model.gradient(&point, &samples.pick(&batch), BatchNormMode::Batch).unwrap();
+        let gradient =
+            model.at(&point).unwrap().gradient(&samples.pick(&batch), BatchNormMode::Batch).unwrap();
         let mut next = point.clone();
         next.params.iter_mut().zip(&gradient.grad).for_each(|(x, g)| *x -= 0.2 * g);
         if update >= before {

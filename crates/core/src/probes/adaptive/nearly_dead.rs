@@ -2,6 +2,8 @@
 //! responds to carry the curve. At a learning rate of 0.1 with momentum 0.9 and batches of 10, an MLP 784-20-10 without batch norm
 //! becomes one on inputs as MNIST's within an epoch; here on images that the test draws.
 
+use std::sync::Arc;
+
 use rand::Rng;
 use rand::seq::SliceRandom;
 use walk_arch::{Activation, Net, Network, Problem, linear};
@@ -60,7 +62,7 @@ struct Found {
 /// Trains for `epochs` epochs and holds the adaptive verdicts of each against those of all samples.
 fn run(samples: usize, chunk: usize, epochs: usize, seed: Seed) -> Found {
     let images = images(samples, seed);
-    let model = Model::new(Fused::default(), network(), Loss::CrossEntropy);
+    let model = Model::new(Arc::new(Fused::default()), network(), Loss::CrossEntropy);
     let path = |chunk| PathLoss::new(model.evaluator(), chunk, PathStatistics::Batch);
     let points = 11;
     let config = |guard| {
@@ -80,7 +82,8 @@ fn run(samples: usize, chunk: usize, epochs: usize, seed: Seed) -> Found {
         order.shuffle(&mut seed.rng(Stream::Order, [2, epoch]));
         let (mut is_wrong, mut is_wrong_unguarded) = (false, false);
         for (update, batch) in order.chunks(BATCH).enumerate() {
-            let gradient = model.gradient(&point, &rows.pick(batch), BatchNormMode::Batch).unwrap();
+            let gradient =
+                model.at(&point).unwrap().gradient(&rows.pick(batch), BatchNormMode::Batch).unwrap();
             let mut next = point.clone();
             for ((x, v), g) in next.params.iter_mut().zip(&mut velocity).zip(&gradient.grad) {
                 *v = 0.9 * *v + g;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use rand::Rng;
 use rand_distr::{Distribution, Normal};
 use walk_arch::Activation;
@@ -123,10 +125,10 @@ fn thousands_of_segments_keep_the_promised_error_rate() {
 fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
     let network = residual_network(Activation::Tanh);
     let samples = BatchSamples::random(&network, 60);
-    let model = Model::new(Fused::default(), network, Loss::CrossEntropy);
+    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
     let batch_norm = BatchNormMode::Batch;
     let from = model.initial(Seed(1));
-    let gradient = model.gradient(&from, &samples.0, batch_norm).unwrap();
+    let gradient = model.at(&from).unwrap().gradient(&samples.0, batch_norm).unwrap();
     let step = |eta: f32| {
         let mut to = from.clone();
         to.params.iter_mut().zip(&gradient.grad).for_each(|(p, g)| *p -= eta * g);

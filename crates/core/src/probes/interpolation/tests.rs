@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use walk_arch::{Activation, Net, Problem, linear};
 
@@ -76,16 +78,16 @@ proptest! {
     }
 }
 
-fn model_with_norms() -> (Model<Fused>, BatchSamples) {
+fn model_with_norms() -> (Model, BatchSamples) {
     let network = residual_network(Activation::Relu);
     let samples = BatchSamples::random(&network, 30);
-    (Model::new(Fused::default(), network, Loss::CrossEntropy), samples)
+    (Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy), samples)
 }
 
 /// A point, and where a large step of gradient descent leads.
-fn step(model: &Model<Fused>, samples: &BatchSamples) -> [Point; 2] {
+fn step(model: &Model, samples: &BatchSamples) -> [Point; 2] {
     let from = model.initial(Seed(1));
-    let gradient = model.gradient(&from, &samples.0, BatchNormMode::Batch).unwrap();
+    let gradient = model.at(&from).unwrap().gradient(&samples.0, BatchNormMode::Batch).unwrap();
     let mut to = from.clone();
     to.params.iter_mut().zip(&gradient.grad).for_each(|(p, g)| *p -= 0.3 * g);
     model.update_buffers(&mut to.buffers, &gradient);
@@ -154,7 +156,7 @@ fn a_quadratic_reproduces_the_papers_identities() {
         labels: samples.0.labels[..10].to_vec(),
         dropout: None,
     };
-    let model = Model::new(Fused::default(), network, Loss::SquaredError);
+    let model = Model::new(Arc::new(Fused::default()), network, Loss::SquaredError);
     let mode = BatchNormMode::Batch;
     let from = model.initial(Seed(5));
     let full_grad = |point: &Point| model.gradient(point, &samples.0, mode).unwrap().grad;
@@ -169,7 +171,7 @@ fn a_quadratic_reproduces_the_papers_identities() {
     };
     let bar = full_grad(&from);
     for full in [false, true] {
-        let g = if full { bar.clone() } else { model.gradient(&from, &part, mode).unwrap().grad };
+        let g = if full { bar.clone() } else { model.at(&from).unwrap().gradient(&part, mode).unwrap().grad };
         let g_sq = dot(&g, &g);
         // Hg exactly, from a step of length 1 along g: the gradient of a quadratic is linear
         let hg: Vec<f32> = bar.iter().zip(full_grad(&shift(&g, 1.0))).map(|(a, b)| a - b).collect();
