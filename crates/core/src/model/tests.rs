@@ -163,7 +163,8 @@ fn hessian_products_are_symmetric_and_agree_with_differences_of_gradients() {
             assert!((dot(&u, &hv) - dot(&v, &hu)).abs() < 2e-6 * size, "{mode:?} {loss:?}");
             let grad = |h: f32| {
                 let params = at.params.iter().zip(&v).map(|(p, v)| p + h * v).collect();
-                model.gradient(&Point { params, ..at.clone() }, &samples.0, mode).unwrap().grad
+                let point = Point { params, ..at.clone() };
+                model.at(&point).unwrap().gradient(&samples.0, mode).unwrap().grad
             };
             let difference: Vec<f32> =
                 grad(h).iter().zip(grad(-h)).map(|(a, b)| (a - b) / (2.0 * h)).collect();

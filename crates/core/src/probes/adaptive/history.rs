@@ -1,7 +1,7 @@
 //! What the segments before say about the one at hand: how much chunks vary, and how much rare samples contribute.
 
 use super::curve::Curve;
-use super::sample::{Estimate, Sample};
+use super::sample::{Estimate, Sample, from_mean, median};
 use super::spread::{Spread, part_sizes};
 use super::tail::Tail;
 
@@ -210,18 +210,6 @@ fn ratio(curve: &Curve, point: usize) -> f64 {
     let squares = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
     let ratio = (squares(&remainders) / squares(&bows[..remainders.len()])).sqrt();
     if ratio.is_finite() { ratio } else { 0.0 }
-}
-
-/// The median absolute value, the upper of two; NaN if there are none.
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
-    sizes.sort_unstable_by(f64::total_cmp);
-    sizes.get(sizes.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-pub(super) fn from_mean(values: Vec<f64>) -> Vec<f64> {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    values.into_iter().map(|value| value - mean).collect()
 }
 
 #[cfg(test)]

@@ -79,3 +79,16 @@ impl Estimate {
         StudentsT::new(0.0, 1.0, freedom).is_ok_and(|student| student.cdf(self.value / error) < level)
     }
 }
+
+/// The median absolute value, the upper of two; NaN if there are none.
+pub(super) fn median(values: &[f64]) -> f64 {
+    let mut sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
+    sizes.sort_unstable_by(f64::total_cmp);
+    sizes.get(sizes.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The values less their mean.
+pub(super) fn from_mean(values: Vec<f64>) -> Vec<f64> {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.into_iter().map(|value| value - mean).collect()
+}

@@ -1,7 +1,7 @@
 //! How much the losses of chunks vary, as a segment showed of which all chunks were seen.
 
 use super::curve::{Curve, Grid};
-use super::history::{from_mean, median};
+use super::sample::{from_mean, median};
 
 /// Numbers that make up a unit's parabola: its loss at the start, the difference between the ends, and its bow.
 const PARTS: usize = 3;

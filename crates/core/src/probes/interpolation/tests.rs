@@ -159,7 +159,7 @@ fn a_quadratic_reproduces_the_papers_identities() {
     let model = Model::new(Arc::new(Fused::default()), network, Loss::SquaredError);
     let mode = BatchNormMode::Batch;
     let from = model.initial(Seed(5));
-    let full_grad = |point: &Point| model.gradient(point, &samples.0, mode).unwrap().grad;
+    let full_grad = |point: &Point| model.at(point).unwrap().gradient(&samples.0, mode).unwrap().grad;
     let shift = |by: &[f32], eta: f64| Point {
         params: from
             .params
