@@ -112,10 +112,7 @@ fn what_does_not_fit_is_an_error() {
     let point = model.initial(Seed(1));
     let short = Point { params: vec![0.0; 3], ..point.clone() };
     let mode = BatchNormMode::Batch;
-    assert!(matches!(
-        model.at(&short).unwrap().gradient(&samples.0, mode),
-        Err(CoreError::Length { found: 3, .. })
-    ));
+    assert!(matches!(model.at(&short), Err(CoreError::Length { found: 3, .. })));
     assert!(matches!(
         model.at(&point).unwrap().gradient(&Batch::default(), mode),
         Err(CoreError::EmptyBatch)
