@@ -2,7 +2,7 @@
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use libloading::{Library, Symbol};
 use serde::Deserialize;
@@ -126,7 +126,7 @@ fn projection_error(network: &Network, names: &[String], found: &[f32], expected
     worst
 }
 
-fn check(backend: Arc<dyn Backend>, fixture: &Fixture, case: &Case, graph: &Graph) {
+fn check(backend: Rc<dyn Backend>, fixture: &Fixture, case: &Case, graph: &Graph) {
     let problem = Problem { input: case.input.clone(), classes: fixture.classes };
     let network = graph.check(&problem).unwrap();
     let point = point(&network, &case.names);
@@ -143,7 +143,7 @@ fn check(backend: Arc<dyn Backend>, fixture: &Fixture, case: &Case, graph: &Grap
 }
 
 /// Exact Hv against PyTorch's double backward, for the direction of the fixture.
-fn check_hessian(backend: Arc<dyn Backend>, fixture: &Fixture, case: &Case, graph: &Graph) {
+fn check_hessian(backend: Rc<dyn Backend>, fixture: &Fixture, case: &Case, graph: &Graph) {
     let problem = Problem { input: case.input.clone(), classes: fixture.classes };
     let network = graph.check(&problem).unwrap();
     let point = point(&network, &case.names);
@@ -180,9 +180,9 @@ fn losses_gradients_and_hessian_products_agree_with_pytorch() {
     for case in &fixture.cases {
         let problem = Problem { input: case.input.clone(), classes: fixture.classes };
         let graph = graph(&bench, case, &problem);
-        check(Arc::new(Fused::default()), &fixture, case, &graph);
-        check(Arc::new(Composite::<Cpu>::default()), &fixture, case, &graph);
-        check_hessian(Arc::new(Fused::default()), &fixture, case, &graph);
-        check_hessian(Arc::new(Composite::<Cpu>::default()), &fixture, case, &graph);
+        check(Rc::new(Fused::default()), &fixture, case, &graph);
+        check(Rc::new(Composite::<Cpu>::default()), &fixture, case, &graph);
+        check_hessian(Rc::new(Fused::default()), &fixture, case, &graph);
+        check_hessian(Rc::new(Composite::<Cpu>::default()), &fixture, case, &graph);
     }
 }

@@ -1,6 +1,7 @@
 //! The probes against PyTorch, for the same parameters and data: fixtures made by scripts/make_probe_fixtures.py.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -110,7 +111,7 @@ fn run(fixture: &Fixture, case: &Case, probes: serde_json::Value) -> Vec<Row> {
     let options = mlp::MlpOptions::from_values(&options).unwrap();
     let network = mlp::build(&options, &problem).unwrap().check(&problem).unwrap();
     let start = TrainState::new(point(&network, &case.names));
-    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
+    let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
     let optim = OptimConfig {
         method: Method::Gd,
         lr: fixture.lr,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use serde::Deserialize;
 use walk_arch::{Network, OptionValues, Problem};
@@ -87,7 +87,7 @@ fn batch_of(fixture: &Fixture) -> Batch {
     Batch { inputs: fixture.inputs.clone(), labels: fixture.labels.clone(), dropout: None }
 }
 
-fn check(backend: Arc<dyn Backend>, fixture: &Fixture, case: &Case) {
+fn check(backend: Rc<dyn Backend>, fixture: &Fixture, case: &Case) {
     let loss = match case.loss.as_str() {
         "cross_entropy" => Loss::CrossEntropy,
         _ => Loss::SquaredError,
@@ -128,7 +128,7 @@ fn the_mlp_agrees_with_pytorch_in_every_activation_mode_and_loss() {
     let fixture = fixture();
     assert_eq!(fixture.cases.len(), 26);
     for case in &fixture.cases {
-        check(Arc::new(Fused::default()), &fixture, case);
-        check(Arc::new(Composite::<Cpu>::default()), &fixture, case);
+        check(Rc::new(Fused::default()), &fixture, case);
+        check(Rc::new(Composite::<Cpu>::default()), &fixture, case);
     }
 }

@@ -8,7 +8,7 @@ use walk_arch::Network;
 use crate::{Batch, BatchNormMode, CoreError, Evaluator, Loss, Point};
 
 /// A device that runs networks. Points and batches go in, and results come out, as slices of numbers.
-pub trait Backend: Debug + Send + Sync {
+pub trait Backend: Debug {
     /// The name recorded with every run.
     fn name(&self) -> &'static str;
 

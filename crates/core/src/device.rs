@@ -1,6 +1,6 @@
 //! The devices by name.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,12 +21,12 @@ pub enum DeviceName {
 }
 
 /// The device of that name; `None` if this program was built without it.
-pub fn backend_for(device: DeviceName, convolution: Convolution) -> Option<Arc<dyn Backend>> {
+pub fn backend_for(device: DeviceName, convolution: Convolution) -> Option<Rc<dyn Backend>> {
     match device {
-        DeviceName::Cpu => Some(Arc::new(Fused::new(convolution))),
-        DeviceName::CpuComposite => Some(Arc::new(Composite::<Cpu>::default())),
+        DeviceName::Cpu => Some(Rc::new(Fused::new(convolution))),
+        DeviceName::CpuComposite => Some(Rc::new(Composite::<Cpu>::default())),
         #[cfg(feature = "cuda")]
-        DeviceName::Cuda => Some(Arc::new(Composite::<crate::Cuda>::default())),
+        DeviceName::Cuda => Some(Rc::new(Composite::<crate::Cuda>::default())),
         #[cfg(not(feature = "cuda"))]
         DeviceName::Cuda => None,
     }

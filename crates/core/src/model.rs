@@ -1,6 +1,7 @@
 //! A network on a backend.
 
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use walk_arch::{Network, Op};
@@ -15,14 +16,14 @@ use crate::{Backend, Batch, BatchNormMode, CoreError, Cpu, Evaluator, Loss, Poin
 /// A network that runs on a backend.
 #[derive(Clone, Debug)]
 pub struct Model {
-    backend: Arc<dyn Backend>,
+    backend: Rc<dyn Backend>,
     network: Arc<Network>,
     loss: Loss,
 }
 
 impl Model {
     /// A model of `network`, trained for `loss`.
-    pub fn new(backend: Arc<dyn Backend>, network: Network, loss: Loss) -> Self {
+    pub fn new(backend: Rc<dyn Backend>, network: Network, loss: Loss) -> Self {
         Self { backend, network: Arc::new(network), loss }
     }
 

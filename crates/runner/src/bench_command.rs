@@ -1,6 +1,6 @@
 //! `sgdwalk bench EXPERIMENT.toml`.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -50,7 +50,7 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
     }
     let multiply_adds = network.multiply_adds();
     let model =
-        Model::new(Arc::new(Fused::new(experiment.numerics.convolution)), network, experiment.loss.into());
+        Model::new(Rc::new(Fused::new(experiment.numerics.convolution)), network, experiment.loss.into());
     let config =
         ThroughputConfig { samples: arguments.eval, chunk: 100, points: 10, repeat: arguments.repeat.into() };
     let measured = throughput(&model, &split.train, &experiment.optim, &config).map_err(Failure::run)?;

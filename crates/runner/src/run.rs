@@ -1,7 +1,7 @@
 //! One run, from its first update or from a checkpoint to its tables.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -69,7 +69,7 @@ pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Fail
 }
 
 fn run_on(
-    backend: Arc<dyn Backend>,
+    backend: Rc<dyn Backend>,
     prepared: Prepared,
     request: &RunRequest,
     group: &ProcessGroup,

@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use walk_arch::{Activation, Net, Problem, batch_norm, linear};
 
 use super::*;
@@ -28,8 +30,8 @@ fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
     {
         let samples = BatchSamples::random(&network, 23);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
-            let fused = Model::new(Arc::new(Fused::default()), network.clone(), loss);
-            let composite = Model::new(Arc::new(Composite::<Cpu>::default()), network.clone(), loss);
+            let fused = Model::new(Rc::new(Fused::default()), network.clone(), loss);
+            let composite = Model::new(Rc::new(Composite::<Cpu>::default()), network.clone(), loss);
             let point = point(&fused);
             let a = fused.at(&point).unwrap().gradient(&samples.0, mode).unwrap();
             let b = composite.at(&point).unwrap().gradient(&samples.0, mode).unwrap();
@@ -58,7 +60,7 @@ fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
     for (network, mode) in NETWORKS.into_iter().flat_map(|network| MODES.map(|mode| (network, mode))) {
         let network = network(Activation::Tanh);
         let samples = BatchSamples::random(&network, 12);
-        let model = Model::new(Arc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
+        let model = Model::new(Rc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
         let at = point(&model);
         let grad = model.at(&at).unwrap().gradient(&samples.0, mode).unwrap().grad;
         let mut evaluator = model.evaluator();
@@ -82,11 +84,12 @@ fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
 fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() {
     for network in NETWORKS.map(|network| network(Activation::Relu)) {
         let samples = BatchSamples::random(&network, 95);
-        let model = Model::new(Arc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
-        let point = point(&model);
+        let model = || Model::new(Rc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
+        let point = point(&model());
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
+                let model = model();
                 let mode = BatchNormMode::Batch;
                 let evaluation = model.evaluator().evaluate(&point, &samples, 10, mode).unwrap();
                 let gradient = model.at(&point).unwrap().gradient(&samples.0, mode).unwrap();
@@ -99,7 +102,7 @@ fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() 
         let features = samples.0.inputs.len() / 95;
         let inputs = samples.0.inputs[..20 * features].to_vec();
         let few = BatchSamples(Batch { inputs, labels: samples.0.labels[..20].to_vec(), dropout: None });
-        let few = model.evaluator().evaluate(&point, &few, 10, BatchNormMode::Batch).unwrap();
+        let few = model().evaluator().evaluate(&point, &few, 10, BatchNormMode::Batch).unwrap();
         assert_eq!(few.chunks, one.0.chunks[..2]);
     }
 }
@@ -108,7 +111,7 @@ fn evaluation_gives_the_same_bits_for_any_number_of_threads_and_any_neighbors() 
 fn what_does_not_fit_is_an_error() {
     let network = residual_network(Activation::Relu);
     let samples = BatchSamples::random(&network, 4);
-    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
+    let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
     let point = model.initial(Seed(1));
     let short = Point { params: vec![0.0; 3], ..point.clone() };
     let mode = BatchNormMode::Batch;
@@ -144,7 +147,7 @@ fn hessian_products_are_symmetric_and_agree_with_differences_of_gradients() {
     }) {
         let samples = BatchSamples::random(&network, 9);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
-            let model = Model::new(Arc::new(Fused::default()), network.clone(), loss);
+            let model = Model::new(Rc::new(Fused::default()), network.clone(), loss);
             let at = point(&model);
             let n = at.params.len();
             let direction =
@@ -179,8 +182,8 @@ fn fused_and_composite_agree_on_hessian_products() {
         let mut batch = BatchSamples::random(&network, 9).0;
         batch.dropout = Some(DropoutDraw { seed: Seed(2), step: 1, part: 0 });
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
-            let fused = Model::new(Arc::new(Fused::default()), network.clone(), loss);
-            let composite = Model::new(Arc::new(Composite::<Cpu>::default()), network.clone(), loss);
+            let fused = Model::new(Rc::new(Fused::default()), network.clone(), loss);
+            let composite = Model::new(Rc::new(Composite::<Cpu>::default()), network.clone(), loss);
             let at = point(&fused);
             let v: Vec<f32> = (0..at.params.len()).map(|i| ((i * 7) % 17) as f32 / 17.0 - 0.47).collect();
             let a = fused.at(&at).unwrap().hessian_vector(&batch, &v, mode).unwrap();
@@ -195,8 +198,8 @@ fn fused_and_composite_agree_on_hessian_products() {
 fn dropout_leaves_out_the_stated_share_in_training_only() {
     let network = tensor_network(Activation::Gelu);
     let mut batch = BatchSamples::random(&network, 7).0;
-    let fused = Model::new(Arc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
-    let composite = Model::new(Arc::new(Composite::<Cpu>::default()), network, Loss::CrossEntropy);
+    let fused = Model::new(Rc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
+    let composite = Model::new(Rc::new(Composite::<Cpu>::default()), network, Loss::CrossEntropy);
     let at = point(&fused);
     let losses = |batch: &Batch| fused.at(&at).unwrap().gradient(batch, BatchNormMode::Batch).unwrap().losses;
     let without = losses(&batch);
@@ -224,9 +227,8 @@ fn norms_of_the_samples_gradients_are_those_of_one_sample_batches() {
         NETWORKS.into_iter().flat_map(|network| [Activation::Relu, Activation::Gelu].map(|a| (network(a), a)))
     {
         let batch = BatchSamples::random(&network, 7).0;
-        let fused = Model::new(Arc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
-        let composite =
-            Model::new(Arc::new(Composite::<Cpu>::default()), network.clone(), Loss::CrossEntropy);
+        let fused = Model::new(Rc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
+        let composite = Model::new(Rc::new(Composite::<Cpu>::default()), network.clone(), Loss::CrossEntropy);
         let (at, mode) = (point(&fused), BatchNormMode::Running);
         let found = fused.at(&at).unwrap().sample_norms_sq(&batch, mode).unwrap();
         let other = composite.at(&at).unwrap().sample_norms_sq(&batch, mode).unwrap();
@@ -250,7 +252,7 @@ fn the_reference_in_f64_differs_by_rounding_alone() {
     for network in NETWORKS.map(|network| network(Activation::Silu)) {
         let samples = BatchSamples::random(&network, 20);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
-            let model = Model::new(Arc::new(Fused::default()), network.clone(), loss);
+            let model = Model::new(Rc::new(Fused::default()), network.clone(), loss);
             let at = point(&model);
             let evaluate = |mut evaluator: Box<dyn crate::Evaluator>| {
                 evaluator.evaluate(&at, &samples, 10, mode).unwrap()
@@ -271,7 +273,7 @@ fn restated_statistics_are_the_mean_over_chunks_of_means_and_unbiased_variances(
     let norm = net.input().then("fc", linear(3)).then("bn", batch_norm());
     let network = net.finish(norm).check(&problem).unwrap();
     let samples = BatchSamples::random(&network, 25);
-    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
+    let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
     let mut point = model.initial(Seed(4));
     model.restate(&mut point, &samples, 10).unwrap();
     let (weight, bias) = (&point.params[..18], &point.params[18..21]);

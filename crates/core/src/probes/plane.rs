@@ -69,7 +69,7 @@ pub fn move_along(origin: &Point, directions: &[Vec<f32>; 2], [x, y]: [f64; 2], 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::rc::Rc;
 
     use walk_arch::Activation;
 
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn filters_of_a_random_direction_are_as_long_as_those_they_move() {
         let model =
-            Model::new(Arc::new(Fused::default()), image_network(Activation::Relu), Loss::CrossEntropy);
+            Model::new(Rc::new(Fused::default()), image_network(Activation::Relu), Loss::CrossEntropy);
         let params = model.initial(Seed(1)).params;
         let mut rng = Seed(1).rng(Stream::Plane, []);
         let direction = filter_normalized(model.network(), &params, &mut rng);

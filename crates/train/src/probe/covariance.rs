@@ -206,6 +206,7 @@ impl CovarianceProbe<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
     use std::sync::Arc;
 
     use walk_core::{Fused, Loss, Model};
@@ -223,7 +224,7 @@ mod tests {
         layers.push(walk_arch::flatten()).push(walk_arch::linear(10));
         let problem = walk_arch::Problem { input: vec![1, 8, 8], classes: 10 };
         let network = net.finish(layers.output()).check(&problem).unwrap();
-        let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
+        let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
         // without batch norm both ways are open
         let section = CovarianceSection {
             when: Schedule::default(),

@@ -1,5 +1,6 @@
 //! Every probe on a linear network with squared error, whose loss is a quadratic: what it measures is known in closed form.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
@@ -43,7 +44,7 @@ impl Quadratic {
         let mut layers = net.sequential("");
         layers.push(flatten()).push(linear(CLASSES));
         let network = net.finish(layers.output()).check(&problem).unwrap();
-        let model = Model::new(Arc::new(Fused::default()), network, Loss::SquaredError);
+        let model = Model::new(Rc::new(Fused::default()), network, Loss::SquaredError);
         let (mut values, mut labels) = (vec![0.0; SAMPLES * 64], vec![0; SAMPLES]);
         Fixed(&split.train).fill(0..SAMPLES, &mut values, &mut labels);
         let inputs = DMatrix::from_fn(SAMPLES, 65, |row, column| {

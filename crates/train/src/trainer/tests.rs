@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use walk_arch::{Activation, Net, Problem, batch_norm, flatten, linear};
 use walk_core::{Fused, Loss, Point, Samples, Stream};
 use walk_data::{Augment, DataConfig, DataSet, Images, Part, SplitConfig};
@@ -28,7 +30,7 @@ fn model(norm: bool) -> Model {
     }
     layers.push(Activation::Relu).push(linear(10));
     let network = net.finish(layers.output()).check(&problem).unwrap();
-    Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy)
+    Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy)
 }
 
 /// Segments of five points.

@@ -1,7 +1,6 @@
 //! How often two standard errors of a floor, a depth and a floor's move cover the values on all samples.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -53,7 +52,7 @@ fn taught(network: &Network, doubt: f32, seed: Seed) -> Batch {
 /// The losses of `segments` updates by SGD that follow `before` others.
 fn record(network: Network, doubt: f32, before: usize, segments: usize, seed: Seed) -> Losses {
     let samples = BatchSamples(taught(&network, doubt, seed));
-    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
+    let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
     let (mut evaluator, mut rng) = (model.evaluator(), seed.rng(Stream::Order, [6]));
     let mut point = model.initial(seed);
     let mut losses = vec![];

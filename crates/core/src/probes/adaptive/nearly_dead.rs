@@ -2,7 +2,7 @@
 //! responds to carry the curve. At a learning rate of 0.1 with momentum 0.9 and batches of 10, an MLP 784-20-10 without batch norm
 //! becomes one on inputs as MNIST's within an epoch; here on images that the test draws.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -62,7 +62,7 @@ struct Found {
 /// Trains for `epochs` epochs and holds the adaptive verdicts of each against those of all samples.
 fn run(samples: usize, chunk: usize, epochs: usize, seed: Seed) -> Found {
     let images = images(samples, seed);
-    let model = Model::new(Arc::new(Fused::default()), network(), Loss::CrossEntropy);
+    let model = Model::new(Rc::new(Fused::default()), network(), Loss::CrossEntropy);
     let path = |chunk| PathLoss::new(model.evaluator(), chunk, PathStatistics::Batch);
     let points = 11;
     let config = |guard| {

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::rc::Rc;
 
 use rand::Rng;
 use rand_distr::{Distribution, Normal};
@@ -125,7 +125,7 @@ fn thousands_of_segments_keep_the_promised_error_rate() {
 fn with_all_chunks_it_is_the_exact_measurement_and_shared_ends_are_kept() {
     let network = residual_network(Activation::Tanh);
     let samples = BatchSamples::random(&network, 60);
-    let model = Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy);
+    let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
     let batch_norm = BatchNormMode::Batch;
     let from = model.initial(Seed(1));
     let gradient = model.at(&from).unwrap().gradient(&samples.0, batch_norm).unwrap();

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::rc::Rc;
 
 use proptest::prelude::*;
 use walk_arch::{Activation, Net, Problem, linear};
@@ -81,7 +81,7 @@ proptest! {
 fn model_with_norms() -> (Model, BatchSamples) {
     let network = residual_network(Activation::Relu);
     let samples = BatchSamples::random(&network, 30);
-    (Model::new(Arc::new(Fused::default()), network, Loss::CrossEntropy), samples)
+    (Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy), samples)
 }
 
 /// A point, and where a large step of gradient descent leads.
@@ -156,7 +156,7 @@ fn a_quadratic_reproduces_the_papers_identities() {
         labels: samples.0.labels[..10].to_vec(),
         dropout: None,
     };
-    let model = Model::new(Arc::new(Fused::default()), network, Loss::SquaredError);
+    let model = Model::new(Rc::new(Fused::default()), network, Loss::SquaredError);
     let mode = BatchNormMode::Batch;
     let from = model.initial(Seed(5));
     let full_grad = |point: &Point| model.at(point).unwrap().gradient(&samples.0, mode).unwrap().grad;
