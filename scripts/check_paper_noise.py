@@ -50,6 +50,12 @@ def residual_sum(losses):
     return sum(a * a for a in rest)
 
 
+def pooled(noise):
+    """The deviation of the loss at one point, from the noise rows of an epoch."""
+    squares = sum((row["evaluations"] - 1) * row["sigma"] ** 2 for row in noise)
+    return math.sqrt(squares / sum(row["evaluations"] - 1 for row in noise))
+
+
 def chi_square_tail(value, freedom):
     """P(X > value) for an even number of degrees of freedom."""
     half, term, total = value / 2, 1.0, 1.0
@@ -81,12 +87,12 @@ def main(runs):
     total, freedom, ranks, expected, found = 0.0, 0, [], 0.0, 0
     for augmented, paper in zip(runs[::2], runs[1::2]):
         noise = [row for row in rows(augmented, "noise") if row["evaluation"] == "paper"]
-        between = sum((row["evaluations"] - 1) * row["sigma"] ** 2 for row in noise)
-        sigma = math.sqrt(between / sum(row["evaluations"] - 1 for row in noise))
+        sigmas = {epoch: pooled([row for row in noise if row["epoch"] == epoch]) for epoch in {row["epoch"] for row in noise}}
         curves = {row["step"]: row["losses"] for row in rows(augmented, "interpolation")}
         for row in rows(paper, "interpolation"):
-            if row["step"] not in curves:
+            if row["step"] not in curves or row["epoch"] not in sigmas:
                 continue
+            sigma = sigmas[row["epoch"]]
             curve, losses = curves[row["step"]], row["losses"]
             draws = [height([loss + rng.gauss(0, sigma) for loss in curve]) for _ in range(DRAWS)]
             squares, of = residual_sum(losses) / sigma**2, len(losses) - 3
