@@ -1,14 +1,17 @@
 //! Networks on dfdx's tensors, with a tape where gradients are needed.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use dfdx::prelude::*;
 use walk_arch::Network;
 use walk_kernels::elementwise::dot;
 use walk_kernels::memory::copied;
 
-use crate::backend::{AtPoint, BatchGradient, BatchStatistics};
+use crate::backend::{AtPoint, Backend, BatchGradient, BatchStatistics};
 use crate::batch::{Batch, DropoutDraw};
 use crate::evaluate::check_labels;
-use crate::{BatchNormMode, CoreError, Loss, Point};
+use crate::{BatchNormMode, CoreError, Evaluator, Loss, Point};
 
 /// A batch of values on a device: one row per sample, `[rows, features]`.
 pub(crate) type Rows<D, T = NoneTape, E = f32> = Tensor<(usize, usize), E, D, T>;
@@ -55,9 +58,12 @@ impl<D: Device<E>, E: Dtype> Copy for At<'_, D, E> {}
 /// A dfdx device with an implementation of every layer on it.
 ///
 /// `T` is dfdx's tape; with one, gradients can be computed afterwards.
-pub(crate) trait TensorBackend {
+pub(crate) trait TensorBackend: Debug {
     /// The dfdx device.
     type Device: Device<f32>;
+
+    /// The name recorded with every run.
+    const NAME: &'static str;
 
     /// The device.
     fn device(&self) -> &Self::Device;
@@ -136,6 +142,28 @@ pub(crate) trait TensorBackend {
         let mut grad = vec![0.0; theta.shape().0];
         gradients.get(theta).copy_into(&mut grad);
         Ok(grad)
+    }
+
+    /// An evaluator of losses without gradients.
+    fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator>;
+}
+
+impl<B: TensorBackend> Backend for B {
+    fn name(&self) -> &'static str {
+        B::NAME
+    }
+
+    fn at<'a>(
+        &'a self,
+        network: &'a Network,
+        loss: Loss,
+        point: &'a Point,
+    ) -> Result<Box<dyn AtPoint + 'a>, CoreError> {
+        Ok(Box::new(TensorPoint::new(self, network, loss, point)?))
+    }
+
+    fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
+        TensorBackend::evaluator(self, network, loss)
     }
 }
 

@@ -115,7 +115,10 @@ fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
 fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimate>, Failure> {
     let source = &members[0].source;
     let Experiment { device, numerics, .. } = &prepared.experiment;
-    let backend = backend_for(*device, numerics.convolution).filter(|_| *device != DeviceName::Cuda);
+    let backend = match device {
+        DeviceName::Cuda => None,
+        &device => backend_for(device, numerics.convolution),
+    };
     let Some(backend) = backend else {
         return Err(source.error_at("device", "`sgdwalk check` measures the processor only").into());
     };

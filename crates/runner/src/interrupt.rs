@@ -1,7 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks the run to stop after the current update, the second ends the process at once. The runs of
 //! a sweep or a reproduction also stop when the process that started them was asked to, or is gone.
 
-use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
@@ -36,9 +35,8 @@ pub(crate) fn ignore() -> Result<()> {
 /// From here on, the end of standard input asks the run to stop after the current update.
 pub(crate) fn listen_to_input() {
     std::thread::spawn(|| {
-        let mut byte = [0];
         // what comes in is of no interest, and an error is an end
-        while std::io::stdin().read(&mut byte).is_ok_and(|read| read > 0) {}
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         INPUT_ENDED.store(true, Ordering::Relaxed);
     });
 }

@@ -93,10 +93,11 @@ pub fn throughput(
         let segment_time = started.elapsed().as_secs_f64();
         let multiplied_samples = samples.1.min(HVP_SAMPLES);
         let started = Instant::now();
+        let at = model.at(&point)?;
         for start in (0..multiplied_samples).step_by(config.chunk) {
             let end = multiplied_samples.min(start + config.chunk);
             fill_batch(part, (start..end).into_par_iter(), Some((Seed(0), 1)), &mut batch);
-            model.at(&point)?.hessian_vector(&batch, &next.params, BatchNormMode::Batch)?;
+            at.hessian_vector(&batch, &next.params, BatchNormMode::Batch)?;
         }
         let multiplied = started.elapsed().as_secs_f64() / multiplied_samples as f64;
         if round > 0 {

@@ -16,9 +16,8 @@ use walk_arch::Network;
 
 pub(crate) use self::evaluator::CompositeEvaluator;
 
-use crate::backend::{AtPoint, Backend};
-use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend, TensorPoint};
-use crate::{CoreError, Evaluator, Loss, Point};
+use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend};
+use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on any dfdx device as compositions of its operations.
 #[derive(Clone, Debug, Default)]
@@ -36,28 +35,9 @@ impl<D> Composite<D> {
 /// The implementation is the same on every device; only the name differs.
 macro_rules! composite_backend {
     ($device:ty, $name:literal) => {
-        impl Backend for Composite<$device> {
-            fn name(&self) -> &'static str {
-                $name
-            }
-
-            fn at<'a>(
-                &'a self,
-                network: &'a Network,
-                loss: Loss,
-                point: &'a Point,
-            ) -> Result<Box<dyn AtPoint + 'a>, CoreError> {
-                Ok(Box::new(TensorPoint::new(self, network, loss, point)?))
-            }
-
-            fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
-                let device = self.device.clone();
-                Box::new(CompositeEvaluator::<f32, _>::new(device, network.clone(), loss))
-            }
-        }
-
         impl TensorBackend for Composite<$device> {
             type Device = $device;
+            const NAME: &'static str = $name;
 
             fn device(&self) -> &$device {
                 &self.device
@@ -93,6 +73,11 @@ macro_rules! composite_backend {
                 loss: Loss,
             ) -> Result<Flat<$device, T>, CoreError> {
                 layers::losses(&self.device, outputs, labels, loss).map_err(CoreError::device)
+            }
+
+            fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
+                let device = self.device.clone();
+                Box::new(CompositeEvaluator::<f32, _>::new(device, network.clone(), loss))
             }
         }
     };

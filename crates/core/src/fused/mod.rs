@@ -22,9 +22,8 @@ use walk_arch::Network;
 
 pub use self::convolution::Convolution;
 use self::tape::SampleNorms;
-use crate::backend::{AtPoint, Backend};
-use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend, TensorPoint};
-use crate::{CoreError, Evaluator, Loss, Point};
+use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend};
+use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on the CPU with fused kernels.
 #[derive(Clone, Debug, Default)]
@@ -40,27 +39,9 @@ impl Fused {
     }
 }
 
-impl Backend for Fused {
-    fn name(&self) -> &'static str {
-        "cpu"
-    }
-
-    fn at<'a>(
-        &'a self,
-        network: &'a Network,
-        loss: Loss,
-        point: &'a Point,
-    ) -> Result<Box<dyn AtPoint + 'a>, CoreError> {
-        Ok(Box::new(TensorPoint::new(self, network, loss, point)?))
-    }
-
-    fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
-        Box::new(evaluator::FusedEvaluator::new(network.clone(), loss, self.convolution))
-    }
-}
-
 impl TensorBackend for Fused {
     type Device = Cpu;
+    const NAME: &'static str = "cpu";
 
     fn device(&self) -> &Cpu {
         &self.device
@@ -127,5 +108,9 @@ impl TensorBackend for Fused {
     ) -> Result<Vec<f32>, CoreError> {
         let buffer = gradients.get_or_alloc_mut(theta).map_err(CoreError::device)?;
         Ok(std::mem::take(&mut **buffer))
+    }
+
+    fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
+        Box::new(evaluator::FusedEvaluator::new(network.clone(), loss, self.convolution))
     }
 }

@@ -5,7 +5,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use super::curve::Curve;
 use super::history::History;
 use super::sample::{Estimate, Sample};
-use super::spread::{PartSizes, Spread, part_sizes};
+use super::spread::{PartSizes, part_sizes};
 use crate::probes::interpolation::Segment;
 
 /// A point is evaluated on more chunks until the error of its own remainder is below this fraction of that of the parabola.
@@ -42,11 +42,6 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    pub(super) fn of(curve: &Curve, history: &History, point: usize) -> Self {
-        let remainder_var = history.mean_remainder(curve, point).var;
-        Self { chunks: curve.of_chunks().parabola(point), remainder_var }
-    }
-
     /// The error of `next` less this one, which share the chunks that both saw: means of n and n' of N chunks drawn one
     /// after the other have the covariance c (1 / max(n, n') - 1/N), where c is that of the chunks. `None` without chunks.
     pub(super) fn error_of_move(&self, next: &Self, total: usize) -> Option<Estimate> {
@@ -81,16 +76,22 @@ impl Floor {
 pub(super) struct Known<'k> {
     curve: &'k Curve,
     history: &'k History,
-    spread: Option<(&'k Spread, PartSizes)>,
+    sizes: PartSizes,
 }
 
 impl<'k> Known<'k> {
     pub(super) fn new(curve: &'k Curve, history: &'k History) -> Self {
-        Self { curve, history, spread: history.spread.as_ref().map(|spread| (spread, part_sizes(curve))) }
+        Self { curve, history, sizes: part_sizes(curve) }
     }
 
     fn remainder(&self, point: usize) -> Estimate {
-        self.history.mean_remainder(self.curve, point)
+        let [.., bow] = self.sizes;
+        self.history.mean_remainder(self.curve, point, bow)
+    }
+
+    /// The floor at `point`.
+    pub(super) fn floor(&self, point: usize) -> Floor {
+        Floor { chunks: self.curve.of_chunks().parabola(point), remainder_var: self.remainder(point).var }
     }
 
     /// The mean loss at `point`.
@@ -119,7 +120,8 @@ impl<'k> Known<'k> {
             values.iter_mut().zip(parabola).for_each(|(value, loss)| *value += factor * loss);
         }
         let sample = Sample::of(&values, curve.total());
-        match self.spread.map(|(spread, sizes)| spread.variance(terms, &curve.grid, sizes)) {
+        let spread = self.history.spread.as_ref();
+        match spread.map(|spread| spread.variance(terms, &curve.grid, self.sizes)) {
             Some(var) if var.is_finite() => sample.with_prior(var, PRIOR).estimate(),
             _ => sample.estimate(),
         }

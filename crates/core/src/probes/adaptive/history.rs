@@ -2,7 +2,7 @@
 
 use super::curve::Curve;
 use super::sample::{Estimate, Sample, from_mean, median};
-use super::spread::{Spread, part_sizes};
+use super::spread::Spread;
 use super::tail::Tail;
 
 /// What remains of a contribution after a segment.
@@ -101,14 +101,12 @@ impl History {
         self.joined(sample, self.bow_var * sizes.bow * sizes.bow).estimate()
     }
 
-    /// The mean of the chunks' distances from the parabola at `point`.
-    pub(super) fn mean_remainder(&self, curve: &Curve, point: usize) -> Estimate {
+    /// The mean of the chunks' distances from the parabola at `point`, where their median absolute bow is `bow`.
+    pub(super) fn mean_remainder(&self, curve: &Curve, point: usize, bow: f64) -> Estimate {
         if curve.grid.is_on_parabola(point) {
             return Estimate::EXACT_ZERO;
         }
-        let chunks = curve.of_chunks();
-        let bow = median(&chunks.bows());
-        let sample = Sample::of(&chunks.remainders(point), curve.total());
+        let sample = Sample::of(&curve.of_chunks().remainders(point), curve.total());
         self.joined(sample, self.remainder_vars[point] * bow * bow).estimate()
     }
 
@@ -156,7 +154,7 @@ impl History {
             }
         };
         if curve.parabola_is_complete() {
-            self.spread = Spread::of(curve, part_sizes(curve));
+            self.spread = Spread::of(curve);
         }
         average(&mut self.bow_var, variance(&sizes.clipped(&chunks.bows())) / (sizes.bow * sizes.bow));
         for (old, new) in self.bows.iter_mut().zip(sizes.bows) {

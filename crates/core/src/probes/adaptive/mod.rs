@@ -213,14 +213,15 @@ impl<'a> Adaptive<'a> {
         let is_audited = random || (audit > 0.0 && is_first);
         let audit = if is_audited && !exact { Some(self.audit(&mut work, &history, random)?) } else { None };
         history.note(&work.curve);
-        let mut estimate = Known::new(&work.curve, &history).estimate();
+        let known = Known::new(&work.curve, &history);
+        let mut estimate = known.estimate();
         // losses that are not finite leave a bound open, and all chunks are seen
         let barrier = match &audit {
             Some(audit) => audit.barrier,
             None if estimate.segment.is_finite() => Some(early),
             None => estimate.segment.has_barrier(),
         };
-        let floor = Floor::of(&work.curve, &history, estimate.segment.min_index());
+        let floor = known.floor(estimate.segment.min_index());
         let floor_move = floor_before.and_then(|before| before.error_of_move(&floor, work.curve.total()));
         let freedom_of_move = floor_move.map_or(f64::INFINITY, |error| fewest(&[error]));
         estimate.degrees_of_freedom = estimate.degrees_of_freedom.min(freedom_of_move);

@@ -34,7 +34,8 @@ impl Spread {
     pub(super) const LEN: usize = PARTS * PARTS;
 
     /// `None` if a size is 0 or a loss is not finite.
-    pub(super) fn of(curve: &Curve, sizes: PartSizes) -> Option<Self> {
+    pub(super) fn of(curve: &Curve) -> Option<Self> {
+        let sizes = part_sizes(curve);
         let parts = parts(curve).map(from_mean);
         let covariance = |a: usize, b: usize| {
             let products = parts[a].iter().zip(&parts[b]).map(|(a, b)| a * b);

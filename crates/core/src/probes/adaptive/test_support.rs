@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::evaluate::{ChunkResult, Evaluation};
 use crate::{BatchNormMode, CoreError, Evaluator, Point, Samples};
 
-/// Samples whose inputs are their numbers, so many of them.
+/// As many samples as the field says, whose inputs are their numbers.
 pub(super) struct Numbers(pub(super) usize);
 
 impl Samples for Numbers {

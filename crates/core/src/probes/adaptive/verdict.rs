@@ -174,7 +174,7 @@ impl Look {
         // and those that were not seen at all
         let unseen = history.remainder(point, &self.sizes, self.rare, guard);
         Remainder {
-            mean: history.mean_remainder(curve, point),
+            mean: history.mean_remainder(curve, point, self.sizes.bow),
             tail: unseen + guard * history.ratio(curve, point) * larger,
         }
     }
