@@ -19,6 +19,13 @@ pub struct LinearShape {
     pub out_features: usize,
 }
 
+impl LinearShape {
+    /// Distance between the output rows of a [`PackedLinear`]; the elements past `out_features` are written as zero.
+    pub fn stride(&self) -> usize {
+        self.out_features.next_multiple_of(LANES)
+    }
+}
+
 /// A linear layer's parameters laid out for fast evaluation, once per point for many batches.
 #[derive(Clone, Debug)]
 pub struct PackedLinear {
@@ -32,13 +39,8 @@ pub struct PackedLinear {
 impl PackedLinear {
     /// Room for a layer, filled with zeros until [`PackedLinear::pack`].
     pub fn new(shape: LinearShape) -> Self {
-        let stride = shape.out_features.next_multiple_of(LANES);
+        let stride = shape.stride();
         Self { shape, weight: vec![0.0; shape.in_features * stride], bias: vec![0.0; stride] }
-    }
-
-    /// Distance between output rows; the elements past `out_features` are written as zero.
-    pub fn stride(&self) -> usize {
-        self.bias.len()
     }
 
     /// Lays out W (`[out_features, in_features]`) and b.
@@ -48,7 +50,7 @@ impl PackedLinear {
     pub fn pack(&mut self, weight: &[f32], bias: &[f32]) {
         let LinearShape { in_features, out_features } = self.shape;
         assert!(weight.len() == in_features * out_features && bias.len() == out_features);
-        let stride = self.stride();
+        let stride = self.shape.stride();
         // in blocks, so that reads and writes both stay in the first-level cache
         const BLOCK: usize = 32;
         for first_out in (0..out_features).step_by(BLOCK) {
@@ -66,12 +68,12 @@ impl PackedLinear {
     }
 
     /// y = x Wᵀ + b on the calling thread. The `rows` rows of `x` start `x_stride` elements apart,
-    /// those of `y` [`PackedLinear::stride`].
+    /// those of `y` [`LinearShape::stride`].
     ///
     /// # Panics
     /// If a slice is too short.
     pub fn forward(&self, x: &[f32], x_stride: usize, rows: usize, y: &mut [f32]) {
-        let stride = self.stride();
+        let stride = self.shape.stride();
         let x = Matrix::new(x, rows, self.shape.in_features, x_stride);
         let weight = Matrix::new(&self.weight, self.shape.in_features, stride, stride);
         let y = &mut y[..rows * stride];
@@ -171,7 +173,7 @@ mod tests {
         assert!(norm_error(&y, &expected) < 5e-7); // about sqrt(37) 2^-24
         let mut packed = PackedLinear::new(SHAPE);
         packed.pack(&weight, &bias);
-        let mut padded = vec![f32::NAN; ROWS * packed.stride()];
+        let mut padded = vec![f32::NAN; ROWS * SHAPE.stride()];
         packed.forward(&x, 37, ROWS, &mut padded);
         let rows: Vec<f32> = padded.chunks(32).flat_map(|row| &row[..21]).copied().collect();
         assert!(norm_error(&rows, &expected) < 5e-7);

@@ -1,6 +1,10 @@
 //! The algorithms of convolution and which of them suits a shape.
 
 use super::ConvShape;
+use super::direct::Direct;
+use super::im2col::Columns;
+use super::method::Method;
+use super::winograd::{F2, F4, Winograd};
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,15 @@ impl Algorithm {
             Self::Winograd4
         } else {
             Self::Winograd2
+        }
+    }
+
+    pub(super) fn method(self) -> &'static dyn Method {
+        match self {
+            Self::Columns => &Columns,
+            Self::Direct => &Direct,
+            Self::Winograd2 => &Winograd::<4, 2, F2>::NEW,
+            Self::Winograd4 => &Winograd::<6, 4, F4>::NEW,
         }
     }
 }

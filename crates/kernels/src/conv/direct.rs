@@ -2,16 +2,72 @@
 //! the sums in registers. No groups.
 
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
-use super::ConvShape;
-use super::input::{ParamsBackward, normalized};
-use crate::elementwise::add;
+use super::im2col::Columns;
+use super::input::ParamsBackward;
+use super::method::{self, Method, sum_in_parts};
+use super::{ConvShape, Scratch};
 use crate::matmul::Write;
 
-/// Parts of a batch whose weight gradients are summed separately, then added up. The number is fixed, so that bits do
-/// not depend on the number of threads.
-const PARTS: usize = 4;
+/// The algorithm.
+pub(super) struct Direct;
+
+impl Method for Direct {
+    fn fits(&self, shape: &ConvShape) -> bool {
+        shape.groups == 1
+    }
+
+    fn filters(&self, shape: ConvShape) -> Box<dyn method::Filters> {
+        Box::new(Filters::new(shape, false))
+    }
+
+    fn gradient_filters(&self, shape: ConvShape) -> Box<dyn method::Filters> {
+        // with a stride the gradient is no plain convolution
+        if shape.stride == [1, 1] && turnable(&shape) {
+            Box::new(Filters::new(turned(shape), true))
+        } else {
+            Columns.gradient_filters(shape)
+        }
+    }
+
+    fn add_weight_gradient(&self, shape: &ConvShape, backward: ParamsBackward<'_>, dweight: &mut [f32]) {
+        let (taps, channels, lanes) = (shape.taps(), shape.in_channels, lanes());
+        // as `Filters`: [blocks][taps][in_channels][lanes]
+        let len = shape.out_channels.div_ceil(lanes) * taps * channels * lanes;
+        let total = sum_in_parts(
+            shape,
+            backward,
+            len,
+            |_| 1,
+            |scratch, image, dy, sum| {
+                pad(shape, image, &mut scratch.columns);
+                Arch::new().dispatch(Backward { shape, padded: &scratch.columns, dy, sum });
+            },
+        );
+        for (out, filter) in dweight.chunks_exact_mut(channels * taps).enumerate() {
+            for (index, to) in filter.iter_mut().enumerate() {
+                let (channel, tap) = (index / taps, index % taps);
+                *to += total[(((out / lanes) * taps + tap) * channels + channel) * lanes + out % lanes];
+            }
+        }
+    }
+}
+
+/// Whether the padding is no wider than a filter's reach, so that the turned convolution's padding is not negative.
+fn turnable(shape: &ConvShape) -> bool {
+    (0..2).all(|axis| (shape.kernel[axis] - 1) * shape.dilation[axis] >= shape.padding[axis])
+}
+
+/// The gradient of a convolution's input is a convolution of this shape with filters turned by half a turn.
+fn turned(shape: ConvShape) -> ConvShape {
+    ConvShape {
+        in_channels: shape.out_channels,
+        out_channels: shape.in_channels,
+        padding: [0, 1].map(|axis| (shape.kernel[axis] - 1) * shape.dilation[axis] - shape.padding[axis]),
+        input: shape.output(),
+        ..shape
+    }
+}
 
 /// Elements of a vector on this machine.
 fn lanes() -> usize {
@@ -28,61 +84,49 @@ fn lanes() -> usize {
 
 /// Filters as `[blocks of output channels][taps][in_channels][lanes]`, the last block padded with zeros.
 #[derive(Clone, Debug)]
-pub(super) struct Filters {
+struct Filters {
+    /// Of the convolution that is computed, which may be [`turned`].
     shape: ConvShape,
+    is_turned: bool,
     lanes: usize,
     values: Vec<f32>,
 }
 
 impl Filters {
-    pub(super) fn new(shape: ConvShape) -> Self {
+    fn new(shape: ConvShape, is_turned: bool) -> Self {
         let lanes = lanes();
         let blocks = shape.out_channels.div_ceil(lanes);
-        Self { shape, lanes, values: vec![0.0; blocks * shape.taps() * shape.in_channels * lanes] }
+        let values = vec![0.0; blocks * shape.taps() * shape.in_channels * lanes];
+        Self { shape, is_turned, lanes, values }
     }
+}
 
-    /// The filters of the gradient of a convolution's input: a convolution of stride 1 with turned filters.
-    pub(super) fn of_gradient(shape: ConvShape, weight: &[f32]) -> Self {
-        let turned = ConvShape {
-            in_channels: shape.out_channels,
-            out_channels: shape.in_channels,
-            padding: [0, 1].map(|axis| (shape.kernel[axis] - 1) * shape.dilation[axis] - shape.padding[axis]),
-            input: shape.output(),
-            ..shape
-        };
-        let mut filters = Self::new(turned);
-        let taps = shape.taps();
-        filters.fill(|out, channel, tap| weight[(channel * shape.in_channels + out) * taps + taps - 1 - tap]);
-        filters
-    }
-
-    /// Lays out weights, `[out_channels, in_channels, taps]`.
-    pub(super) fn pack(&mut self, weight: &[f32]) {
-        let (channels, taps) = (self.shape.in_channels, self.shape.taps());
-        self.fill(|out, channel, tap| weight[(out * channels + channel) * taps + tap]);
-    }
-
-    fn fill(&mut self, value: impl Fn(usize, usize, usize) -> f32) {
-        let (channels, taps) = (self.shape.in_channels, self.shape.taps());
+impl method::Filters for Filters {
+    fn pack(&mut self, weight: &[f32]) {
+        let ConvShape { in_channels, out_channels, .. } = self.shape;
+        let taps = self.shape.taps();
         for (index, values) in self.values.chunks_exact_mut(self.lanes).enumerate() {
             let (block, tap, channel) =
-                (index / (taps * channels), index / channels % taps, index % channels);
+                (index / (taps * in_channels), index / in_channels % taps, index % in_channels);
             for (lane, to) in values.iter_mut().enumerate() {
                 let out = block * self.lanes + lane;
-                *to = if out < self.shape.out_channels { value(out, channel, tap) } else { 0.0 };
+                *to = if out >= out_channels {
+                    0.0
+                } else if self.is_turned {
+                    weight[(channel * out_channels + out) * taps + taps - 1 - tap]
+                } else {
+                    weight[(out * in_channels + channel) * taps + tap]
+                };
             }
         }
     }
 
-    /// y = (or +=) the convolution of a block of images + bias, on the calling thread.
-    pub(super) fn forward_block(
-        &self,
-        x: &[f32],
-        y: &mut [f32],
-        bias: &[f32],
-        write: Write,
-        padded: &mut Vec<f32>,
-    ) {
+    fn block_images(&self, _images: usize, _tiles: usize) -> usize {
+        1
+    }
+
+    fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch) {
+        let padded = &mut scratch.columns;
         let images = x.chunks_exact(self.shape.in_len()).zip(y.chunks_exact_mut(self.shape.out_len()));
         for (image, y) in images {
             pad(&self.shape, image, padded);
@@ -172,39 +216,6 @@ impl Forward<'_> {
             let y = s.add_f32s(bias, sums[p]);
             let y = if self.write == Write::Add { s.add_f32s(s.partial_load_f32s(to), y) } else { y };
             s.partial_store_f32s(to, y);
-        }
-    }
-}
-
-/// dW += the gradient of the weights, over all threads.
-pub(super) fn backward_params(
-    shape: &ConvShape,
-    ParamsBackward { x, norm, dy }: ParamsBackward<'_>,
-    dweight: &mut [f32],
-) {
-    let images = dy.len() / shape.out_len();
-    let part = images.div_ceil(PARTS).max(1);
-    let (taps, channels, lanes) = (shape.taps(), shape.in_channels, lanes());
-    let blocks = shape.out_channels.div_ceil(lanes);
-    let parts = x.par_chunks(part * shape.in_len()).zip(dy.par_chunks(part * shape.out_len()));
-    let sums: Vec<Vec<f32>> = parts
-        .map(|(x, dy)| {
-            // as `Filters`: [blocks][taps][in_channels][lanes]
-            let mut sum = vec![0.0; blocks * taps * channels * lanes];
-            let (mut padded, mut held) = (vec![], vec![]);
-            for (image, dy) in x.chunks_exact(shape.in_len()).zip(dy.chunks_exact(shape.out_len())) {
-                pad(shape, normalized(norm, image, &mut held), &mut padded);
-                Arch::new().dispatch(Backward { shape, padded: &padded, dy, sum: &mut sum });
-            }
-            sum
-        })
-        .collect();
-    let mut total = sums[0].clone();
-    sums[1..].iter().for_each(|sum| add(sum, &mut total));
-    for (out, filter) in dweight.chunks_exact_mut(channels * taps).enumerate() {
-        for (index, to) in filter.iter_mut().enumerate() {
-            let (channel, tap) = (index / taps, index % taps);
-            *to += total[(((out / lanes) * taps + tap) * channels + channel) * lanes + out % lanes];
         }
     }
 }

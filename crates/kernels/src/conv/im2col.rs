@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::input::{ParamsBackward, normalized};
+use super::input::ParamsBackward;
+use super::method::{Filters, Method, sum_in_parts};
 use super::{ConvShape, Scratch};
 use crate::channel_order::transpose;
 use crate::elementwise::{add, add_row};
@@ -10,26 +11,61 @@ use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 
 /// Output pixels per matrix product, so that operands stay in the second-level cache.
 const BLOCK_PIXELS: usize = 128;
-/// Parts of a batch whose weight gradients are summed separately, then added up. The number is fixed, so that bits do
-/// not depend on the number of threads.
-const PARTS: usize = 4;
+
+/// The algorithm.
+pub(super) struct Columns;
+
+impl Method for Columns {
+    fn filters(&self, shape: ConvShape) -> Box<dyn Filters> {
+        Box::new(Weights::new(shape))
+    }
+
+    fn gradient_filters(&self, shape: ConvShape) -> Box<dyn Filters> {
+        Box::new(Adjoint(Weights::new(shape)))
+    }
+
+    fn add_weight_gradient(&self, shape: &ConvShape, backward: ParamsBackward<'_>, dweight: &mut [f32]) {
+        let (taps, group_in, group_out) = (shape.taps(), shape.group_in(), shape.group_out());
+        let depth = taps * group_in;
+        // per group [group_out, taps, group_in]
+        let add_block = |scratch: &mut Scratch, x: &[f32], dy: &[f32], sum: &mut [f32]| {
+            let rows = dy.len() / shape.out_channels;
+            for group in 0..shape.groups {
+                let columns = gather(shape, group, x, &mut scratch.columns);
+                let out = &mut sum[group * depth * group_out..][..depth * group_out];
+                matmul(
+                    Matrix::new(&dy[group * group_out..], rows, group_out, shape.out_channels).transposed(),
+                    Matrix::new(columns, rows, depth, depth),
+                    &mut MatrixMut::new(out, group_out, depth, depth),
+                    Write::Add,
+                );
+            }
+        };
+        let sum = sum_in_parts(shape, backward, dweight.len(), |_| block_images(shape), add_block);
+        dweight.par_chunks_mut(depth).zip(sum.par_chunks(depth)).for_each(|(filter, sum)| {
+            let mut channels_first = vec![0.0; depth];
+            transpose(taps, group_in, sum, &mut channels_first);
+            add(&channels_first, filter);
+        });
+    }
+}
 
 /// A convolution's weights, laid out for its matrix products once per parameter point.
 #[derive(Clone, Debug)]
-pub(super) struct Columns {
+struct Weights {
     shape: ConvShape,
     /// Per group `[taps, group_in, group_out]`.
     weight: Vec<f32>,
 }
 
-impl Columns {
-    /// Room for a convolution, filled with zeros until [`Columns::pack`].
-    pub(super) fn new(shape: ConvShape) -> Self {
+impl Weights {
+    fn new(shape: ConvShape) -> Self {
         Self { shape, weight: vec![0.0; shape.weight_len()] }
     }
+}
 
-    /// Lays out weights, `[out_channels, in_channels / groups, taps]`.
-    pub(super) fn pack(&mut self, weight: &[f32]) {
+impl Filters for Weights {
+    fn pack(&mut self, weight: &[f32]) {
         let (depth, group_in, group_out) =
             (self.shape.taps() * self.shape.group_in(), self.shape.group_in(), self.shape.group_out());
         let taps = self.shape.taps();
@@ -50,15 +86,11 @@ impl Columns {
         });
     }
 
-    /// y = (or +=) the convolution of a block of images + bias, on the calling thread.
-    pub(super) fn forward_block(
-        &self,
-        x: &[f32],
-        y: &mut [f32],
-        bias: &[f32],
-        write: Write,
-        scratch: &mut Scratch,
-    ) {
+    fn block_images(&self, _images: usize, _tiles: usize) -> usize {
+        block_images(&self.shape)
+    }
+
+    fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch) {
         let shape = &self.shape;
         let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
         let rows = y.len() / shape.out_channels;
@@ -77,15 +109,31 @@ impl Columns {
             add_row(y, bias);
         }
     }
+}
 
-    /// dx += the gradient of a block of inputs, on the calling thread.
-    pub(super) fn backward_block(&self, dy: &[f32], dx: &mut [f32], scratch: &mut Scratch) {
-        let shape = &self.shape;
+/// The gradient of the input: dx's windows are the products with the transposed weights.
+#[derive(Clone, Debug)]
+struct Adjoint(Weights);
+
+impl Filters for Adjoint {
+    fn pack(&mut self, weight: &[f32]) {
+        self.0.pack(weight);
+    }
+
+    fn block_images(&self, images: usize, tiles: usize) -> usize {
+        self.0.block_images(images, tiles)
+    }
+
+    fn apply(&self, dy: &[f32], dx: &mut [f32], _bias: &[f32], write: Write, scratch: &mut Scratch) {
+        if write == Write::Replace {
+            dx.fill(0.0);
+        }
+        let Weights { shape, weight } = &self.0;
         let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
         let rows = dy.len() / shape.out_channels;
         for group in 0..shape.groups {
             scratch.columns.resize(rows * depth, 0.0);
-            let weight = &self.weight[group * depth * group_out..][..depth * group_out];
+            let weight = &weight[group * depth * group_out..][..depth * group_out];
             matmul(
                 Matrix::new(&dy[group * group_out..], rows, group_out, shape.out_channels),
                 Matrix::new(weight, depth, group_out, group_out).transposed(),
@@ -97,52 +145,8 @@ impl Columns {
     }
 }
 
-/// dW += the gradient of the weights, over all threads.
-pub(super) fn backward_params(
-    shape: &ConvShape,
-    ParamsBackward { x, norm, dy }: ParamsBackward<'_>,
-    dweight: &mut [f32],
-) {
-    let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
-    let images = dy.len() / shape.out_len();
-    let part = images.div_ceil(PARTS).max(1);
-    let block = block_images(shape);
-    let parts = x.par_chunks(part * shape.in_len()).zip(dy.par_chunks(part * shape.out_len()));
-    let sums: Vec<Vec<f32>> = parts
-        .map(|(x, dy)| {
-            let (mut scratch, mut held) = (Scratch::default(), vec![]);
-            // per group [group_out, taps, group_in]
-            let mut sum = vec![0.0; dweight.len()];
-            for (x, dy) in x.chunks(block * shape.in_len()).zip(dy.chunks(block * shape.out_len())) {
-                let rows = dy.len() / shape.out_channels;
-                let x = normalized(norm, x, &mut held);
-                for group in 0..shape.groups {
-                    let columns = gather(shape, group, x, &mut scratch.columns);
-                    let out = &mut sum[group * depth * group_out..][..depth * group_out];
-                    matmul(
-                        Matrix::new(&dy[group * group_out..], rows, group_out, shape.out_channels)
-                            .transposed(),
-                        Matrix::new(columns, rows, depth, depth),
-                        &mut MatrixMut::new(out, group_out, depth, depth),
-                        Write::Add,
-                    );
-                }
-            }
-            sum
-        })
-        .collect();
-    let (taps, group_in) = (shape.taps(), shape.group_in());
-    dweight.par_chunks_mut(depth).enumerate().for_each(|(out, filter)| {
-        let mut total = sums[0][out * depth..][..depth].to_vec();
-        sums[1..].iter().for_each(|sum| add(&sum[out * depth..][..depth], &mut total));
-        let mut channels_first = vec![0.0; depth];
-        transpose(taps, group_in, &total, &mut channels_first);
-        add(&channels_first, filter);
-    });
-}
-
 /// Images per matrix product.
-pub(super) fn block_images(shape: &ConvShape) -> usize {
+fn block_images(shape: &ConvShape) -> usize {
     (BLOCK_PIXELS / shape.out_pixels()).max(1)
 }
 

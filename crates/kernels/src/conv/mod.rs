@@ -31,6 +31,7 @@ mod algorithm;
 mod direct;
 mod im2col;
 mod input;
+mod method;
 mod packed;
 mod sample_norms;
 mod scratch;

@@ -17,15 +17,12 @@ pub(super) use self::tile::{F2, F4};
 use self::tile::{MAX_LANES, Tile};
 use self::transforms::{FilterGradient, Tiling, TransformFilters, TransformInput, TransformOutput};
 use super::input::{ParamsBackward, normalized};
+use super::method::{self, Method, sum_in_parts};
 use super::scratch::ScratchPool;
 use super::{ConvShape, Scratch};
-use crate::elementwise::add_parallel;
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 use crate::memory::zeros;
 
-/// Parts of a batch whose weight gradients are summed separately, then added up. The number is fixed, so that bits do
-/// not depend on the number of threads.
-const PARTS: usize = 4;
 /// Tiles per block of the weights' gradient.
 const TILES_OF_GRADIENT: usize = 128;
 
@@ -35,28 +32,71 @@ fn plane_len(tiles: usize, channels: usize) -> usize {
     tiles * channels + MAX_LANES
 }
 
-/// Filters, transformed: one plane of `[from_channels, to_channels]` per element of a tile.
-#[derive(Clone, Debug)]
-pub(super) struct Filters {
-    from_channels: usize,
-    to_channels: usize,
-    planes: Vec<f32>,
+/// The algorithm with tiles of OUT x OUT outputs.
+pub(super) struct Winograd<const IN: usize, const OUT: usize, F>(PhantomData<F>);
+
+impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Winograd<IN, OUT, F> {
+    pub(super) const NEW: Self = Self(PhantomData);
 }
 
-impl Filters {
-    pub(super) fn new<const IN: usize>(from_channels: usize, to_channels: usize) -> Self {
-        Self { from_channels, to_channels, planes: vec![0.0; IN * IN * from_channels * to_channels] }
+impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Method for Winograd<IN, OUT, F> {
+    fn fits(&self, shape: &ConvShape) -> bool {
+        let ConvShape { groups, kernel, stride, padding, dilation, .. } = *shape;
+        groups == 1 && kernel == [3, 3] && [stride, padding, dilation] == [[1, 1]; 3]
     }
 
-    /// Lays out filters whose element for (from, to, tap) is `weight[place(from, to) + tap]`, or, `turned` by half
-    /// a turn, `weight[place(from, to) + 8 - tap]`.
-    pub(super) fn pack<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
-        &mut self,
-        weight: &[f32],
-        place: impl Fn(usize, usize) -> usize + Sync,
-        turned: bool,
-    ) {
-        let (from_channels, to_channels) = (self.from_channels, self.to_channels);
+    fn filters(&self, shape: ConvShape) -> Box<dyn method::Filters> {
+        Box::new(Filters::<IN, OUT, F>::new(shape, false))
+    }
+
+    fn gradient_filters(&self, shape: ConvShape) -> Box<dyn method::Filters> {
+        Box::new(Filters::<IN, OUT, F>::new(shape, true))
+    }
+
+    /// dW += Gᵀ [Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ)] G
+    fn add_weight_gradient(&self, shape: &ConvShape, backward: ParamsBackward<'_>, dweight: &mut [f32]) {
+        let (from, to) = (shape.in_channels, shape.out_channels);
+        let sums = if products::few(from) && products::few(to) {
+            sums_of_parts::<IN, OUT, F>(shape, backward)
+        } else {
+            sums_of_planes::<IN, OUT, F>(shape, backward)
+        };
+        dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to_channel, filters)| {
+            let (planes, plane_len, start, tile) =
+                (&sums[..], from * to, to_channel * from, PhantomData::<F>);
+            let work =
+                FilterGradient::<IN, OUT, F> { planes, plane_len, start, from_channels: from, filters, tile };
+            Arch::new().dispatch(work);
+        });
+    }
+}
+
+/// Filters, transformed: one plane of `[from_channels, to_channels]` per element of a tile.
+#[derive(Clone, Debug)]
+struct Filters<const IN: usize, const OUT: usize, F> {
+    /// Height and width of images on both sides.
+    image: [usize; 2],
+    from_channels: usize,
+    to_channels: usize,
+    /// Whether they are those of the gradient of the input: turned by half a turn, from outputs to inputs.
+    turned: bool,
+    planes: Vec<f32>,
+    tile: PhantomData<F>,
+}
+
+impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Filters<IN, OUT, F> {
+    fn new(shape: ConvShape, turned: bool) -> Self {
+        let ConvShape { in_channels, out_channels, input: image, .. } = shape;
+        let (from_channels, to_channels) =
+            if turned { (out_channels, in_channels) } else { (in_channels, out_channels) };
+        let planes = vec![0.0; IN * IN * from_channels * to_channels];
+        Self { image, from_channels, to_channels, turned, planes, tile: PhantomData }
+    }
+}
+
+impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Filters<IN, OUT, F> {
+    fn pack(&mut self, weight: &[f32]) {
+        let Self { from_channels, to_channels, turned, .. } = *self;
         let plane = from_channels * to_channels;
         let mut rows: Vec<Vec<&mut [f32]>> =
             (0..from_channels).map(|_| Vec::with_capacity(IN * IN)).collect();
@@ -66,23 +106,20 @@ impl Filters {
             }
         }
         rows.par_iter_mut().enumerate().for_each(|(from, rows)| {
-            let (place, tile) = (|to| place(from, to), PhantomData::<F>);
+            let place = |to| 9 * if turned { from * to_channels + to } else { to * from_channels + from };
+            let tile = PhantomData::<F>;
             Arch::new().dispatch(TransformFilters { weight, place, turned, to_channels, rows, tile });
         });
     }
 
-    /// y = (or +=) the convolution of a block of images, on the calling thread.
-    pub(super) fn forward_block<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
-        &self,
-        input: [usize; 2],
-        x: &[f32],
-        y: &mut [f32],
-        bias: &[f32],
-        write: Write,
-        scratch: &mut Scratch,
-    ) {
-        let tiling = Tiling::new(input, OUT);
-        let (from, to, pixels) = (self.from_channels, self.to_channels, input[0] * input[1]);
+    /// Images with about `tiles` tiles.
+    fn block_images(&self, images: usize, tiles: usize) -> usize {
+        block_images(Tiling::new(self.image, OUT), images, tiles)
+    }
+
+    fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch) {
+        let (tiling, image) = (Tiling::new(self.image, OUT), self.image);
+        let (from, to, pixels) = (self.from_channels, self.to_channels, image[0] * image[1]);
         let block = Block { tiling, images: x, channels: from, of_gradient: false };
         let tiles = block.tiles();
         let Scratch { columns: inputs, products, .. } = scratch;
@@ -115,66 +152,33 @@ impl Filters {
 }
 
 /// Images of a block with about `tiles` tiles; at least one.
-pub(super) fn block_images<const OUT: usize>(input: [usize; 2], images: usize, tiles: usize) -> usize {
-    let per_image = Tiling::new(input, OUT).per_image();
-    let blocks = (images * per_image).div_ceil(tiles).min(images).max(1);
+fn block_images(tiling: Tiling, images: usize, tiles: usize) -> usize {
+    let blocks = (images * tiling.per_image()).div_ceil(tiles).min(images).max(1);
     images.div_ceil(blocks).max(1)
-}
-
-/// dW += Gᵀ [Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ)] G, over all threads.
-pub(super) fn backward_params<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
-    shape: &ConvShape,
-    backward: ParamsBackward<'_>,
-    dweight: &mut [f32],
-) {
-    let (from, to) = (shape.in_channels, shape.out_channels);
-    let sums = if products::few(from) && products::few(to) {
-        sums_of_parts::<IN, OUT, F>(shape, backward)
-    } else {
-        sums_of_planes::<IN, OUT, F>(shape, backward)
-    };
-    dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to_channel, filters)| {
-        let (planes, plane_len, start, tile) = (&sums[..], from * to, to_channel * from, PhantomData::<F>);
-        let work =
-            FilterGradient::<IN, OUT, F> { planes, plane_len, start, from_channels: from, filters, tile };
-        Arch::new().dispatch(work);
-    });
 }
 
 /// Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ) as `[IN²][to][from]`, so that a filter's elements over input channels are
 /// contiguous: for few channels, in parts of the batch, block after block of tiles that stay in the caches.
 fn sums_of_parts<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     shape: &ConvShape,
-    ParamsBackward { x, norm, dy }: ParamsBackward<'_>,
+    backward: ParamsBackward<'_>,
 ) -> Vec<f32> {
     let tiling = Tiling::new(shape.input, OUT);
-    let (from, to, images) = (shape.in_channels, shape.out_channels, x.len() / shape.in_len());
-    let part = images.div_ceil(PARTS).max(1);
-    let block = block_images::<OUT>(shape.input, part, TILES_OF_GRADIENT);
-    let parts = x.par_chunks(part * shape.in_len()).zip(dy.par_chunks(part * shape.out_len()));
-    let parts = parts.map(|(x, dy)| {
-        let mut sums = vec![0.0; IN * IN * from * to];
-        let (mut held, mut inputs, mut gradients) = (vec![], vec![], vec![]);
-        for (x, dy) in x.chunks(block * shape.in_len()).zip(dy.chunks(block * shape.out_len())) {
-            let images = normalized(norm, x, &mut held);
-            let x = Block { tiling, images, channels: from, of_gradient: false };
-            let dy = Block { tiling, images: dy, channels: to, of_gradient: true };
-            let tiles = x.tiles();
-            x.transform::<IN, OUT, F>(&mut inputs);
-            dy.transform::<IN, OUT, F>(&mut gradients);
-            let planes =
-                inputs.chunks_exact(plane_len(tiles, from)).zip(gradients.chunks_exact(plane_len(tiles, to)));
-            for ((inputs, gradients), sums) in planes.zip(sums.chunks_exact_mut(from * to)) {
-                products::add_transposed([tiles, to, from], gradients, inputs, sums);
-            }
+    let (from, to) = (shape.in_channels, shape.out_channels);
+    let block = |images| block_images(tiling, images, TILES_OF_GRADIENT);
+    sum_in_parts(shape, backward, IN * IN * from * to, block, |scratch, x, dy, sums| {
+        let Scratch { columns: inputs, products: gradients, .. } = scratch;
+        let x = Block { tiling, images: x, channels: from, of_gradient: false };
+        let dy = Block { tiling, images: dy, channels: to, of_gradient: true };
+        let tiles = x.tiles();
+        x.transform::<IN, OUT, F>(inputs);
+        dy.transform::<IN, OUT, F>(gradients);
+        let planes =
+            inputs.chunks_exact(plane_len(tiles, from)).zip(gradients.chunks_exact(plane_len(tiles, to)));
+        for ((inputs, gradients), sums) in planes.zip(sums.chunks_exact_mut(from * to)) {
+            products::add_transposed([tiles, to, from], gradients, inputs, sums);
         }
-        sums
-    });
-    let parts: Vec<Vec<f32>> = parts.collect();
-    let mut parts = parts.into_iter();
-    let mut total = parts.next().unwrap_or_default();
-    parts.for_each(|part| add_parallel(&part, &mut total));
-    total
+    })
 }
 
 /// Some images, or gradients of images.

@@ -1,12 +1,16 @@
 //! The transforms of F(m x m, 3x3), and how a vector of channels is read and written.
 
+use std::fmt::Debug;
+
 use pulp::Simd;
 
 /// Most elements of a vector on any machine.
 pub(super) const MAX_LANES: usize = 16;
 
 /// The transforms of F(m x m, 3x3) along one dimension, with IN = m + 2 and OUT = m, on one vector of channels.
-pub(crate) trait Tile<const IN: usize, const OUT: usize>: Sync + Copy {
+pub(crate) trait Tile<const IN: usize, const OUT: usize>:
+    Debug + Send + Sync + Copy + 'static
+{
     /// G
     const FILTER: [[f32; 3]; IN];
     /// Bᵀ d
@@ -24,7 +28,7 @@ fn plus<S: Simd>(s: S, a: S::f32s, k: f32, b: S::f32s) -> S::f32s {
 }
 
 /// F(4x4, 3x3): 36 products for 16 outputs, a quarter of the definition's.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct F4;
 
 impl Tile<6, 4> for F4 {
@@ -82,7 +86,7 @@ impl Tile<6, 4> for F4 {
 }
 
 /// F(2x2, 3x3): 16 products for 4 outputs; rounds less than [`F4`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct F2;
 
 impl Tile<4, 2> for F2 {
