@@ -27,3 +27,13 @@ impl ChannelOrder {
         }
     }
 }
+
+/// Channels and pixels of a value: a vector's elements are channels of one pixel.
+pub(super) fn channels_and_pixels(shape: &[usize]) -> [usize; 2] {
+    [shape[0], shape[1..].iter().product()]
+}
+
+/// Whether a value has the same elements in either order.
+pub(super) fn is_in_either(shape: &[usize]) -> bool {
+    channels_and_pixels(shape).contains(&1)
+}

@@ -1,21 +1,14 @@
-//! Losses on the CPU without a tape: the calls of a plan made once, on reusable buffers.
+//! Losses on the CPU without a tape: the steps of a plan made once, on reusable buffers.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use walk_arch::Network;
-use walk_kernels::batch_norm::{Moments, Normalization, Normalizer};
-use walk_kernels::conv::{Fusion, Scratch};
-use walk_kernels::elementwise::{add, multiply};
-use walk_kernels::matmul::Write;
-use walk_kernels::pool::{avg_forward, max_forward};
-use walk_kernels::rows::Threads;
-use walk_kernels::softmax::softmax;
-use walk_kernels::standardize::standardize;
 
 use super::Convolution;
-use super::kernel_plan::{Kernel, KernelPlan, Norm, PackedNorm};
+use super::layer::{Call, LayerScratch, Measured};
+use super::plan::{Plan, Work};
 use crate::evaluate::{ChunkResult, check_evaluation, check_labels, chunk_range};
 use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Samples};
 
@@ -23,7 +16,7 @@ use crate::{BatchNormMode, CoreError, Evaluation, Evaluator, Loss, Point, Sample
 pub(super) struct FusedEvaluator {
     network: Arc<Network>,
     loss: Loss,
-    plan: KernelPlan,
+    plan: Plan,
     workspaces: Mutex<Vec<Workspace>>,
 }
 
@@ -32,14 +25,16 @@ pub(super) struct FusedEvaluator {
 struct Workspace {
     buffers: Vec<Vec<f32>>,
     labels: Vec<usize>,
-    /// By buffer, the moments of its channels if a norm needs them.
-    moments: Vec<Moments>,
-    scratch: Scratch,
+    /// By buffer, what is known of its channels.
+    measured: Vec<Measured>,
+    /// For the output of the step that runs.
+    spare: Measured,
+    scratch: LayerScratch,
 }
 
 impl FusedEvaluator {
     pub(super) fn new(network: Arc<Network>, loss: Loss, convolution: Convolution) -> Self {
-        let plan = KernelPlan::new(&network, convolution);
+        let plan = Plan::new(&network, convolution);
         Self { network, loss, plan, workspaces: Mutex::new(vec![]) }
     }
 
@@ -94,103 +89,47 @@ impl Evaluator for FusedEvaluator {
     }
 }
 
-impl KernelPlan {
-    /// Lays out the parameters of `point` for the kernels.
+impl Plan {
+    /// Lays out the parameters of `point` for the layers.
     fn pack(&mut self, point: &Point) {
-        let range = |range: &Range<usize>| &point.params[range.clone()];
-        self.calls.par_iter_mut().for_each(|call| match &mut call.kernel {
-            Kernel::Linear { place, packed, .. } => packed.pack(range(&place.weight), range(&place.bias)),
-            Kernel::Conv { place, packed, .. } => packed.pack(range(&place.weight), range(&place.bias)),
-            Kernel::ScaleShift { place, packed, .. } => {
-                *packed = [range(&place.weight).to_vec(), range(&place.bias).to_vec()];
+        self.steps.par_iter_mut().for_each(|step| {
+            if let Work::Layer(layer) = &mut step.work {
+                layer.pack(point);
             }
-            _ => {}
         });
-        self.norms.iter_mut().for_each(|norm| norm.pack(point));
     }
 
     fn run(&self, workspace: &mut Workspace, rows: usize, mode: BatchNormMode) {
-        let Workspace { buffers, moments: measured, scratch, .. } = workspace;
-        let normalizer = |norm: usize, measured: &[Moments]| {
-            let norm = &self.norms[norm];
-            norm.normalizer(&measured[norm.at], mode)
-        };
-        for call in &self.calls {
-            // a call never reads what it writes
-            let mut written = std::mem::take(&mut buffers[call.to]);
-            let y = &mut written[..rows * self.strides[call.to]];
-            let read = |n: usize| &buffers[call.from[n]][..rows * self.strides[call.from[n]]];
-            match &call.kernel {
-                Kernel::Linear { packed, pieces, .. } => {
-                    packed.forward(read(0), self.strides[call.from[0]] / pieces, rows * pieces, y);
+        let Workspace { buffers, measured, spare, scratch, .. } = workspace;
+        for step in &self.steps {
+            let mut written = std::mem::take(&mut buffers[step.to]);
+            let y = &mut written[..rows * self.strides[step.to]];
+            let read = |n: usize| match step.from.get(n) {
+                Some(&from) if from != step.to => &buffers[from][..rows * self.strides[from]],
+                _ => &[],
+            };
+            match &step.work {
+                Work::Layer(layer) => {
+                    let mut input = std::mem::take(&mut measured[step.from[0]]);
+                    spare.forget();
+                    let x = [read(0), read(1)];
+                    layer.evaluate(Call { rows, mode, x, y, input: &mut input, output: spare, scratch });
+                    measured[step.from[0]] = input;
+                    std::mem::swap(&mut measured[step.to], spare);
                 }
-                Kernel::Normalize { norm } => {
-                    normalizer(*norm, measured).apply_in_place(y, Threads::One);
-                }
-                Kernel::Moments { columns } => {
-                    if mode == BatchNormMode::Batch {
-                        measured[call.to].reset(*columns);
-                        measured[call.to].add(y);
-                    }
-                }
-                Kernel::Conv { packed, norm, write, moments, .. } => {
-                    let norm = norm.map(|norm| normalizer(norm, measured));
-                    let fusion = Fusion { norm: norm.as_ref(), write: *write };
-                    let measure = *moments && mode == BatchNormMode::Batch;
-                    let moments = measure.then(|| {
-                        measured[call.to].reset(packed.out_channels());
-                        &mut measured[call.to]
-                    });
-                    packed.forward(read(0), y, fusion, moments, scratch);
-                }
-                Kernel::MaxPool(shape) => max_forward(shape, read(0), y),
-                Kernel::AvgPool(shape) => avg_forward(shape, read(0), y),
-                Kernel::Convert { image: [channels, pixels], order } => {
+                Work::Convert { image: [channels, pixels], order } => {
                     order.convert(*channels, *pixels, read(0), y);
+                    measured[step.to].forget();
                 }
-                Kernel::Activation(activation) => activation.apply(y),
-                Kernel::Trim { stride, len } => {
-                    let pieces = read(0).chunks_exact(*stride).zip(y.chunks_exact_mut(*len));
-                    pieces.for_each(|(x, y)| y.copy_from_slice(&x[..*len]));
-                }
-                Kernel::Rearrange { rearrangement, write } => rearrangement.apply(read(0), y, *write),
-                Kernel::Mul => multiply(read(0), y),
-                Kernel::Matmul(shape) => shape.apply(read(0), read(1), y, Write::Replace),
-                Kernel::Softmax { len } => softmax(y, *len),
-                Kernel::Standardize { len, eps } => {
-                    standardize(y, *len, *eps);
-                }
-                Kernel::ScaleShift { columns, packed: [scale, shift], .. } => columns.apply(y, scale, shift),
-                Kernel::Copy => y.copy_from_slice(read(0)),
-                Kernel::Add => {
-                    let (from_stride, to_stride) = (self.strides[call.from[0]], self.strides[call.to]);
-                    let columns = from_stride.min(to_stride);
-                    let pairs = read(0).chunks_exact(from_stride).zip(y.chunks_exact_mut(to_stride));
-                    pairs.for_each(|(x, y)| add(&x[..columns], &mut y[..columns]));
+                Work::Copy => {
+                    let (from, to) = (self.strides[step.from[0]], self.strides[step.to]);
+                    let pairs = read(0).chunks_exact(from).zip(y.chunks_exact_mut(to));
+                    pairs.for_each(|(x, y)| y.copy_from_slice(&x[..to]));
+                    measured[step.to].forget();
                 }
             }
-            buffers[call.to] = written;
+            buffers[step.to] = written;
         }
-    }
-}
-
-impl Norm {
-    fn pack(&mut self, point: &Point) {
-        let (place, buffers, packed) = (&self.place, &self.buffers, &mut self.packed);
-        let features = place.weight.len();
-        packed.scale[..features].copy_from_slice(&point.params[place.weight.clone()]);
-        packed.shift[..features].copy_from_slice(&point.params[place.bias.clone()]);
-        packed.mean[..features].copy_from_slice(&point.buffers[buffers.mean.clone()]);
-        packed.var[..features].copy_from_slice(&point.buffers[buffers.var.clone()]);
-    }
-
-    fn normalizer(&self, measured: &Moments, mode: BatchNormMode) -> Normalizer {
-        let PackedNorm { scale, shift, mean, var } = &self.packed;
-        let (mean, var) = match mode {
-            BatchNormMode::Batch => (&measured.mean(), &measured.var()),
-            BatchNormMode::Running => (mean, var),
-        };
-        Normalizer::new(Normalization { mean, var, scale, shift, eps: self.eps }, self.relu)
     }
 }
 
@@ -204,6 +143,7 @@ impl Workspace {
             }
         }
         self.labels.resize(rows, 0);
-        self.moments.resize_with(strides.len(), Moments::default);
+        self.measured.resize_with(strides.len(), Measured::default);
+        self.measured[0].forget();
     }
 }

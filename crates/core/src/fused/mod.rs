@@ -3,15 +3,15 @@
 mod channel_order;
 mod convolution;
 mod evaluator;
-mod executor;
+mod forward;
 mod fusion;
-mod image_ops;
-mod kernel_plan;
-mod ops;
-mod shapes;
-mod tangents;
+mod layer;
+mod layers;
+mod losses;
+mod parameters;
+mod pass;
+mod plan;
 mod tape;
-mod tensor_ops;
 mod view;
 
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl TensorBackend for Fused {
         at: At<'_, Cpu>,
         inputs: Rows<Cpu>,
     ) -> Result<Forward<Cpu, T>, CoreError> {
-        Ok(executor::forward(&self.device, self.convolution, at, inputs, None, None)?.forward)
+        Ok(forward::forward(&self.device, self.convolution, at, inputs, None, None)?.forward)
     }
 
     fn directional_losses<T: Tape<f32, Cpu>>(
@@ -64,10 +64,9 @@ impl TensorBackend for Fused {
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
         let DirectionalForward { forward, tangent } =
-            executor::forward::<T>(&self.device, self.convolution, at, inputs, Some(direction), None)?;
-        let (outputs, tape) = forward.outputs.split_tape();
+            forward::forward::<T>(&self.device, self.convolution, at, inputs, Some(direction), None)?;
         let tangent = tangent.expect("some layer has parameters, so the outputs move");
-        tangents::losses(&self.device, outputs, tangent, tape, labels, loss)
+        losses::directional(&self.device, forward.outputs, tangent, labels, loss)
     }
 
     fn losses<T: Tape<f32, Cpu>>(
@@ -76,7 +75,7 @@ impl TensorBackend for Fused {
         labels: &[usize],
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
-        ops::losses(&self.device, outputs, labels, loss)
+        losses::losses(&self.device, outputs, labels, loss)
     }
 
     fn sample_norms_sq(
@@ -87,7 +86,7 @@ impl TensorBackend for Fused {
         loss: Loss,
     ) -> Result<Vec<f64>, CoreError> {
         let norms = SampleNorms::new(labels.len());
-        let outputs = executor::forward::<OwnedTape<f32, Cpu>>(
+        let outputs = forward::forward::<OwnedTape<f32, Cpu>>(
             &self.device,
             self.convolution,
             at,
@@ -95,7 +94,7 @@ impl TensorBackend for Fused {
             None,
             Some(norms.clone()),
         )?;
-        let losses = ops::losses(&self.device, outputs.forward.outputs, labels, loss)?;
+        let losses = losses::losses(&self.device, outputs.forward.outputs, labels, loss)?;
         let sum = losses.try_sum::<Rank0, Axis<0>>().map_err(CoreError::device)?;
         sum.try_backward().map_err(CoreError::device)?;
         Ok(norms.take())

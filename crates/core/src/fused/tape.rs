@@ -8,7 +8,7 @@ use std::rc::Rc;
 use dfdx::prelude::*;
 use walk_kernels::elementwise::add_parallel;
 use walk_kernels::matmul::Write;
-use walk_kernels::memory::zeros;
+use walk_kernels::memory::{copied, zeros};
 
 use super::view;
 use crate::CoreError;
@@ -142,18 +142,24 @@ impl SampleNorms {
     }
 }
 
-/// Records operations on a device's tape.
-pub(super) struct TapeRecorder<'a, T> {
-    pub(super) device: &'a Cpu,
-    pub(super) tape: T,
+/// The part of the reverse pass that carries one operation's gradients back.
+type Backward = Box<dyn FnOnce(&mut Grads) -> Result<(), CpuError>>;
+
+/// Records operations for a reverse pass, if there is to be one.
+pub(super) struct Recorder<'a> {
+    device: &'a Cpu,
+    /// By operation in the order of the forward pass; `None` if nothing is recorded.
+    operations: Option<Vec<Backward>>,
     pub(super) buffers: Buffers,
     /// Collects each sample's gradient norm, if those are computed instead of the gradient.
     pub(super) norms: Option<SampleNorms>,
 }
 
-impl<'a, T: Tape<f32, Cpu>> TapeRecorder<'a, T> {
-    pub(super) fn new(device: &'a Cpu, norms: Option<SampleNorms>) -> Self {
-        Self { device, tape: T::default(), buffers: Buffers::default(), norms }
+impl<'a> Recorder<'a> {
+    /// Records if dfdx's tape `T` does.
+    pub(super) fn new<T: Tape<f32, Cpu>>(device: &'a Cpu, norms: Option<SampleNorms>) -> Self {
+        let operations = T::OWNS_TAPE.then(Vec::new);
+        Self { device, operations, buffers: Buffers::default(), norms }
     }
 
     fn tensor(&self, values: Vec<f32>, rows: usize) -> Result<Rows<Cpu>, CoreError> {
@@ -176,17 +182,17 @@ impl<'a, T: Tape<f32, Cpu>> TapeRecorder<'a, T> {
     ) -> Result<Operand, CoreError> {
         let rows = self.tensor(values, rows)?;
         let slot = Slot::default();
-        if T::OWNS_TAPE {
+        if let Some(operations) = &mut self.operations {
             let (slot, spent) = (slot.clone(), self.buffers.clone());
-            self.tape.add_backward_op(move |grads| {
+            operations.push(Box::new(move |grads| {
                 let gradient = slot.take();
                 if gradient.is_empty() { Ok(()) } else { backward(gradient, &spent, grads) }
-            });
+            }));
         }
         Ok(Operand { rows, grad: Some(slot) })
     }
 
-    /// As [`TapeRecorder::record`], for an operation with the one input `x`, to whose gradient `backward` adds.
+    /// As [`Recorder::record`], for an operation with the one input `x`, to whose gradient `backward` adds.
     pub(super) fn map(
         &mut self,
         x: &Operand,
@@ -202,15 +208,47 @@ impl<'a, T: Tape<f32, Cpu>> TapeRecorder<'a, T> {
         })
     }
 
+    /// a + b
+    pub(super) fn add(&mut self, a: Operand, b: Operand) -> Result<Operand, CoreError> {
+        let rows = a.samples();
+        let mut y = copied(a.values());
+        add_parallel(b.values(), &mut y);
+        if a.grad.is_none() && b.grad.is_none() {
+            return self.constant(y, rows);
+        }
+        self.record(y, rows, move |dy, spent, _| {
+            if let (Some(a), Some(b)) = (&a.grad, &b.grad) {
+                let mut copy = spent.take(dy.len());
+                copy.copy_from_slice(&dy);
+                b.add(copy, spent);
+                a.add(dy, spent);
+            } else if let Some(slot) = a.grad.or(b.grad) {
+                slot.add(dy, spent);
+            }
+            Ok(())
+        })
+    }
+
     /// The value as a tensor whose gradient dfdx keeps: the network's output.
     pub(super) fn leave(&mut self, value: Operand) -> Rows<Cpu> {
-        if let (true, Some(slot)) = (T::OWNS_TAPE, value.grad) {
+        if let (Some(operations), Some(slot)) = (&mut self.operations, value.grad) {
             let rows = value.rows.clone();
-            self.tape.add_backward_op(move |grads| {
+            operations.push(Box::new(move |grads| {
                 slot.replace(std::mem::take(&mut **grads.get_or_alloc_mut(&rows)?));
                 Ok(())
-            });
+            }));
         }
         value.rows
+    }
+
+    /// What was recorded, as one operation on dfdx's tape.
+    pub(super) fn into_tape<T: Tape<f32, Cpu>>(self) -> T {
+        let mut tape = T::default();
+        if let Some(operations) = self.operations {
+            tape.add_backward_op(move |grads| {
+                operations.into_iter().rev().try_for_each(|operation| operation(grads))
+            });
+        }
+        tape
     }
 }
