@@ -17,6 +17,7 @@ mod pytorch;
 mod records;
 mod reproduce;
 mod resume;
+mod selfcheck;
 mod support;
 mod sweep;
 mod tensorboard;

@@ -21,6 +21,7 @@ mod point;
 pub mod probes;
 mod row_norm;
 mod seed;
+mod selfcheck;
 mod step;
 mod tensors;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use model::Model;
 pub use peak::gemm_gflops;
 pub use point::Point;
 pub use seed::{Seed, Stream};
+pub use selfcheck::{Difference, Quantity, differences, layer_networks};
 pub use step::Step;
 pub use walk_kernels::elementwise::{SgdStep, dot, interpolate, sgd_step};
 pub use walk_kernels::loss::Loss;

@@ -45,6 +45,8 @@ pub enum Stream {
     InterpolationAudit = 16,
     /// Crops and flips that the evaluations of an epoch have in common.
     CommonAugment = 17,
+    /// Points, samples and directions of the self-check.
+    SelfCheck = 18,
 }
 
 impl Seed {

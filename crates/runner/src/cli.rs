@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, FromArgMatches, Subcommand};
 use clap_complete::Shell;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use walk_core::DeviceName;
 
 use crate::experiment::SEEDS;
 use crate::experiment_source::{Selection, Setting};
@@ -50,6 +53,9 @@ pub(crate) enum Verb {
     Reproduce(ReproduceArguments),
     /// Time evaluation and training of an experiment's network on its data
     Bench(BenchArguments),
+    /// Compare every layer and network on a device with a reference in f64; exit code 1 if a bound is broken
+    #[command(name = "selfcheck")]
+    SelfCheck(SelfCheckArguments),
     /// Download data sets, or list them
     Data {
         #[command(subcommand)]
@@ -256,6 +262,22 @@ pub(crate) struct BenchArguments {
     pub(crate) threads: Option<u16>,
     #[arg(long, help = JSON)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelfCheckArguments {
+    /// The device, as in experiments
+    #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = device_name)]
+    pub(crate) device: DeviceName,
+    /// Only the layers and these plugins (crate name, folder or library); all plugins if none is given
+    #[arg(long, value_name = "PLUGIN")]
+    pub(crate) only: Vec<String>,
+    #[arg(long, value_name = "N", help = THREADS, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+}
+
+fn device_name(text: &str) -> Result<DeviceName, serde::de::value::Error> {
+    DeviceName::deserialize(text.into_deserializer())
 }
 
 /// What to do with data sets.

@@ -31,6 +31,7 @@ mod resume;
 mod run;
 mod run_command;
 mod schema_keys;
+mod selfcheck_command;
 mod sweep;
 mod wording;
 
@@ -71,6 +72,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Report(arguments) => report_command::report(&arguments),
         Verb::Reproduce(arguments) => reproduce::reproduce(&arguments),
         Verb::Bench(arguments) => bench_command::bench(&arguments),
+        Verb::SelfCheck(arguments) => selfcheck_command::selfcheck(&arguments),
         Verb::Data { command } => data_command::data(&command),
         Verb::Plugins { name: Some(name) } => plugins_command::describe(&name),
         Verb::Plugins { name: None } => plugins_command::list(),

@@ -21,7 +21,7 @@ use crate::cli::RunOptions;
 use crate::digest::sha256;
 use crate::experiment::Experiment;
 use crate::experiment_source::ExperimentSource;
-use crate::failure::Failure;
+use crate::failure::{Failure, WITHOUT_CUDA};
 use crate::fork::fork_state;
 use crate::interrupt;
 use crate::output::errln;
@@ -60,9 +60,7 @@ pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Fail
         }
         let backend = backend_for(prepared.experiment.device, prepared.experiment.numerics.convolution);
         let backend = group.agree(backend.ok_or_else(|| {
-            let error = "`device` = \"cuda\", but this program was built without it; use \
-                         `cargo run -p runner --features cuda -- ...` where CUDA is installed";
-            request.source.error_at("device", error)
+            request.source.error_at("device", format_args!("`device` = \"cuda\", {WITHOUT_CUDA}"))
         }))?;
         run_on(backend, prepared, request, group)
     })

@@ -6,6 +6,7 @@ mod image;
 mod layers;
 mod number;
 mod pass;
+mod reference;
 mod tangents;
 mod tensor_layers;
 
@@ -15,6 +16,7 @@ use dfdx::prelude::*;
 use walk_arch::Network;
 
 pub(crate) use self::evaluator::CompositeEvaluator;
+pub(crate) use self::reference::Reference;
 
 use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend};
 use crate::{CoreError, Evaluator, Loss};

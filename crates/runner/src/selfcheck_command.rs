@@ -1,0 +1,100 @@
+//! `sgdwalk selfcheck`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tabled::builder::Builder;
+use tabled::settings::Style;
+use walk_arch::{Activation, Network, Op, OptionValues, Problem};
+use walk_core::{Backend, Convolution, Difference, Quantity, backend_for, differences, layer_networks};
+
+use crate::cli::SelfCheckArguments;
+use crate::failure::{Failure, WITHOUT_CUDA};
+use crate::output::outln;
+use crate::plugin;
+use crate::prepare::on_threads;
+
+/// Samples for the network of a layer, and for a plugin's.
+const SAMPLES: [usize; 2] = [12, 3];
+
+/// Compares a device with the reference in f64 and prints a table.
+pub(crate) fn selfcheck(arguments: &SelfCheckArguments) -> Result<(), Failure> {
+    on_threads(arguments.threads, || {
+        let backend = backend_for(arguments.device, Convolution::default());
+        let backend = backend.ok_or_else(|| anyhow!("`--device cuda`, {WITHOUT_CUDA}"))?;
+        let layers = layer_networks().into_iter().map(|(name, network)| (name, network, SAMPLES[0]));
+        let plugins = networks(&arguments.only)?.into_iter();
+        let plugins = plugins.map(|(name, network)| (name, network, SAMPLES[1]));
+        compare(&*backend, layers.chain(plugins).collect())
+    })
+}
+
+/// The default networks of plugins for CIFAR-10's images; all that are found if none is named. SiLU takes the place of ReLU:
+/// where rounding changes the sign of a ReLU's input, gradients change by far more than rounding.
+fn networks(only: &[String]) -> Result<Vec<(String, Arc<Network>)>, Failure> {
+    let found = || plugin::plugin_folders().into_iter().map(|folder| folder.display().to_string()).collect();
+    let references = if only.is_empty() { found() } else { only.to_vec() };
+    let problem = Problem { input: vec![3, 32, 32], classes: 10 };
+    let mut networks = vec![];
+    for reference in references {
+        let plugin = plugin::open(&reference)?;
+        let context = || format!("plugin {}", plugin.library.display());
+        let name = plugin.describe().with_context(context)?.name;
+        let mut graph = plugin.build(&problem, &OptionValues::default()).with_context(context)?;
+        for node in &mut graph.nodes {
+            if node.op == Op::Activation(Activation::Relu) {
+                node.op = Op::Activation(Activation::Silu);
+            }
+        }
+        networks.push((name, Arc::new(graph.check(&problem).with_context(context)?)));
+    }
+    Ok(networks)
+}
+
+fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) -> Result<(), Failure> {
+    let mut table = Builder::default();
+    table.push_record(["network", "losses", "gradient", "Hv", "norms of samples' gradients", "time"]);
+    let (mut broken, mut worst) = (vec![], [0.0f64; 4]);
+    for (name, network, samples) in networks {
+        let found = differences(backend, &network, samples).map_err(Failure::run)?;
+        let cell = |difference: &Difference| {
+            let mark = if difference.error > bound(difference.quantity) { " !" } else { "" };
+            format!("{:.1e}{mark}", difference.error)
+        };
+        let time: Duration = found.iter().map(|difference| difference.time).sum();
+        let time = format!("{:.1} ms", 1e3 * time.as_secs_f64());
+        table.push_record([name.clone()].into_iter().chain(found.iter().map(cell)).chain([time]));
+        if found.iter().any(|difference| difference.error > bound(difference.quantity)) {
+            broken.push(name);
+        }
+        worst.iter_mut().zip(&found).for_each(|(worst, difference)| *worst = worst.max(difference.error));
+    }
+    table.push_record(
+        ["largest".to_owned()]
+            .into_iter()
+            .chain(worst.map(|worst| format!("{worst:.1e}")))
+            .chain([String::new()]),
+    );
+    let bounds = Quantity::ALL.map(|quantity| format!("{:.0e}", bound(quantity)));
+    table.push_record(["bound".to_owned()].into_iter().chain(bounds).chain([String::new()]));
+    outln!("{}", table.build().with(Style::rounded()));
+    outln!(
+        "relative errors of {} against dfdx's operations on the processor in f64, the largest over both losses and both \
+         modes of batch norm; times are the device's; plugins' networks have SiLU in place of ReLU, in whose kink gradients jump",
+        backend.name()
+    );
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Run(anyhow!("beyond the bound: {}", broken.join(", "))))
+}
+
+/// The largest relative error that rounding explains.
+fn bound(quantity: Quantity) -> f64 {
+    match quantity {
+        Quantity::Losses => 1e-5,
+        Quantity::Gradient | Quantity::SampleNorms => 1e-4,
+        Quantity::HessianVector => 1e-3,
+    }
+}
