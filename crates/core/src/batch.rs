@@ -1,8 +1,10 @@
 //! Batches of samples.
 
+use std::ops::Range;
+
 use rand::Rng;
 
-use crate::{Seed, Stream};
+use crate::{Samples, Seed, Stream};
 
 /// A batch of samples.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +15,19 @@ pub struct Batch {
     pub labels: Vec<usize>,
     /// The random numbers of dropout; `None` in evaluations, where dropout does nothing.
     pub dropout: Option<DropoutDraw>,
+}
+
+/// Without dropout.
+impl Samples for Batch {
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
+        let features = self.inputs.len() / self.labels.len();
+        inputs.copy_from_slice(&self.inputs[range.start * features..range.end * features]);
+        labels.copy_from_slice(&self.labels[range]);
+    }
 }
 
 /// The random numbers of dropout in one training step: a function of seed, update, part of its samples and layer.

@@ -41,13 +41,11 @@ impl BatchSamples {
 
 impl Samples for BatchSamples {
     fn len(&self) -> usize {
-        self.0.labels.len()
+        self.0.len()
     }
 
     fn fill(&self, range: Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
-        let features = self.0.inputs.len() / self.0.labels.len();
-        inputs.copy_from_slice(&self.0.inputs[range.start * features..range.end * features]);
-        labels.copy_from_slice(&self.0.labels[range]);
+        self.0.fill(range, inputs, labels);
     }
 }
 

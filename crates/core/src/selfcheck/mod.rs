@@ -13,8 +13,7 @@ pub use self::networks::layer_networks;
 use crate::composite::Reference;
 use crate::tensors::samples_have_gradients;
 use crate::{
-    Backend, Batch, BatchNormMode, Composite, CoreError, Cpu, DropoutDraw, Loss, Model, Point, Samples, Seed,
-    Stream,
+    Backend, Batch, BatchNormMode, Composite, CoreError, Cpu, DropoutDraw, Loss, Model, Point, Seed, Stream,
 };
 
 /// What is compared.
@@ -75,7 +74,7 @@ pub fn differences(
 
             let losses = timed(|| {
                 let mut evaluator = backend.evaluator(network, loss);
-                let evaluation = evaluator.evaluate(&point, &RandomSamples(&batch), samples, mode)?;
+                let evaluation = evaluator.evaluate(&point, &batch, samples, mode)?;
                 Ok(evaluation.chunks.into_iter().flat_map(|chunk| chunk.losses).collect())
             });
             note(Quantity::Losses, losses?, &reference.gradient(&without_dropout)?.0);
@@ -108,22 +107,8 @@ fn random_case(network: &Network, samples: usize) -> Result<(Point, Batch, Vec<f
     let labels = (0..samples).map(|_| rng.gen_range(0..problem.classes)).collect();
     let dropout = Some(DropoutDraw { seed: Seed(1), step: 0, part: 0 });
     let batch = Batch { inputs, labels, dropout };
-    reference.restate(&mut point, &RandomSamples(&batch), samples)?;
+    reference.restate(&mut point, &batch, samples)?;
     Ok((point, batch, direction))
-}
-
-struct RandomSamples<'a>(&'a Batch);
-
-impl Samples for RandomSamples<'_> {
-    fn len(&self) -> usize {
-        self.0.labels.len()
-    }
-
-    fn fill(&self, range: std::ops::Range<usize>, inputs: &mut [f32], labels: &mut [usize]) {
-        let features = self.0.inputs.len() / self.len();
-        inputs.copy_from_slice(&self.0.inputs[range.start * features..range.end * features]);
-        labels.copy_from_slice(&self.0.labels[range]);
-    }
 }
 
 fn timed(work: impl FnOnce() -> Result<Vec<f64>, CoreError>) -> Result<(Vec<f64>, Duration), CoreError> {
