@@ -13,6 +13,11 @@ use crate::plugin;
 const SHAPE: [usize; 3] = [3, 32, 32];
 const CLASSES: usize = 10;
 
+/// The problem of CIFAR-10.
+pub(crate) fn cifar10() -> Problem {
+    Problem { input: SHAPE.to_vec(), classes: CLASSES }
+}
+
 /// Lists the plugins found.
 pub(crate) fn list() -> Result<(), Failure> {
     let mut builder = Builder::default();
@@ -57,7 +62,7 @@ struct Description {
 fn open(reference: &str) -> Result<Description, Failure> {
     let plugin = plugin::open(reference)?;
     let info = plugin.describe().with_context(|| format!("plugin {}", plugin.library.display()))?;
-    let problem = Problem { input: SHAPE.to_vec(), classes: CLASSES };
+    let problem = cifar10();
     let graph = plugin.build(&problem, &OptionValues::default());
     Ok(Description { info, network: graph.ok().and_then(|graph| graph.check(&problem).ok()) })
 }

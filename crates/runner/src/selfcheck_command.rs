@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tabled::builder::Builder;
 use tabled::settings::Style;
-use walk_arch::{Activation, Network, Op, OptionValues, Problem};
+use walk_arch::{Activation, Network, Op, OptionValues};
 use walk_core::{Backend, Convolution, Difference, Quantity, backend_for, differences, layer_networks};
 
 use crate::cli::SelfCheckArguments;
 use crate::failure::{Failure, WITHOUT_CUDA};
 use crate::output::outln;
 use crate::plugin;
+use crate::plugins_command::cifar10;
 use crate::prepare::on_threads;
 
 /// Samples for the network of a layer, and for a plugin's.
@@ -35,7 +36,7 @@ pub(crate) fn selfcheck(arguments: &SelfCheckArguments) -> Result<(), Failure> {
 fn networks(only: &[String]) -> Result<Vec<(String, Arc<Network>)>, Failure> {
     let found = || plugin::plugin_folders().into_iter().map(|folder| folder.display().to_string()).collect();
     let references = if only.is_empty() { found() } else { only.to_vec() };
-    let problem = Problem { input: vec![3, 32, 32], classes: 10 };
+    let problem = cifar10();
     let mut networks = vec![];
     for reference in references {
         let plugin = plugin::open(&reference)?;
@@ -58,14 +59,15 @@ fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) 
     let (mut broken, mut worst) = (vec![], [0.0f64; 4]);
     for (name, network, samples) in networks {
         let found = differences(backend, &network, samples).map_err(Failure::run)?;
+        let is_broken = |difference: &Difference| difference.error > bound(difference.quantity);
         let cell = |difference: &Difference| {
-            let mark = if difference.error > bound(difference.quantity) { " !" } else { "" };
+            let mark = if is_broken(difference) { " !" } else { "" };
             format!("{:.1e}{mark}", difference.error)
         };
         let time: Duration = found.iter().map(|difference| difference.time).sum();
         let time = format!("{:.1} ms", 1e3 * time.as_secs_f64());
         table.push_record([name.clone()].into_iter().chain(found.iter().map(cell)).chain([time]));
-        if found.iter().any(|difference| difference.error > bound(difference.quantity)) {
+        if found.iter().any(is_broken) {
             broken.push(name);
         }
         worst.iter_mut().zip(&found).for_each(|(worst, difference)| *worst = worst.max(difference.error));

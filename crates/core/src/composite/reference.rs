@@ -1,4 +1,4 @@
-//! Losses, gradients, Hessian products and the norms of samples' gradients in f64: what devices are checked against.
+//! Gradients, Hessian products and the norms of samples' gradients in f64: what devices are checked against.
 
 use dfdx::prelude::*;
 use walk_arch::Network;
@@ -31,17 +31,17 @@ impl<'a> Reference<'a> {
         Ok(Self { network, loss, theta, buffers: &point.buffers, mode })
     }
 
-    /// The loss of each sample, and the gradient of their mean.
+    /// The gradient of the mean loss.
     ///
     /// # Errors
     /// [`CoreError::Device`] if dfdx fails.
-    pub(crate) fn gradient(&self, batch: &Batch) -> Result<(Vec<f64>, Vec<f64>), CoreError> {
+    pub(crate) fn gradient(&self, batch: &Batch) -> Result<Vec<f64>, CoreError> {
         let device = Cpu::default();
         let inputs = self.inputs(batch)?;
         let outputs = pass::forward::<f64, _, OwnedTape<f64, Cpu>>(&device, self.at(batch), inputs, None)?;
         let outputs = outputs.forward.outputs;
-        let losses = layers::losses(&device, outputs, &batch.labels, self.loss).map_err(CoreError::device)?;
-        Ok((losses.as_vec(), self.reverse(losses)?))
+        let losses = layers::losses(&device, outputs, &batch.labels, self.loss);
+        self.reverse(losses.map_err(CoreError::device)?)
     }
 
     /// H v for the Hessian H of the mean loss.
@@ -67,7 +67,7 @@ impl<'a> Reference<'a> {
         let samples = batch.inputs.chunks_exact(features).zip(&batch.labels);
         let norm = |(inputs, label): (&[f32], &usize)| {
             let one = Batch { inputs: inputs.to_vec(), labels: vec![*label], dropout: batch.dropout };
-            Ok(self.gradient(&one)?.1.iter().map(|g| g * g).sum())
+            Ok(self.gradient(&one)?.iter().map(|g| g * g).sum())
         };
         samples.map(norm).collect()
     }

@@ -83,7 +83,7 @@ fn lanes() -> usize {
 }
 
 /// Filters as `[blocks of output channels][taps][in_channels][lanes]`, the last block padded with zeros.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Filters {
     /// Of the convolution that is computed, which may be [`turned`].
     shape: ConvShape,

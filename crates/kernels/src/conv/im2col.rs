@@ -51,7 +51,7 @@ impl Method for Columns {
 }
 
 /// A convolution's weights, laid out for its matrix products once per parameter point.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Weights {
     shape: ConvShape,
     /// Per group `[taps, group_in, group_out]`.
@@ -112,7 +112,7 @@ impl Filters for Weights {
 }
 
 /// The gradient of the input: dx's windows are the products with the transposed weights.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Adjoint(Weights);
 
 impl Filters for Adjoint {

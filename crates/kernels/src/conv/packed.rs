@@ -49,11 +49,6 @@ impl PackedConv {
         Self { shape, filters, bias: vec![] }
     }
 
-    /// Channels of the output.
-    pub fn out_channels(&self) -> usize {
-        self.shape.out_channels
-    }
-
     /// Lays out the weights and the bias, which may be empty, over all threads.
     ///
     /// # Panics

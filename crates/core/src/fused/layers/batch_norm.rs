@@ -92,14 +92,6 @@ impl BatchNorm {
         let theta = pass.parameters(&self.params);
         NormUse { theta, eps: self.eps, statistics, of_batch, relu: self.relu }
     }
-
-    /// Lays out parameters and running statistics of a point.
-    pub(super) fn lay_out(&mut self, point: &Point) {
-        let [scale, shift] = values(point, &self.params).map(<[f32]>::to_vec);
-        let buffer = |range: &Range<usize>| point.buffers[range.clone()].to_vec();
-        let (mean, var) = (buffer(&self.buffers.mean), buffer(&self.buffers.var));
-        self.packed = PackedNorm { scale, shift, mean, var };
-    }
 }
 
 impl FusedLayer for BatchNorm {
@@ -108,7 +100,10 @@ impl FusedLayer for BatchNorm {
     }
 
     fn pack(&mut self, point: &Point) {
-        self.lay_out(point);
+        let [scale, shift] = values(point, &self.params).map(<[f32]>::to_vec);
+        let buffer = |range: &Range<usize>| point.buffers[range.clone()].to_vec();
+        let (mean, var) = (buffer(&self.buffers.mean), buffer(&self.buffers.var));
+        self.packed = PackedNorm { scale, shift, mean, var };
     }
 
     fn evaluate(&self, Call { rows, mode, y, input, .. }: Call<'_>) {

@@ -159,7 +159,7 @@ impl FusedLayer for Conv {
         let [weight, bias] = values(point, &self.params);
         packed.pack(weight, bias);
         if let Some(norm) = &mut self.norm {
-            norm.lay_out(point);
+            norm.pack(point);
         }
     }
 

@@ -72,7 +72,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Method for Winograd<IN
 }
 
 /// Filters, transformed: one plane of `[from_channels, to_channels]` per element of a tile.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Filters<const IN: usize, const OUT: usize, F> {
     /// Height and width of images on both sides.
     image: [usize; 2],
