@@ -16,18 +16,42 @@ pub enum DeviceName {
     Cpu,
     /// dfdx's operations on the processor: slow, to check the fused kernels against.
     CpuComposite,
-    /// dfdx's operations on an NVIDIA GPU: needs `--features cuda`, and has not been run on a GPU.
+    /// dfdx's operations on an NVIDIA GPU: needs the program of `scripts/build_cuda.sh`, and has not been run on a GPU.
     Cuda,
 }
 
-/// The device of that name; `None` if this program was built without it.
-pub fn backend_for(device: DeviceName, convolution: Convolution) -> Option<Rc<dyn Backend>> {
+/// Why a device cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The feature `cuda` is off.
+    #[error("this program was built without CUDA")]
+    WithoutCuda,
+    /// What the driver says, for instance that there is no GPU.
+    #[error("CUDA cannot be used: {0}")]
+    Unusable(String),
+}
+
+/// The device of that name.
+///
+/// # Errors
+///
+/// `device` is `Cuda`, and this program was built without it, or there is no GPU that it can use.
+pub fn backend_for(device: DeviceName, convolution: Convolution) -> Result<Rc<dyn Backend>, DeviceError> {
     match device {
-        DeviceName::Cpu => Some(Rc::new(Fused::new(convolution))),
-        DeviceName::CpuComposite => Some(Rc::new(Composite::<Cpu>::default())),
+        DeviceName::Cpu => Ok(Rc::new(Fused::new(convolution))),
+        DeviceName::CpuComposite => Ok(Rc::new(Composite::<Cpu>::default())),
         #[cfg(feature = "cuda")]
-        DeviceName::Cuda => Some(Rc::new(Composite::<crate::Cuda>::default())),
+        DeviceName::Cuda => Ok(Rc::new(Composite::new(gpu()?))),
         #[cfg(not(feature = "cuda"))]
-        DeviceName::Cuda => None,
+        DeviceName::Cuda => Err(DeviceError::WithoutCuda),
     }
+}
+
+/// The first GPU.
+#[cfg(feature = "cuda")]
+fn gpu() -> Result<crate::Cuda, DeviceError> {
+    // dfdx would panic if this failed
+    cudarc::driver::result::init().map_err(|error| DeviceError::Unusable(error.to_string()))?;
+    crate::Cuda::try_build(0, 0).map_err(|error| DeviceError::Unusable(format!("{error:?}")))
 }

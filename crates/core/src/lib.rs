@@ -30,7 +30,7 @@ mod test_support;
 pub use backend::{AtPoint, Backend, BatchGradient, BatchStatistics};
 pub use batch::{Batch, DropoutDraw};
 pub use composite::Composite;
-pub use device::{DeviceName, backend_for};
+pub use device::{DeviceError, DeviceName, backend_for};
 pub use dfdx::tensor::Cpu;
 #[cfg(feature = "cuda")]
 pub use dfdx::tensor::Cuda;

@@ -117,7 +117,7 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
     let Experiment { device, numerics, .. } = &prepared.experiment;
     let backend = match device {
         DeviceName::Cuda => None,
-        &device => backend_for(device, numerics.convolution),
+        &device => backend_for(device, numerics.convolution).ok(),
     };
     let Some(backend) = backend else {
         return Err(source.error_at("device", "`sgdwalk check` measures the processor only").into());

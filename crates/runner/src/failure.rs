@@ -2,10 +2,6 @@
 
 use crate::output::errln;
 
-/// What an error says where CUDA was asked for.
-pub(crate) const WITHOUT_CUDA: &str = "but this program was built without it; use \
-                                       `cargo run -p runner --features cuda -- ...` where CUDA is installed";
-
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {

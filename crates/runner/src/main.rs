@@ -8,6 +8,7 @@ mod check;
 mod child;
 mod cli;
 mod data_command;
+mod device;
 mod digest;
 mod experiment;
 mod experiment_source;

@@ -22,13 +22,12 @@ pub(crate) fn cifar10() -> Problem {
 pub(crate) fn list() -> Result<(), Failure> {
     let mut builder = Builder::default();
     builder.push_record(["plugin", "about", "parameters", "MFLOP per image", "options", "crate"]);
-    for folder in plugin::plugin_folders() {
-        let reference = folder.display().to_string();
-        let Description { info, network } = open(&reference)?;
+    for (name, place) in plugin::named() {
+        let Description { info, network } = open(&name)?;
         let size = |cell: fn(&Network) -> String| network.as_ref().map_or("-".into(), cell);
         let (n_params, mflop) = (size(|network| network.n_params().to_string()), size(mflop));
         let options: Vec<String> = info.options.into_iter().map(|option| option.name).collect();
-        builder.push_record([info.name, info.about, n_params, mflop, options.join(", "), reference]);
+        builder.push_record([info.name, info.about, n_params, mflop, options.join(", "), place.to_string()]);
     }
     outln!("{}", builder.build().with(Style::rounded()));
     outln!("sizes are of the default options for {}x{} images in {CLASSES} classes", SHAPE[1], SHAPE[2]);

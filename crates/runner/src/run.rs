@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::ProgressDrawTarget;
-use walk_core::{Backend, Model, Seed, backend_for};
+use walk_core::{Backend, Model, Seed};
 use walk_data::{DataConfig, Split};
 use walk_record::{
     ClassInfo, DataInfo, FORMAT, FileInfo, ForkInfo, MachineInfo, MetricsMark, NetworkInfo, ProbeInfo,
@@ -18,10 +18,11 @@ use walk_train::{
 };
 
 use crate::cli::RunOptions;
+use crate::device;
 use crate::digest::sha256;
 use crate::experiment::Experiment;
 use crate::experiment_source::ExperimentSource;
-use crate::failure::{Failure, WITHOUT_CUDA};
+use crate::failure::Failure;
 use crate::fork::fork_state;
 use crate::interrupt;
 use crate::output::errln;
@@ -58,10 +59,9 @@ pub(crate) fn run(request: &RunRequest, group: &ProcessGroup) -> Result<(), Fail
         if group.leads() {
             prepared.warn();
         }
-        let backend = backend_for(prepared.experiment.device, prepared.experiment.numerics.convolution);
-        let backend = group.agree(backend.ok_or_else(|| {
-            request.source.error_at("device", format_args!("`device` = \"cuda\", {WITHOUT_CUDA}"))
-        }))?;
+        let Experiment { device, numerics, .. } = &prepared.experiment;
+        let backend = device::backend(*device, numerics.convolution);
+        let backend = group.agree(backend.map_err(|error| request.source.error_at("device", error)))?;
         run_on(backend, prepared, request, group)
     })
 }

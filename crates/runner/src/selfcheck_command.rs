@@ -7,10 +7,11 @@ use anyhow::{Context, anyhow};
 use tabled::builder::Builder;
 use tabled::settings::Style;
 use walk_arch::{Activation, Network, Op, OptionValues};
-use walk_core::{Backend, Convolution, Difference, Quantity, backend_for, differences, layer_networks};
+use walk_core::{Backend, Convolution, Difference, Quantity, differences, layer_networks};
 
 use crate::cli::SelfCheckArguments;
-use crate::failure::{Failure, WITHOUT_CUDA};
+use crate::device;
+use crate::failure::Failure;
 use crate::output::outln;
 use crate::plugin;
 use crate::plugins_command::cifar10;
@@ -22,8 +23,7 @@ const SAMPLES: [usize; 2] = [12, 3];
 /// Compares a device with the reference in f64 and prints a table.
 pub(crate) fn selfcheck(arguments: &SelfCheckArguments) -> Result<(), Failure> {
     on_threads(arguments.threads, || {
-        let backend = backend_for(arguments.device, Convolution::default());
-        let backend = backend.ok_or_else(|| anyhow!("`--device cuda`, {WITHOUT_CUDA}"))?;
+        let backend = device::backend(arguments.device, Convolution::default()).context("--device")?;
         let layers = layer_networks().into_iter().map(|(name, network)| (name, network, SAMPLES[0]));
         let plugins = networks(&arguments.only)?.into_iter();
         let plugins = plugins.map(|(name, network)| (name, network, SAMPLES[1]));
@@ -34,7 +34,7 @@ pub(crate) fn selfcheck(arguments: &SelfCheckArguments) -> Result<(), Failure> {
 /// The default networks of plugins for CIFAR-10's images; all that are found if none is named. SiLU takes the place of ReLU:
 /// where rounding changes the sign of a ReLU's input, gradients change by far more than rounding.
 fn networks(only: &[String]) -> Result<Vec<(String, Arc<Network>)>, Failure> {
-    let found = || plugin::plugin_folders().into_iter().map(|folder| folder.display().to_string()).collect();
+    let found = || plugin::named().into_iter().map(|(name, _)| name).collect();
     let references = if only.is_empty() { found() } else { only.to_vec() };
     let problem = cifar10();
     let mut networks = vec![];

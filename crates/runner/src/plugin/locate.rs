@@ -1,13 +1,14 @@
 //! Where a plugin is.
 
-use std::env::consts::DLL_EXTENSION;
+use std::env::consts::{DLL_EXTENSION, DLL_PREFIX, DLL_SUFFIX};
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use walk_arch::nearest;
 
 /// What a plugin reference points to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// A library, loaded as it is.
     Library(PathBuf),
@@ -15,7 +16,14 @@ pub(crate) enum Place {
     Crate(PathBuf),
 }
 
-/// A path (with a separator or the libraries' extension) or a crate's name in one of the plugin folders.
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (Self::Library(path) | Self::Crate(path)) = self;
+        path.display().fmt(f)
+    }
+}
+
+/// A path (with a separator or the libraries' extension) or a plugin's name.
 pub(crate) fn locate(reference: &str) -> Result<Place> {
     let path = Path::new(reference);
     let is_library = path.extension().is_some_and(|extension| extension == DLL_EXTENSION);
@@ -30,9 +38,9 @@ pub(crate) fn locate(reference: &str) -> Result<Place> {
             ))
         };
     }
-    let folders = plugin_folders();
-    if let Some(folder) = folders.iter().find(|folder| name(folder) == reference) {
-        return Ok(Place::Crate(folder.clone()));
+    let named = named();
+    if let Some((_, place)) = named.iter().find(|(name, _)| name == reference) {
+        return Ok(place.clone());
     }
     if path.join("Cargo.toml").is_file() {
         return Err(anyhow!(
@@ -40,8 +48,8 @@ pub(crate) fn locate(reference: &str) -> Result<Place> {
              \"./{reference}\""
         ));
     }
-    let known: Vec<String> = folders.iter().map(|folder| name(folder)).collect();
-    let suggestion = nearest(reference, known.iter().map(String::as_str));
+    let known: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    let suggestion = nearest(reference, known.iter().copied());
     let suggestion = suggestion.map_or(String::new(), |known| format!(", did you mean \"{known}\"?"));
     Err(anyhow!(
         "there is no plugin \"{reference}\"{suggestion}; found: {}. A plugin elsewhere is named by its folder or library",
@@ -49,23 +57,39 @@ pub(crate) fn locate(reference: &str) -> Result<Place> {
     ))
 }
 
-/// The crates in the `plugins` folder of this folder or one above it, else of the workspace the program comes from.
-pub(crate) fn plugin_folders() -> Vec<PathBuf> {
+/// The plugins that have a name: the crates in the `plugins` folder of this folder or one above it; else the libraries in the
+/// `plugins` folder beside the program; else the crates of the workspace the program comes from.
+pub(crate) fn named() -> Vec<(String, Place)> {
     let here = std::env::current_dir().unwrap_or_default();
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let roots = here.ancestors().map(Path::to_path_buf).chain([workspace]);
-    let found = roots.map(|root| crates_in(&root.join("plugins"))).find(|crates| !crates.is_empty());
-    found.unwrap_or_default()
+    let program = std::env::current_exe().unwrap_or_default();
+    let found = here.ancestors().map(|root| crates_in(&root.join("plugins")));
+    let found = found.chain(program.parent().map(|folder| libraries_in(&folder.join("plugins"))));
+    let mut found = found.chain([crates_in(&workspace.join("plugins"))]);
+    found.find(|places| !places.is_empty()).unwrap_or_default()
 }
 
-fn crates_in(folder: &Path) -> Vec<PathBuf> {
+fn crates_in(folder: &Path) -> Vec<(String, Place)> {
+    let name = |path: PathBuf| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        path.join("Cargo.toml").is_file().then_some((name, Place::Crate(path)))
+    };
+    sorted(folder, name)
+}
+
+fn libraries_in(folder: &Path) -> Vec<(String, Place)> {
+    let name = |path: PathBuf| {
+        let file = path.file_name()?.to_str()?;
+        let name = file.strip_prefix(DLL_PREFIX)?.strip_suffix(DLL_SUFFIX)?.to_owned();
+        Some((name, Place::Library(path)))
+    };
+    sorted(folder, name)
+}
+
+/// What `named` makes of the entries of a folder, in the order of the names.
+fn sorted(folder: &Path, named: impl Fn(PathBuf) -> Option<(String, Place)>) -> Vec<(String, Place)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut crates: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.join("Cargo.toml").is_file()).collect();
-    crates.sort();
-    crates
-}
-
-fn name(folder: &Path) -> String {
-    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    let mut places: Vec<_> = entries.filter_map(|entry| named(entry.path())).collect();
+    places.sort_by(|one, other| one.0.cmp(&other.0));
+    places
 }

@@ -12,7 +12,7 @@ use walk_arch::{Graph, OptionValues, PluginHandle, PluginInfo, Problem};
 
 use self::patience::answer;
 
-pub(crate) use locate::{Place, plugin_folders};
+pub(crate) use locate::{Place, named};
 
 /// A loaded plugin.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Plugin {
     pub(crate) library: PathBuf,
 }
 
-/// Loads a plugin by its crate name, its folder or its library; builds it first unless it is a library.
+/// Loads a plugin by its name, its folder or its library; builds it first unless it is a library.
 pub(crate) fn open(reference: &str) -> Result<Plugin> {
     let library = match locate::locate(reference)? {
         Place::Library(path) => path,
