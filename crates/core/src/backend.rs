@@ -18,13 +18,27 @@ pub trait Backend: Debug {
     /// [`CoreError`] if a length does not fit the network or the device fails.
     fn at<'a>(
         &'a self,
-        network: &'a Network,
+        network: &'a Arc<Network>,
         loss: Loss,
         point: &'a Point,
     ) -> Result<Box<dyn AtPoint + 'a>, CoreError>;
 
     /// An evaluator of losses without gradients.
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator>;
+
+    /// About the bytes that `pass` holds at once for `samples` samples, θ and its like apart; `None` if that is not known.
+    fn bytes(&self, network: &Network, pass: PassKind, samples: usize) -> Option<usize>;
+}
+
+/// What is computed of a batch in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassKind {
+    /// Losses, on one thread.
+    Evaluation,
+    /// A gradient.
+    Gradient,
+    /// A Hessian-vector product.
+    HessianVector,
 }
 
 /// A network at a point, which stays on the device: what batches of samples say there.

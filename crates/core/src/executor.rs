@@ -24,26 +24,57 @@ pub(crate) fn walk<'w, V: Clone, E>(
     input: V,
     mut step: impl FnMut(usize, Vec<V>) -> Result<V, E>,
 ) -> Result<V, E> {
-    let mut uses = uses(wires.clone(), output);
-    let mut values: Vec<Option<V>> = vec![None; uses.len()];
-    values[0] = Some(input);
+    let mut values = Values::new(wires.clone(), &[output]);
+    values.set(0, input);
     for (place, wire) in wires.enumerate() {
-        let operands = wire.inputs.iter().map(|&from| {
-            uses[from] -= 1;
-            let value = if uses[from] == 0 { values[from].take() } else { values[from].clone() };
-            value.expect("inputs come before what reads them")
-        });
-        let operands: Vec<V> = operands.collect();
-        values[wire.value] = Some(step(place, operands)?);
+        let operands = values.read(&wire.inputs);
+        values.set(wire.value, step(place, operands)?);
     }
-    Ok(values[output].take().expect("every value has been computed"))
+    Ok(values.take(output))
 }
 
-/// The number of reads of each value; the output has one more, by the caller.
-pub(crate) fn uses<'w>(wires: impl Iterator<Item = &'w Wire> + Clone, output: usize) -> Vec<usize> {
-    let values = wires.clone().map(|wire| wire.value).chain([output]).max().unwrap_or(0) + 1;
+/// Values by number, each until it is read for the last time.
+pub(crate) struct Values<V> {
+    uses: Vec<usize>,
+    values: Vec<Option<V>>,
+}
+
+impl<V: Clone> Values<V> {
+    /// For steps with these wires, after which the values `kept` are taken.
+    pub(crate) fn new<'w>(wires: impl Iterator<Item = &'w Wire> + Clone, kept: &[usize]) -> Self {
+        let uses = uses(wires, kept);
+        Self { values: vec![None; uses.len()], uses }
+    }
+
+    /// Sets a value.
+    pub(crate) fn set(&mut self, number: usize, value: V) {
+        self.values[number] = Some(value);
+    }
+
+    /// A value that will be read again.
+    pub(crate) fn get(&self, number: usize) -> &V {
+        self.values[number].as_ref().expect("inputs come before what reads them")
+    }
+
+    /// The values that a step reads.
+    pub(crate) fn read(&mut self, numbers: &[usize]) -> Vec<V> {
+        numbers.iter().map(|&number| self.take(number)).collect()
+    }
+
+    /// A value, for one reader.
+    pub(crate) fn take(&mut self, number: usize) -> V {
+        self.uses[number] -= 1;
+        let value = &mut self.values[number];
+        let value = if self.uses[number] == 0 { value.take() } else { value.clone() };
+        value.expect("inputs come before what reads them")
+    }
+}
+
+/// The number of reads of each value; those that are `kept` have one more, by the caller.
+pub(crate) fn uses<'w>(wires: impl Iterator<Item = &'w Wire> + Clone, kept: &[usize]) -> Vec<usize> {
+    let reads = || wires.clone().flat_map(|wire| &wire.inputs).chain(kept).copied();
+    let values = wires.clone().map(|wire| wire.value).chain(reads()).max().map_or(0, |last| last + 1);
     let mut uses = vec![0; values];
-    uses[output] = 1;
-    wires.flat_map(|wire| &wire.inputs).for_each(|&input| uses[input] += 1);
+    reads().for_each(|value| uses[value] += 1);
     uses
 }

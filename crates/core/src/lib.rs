@@ -27,7 +27,7 @@ mod tensors;
 #[cfg(test)]
 mod test_support;
 
-pub use backend::{AtPoint, Backend, BatchGradient, BatchStatistics};
+pub use backend::{AtPoint, Backend, BatchGradient, BatchStatistics, PassKind};
 pub use batch::{Batch, DropoutDraw};
 pub use composite::Composite;
 pub use device::{DeviceError, DeviceName, backend_for};

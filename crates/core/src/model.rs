@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use walk_arch::{Network, Op};
 
-use crate::backend::{AtPoint, BatchGradient, BatchStatistics};
+use crate::backend::{AtPoint, BatchGradient, BatchStatistics, PassKind};
 use crate::composite::CompositeEvaluator;
 use crate::evaluate::{check_evaluation, chunk_range};
 use crate::init::initial_params;
@@ -54,6 +54,11 @@ impl Model {
     /// [`CoreError`] if a length does not fit the network or the device fails.
     pub fn at<'a>(&'a self, point: &'a Point) -> Result<Box<dyn AtPoint + 'a>, CoreError> {
         self.backend.at(&self.network, self.loss, point)
+    }
+
+    /// About the bytes that `pass` holds at once for `samples` samples, θ and its like apart; `None` if that is not known.
+    pub fn bytes(&self, pass: PassKind, samples: usize) -> Option<usize> {
+        self.backend.bytes(&self.network, pass, samples)
     }
 
     /// Whether the loss of a sample depends on that sample alone: with batch norm on batch statistics it does not.

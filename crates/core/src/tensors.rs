@@ -8,7 +8,7 @@ use walk_arch::Network;
 use walk_kernels::elementwise::dot;
 use walk_kernels::memory::copied;
 
-use crate::backend::{AtPoint, Backend, BatchGradient, BatchStatistics};
+use crate::backend::{AtPoint, Backend, BatchGradient, BatchStatistics, PassKind};
 use crate::batch::{Batch, DropoutDraw};
 use crate::evaluate::check_labels;
 use crate::{BatchNormMode, CoreError, Evaluator, Loss, Point};
@@ -35,7 +35,7 @@ pub(crate) struct DirectionalForward<D: Device<E>, T, E: Dtype = f32> {
 /// A network at a point, as a forward pass needs it.
 pub(crate) struct At<'a, D: Device<E>, E: Dtype = f32> {
     /// The network.
-    pub(crate) network: &'a Network,
+    pub(crate) network: &'a Arc<Network>,
     /// θ
     pub(crate) theta: &'a Flat<D, NoneTape, E>,
     /// Running statistics.
@@ -146,6 +146,11 @@ pub(crate) trait TensorBackend: Debug {
 
     /// An evaluator of losses without gradients.
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator>;
+
+    /// About the bytes that a pass holds, if that is known.
+    fn bytes(&self, _network: &Network, _pass: PassKind, _samples: usize) -> Option<usize> {
+        None
+    }
 }
 
 impl<B: TensorBackend> Backend for B {
@@ -155,7 +160,7 @@ impl<B: TensorBackend> Backend for B {
 
     fn at<'a>(
         &'a self,
-        network: &'a Network,
+        network: &'a Arc<Network>,
         loss: Loss,
         point: &'a Point,
     ) -> Result<Box<dyn AtPoint + 'a>, CoreError> {
@@ -165,12 +170,16 @@ impl<B: TensorBackend> Backend for B {
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
         TensorBackend::evaluator(self, network, loss)
     }
+
+    fn bytes(&self, network: &Network, pass: PassKind, samples: usize) -> Option<usize> {
+        TensorBackend::bytes(self, network, pass, samples)
+    }
 }
 
 /// A network at a point, with θ on a dfdx device.
 pub(crate) struct TensorPoint<'a, B: TensorBackend> {
     backend: &'a B,
-    network: &'a Network,
+    network: &'a Arc<Network>,
     loss: Loss,
     theta: Flat<B::Device>,
     buffers: &'a [f32],
@@ -180,7 +189,7 @@ impl<'a, B: TensorBackend> TensorPoint<'a, B> {
     /// Takes a point to the device.
     pub(crate) fn new(
         backend: &'a B,
-        network: &'a Network,
+        network: &'a Arc<Network>,
         loss: Loss,
         point: &'a Point,
     ) -> Result<Self, CoreError> {

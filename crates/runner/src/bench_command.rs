@@ -51,8 +51,13 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
     let multiply_adds = network.multiply_adds();
     let model =
         Model::new(Rc::new(Fused::new(experiment.numerics.convolution)), network, experiment.loss.into());
-    let config =
-        ThroughputConfig { samples: arguments.eval, chunk: 100, points: 10, repeat: arguments.repeat.into() };
+    let config = ThroughputConfig {
+        samples: arguments.eval,
+        chunk: 100,
+        points: 10,
+        most_in_batch: usize::MAX,
+        repeat: arguments.repeat.into(),
+    };
     let measured = throughput(&model, &split.train, &experiment.optim, &config).map_err(Failure::run)?;
     let megabytes = |bytes: u64| (bytes as f64 / 1e6).round();
     let result = BenchResult {

@@ -16,7 +16,8 @@ use crate::child::{Child, FolderState, PoolConfig};
 use crate::cli::PlanArguments;
 use crate::experiment::Experiment;
 use crate::failure::Failure;
-use crate::output::{self, outln};
+use crate::footprint::{self, Footprint};
+use crate::output::{self, errln, outln};
 use crate::prepare::{Prepared, check_values, on_threads, prepare};
 use crate::report_command::table_text;
 use crate::run::run_folder;
@@ -72,6 +73,8 @@ struct Estimate {
     updates_per_epoch: usize,
     training_s: f64,
     probes: Vec<ProbeEstimate>,
+    /// Of memory, if it is known.
+    memory_bytes: Option<usize>,
     row_bytes: usize,
     checkpoint_bytes: usize,
 }
@@ -125,7 +128,8 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
     let Prepared { experiment: first, network, split, plugin, .. } = prepared;
     let (n_params, multiply_adds) = (network.n_params(), network.multiply_adds());
     let model = Model::new(backend, network, first.loss.into());
-    let config = ThroughputConfig { samples: SAMPLES, chunk: 100, points: 1, repeat: 1 };
+    let config =
+        ThroughputConfig { samples: SAMPLES, chunk: 100, points: 1, most_in_batch: SAMPLES, repeat: 1 };
     let speed = throughput(&model, &split.train, &first.optim, &config).map_err(Failure::run)?;
     let ranks: Arc<dyn Ranks> = Arc::new(Solo);
     let samples = split.train.len();
@@ -146,6 +150,9 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
             ProbeEstimate { name: probe.name, measurements, work, seconds: seconds(work, &speed) }
         });
         let probes: Vec<ProbeEstimate> = probes.collect();
+        let threads = rayon::current_num_threads();
+        let footprint = Footprint { model: &model, images: &split.images, samples, optim, threads };
+        let work: Vec<Work> = probes.iter().map(|probe| probe.work).collect();
         let training = Work { differentiated: experiment.epochs as usize * samples, ..Work::default() };
         let evaluated: usize = probes.iter().map(|probe| probe.work.evaluated).sum();
         let tensors =
@@ -161,6 +168,7 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
             samples,
             updates_per_epoch,
             training_s: seconds(training, &speed),
+            memory_bytes: footprint.bytes(&work),
             row_bytes: experiment.epochs as usize * updates_per_epoch * TRAIN_ROW_BYTES
                 + evaluated / samples.max(1) / 10 * INTERPOLATION_ROW_BYTES,
             checkpoint_bytes: 4 * floats * copies * checkpoints,
@@ -201,7 +209,28 @@ fn print_run(experiment: &Experiment, estimate: &Estimate, pool: PoolConfig) {
         outln!("{name}: {}, {work}: {}", counted(*measurements, "measurement"), time(*seconds));
     }
     outln!("total: about {} (threads: {})", time(estimate.seconds()), pool.threads_per_run());
+    if let Some(bytes) = estimate.memory_bytes {
+        outln!("memory: about {}", size(bytes));
+    }
+    warn_of_memory(&[estimate], 1);
     print_disk(&[estimate]);
+}
+
+/// Warns if the machine has less memory than the runs that need most take together.
+fn warn_of_memory(estimates: &[&Estimate], jobs: u16) {
+    let mut needed: Vec<usize> = estimates.iter().filter_map(|estimate| estimate.memory_bytes).collect();
+    needed.sort_unstable_by(|one, other| other.cmp(one));
+    let at_once = needed.len().min(jobs.into());
+    let bytes: usize = needed[..at_once].iter().sum();
+    if let Some(there) = footprint::machine().filter(|&there| bytes > there) {
+        errln!(
+            "warning: {} at a time need about {} of memory, and this machine has {}; smaller batches or chunks, or fewer \
+             jobs, need less",
+            counted(at_once, "run"),
+            size(bytes),
+            size(there)
+        );
+    }
 }
 
 fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<()> {
@@ -219,12 +248,13 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
             estimate.n_params.to_string(),
             (member.experiment.epochs as usize * estimate.updates_per_epoch).to_string(),
             time(estimate.seconds()),
+            estimate.memory_bytes.map_or("-".into(), size),
             size(estimate.row_bytes),
             size(estimate.checkpoint_bytes),
             state.to_owned(),
         ]
     });
-    let header = ["run", "parameters", "updates", "time", "rows", "checkpoints", "folder"];
+    let header = ["run", "parameters", "updates", "time", "memory", "rows", "checkpoints", "folder"];
     let header = header.map(str::to_owned).to_vec();
     let table = Table { name: "runs".into(), header, rows: rows.collect() };
     outln!("{}", table_text(&table));
@@ -238,6 +268,7 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
         pool.jobs,
         pool.threads_per_run()
     );
+    warn_of_memory(&missing, pool.jobs);
     print_disk(&missing);
     let folder = plan.folder.display();
     let state = if plan.folder.exists() { "exists" } else { "does not exist yet" };

@@ -28,7 +28,7 @@ pub(crate) enum Verb {
     // no verb: a path alone
     #[command(skip)]
     Run(RunArguments),
-    /// Check an experiment or a sweep and estimate its time and disk space, without running it
+    /// Check an experiment or a sweep and estimate its time, memory and disk space, without running it
     Check {
         #[command(flatten)]
         plan: PlanArguments,

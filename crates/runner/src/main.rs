@@ -13,6 +13,7 @@ mod digest;
 mod experiment;
 mod experiment_source;
 mod failure;
+mod footprint;
 mod fork;
 mod help_command;
 mod hints;

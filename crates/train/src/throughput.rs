@@ -18,6 +18,8 @@ pub struct ThroughputConfig {
     pub chunk: usize,
     /// Losses per interpolated step that are not shared with the previous step.
     pub points: usize,
+    /// The most samples of a timed gradient.
+    pub most_in_batch: usize,
     /// Repetitions of each measurement; the median counts.
     pub repeat: usize,
 }
@@ -63,7 +65,7 @@ pub fn throughput(
     let mut velocity = vec![0.0; point.params.len()];
     let mut evaluator = model.evaluator();
     let mut batch = Batch::default();
-    let rows = optim.batch_size.min(part.len());
+    let rows = optim.batch_size.min(part.len()).min(config.most_in_batch);
     let (mut eval, mut train, mut prepare) = (vec![], vec![], vec![]);
     let (mut segment, mut hvp) = (vec![], vec![]);
     let mut eval_peak_memory = None;

@@ -9,23 +9,26 @@ pub struct Work {
     pub differentiated: usize,
     /// Hessian-vector products.
     pub multiplied: usize,
+    /// The most samples of which something is computed at once.
+    pub at_once: usize,
 }
 
 impl Work {
-    /// That many losses.
-    pub(crate) fn losses(evaluated: usize) -> Self {
-        Self { evaluated, ..Self::default() }
+    /// That many losses, in chunks of `at_once`.
+    pub(crate) fn losses(evaluated: usize, at_once: usize) -> Self {
+        Self { evaluated, at_once, ..Self::default() }
     }
 
     /// The same work `n` times.
     #[must_use]
     pub fn times(self, n: usize) -> Self {
-        let Self { evaluated, differentiated, multiplied } = self;
+        let Self { evaluated, differentiated, multiplied, at_once } = self;
         let times = |count: usize| count.saturating_mul(n);
         Self {
             evaluated: times(evaluated),
             differentiated: times(differentiated),
             multiplied: times(multiplied),
+            at_once,
         }
     }
 
@@ -36,6 +39,7 @@ impl Work {
             evaluated: self.evaluated.saturating_add(other.evaluated),
             differentiated: self.differentiated.saturating_add(other.differentiated),
             multiplied: self.multiplied.saturating_add(other.multiplied),
+            at_once: self.at_once.max(other.at_once),
         }
     }
 

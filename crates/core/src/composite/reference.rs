@@ -1,5 +1,7 @@
 //! Gradients, Hessian products and the norms of samples' gradients in f64: what devices are checked against.
 
+use std::sync::Arc;
+
 use dfdx::prelude::*;
 use walk_arch::Network;
 
@@ -9,7 +11,7 @@ use crate::{Batch, BatchNormMode, CoreError, Loss, Point};
 
 /// A network at a point, in dfdx's operations on the CPU in f64; the parameters and samples themselves are f32 numbers.
 pub(crate) struct Reference<'a> {
-    network: &'a Network,
+    network: &'a Arc<Network>,
     loss: Loss,
     theta: Flat<Cpu, NoneTape, f64>,
     buffers: &'a [f32],
@@ -22,7 +24,7 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// [`CoreError::Device`] if dfdx fails.
     pub(crate) fn new(
-        network: &'a Network,
+        network: &'a Arc<Network>,
         loss: Loss,
         point: &'a Point,
         mode: BatchNormMode,

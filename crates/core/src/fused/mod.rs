@@ -11,6 +11,8 @@ mod losses;
 mod parameters;
 mod pass;
 mod plan;
+mod segments;
+mod setup;
 mod tape;
 mod view;
 
@@ -21,21 +23,35 @@ use dfdx::tensor::{Cpu, Gradients};
 use walk_arch::Network;
 
 pub use self::convolution::Convolution;
+use self::fusion::FusionGroup;
+use self::plan::Plan;
+use self::segments::Segments;
+use self::setup::Setup;
 use self::tape::SampleNorms;
+use crate::backend::PassKind;
 use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend};
 use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on the CPU with fused kernels.
-#[derive(Clone, Debug, Default)]
-pub struct Fused {
-    device: Cpu,
-    convolution: Convolution,
+#[derive(Clone, Debug)]
+pub struct Fused(Setup);
+
+impl Default for Fused {
+    fn default() -> Self {
+        Self::new(Convolution::default())
+    }
 }
 
 impl Fused {
     /// A backend with the given choice of convolution algorithms.
     pub fn new(convolution: Convolution) -> Self {
-        Self { device: Cpu::default(), convolution }
+        Self(Setup::new(convolution))
+    }
+
+    /// With a budget for values of so many bytes.
+    #[cfg(test)]
+    pub(crate) fn within(values_budget: usize) -> Self {
+        Self(Setup { values_budget, ..Setup::new(Convolution::default()) })
     }
 }
 
@@ -44,7 +60,7 @@ impl TensorBackend for Fused {
     const NAME: &'static str = "cpu";
 
     fn device(&self) -> &Cpu {
-        &self.device
+        &self.0.device
     }
 
     fn forward<T: Tape<f32, Cpu>>(
@@ -52,7 +68,7 @@ impl TensorBackend for Fused {
         at: At<'_, Cpu>,
         inputs: Rows<Cpu>,
     ) -> Result<Forward<Cpu, T>, CoreError> {
-        Ok(forward::forward(&self.device, self.convolution, at, inputs, None, None)?.forward)
+        Ok(forward::forward(&self.0, at, inputs, None, None)?.forward)
     }
 
     fn directional_losses<T: Tape<f32, Cpu>>(
@@ -64,9 +80,9 @@ impl TensorBackend for Fused {
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
         let DirectionalForward { forward, tangent } =
-            forward::forward::<T>(&self.device, self.convolution, at, inputs, Some(direction), None)?;
+            forward::forward::<T>(&self.0, at, inputs, Some(direction), None)?;
         let tangent = tangent.expect("some layer has parameters, so the outputs move");
-        losses::directional(&self.device, forward.outputs, tangent, labels, loss)
+        losses::directional(&self.0.device, forward.outputs, tangent, labels, loss)
     }
 
     fn losses<T: Tape<f32, Cpu>>(
@@ -75,7 +91,7 @@ impl TensorBackend for Fused {
         labels: &[usize],
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
-        losses::losses(&self.device, outputs, labels, loss)
+        losses::losses(&self.0.device, outputs, labels, loss)
     }
 
     fn sample_norms_sq(
@@ -86,15 +102,9 @@ impl TensorBackend for Fused {
         loss: Loss,
     ) -> Result<Vec<f64>, CoreError> {
         let norms = SampleNorms::new(labels.len());
-        let outputs = forward::forward::<OwnedTape<f32, Cpu>>(
-            &self.device,
-            self.convolution,
-            at,
-            inputs,
-            None,
-            Some(norms.clone()),
-        )?;
-        let losses = losses::losses(&self.device, outputs.forward.outputs, labels, loss)?;
+        let outputs =
+            forward::forward::<OwnedTape<f32, Cpu>>(&self.0, at, inputs, None, Some(norms.clone()))?;
+        let losses = losses::losses(&self.0.device, outputs.forward.outputs, labels, loss)?;
         let sum = losses.try_sum::<Rank0, Axis<0>>().map_err(CoreError::device)?;
         sum.try_backward().map_err(CoreError::device)?;
         Ok(norms.take())
@@ -110,6 +120,20 @@ impl TensorBackend for Fused {
     }
 
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
-        Box::new(evaluator::FusedEvaluator::new(network.clone(), loss, self.convolution))
+        Box::new(evaluator::FusedEvaluator::new(network.clone(), loss, self.0.convolution))
+    }
+
+    fn bytes(&self, network: &Network, pass: PassKind, samples: usize) -> Option<usize> {
+        let row = samples * size_of::<f32>();
+        let kept = |groups: &[FusionGroup], unit: usize| {
+            Segments::within(self.0.values_budget, network, groups, unit).bytes
+        };
+        Some(match pass {
+            PassKind::Evaluation => {
+                Plan::new(network, self.0.convolution).strides.iter().sum::<usize>() * row
+            }
+            PassKind::Gradient => kept(&fusion::fused(network), row),
+            PassKind::HessianVector => kept(&fusion::unfused(network), 2 * row),
+        })
     }
 }

@@ -6,7 +6,7 @@ use walk_kernels::memory::zeros;
 
 use super::channel_order::{ChannelOrder, channels_and_pixels, is_in_either};
 use super::parameters::Parameters;
-use super::tape::{Operand, Recorder};
+use super::tape::{Operand, Recorder, Slot};
 use crate::CoreError;
 use crate::backend::BatchStatistics;
 use crate::tensors::{At, Flat};
@@ -25,6 +25,16 @@ impl Value {
     /// In the order that the layer's layout says.
     pub(super) fn new(operand: Operand, tangent: Option<Operand>) -> Self {
         Self { operand, tangent, order: ChannelOrder::ChannelsFirst, statistics: None }
+    }
+}
+
+impl Value {
+    /// Where the gradients of value and tangent are gathered.
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        [Some(&self.operand), self.tangent.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(|part| part.grad.as_ref())
     }
 }
 

@@ -61,7 +61,7 @@ impl Plan {
     pub(super) fn new(network: &Network, convolution: Convolution) -> Self {
         let layers = network.layers();
         let groups = fusion::fused(network);
-        let uses = uses(groups.iter().map(|group| &group.wire), network.output());
+        let uses = uses(groups.iter().map(|group| &group.wire), &[network.output()]);
         let mut planner = Planner {
             layers,
             plan: Self { steps: vec![], strides: vec![], output: 0 },

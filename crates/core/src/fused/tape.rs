@@ -143,7 +143,7 @@ impl SampleNorms {
 }
 
 /// The part of the reverse pass that carries one operation's gradients back.
-type Backward = Box<dyn FnOnce(&mut Grads) -> Result<(), CpuError>>;
+pub(super) type Backward = Box<dyn FnOnce(&mut Grads) -> Result<(), CpuError>>;
 
 /// Records operations for a reverse pass, if there is to be one.
 pub(super) struct Recorder<'a> {
@@ -160,6 +160,28 @@ impl<'a> Recorder<'a> {
     pub(super) fn new<T: Tape<f32, Cpu>>(device: &'a Cpu, norms: Option<SampleNorms>) -> Self {
         let operations = T::OWNS_TAPE.then(Vec::new);
         Self { device, operations, buffers: Buffers::default(), norms }
+    }
+
+    /// Records nothing until [`Recorder::go_on`] gets back what this returns.
+    pub(super) fn pause(&mut self) -> Option<Vec<Backward>> {
+        self.operations.take()
+    }
+
+    /// Goes on recording after these operations.
+    pub(super) fn go_on(&mut self, operations: Option<Vec<Backward>>) {
+        self.operations = operations;
+    }
+
+    /// What it takes to record later for the same reverse pass.
+    pub(super) fn twin(&self) -> Twin {
+        Twin { buffers: self.buffers.clone(), norms: self.norms.clone() }
+    }
+
+    /// Records an operation of any kind.
+    pub(super) fn push(&mut self, operation: impl FnOnce(&mut Grads) -> Result<(), CpuError> + 'static) {
+        if let Some(operations) = &mut self.operations {
+            operations.push(Box::new(operation));
+        }
     }
 
     fn tensor(&self, values: Vec<f32>, rows: usize) -> Result<Rows<Cpu>, CoreError> {
@@ -182,13 +204,11 @@ impl<'a> Recorder<'a> {
     ) -> Result<Operand, CoreError> {
         let rows = self.tensor(values, rows)?;
         let slot = Slot::default();
-        if let Some(operations) = &mut self.operations {
-            let (slot, spent) = (slot.clone(), self.buffers.clone());
-            operations.push(Box::new(move |grads| {
-                let gradient = slot.take();
-                if gradient.is_empty() { Ok(()) } else { backward(gradient, &spent, grads) }
-            }));
-        }
+        let (from, spent) = (slot.clone(), self.buffers.clone());
+        self.push(move |grads| {
+            let gradient = from.take();
+            if gradient.is_empty() { Ok(()) } else { backward(gradient, &spent, grads) }
+        });
         Ok(Operand { rows, grad: Some(slot) })
     }
 
@@ -231,14 +251,19 @@ impl<'a> Recorder<'a> {
 
     /// The value as a tensor whose gradient dfdx keeps: the network's output.
     pub(super) fn leave(&mut self, value: Operand) -> Rows<Cpu> {
-        if let (Some(operations), Some(slot)) = (&mut self.operations, value.grad) {
+        if let Some(slot) = value.grad {
             let rows = value.rows.clone();
-            operations.push(Box::new(move |grads| {
+            self.push(move |grads| {
                 slot.replace(std::mem::take(&mut **grads.get_or_alloc_mut(&rows)?));
                 Ok(())
-            }));
+            });
         }
         value.rows
+    }
+
+    /// Carries gradients back through what was recorded.
+    pub(super) fn reverse(self, grads: &mut Grads) -> Result<(), CpuError> {
+        self.operations.into_iter().flatten().rev().try_for_each(|operation| operation(grads))
     }
 
     /// What was recorded, as one operation on dfdx's tape.
@@ -250,5 +275,18 @@ impl<'a> Recorder<'a> {
             });
         }
         tape
+    }
+}
+
+/// What recorders of one reverse pass share.
+pub(super) struct Twin {
+    buffers: Buffers,
+    norms: Option<SampleNorms>,
+}
+
+impl Twin {
+    /// A recorder that starts empty.
+    pub(super) fn recorder(self, device: &Cpu) -> Recorder<'_> {
+        Recorder { device, operations: Some(vec![]), buffers: self.buffers, norms: self.norms }
     }
 }

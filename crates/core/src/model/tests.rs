@@ -6,7 +6,7 @@ use super::*;
 use crate::test_support::{
     BatchSamples, image_network, norm_error, preactivation_network, residual_network, tensor_network,
 };
-use crate::{Composite, Cpu, DropoutDraw, Fused};
+use crate::{BatchGradient, Composite, Cpu, DropoutDraw, Fused};
 
 const MODES: [BatchNormMode; 2] = [BatchNormMode::Batch, BatchNormMode::Running];
 const NETWORKS: [fn(Activation) -> Network; 4] =
@@ -52,6 +52,26 @@ fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
                 assert_eq!(a.correct, b.correct);
             }
         }
+    }
+}
+
+#[test]
+fn values_that_are_computed_again_change_no_bit() {
+    for (network, mode) in NETWORKS.into_iter().flat_map(|network| MODES.map(|mode| (network, mode))) {
+        let network = network(Activation::Relu);
+        let mut batch = BatchSamples::random(&network, 7).0;
+        batch.dropout = Some(DropoutDraw { seed: Seed(3), step: 5, part: 0 });
+        let results = [usize::MAX, 0].map(|budget| {
+            let model = Model::new(Rc::new(Fused::within(budget)), network.clone(), Loss::CrossEntropy);
+            let point = point(&model);
+            let direction: Vec<f32> = (0..point.params.len()).map(|i| (i % 5) as f32 - 2.0).collect();
+            let at = model.at(&point).unwrap();
+            let BatchGradient { losses, grad, statistics } = at.gradient(&batch, mode).unwrap();
+            let product = at.hessian_vector(&batch, &direction, mode).unwrap();
+            let norms = at.sample_norms_sq(&batch, mode).ok();
+            (losses, grad, statistics, product, norms)
+        });
+        assert_eq!(results[0], results[1], "{mode:?}");
     }
 }
 

@@ -132,7 +132,7 @@ fn relative_error(found: &[f64], reference: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AtPoint, Fused};
+    use crate::{AtPoint, Fused, PassKind};
 
     #[test]
     fn every_layer_of_the_fused_backend_passes() {
@@ -155,7 +155,7 @@ mod tests {
 
         fn at<'a>(
             &'a self,
-            network: &'a Network,
+            network: &'a Arc<Network>,
             loss: Loss,
             point: &'a Point,
         ) -> Result<Box<dyn AtPoint + 'a>, CoreError> {
@@ -166,6 +166,10 @@ mod tests {
 
         fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator> {
             Backend::evaluator(&self.0, network, loss)
+        }
+
+        fn bytes(&self, _: &Network, _: PassKind, _: usize) -> Option<usize> {
+            None
         }
     }
 

@@ -78,11 +78,12 @@ impl Probe for AlignmentProbe<'_> {
         let (n, batches) = (self.mean_loss.train.len(), self.section.batches.get());
         let hessian = self.hessian_samples().len();
         let sampled = self.section.batch_sizes.iter().map(|size| size.get()).filter(|&size| size < n);
+        let at_once = self.mean_loss.chunk;
         let of_size = |size: usize| {
             let multiplied = if self.section.hessian == HessianOf::Full { hessian } else { size };
-            Work { differentiated: size, multiplied, ..Work::default() }.times(batches)
+            Work { differentiated: size, multiplied, at_once, ..Work::default() }.times(batches)
         };
-        let full = Work { differentiated: n, multiplied: hessian, ..Work::default() };
+        let full = Work { differentiated: n, multiplied: hessian, at_once, ..Work::default() };
         sampled.map(of_size).fold(full, Work::plus)
     }
 

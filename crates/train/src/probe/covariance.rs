@@ -99,7 +99,7 @@ impl Probe for CovarianceProbe<'_> {
         let n = first_samples(self.mean_loss.train, self.section.samples).len();
         let checked: usize = self.section.batch_sizes.iter().map(|size| size.get().min(n)).sum();
         let differentiated = 3 * n + self.section.batches.get() * checked;
-        Work { differentiated, ..Work::default() }
+        Work { differentiated, at_once: self.mean_loss.chunk, ..Work::default() }
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {

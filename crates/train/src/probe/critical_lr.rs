@@ -67,7 +67,8 @@ impl Probe for CriticalLrProbe<'_> {
     fn work(&self) -> Work {
         // a guess: bracketing takes a few losses, each halving of the bracket one
         let halvings = (1.0 / self.section.tolerance.get()).log2().ceil() as usize;
-        Work::losses((halvings + 4).min(self.section.evaluations.get()) * self.samples)
+        let losses = (halvings + 4).min(self.section.evaluations.get());
+        Work::losses(losses * self.samples, self.section.chunk.get())
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {

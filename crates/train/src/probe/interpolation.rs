@@ -133,7 +133,7 @@ struct ExactProbe<'a> {
 
 impl Probe for ExactProbe<'_> {
     fn work(&self) -> Work {
-        Work::losses(self.section.new_points() * self.train.len())
+        Work::losses(self.section.new_points() * self.train.len(), self.section.chunk.get())
     }
 
     fn memory(&self) -> Memory {
@@ -179,7 +179,7 @@ struct AdaptiveProbe<'a> {
 impl Probe for AdaptiveProbe<'_> {
     fn work(&self) -> Work {
         // a guess: what an early epoch takes
-        Work::losses(self.section.new_points() * self.train.len() / 20)
+        Work::losses(self.section.new_points() * self.train.len() / 20, self.section.chunk.get())
     }
 
     fn memory(&self) -> Memory {

@@ -56,7 +56,7 @@ struct LineProbe<'a> {
 
 impl Probe for LineProbe<'_> {
     fn work(&self) -> Work {
-        Work::losses(self.section.points.get() * self.train.len())
+        Work::losses(self.section.points.get() * self.train.len(), self.section.chunk.get())
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {

@@ -61,7 +61,7 @@ struct NoiseProbe<'a> {
 impl Probe for NoiseProbe<'_> {
     fn work(&self) -> Work {
         // the reference is slow, but of few samples
-        Work::losses(self.section.evaluations.get() * self.train.len())
+        Work::losses(self.section.evaluations.get() * self.train.len(), self.section.chunk.get())
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {

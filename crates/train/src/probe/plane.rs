@@ -94,7 +94,7 @@ struct Plane {
 
 impl Probe for PlaneProbe<'_> {
     fn work(&self) -> Work {
-        Work::losses(self.section.points.get().pow(2) * self.train.len())
+        Work::losses(self.section.points.get().pow(2) * self.train.len(), self.section.chunk.get())
     }
 
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {

@@ -106,7 +106,8 @@ impl Probe for SpectrumProbe<'_> {
         let n = first_samples(self.mean_loss.train, samples).len();
         // values that converge, and are verified, take about a third of the products that are allowed
         let products = subsets.get() * (steps / 3) + random_vectors * density_steps.get();
-        Work { differentiated: n, multiplied: products * n, ..Work::default() }
+        let at_once = self.mean_loss.chunk;
+        Work { differentiated: n, multiplied: products * n, at_once, ..Work::default() }
     }
 
     fn memory(&self) -> Memory {
