@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dfdx::prelude::*;
 use walk_arch::Network;
+use walk_kernels::awake::awake;
 use walk_kernels::elementwise::dot;
 use walk_kernels::memory::copied;
 
@@ -251,13 +252,15 @@ pub(crate) fn samples_have_gradients(network: &Network, mode: BatchNormMode) -> 
 
 impl<B: TensorBackend> AtPoint for TensorPoint<'_, B> {
     fn gradient(&self, batch: &Batch, mode: BatchNormMode) -> Result<BatchGradient, CoreError> {
-        let inputs = self.inputs(batch)?;
-        let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(self.at(batch, mode), inputs)?;
-        let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
-        let mut values = vec![0.0; batch.labels.len()];
-        losses.copy_into(&mut values);
-        let grad = self.reverse(losses)?;
-        Ok(BatchGradient { losses: values, grad, statistics: forward.statistics })
+        awake(|| {
+            let inputs = self.inputs(batch)?;
+            let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(self.at(batch, mode), inputs)?;
+            let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
+            let mut values = vec![0.0; batch.labels.len()];
+            losses.copy_into(&mut values);
+            let grad = self.reverse(losses)?;
+            Ok(BatchGradient { losses: values, grad, statistics: forward.statistics })
+        })
     }
 
     fn hessian_vector(
@@ -266,7 +269,7 @@ impl<B: TensorBackend> AtPoint for TensorPoint<'_, B> {
         direction: &[f32],
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError> {
-        self.reverse(self.slopes(batch, direction, mode)?)
+        awake(|| self.reverse(self.slopes(batch, direction, mode)?))
     }
 
     fn sample_norms_sq(&self, batch: &Batch, mode: BatchNormMode) -> Result<Vec<f64>, CoreError> {

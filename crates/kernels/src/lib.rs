@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 pub mod activation;
+pub mod awake;
 pub mod batch_matmul;
 pub mod batch_norm;
 pub mod channel_order;

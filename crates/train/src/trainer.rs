@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use walk_core::{BatchNormMode, Model, Seed, dot, sgd_step};
 use walk_data::Split;
 use walk_record::Row;
@@ -124,7 +125,8 @@ pub fn train(
 fn not_finite(params: &[f32]) -> Option<f32> {
     // the largest magnitude by its bits, which takes no branch per parameter
     let magnitude = |x: f32| x.to_bits() & (u32::MAX >> 1);
-    let largest = params.iter().fold(0, |largest, &x| magnitude(x).max(largest));
+    let largest_of = |part: &[f32]| part.iter().fold(0, |largest, &x| magnitude(x).max(largest));
+    let largest = params.par_chunks(1 << 16).map(largest_of).max().unwrap_or(0);
     if f32::from_bits(largest).is_finite() { None } else { params.iter().copied().find(|x| !x.is_finite()) }
 }
 
