@@ -129,16 +129,18 @@ impl Network {
 
     /// Multiply-adds of one forward pass on one sample, in the linear and convolutional layers and matrix products.
     pub fn multiply_adds(&self) -> usize {
-        let products = self.layers.iter().map(|layer| {
-            let weights = layer.params.as_ref().map_or(0, |params| params.weight.len());
-            match layer.op {
-                Op::Linear(_) => weights * layer.shape[..layer.shape.len() - 1].iter().product::<usize>(),
-                Op::Conv2d(_) => weights * layer.shape[1] * layer.shape[2],
-                Op::Matmul(_) => layer.len() * self.layers[layer.inputs[0]].shape.last().unwrap_or(&1),
-                _ => 0,
-            }
-        });
-        products.sum()
+        self.layers.iter().map(|layer| self.layer_multiply_adds(layer)).sum()
+    }
+
+    /// Those of one of its layers.
+    pub fn layer_multiply_adds(&self, layer: &Layer) -> usize {
+        let weights = layer.params.as_ref().map_or(0, |params| params.weight.len());
+        match layer.op {
+            Op::Linear(_) => weights * layer.shape[..layer.shape.len() - 1].iter().product::<usize>(),
+            Op::Conv2d(_) => weights * layer.shape[1] * layer.shape[2],
+            Op::Matmul(_) => layer.len() * self.layers[layer.inputs[0]].shape.last().unwrap_or(&1),
+            _ => 0,
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub use dfdx::tensor::Cpu;
 pub use dfdx::tensor::Cuda;
 pub use error::CoreError;
 pub use evaluate::{BatchNormMode, ChunkResult, Evaluation, Evaluator, Samples};
-pub use fused::{Convolution, Fused};
+pub use fused::{Convolution, Fused, LeastProducts};
 pub use model::Model;
 pub use peak::gemm_gflops;
 pub use point::Point;

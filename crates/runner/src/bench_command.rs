@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use anyhow::Context;
 use serde::Serialize;
-use walk_core::{DeviceName, Fused, Model, gemm_gflops};
+use walk_core::{DeviceName, Fused, LeastProducts, Model, gemm_gflops};
 use walk_train::{ThroughputConfig, throughput};
 
 use crate::cli::{BenchArguments, ExperimentArguments};
@@ -26,10 +26,12 @@ struct BenchResult {
     /// Reading the data set.
     load_s: f64,
     prepare_images_per_s: f64,
-    /// Of the evaluation, counting a convolution's products as its definition has them.
-    eval_gflops: f64,
     /// What a large matrix product reaches on the same threads.
     gemm_gflops: f64,
+    /// The speeds at which the fewest products that are possible would take all of that.
+    eval_bound_images_per_s: f64,
+    train_bound_images_per_s: f64,
+    hvp_bound_images_per_s: f64,
     eval_peak_memory_mb: Option<f64>,
     peak_memory_mb: Option<f64>,
 }
@@ -48,7 +50,7 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
     if experiment.device != DeviceName::Cpu {
         return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
     }
-    let multiply_adds = network.multiply_adds();
+    let products = LeastProducts::of(&network);
     let model =
         Model::new(Rc::new(Fused::new(experiment.numerics.convolution)), network, experiment.loss.into());
     let config = ThroughputConfig {
@@ -59,6 +61,8 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
         repeat: arguments.repeat.into(),
     };
     let measured = throughput(&model, &split.train, &experiment.optim, &config).map_err(Failure::run)?;
+    let gemm_gflops = gemm_gflops();
+    let bound = |multiply_adds: usize| (gemm_gflops * 1e9 / (2 * multiply_adds) as f64).round();
     let megabytes = |bytes: u64| (bytes as f64 / 1e6).round();
     let result = BenchResult {
         arch: plugin.name,
@@ -70,8 +74,10 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
         segment_s: (measured.segment_s * 1e4).round() / 1e4,
         load_s: (load_time.as_secs_f64() * 1e3).round() / 1e3,
         prepare_images_per_s: measured.prepare_images_per_s.round(),
-        eval_gflops: (2e-9 * multiply_adds as f64 * measured.eval_images_per_s).round(),
-        gemm_gflops: gemm_gflops().round(),
+        gemm_gflops: gemm_gflops.round(),
+        eval_bound_images_per_s: bound(products.evaluation),
+        train_bound_images_per_s: bound(products.gradient),
+        hvp_bound_images_per_s: bound(products.hessian_vector),
         eval_peak_memory_mb: measured.eval_peak_memory.map(megabytes),
         peak_memory_mb: measured.peak_memory.map(megabytes),
     };
@@ -81,22 +87,27 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
     }
     let BenchResult { arch, threads, images, eval_images_per_s, train_images_per_s, .. } = &result;
     let BenchResult { hvp_images_per_s, segment_s, load_s, prepare_images_per_s, .. } = &result;
-    let BenchResult { eval_gflops, gemm_gflops, eval_peak_memory_mb, peak_memory_mb, .. } = &result;
+    let BenchResult { gemm_gflops, eval_peak_memory_mb, peak_memory_mb, .. } = &result;
     let (batch_size, points) = (experiment.optim.batch_size, config.points);
+    let speed = |name: &str, speed: f64, bound: f64, how: &str| {
+        let share = speed / bound;
+        outln!("  {name:<10}  {speed:>9} images/s, {share:.2} of the bound of {bound} ({how})");
+    };
     outln!("{arch} on {threads} threads, medians of {}:", config.repeat);
-    outln!("  evaluation  {eval_images_per_s:>9} images/s ({images} images, chunks of 100)");
-    outln!("  training    {train_images_per_s:>9} images/s (batches of {batch_size})");
-    outln!("  Hv          {hvp_images_per_s:>9} images/s (exact, batches of 100)");
+    let how = format!("{images} images, chunks of 100");
+    speed("evaluation", *eval_images_per_s, result.eval_bound_images_per_s, &how);
+    let how = format!("batches of {batch_size}");
+    speed("training", *train_images_per_s, result.train_bound_images_per_s, &how);
+    speed("Hv", *hvp_images_per_s, result.hvp_bound_images_per_s, "exact, batches of 100");
     outln!("  one step    {segment_s:>9} s for {points} losses");
     let share = 100.0 * train_images_per_s / prepare_images_per_s;
     outln!(
         "  data        {load_s:>9} s to load; batches are made at {prepare_images_per_s} images/s, \
          {share:.1}% of a training epoch"
     );
-    let share = eval_gflops / gemm_gflops;
     outln!(
-        "  evaluation  {eval_gflops:>9} GFLOP/s by the layers' definitions, {share:.2} of the {gemm_gflops} that a \
-         matrix product reaches"
+        "  bounds      {gemm_gflops:>9} GFLOP/s, a matrix product's on these threads, for the fewest products that any algorithm \
+         needs (Winograd's F(4x4, 3x3) and F(2x2, 3x3) where they fit)"
     );
     if let (Some(eval), Some(all)) = (eval_peak_memory_mb, peak_memory_mb) {
         outln!("  memory      {eval:>9} MB at most until the first evaluation ended, {all} MB in all");

@@ -2,6 +2,7 @@
 
 mod channel_order;
 mod convolution;
+mod cost;
 mod evaluator;
 mod forward;
 mod fusion;
@@ -23,6 +24,7 @@ use dfdx::tensor::{Cpu, Gradients};
 use walk_arch::Network;
 
 pub use self::convolution::Convolution;
+pub use self::cost::LeastProducts;
 use self::fusion::FusionGroup;
 use self::plan::Plan;
 use self::segments::Segments;

@@ -1,6 +1,6 @@
 //! Convolution, with what is fused into it: a norm of its input, a sum with its output, the moments of the result.
 
-use walk_arch::{LayerParams, Network, Op};
+use walk_arch::{Layer, LayerParams, Network, Op};
 use walk_kernels::batch_norm::Moments;
 use walk_kernels::conv::{
     self as kernel, Algorithm, ConvShape, Fusion, InputGradient, PackedConv, ParamsBackward,
@@ -18,6 +18,22 @@ use super::{
 };
 use crate::{BatchNormMode, CoreError, Point};
 
+/// The shape of a convolution.
+pub(in crate::fused) fn conv_shape(network: &Network, layer: &Layer) -> ConvShape {
+    let image = network.layers()[layer.inputs[0]].shape.as_slice();
+    let Op::Conv2d(options) = &layer.op else { unreachable!("only called for convolutions") };
+    ConvShape {
+        in_channels: image[0],
+        out_channels: options.out_channels,
+        groups: options.groups,
+        kernel: options.kernel,
+        stride: options.stride,
+        padding: options.padding,
+        dilation: options.dilation,
+        input: [image[1], image[2]],
+    }
+}
+
 pub(super) struct Conv {
     params: LayerParams,
     shape: ConvShape,
@@ -34,18 +50,7 @@ pub(super) struct Conv {
 impl Conv {
     pub(super) fn new(network: &Network, group: &FusionGroup, convolution: Convolution) -> Self {
         let layer = &network.layers()[group.layer];
-        let image = network.layers()[layer.inputs[0]].shape.as_slice();
-        let Op::Conv2d(options) = &layer.op else { unreachable!("only called for convolutions") };
-        let shape = ConvShape {
-            in_channels: image[0],
-            out_channels: options.out_channels,
-            groups: options.groups,
-            kernel: options.kernel,
-            stride: options.stride,
-            padding: options.padding,
-            dilation: options.dilation,
-            input: [image[1], image[2]],
-        };
+        let shape = conv_shape(network, layer);
         let (params, algorithm) = (params(layer), convolution.algorithm(&shape));
         let norm = group.norm.map(|norm| BatchNorm::new(network, norm));
         let (residual, moments) = (group.residual, group.moments);

@@ -19,6 +19,7 @@ use self::activation::Activation;
 use self::add::Add;
 use self::batch_norm::BatchNorm;
 use self::conv::Conv;
+pub(super) use self::conv::conv_shape;
 use self::linear::Linear;
 use self::matmul::Matmul;
 use self::mul::Mul;

@@ -1,0 +1,62 @@
+//! How many multiplications a network's products need at least.
+
+use walk_arch::{Layer, Network, Op};
+
+use super::layers::conv_shape;
+
+/// Multiply-adds per sample, by the algorithms that need the fewest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeastProducts {
+    /// Of a loss.
+    pub evaluation: usize,
+    /// Of a gradient.
+    pub gradient: usize,
+    /// Of a Hessian-vector product.
+    pub hessian_vector: usize,
+}
+
+impl LeastProducts {
+    /// Those of a network. A layer with the weights W has one product for its value, and two more for a gradient: those by W
+    /// and by its input x. A tangent has W ẋ and V x, and the reverse pass over it three products, by V, W and ẋ. A layer that
+    /// reads the network's input has no gradient or tangent of x.
+    pub fn of(network: &Network) -> Self {
+        let (mut all, mut first) = (0, 0);
+        for layer in network.layers() {
+            let products = products(network, layer);
+            all += products;
+            if layer.inputs.contains(&0) {
+                first += products;
+            }
+        }
+        Self { evaluation: all, gradient: 3 * all - first, hessian_vector: 8 * all - 5 * first }
+    }
+}
+
+/// Those of a layer's value.
+fn products(network: &Network, layer: &Layer) -> usize {
+    match layer.op {
+        Op::Conv2d(_) => conv_shape(network, layer).least_multiply_adds(),
+        _ => network.layer_multiply_adds(layer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use walk_arch::{Net, Problem, conv2d, flatten, linear};
+
+    use super::*;
+
+    #[test]
+    fn products_are_counted_by_the_best_algorithm() {
+        let problem = Problem { input: vec![3, 8, 6], classes: 2 };
+        let net = Net::new();
+        let x = net.input().then("a", conv2d(4, 3).padding(1)).then("b", conv2d(5, 3).stride(2).padding(1));
+        let network = net.finish(x.then("flat", flatten()).then("fc", linear(2))).check(&problem).unwrap();
+        // F(4x4): 2 x 2 tiles of 36 products, where the definition has 9 x 48 and F(2x2) 12 tiles of 16
+        let (a, b, fc) = (4 * 36 * 3 * 4, 9 * 4 * 5 * 12, 60 * 2);
+        let least = LeastProducts::of(&network);
+        assert_eq!(least.evaluation, a + b + fc);
+        assert_eq!(least.gradient, 2 * a + 3 * (b + fc));
+        assert_eq!(least.hessian_vector, 3 * a + 8 * (b + fc));
+    }
+}
