@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Compares the speed of sgdwalk and PyTorch on this machine, in alternating runs, as a table of ratios.
 
-usage: compare_torch.py [--rounds R] [--python PYTHON] [ARCH ...]
+usage: compare_torch.py [--rounds R] [--python PYTHON] [--compile] [ARCH ...]
 
 ARCH: mlp (the default), vgg11, resnet56.  The data of its experiment must be present (data/mnist for
 mlp, data/cifar10 for the others; `sgdwalk data fetch` downloads it).
 PYTHON is an interpreter that has torch; without it, torch is installed from PyPI into a temporary virtual environment.
 Each round runs both programs once, so that a slow period of the machine affects both.  The table shows medians over the
-rounds and, for the ratio, its smallest and largest value.
+rounds and, for the ratio, its smallest and largest value.  --compile adds PyTorch with torch.compile, which cannot do Hv.
 """
 import argparse, json, pathlib, platform, statistics, subprocess, sys, tempfile, venv
 
@@ -35,23 +35,34 @@ def processor():
         return platform.processor()
 
 
-def compare(arch, python, rounds):
-    ours, theirs = [], []
+def compare(arch, python, rounds, modes):
+    ours, theirs = [], {name: [] for name in modes}
+    images = IMAGES[arch]
     for _ in range(rounds):
-        ours.append(json.loads(run([ROOT / "target/debug/sgdwalk", "bench", EXPERIMENTS[arch], "--json", "--repeat", "3",
-                                    "--eval", str(IMAGES[arch])])))
-        theirs.append(json.loads(run([python, ROOT / "scripts/torch_walk.py", arch, "--eval", str(IMAGES[arch])])))
-    print(f"\n{arch}: {rounds} alternating rounds, {ours[0]['threads']} threads, torch {theirs[0]['torch']}, {processor()}\n")
-    print("| measure | sgdwalk | PyTorch | ratio (smallest to largest) |")
-    print("| --- | ---: | ---: | ---: |")
+        bench = [ROOT / "target/debug/sgdwalk", "bench", EXPERIMENTS[arch], "--json", "--repeat", "3", "--eval", str(images)]
+        ours.append(json.loads(run(bench)))
+        for name, options in modes.items():
+            torch = [python, ROOT / "scripts/torch_walk.py", arch, "--eval", str(images), *options]
+            theirs[name].append(json.loads(run(torch)))
+    versions = theirs["PyTorch"][0]["torch"]
+    print(f"\n{arch}: {rounds} alternating rounds, {ours[0]['threads']} threads, torch {versions}, {processor()}\n")
+    print("| measure | sgdwalk | share of the bound |" + "".join(f" {name} | ratio (smallest to largest) |" for name in modes))
+    print("| --- | ---: | ---: |" + " ---: | ---: |" * len(modes))
     rows = [(key, name, lambda a, b: a / b) for key, name in FASTER_IS_MORE]
-    rows.append(("segment_s", f"one step of 10 losses on {IMAGES[arch]:,} images, s", lambda a, b: b / a))
+    rows.append(("segment_s", f"one step of 10 losses on {images:,} images, s", lambda a, b: b / a))
     for key, name, ratio in rows:
-        a, b = [r[key] for r in ours], [r[key] for r in theirs]
-        ratios = sorted(ratio(x, y) for x, y in zip(a, b))
         digits = 3 if key == "segment_s" else 0
-        print(f"| {name} | {statistics.median(a):,.{digits}f} | {statistics.median(b):,.{digits}f} "
-              f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
+        median = lambda results: f"{statistics.median(r[key] for r in results):,.{digits}f}"
+        bound = key.replace("_images", "_bound_images")
+        share = f"{statistics.median(r[key] / r[bound] for r in ours):.2f}" if bound in ours[0] and bound != key else ""
+        cells = [name, median(ours), share]
+        for results in theirs.values():
+            if results[0][key] is None:
+                cells += ["", ""]
+                continue
+            ratios = sorted(ratio(a[key], b[key]) for a, b in zip(ours, results))
+            cells += [median(results), f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"]
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def main():
@@ -59,6 +70,7 @@ def main():
     cli.add_argument("arch", nargs="*", metavar="ARCH", default=["mlp"])
     cli.add_argument("--rounds", type=int, default=5)
     cli.add_argument("--python")
+    cli.add_argument("--compile", action="store_true")
     arg = cli.parse_args()
     if unknown := set(arg.arch) - set(EXPERIMENTS):
         cli.error(f"unknown ARCH {sorted(unknown)}, expected some of {sorted(EXPERIMENTS)}")
@@ -70,8 +82,9 @@ def main():
             venv.create(folder, with_pip=True)
             python = f"{folder}/bin/python"
             run([python, "-m", "pip", "install", "-q", "torch", "numpy"])
+        modes = {"PyTorch": []} | ({"torch.compile": ["--compile"]} if arg.compile else {})
         for arch in arg.arch:
-            compare(arch, python, arg.rounds)
+            compare(arch, python, arg.rounds, modes)
 
 
 if __name__ == "__main__":

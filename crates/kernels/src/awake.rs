@@ -8,9 +8,16 @@ use rayon::Yield;
 /// How long a thread stays awake without work. It bounds what a waiting thread can hold up.
 const PATIENCE: Duration = Duration::from_micros(500);
 
+/// Whether some threads are kept awake already: a second time would pile up on their stacks.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
 /// Does `work`, during which the other threads of the pool look for work instead of going to sleep. Waking a thread takes
 /// tens of microseconds, as long as a layer of a small network.
 pub fn awake<R>(work: impl FnOnce() -> R) -> R {
+    if ACTIVE.swap(true, Ordering::AcqRel) {
+        return work();
+    }
+    let _inactive = Inactive;
     let done = AtomicBool::new(false);
     let own = rayon::current_thread_index();
     rayon::in_place_scope(|scope| {
@@ -23,6 +30,15 @@ pub fn awake<R>(work: impl FnOnce() -> R) -> R {
         done.store(true, Ordering::Release);
         result
     })
+}
+
+/// Ends the activity, also if the work panics.
+struct Inactive;
+
+impl Drop for Inactive {
+    fn drop(&mut self) {
+        ACTIVE.store(false, Ordering::Release);
+    }
 }
 
 fn look_for_work(done: &AtomicBool) {

@@ -18,6 +18,7 @@ pub mod linear;
 pub mod loss;
 pub mod matmul;
 pub mod memory;
+mod narrow;
 pub mod pool;
 pub mod rearrange;
 pub mod rows;

@@ -3,6 +3,8 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::narrow::{self, is_narrow};
+
 /// Rows that are summed in f32; the blocks' sums are added in f64, so that 100,000 rows round no worse than 256.
 pub(crate) const BLOCK_ROWS: usize = 256;
 
@@ -93,8 +95,12 @@ pub fn add_column_sums(values: &[f32], out: &mut [f32]) {
 }
 
 /// sum += every row of x, first row first.
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 pub(crate) fn add_rows(x: &[f32], sum: &mut [f32]) {
+    if is_narrow(sum.len()) { narrow::add_rows(x, None, sum) } else { add_wide_rows(x, sum) }
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn add_wide_rows(x: &[f32], sum: &mut [f32]) {
     for row in x.chunks_exact(sum.len()) {
         for (sum, &x) in sum.iter_mut().zip(row) {
             *sum += x;

@@ -10,6 +10,7 @@ use multiversion::multiversion;
 pub use self::backward::{BackwardSums, NormBackward, backward};
 pub use self::moments::Moments;
 pub use self::tangent::{NormDirection, NormTangent, TangentGradients};
+use crate::narrow::{Normalize, is_narrow};
 use crate::rows::Threads;
 
 /// Statistics or parameters of one layer, each one value per column.
@@ -58,7 +59,13 @@ impl Normalizer {
     /// If a length is not a whole number of rows, or the lengths differ.
     pub fn apply(&self, x: &[f32], y: &mut [f32]) {
         assert_eq!(x.len(), y.len());
-        normalize(x, self, y);
+        let Self { mean, factor, shift, .. } = self;
+        if is_narrow(mean.len()) {
+            assert!(x.len().is_multiple_of(mean.len()));
+            Normalize { x, y, mean, factor, shift, floor: floor(self) }.run();
+        } else {
+            normalize(x, self, y);
+        }
     }
 
     /// [`Normalizer::apply`] in place, on one thread or on all.
@@ -76,7 +83,7 @@ impl Normalizer {
     pub fn apply_parallel(&self, x: &[f32], y: &mut [f32]) {
         assert_eq!(x.len(), y.len());
         let columns = self.mean.len();
-        Threads::All.blocks(y, columns, |first, y| normalize(&x[first..first + y.len()], self, y));
+        Threads::All.blocks(y, columns, |first, y| self.apply(&x[first..first + y.len()], y));
     }
 }
 

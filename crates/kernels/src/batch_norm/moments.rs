@@ -2,6 +2,7 @@
 
 use multiversion::multiversion;
 
+use crate::narrow::{self, is_narrow};
 use crate::rows::{BLOCK_ROWS, Threads, add_rows, block};
 
 /// Count, mean and sum of squared deviations of the columns of some rows. Parts are merged by the pairwise formula of
@@ -73,7 +74,11 @@ impl Moments {
             let share = 1.0 / count as f32;
             self.center.iter_mut().for_each(|sum| *sum *= share);
             self.spread.fill(0.0);
-            add_squares(rows, &self.center, &mut self.spread);
+            if is_narrow(columns) {
+                narrow::add_rows(rows, Some(&self.center), &mut self.spread);
+            } else {
+                add_squares(rows, &self.center, &mut self.spread);
+            }
             self.merge_block(count);
         }
     }

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::input::ParamsBackward;
 use super::method::{Filters, Method, sum_in_parts};
+use super::scratch::grown;
 use super::{ConvShape, Scratch};
 use crate::channel_order::transpose;
 use crate::elementwise::{add, add_row};
@@ -132,15 +133,15 @@ impl Filters for Adjoint {
         let (depth, group_out) = (shape.taps() * shape.group_in(), shape.group_out());
         let rows = dy.len() / shape.out_channels;
         for group in 0..shape.groups {
-            scratch.columns.resize(rows * depth, 0.0);
+            let columns = grown(&mut scratch.columns, rows * depth);
             let weight = &weight[group * depth * group_out..][..depth * group_out];
             matmul(
                 Matrix::new(&dy[group * group_out..], rows, group_out, shape.out_channels),
                 Matrix::new(weight, depth, group_out, group_out).transposed(),
-                &mut MatrixMut::new(&mut scratch.columns[..rows * depth], rows, depth, depth),
+                &mut MatrixMut::new(columns, rows, depth, depth),
                 Write::Replace,
             );
-            scatter_add(shape, group, &scratch.columns, dx);
+            scatter_add(shape, group, columns, dx);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A convolution's input as it is read: normalized block by block, while the values are in the caches.
 
+use super::scratch::grown;
 use crate::batch_norm::Normalizer;
 
 /// What the gradient of a convolution's parameters is computed from.
@@ -16,8 +17,7 @@ pub struct ParamsBackward<'a> {
 /// `x`, or, if there is a norm, what it makes of `x`, written to `held`.
 pub(super) fn normalized<'a>(norm: Option<&Normalizer>, x: &'a [f32], held: &'a mut Vec<f32>) -> &'a [f32] {
     let Some(norm) = norm else { return x };
-    held.resize(x.len().max(held.len()), 0.0);
-    let held = &mut held[..x.len()];
+    let held = grown(held, x.len());
     norm.apply(x, held);
     held
 }

@@ -13,6 +13,14 @@ pub struct Scratch {
     pub(super) products: Vec<f32>,
 }
 
+/// The first `len` elements of a buffer, which grows if it is shorter; what is in them is unspecified.
+pub(super) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
 /// Buffers that threads borrow and return.
 #[derive(Default)]
 pub(super) struct ScratchPool(Mutex<Vec<Scratch>>);

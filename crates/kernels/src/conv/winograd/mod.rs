@@ -18,7 +18,7 @@ use self::tile::{MAX_LANES, Tile};
 use self::transforms::{FilterGradient, Tiling, TransformFilters, TransformInput, TransformOutput};
 use super::input::{ParamsBackward, normalized};
 use super::method::{self, Method, sum_in_parts};
-use super::scratch::ScratchPool;
+use super::scratch::{ScratchPool, grown};
 use super::{ConvShape, Scratch};
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 use crate::memory::zeros;
@@ -125,7 +125,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Fi
         let Scratch { columns: inputs, products, .. } = scratch;
         let (input_plane, product_plane) = (plane_len(tiles, from), plane_len(tiles, to));
         block.transform::<IN, OUT, F>(inputs);
-        products.resize(IN * IN * product_plane, 0.0);
+        let products = grown(products, IN * IN * product_plane);
         let filters = self.planes.chunks_exact(from * to);
         let planes =
             inputs.chunks_exact(input_plane).zip(filters).zip(products.chunks_exact_mut(product_plane));
@@ -134,7 +134,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Fi
         }
         for (index, image) in y.chunks_exact_mut(pixels * to).enumerate() {
             let (first_tile, plane_len, tile) = (index * tiling.per_image(), product_plane, PhantomData::<F>);
-            let (channels, products) = (to, products.as_slice());
+            let (channels, products) = (to, &*products);
             let work = TransformOutput {
                 tiling,
                 channels,
@@ -202,8 +202,7 @@ impl Block<'_> {
     fn transform<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(&self, planes: &mut Vec<f32>) {
         let Self { tiling, channels, of_gradient, .. } = *self;
         let plane = plane_len(self.tiles(), channels);
-        planes.resize(IN * IN * plane, 0.0);
-        let mut planes: Vec<&mut [f32]> = planes.chunks_exact_mut(plane).collect();
+        let mut planes: Vec<&mut [f32]> = grown(planes, IN * IN * plane).chunks_exact_mut(plane).collect();
         for (index, image) in self.images.chunks_exact(self.image_len()).enumerate() {
             let (first_tile, planes, tile) = (index * tiling.per_image(), &mut planes[..], PhantomData::<F>);
             let work = TransformInput { tiling, channels, image, first_tile, planes, of_gradient, tile };
