@@ -71,7 +71,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Method for Winograd<IN
     }
 }
 
-/// Filters, transformed: one plane of `[from_channels, to_channels]` per element of a tile.
+/// Filters, transformed: one plane of `[from_channels, to_channels]` per element of a tile, in panels for [`products::product`].
 #[derive(Debug)]
 struct Filters<const IN: usize, const OUT: usize, F> {
     /// Height and width of images on both sides.
@@ -97,18 +97,20 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Filters<IN, OUT, F> {
 impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Filters<IN, OUT, F> {
     fn pack(&mut self, weight: &[f32]) {
         let Self { from_channels, to_channels, turned, .. } = *self;
-        let plane = from_channels * to_channels;
-        let mut rows: Vec<Vec<&mut [f32]>> =
-            (0..from_channels).map(|_| Vec::with_capacity(IN * IN)).collect();
-        for plane in self.planes.chunks_exact_mut(plane) {
-            for (row, part) in rows.iter_mut().zip(plane.chunks_exact_mut(to_channels)) {
+        let (plane, panel) = (from_channels * to_channels, products::panel(to_channels));
+        let mut rows: Vec<Vec<&mut [f32]>> = (0..from_channels).map(|_| vec![]).collect();
+        for panel in
+            self.planes.chunks_exact_mut(plane).flat_map(|plane| plane.chunks_mut(from_channels * panel))
+        {
+            let width = panel.len() / from_channels;
+            for (row, part) in rows.iter_mut().zip(panel.chunks_exact_mut(width)) {
                 row.push(part);
             }
         }
         rows.par_iter_mut().enumerate().for_each(|(from, rows)| {
             let place = |to| 9 * if turned { from * to_channels + to } else { to * from_channels + from };
             let tile = PhantomData::<F>;
-            Arch::new().dispatch(TransformFilters { weight, place, turned, to_channels, rows, tile });
+            Arch::new().dispatch(TransformFilters { weight, place, turned, to_channels, panel, rows, tile });
         });
     }
 

@@ -161,13 +161,15 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
     }
 }
 
-/// G g Gᵀ of the filters from one channel to all others, into one row of each plane.
+/// G g Gᵀ of the filters from one channel to all others, into one row of each panel of each plane.
 pub(super) struct TransformFilters<'a, 'p, const IN: usize, const OUT: usize, F, P> {
     pub(super) weight: &'a [f32],
     /// Where the filter to a channel begins.
     pub(super) place: P,
     pub(super) turned: bool,
     pub(super) to_channels: usize,
+    /// Channels of a panel.
+    pub(super) panel: usize,
     pub(super) rows: &'a mut [&'p mut [f32]],
     pub(super) tile: PhantomData<F>,
 }
@@ -180,7 +182,8 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>, P: Fn(usize) -> usize>
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         const TAPS: usize = 3;
-        let Self { weight, place, turned, to_channels, rows, .. } = self;
+        let Self { weight, place, turned, to_channels, panel, rows, .. } = self;
+        let panels = to_channels.div_ceil(panel);
         for to in (0..to_channels).step_by(S::F32_LANES) {
             let lanes = S::F32_LANES.min(to_channels - to);
             let mut taps = [[0.0f32; MAX_LANES]; 9];
@@ -196,7 +199,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>, P: Fn(usize) -> usize>
             }
             both_sides!(s, i => g[i], TAPS, IN, |s, g| filter(s, &F::FILTER, g), (column, line) => {
                 for row in 0..IN {
-                    store(s, line[row], rows[row * IN + column], to, lanes);
+                    store(s, line[row], rows[(row * IN + column) * panels + to / panel], to % panel, lanes);
                 }
             });
         }
