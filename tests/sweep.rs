@@ -167,7 +167,8 @@ fn check_estimates_each_member_of_a_sweep() {
     };
     for member in ["optim.lr=0.01,seed=5", "optim.lr=0.01,seed=6"] {
         let cells = row(&ran.stdout, member);
-        assert_eq!((cells[3].as_str(), cells[7].as_str()), ("10", "new"), "{cells:?}");
+        assert_eq!((cells[3].as_str(), cells[8].as_str()), ("10", "new"), "{cells:?}");
+        assert!(cells[5].ends_with(" MB"), "{cells:?}");
     }
     assert!(ran.stdout.contains("for 2 of 2 runs (2 at a time, threads of each: 2)"), "{}", ran.stdout);
     assert!(ran.stdout.contains("folder: all, which does not exist yet"), "{}", ran.stdout);
@@ -175,7 +176,7 @@ fn check_estimates_each_member_of_a_sweep() {
     assert_eq!(bench.run(&sweep).code, 0);
     std::fs::remove_dir_all(bench.path("all/optim.lr=0.01,seed=6")).unwrap();
     let ran = check(&[]);
-    assert_eq!(row(&ran.stdout, "seed=5")[7], "finished, will be kept");
+    assert_eq!(row(&ran.stdout, "seed=5")[8], "finished, will be kept");
     assert!(ran.stdout.contains("for 1 of 2 runs") && ran.stdout.contains("all, which exists"));
     let other = check(&["--set", "optim.momentum=0.1"]);
     assert_eq!(other.code, 2);

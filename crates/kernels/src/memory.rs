@@ -2,6 +2,8 @@
 #![expect(unsafe_code, reason = "buffers that are allocated uninitialized; a call into the C library")]
 
 use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 
@@ -31,6 +33,57 @@ pub fn zeros(len: usize) -> Vec<f32> {
     unsafe { out.assume_init() }.into_vec()
 }
 
+/// A buffer of unspecified contents that is used again after it is dropped: a training step needs many megabytes for filters
+/// that are laid out anew, and filling them with zeros first would take a tenth of it.
+#[derive(Debug)]
+pub(crate) struct Reused {
+    values: Vec<f32>,
+    len: usize,
+}
+
+/// Buffers that were dropped.
+static SPARE: Mutex<Vec<Vec<f32>>> = Mutex::new(vec![]);
+/// Most of them that are kept.
+const MOST_SPARE: usize = 12;
+
+impl Reused {
+    /// A buffer of `len` elements: one that was dropped, if it is at most twice as long.
+    pub(crate) fn new(len: usize) -> Self {
+        let mut spare = SPARE.lock().expect("no holder of this lock panics");
+        let fitting = spare.iter().enumerate().filter(|(_, values)| (len..=2 * len).contains(&values.len()));
+        let shortest = fitting.min_by_key(|(_, values)| values.len()).map(|(index, _)| index);
+        let values = shortest.map(|index| spare.remove(index));
+        drop(spare);
+        Self { values: values.unwrap_or_else(|| zeros(len)), len }
+    }
+}
+
+impl Drop for Reused {
+    fn drop(&mut self) {
+        let values = std::mem::take(&mut self.values);
+        let mut spare = SPARE.lock().expect("no holder of this lock panics");
+        spare.push(values);
+        if spare.len() > MOST_SPARE {
+            // the one that was not used for longest
+            spare.remove(0);
+        }
+    }
+}
+
+impl Deref for Reused {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[..self.len]
+    }
+}
+
+impl DerefMut for Reused {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[..self.len]
+    }
+}
+
 /// Tells glibc to keep freed memory for the next allocation. A training step allocates and frees many megabytes;
 /// returned to the system each time, they would cost a page fault per 4 KiB. Does nothing on other systems.
 pub fn keep_freed_memory() {
@@ -52,5 +105,20 @@ mod tests {
         assert_eq!(copied(&values), values);
         assert_eq!(zeros(150_001), vec![0.0; 150_001]);
         assert!(copied(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_dropped_buffer_is_used_again_if_it_fits() {
+        // a length that no other test uses
+        let len = 123_457;
+        let mut first = Reused::new(len);
+        first.fill(1.0);
+        let place = first.as_ptr();
+        let other = Reused::new(len);
+        assert_ne!(other.as_ptr(), place);
+        drop(first);
+        let again = Reused::new(len - 1);
+        assert_eq!((again.as_ptr(), again.len()), (place, len - 1));
+        assert_ne!(Reused::new(len / 3).as_ptr(), place);
     }
 }

@@ -38,7 +38,7 @@ pub struct PackedConv {
 }
 
 impl PackedConv {
-    /// Room for a convolution, filled with zeros until [`PackedConv::pack`].
+    /// Room for a convolution, of unspecified contents until [`PackedConv::pack`].
     ///
     /// # Panics
     /// If the algorithm does not fit the shape.

@@ -21,7 +21,7 @@ use super::method::{self, Method, sum_in_parts};
 use super::scratch::{ScratchPool, grown};
 use super::{ConvShape, Scratch};
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
-use crate::memory::zeros;
+use crate::memory::Reused;
 
 /// Tiles per block of the weights' gradient.
 const TILES_OF_GRADIENT: usize = 128;
@@ -56,14 +56,16 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Method for Winograd<IN
     /// dW += Gᵀ [Σ over tiles (Bᵀ d B)ᵀ (A dy Aᵀ)] G
     fn add_weight_gradient(&self, shape: &ConvShape, backward: ParamsBackward<'_>, dweight: &mut [f32]) {
         let (from, to) = (shape.in_channels, shape.out_channels);
-        let sums = if products::few(from) && products::few(to) {
-            sums_of_parts::<IN, OUT, F>(shape, backward)
+        let (of_parts, of_planes);
+        let sums: &[f32] = if products::few(from) && products::few(to) {
+            of_parts = sums_of_parts::<IN, OUT, F>(shape, backward);
+            &of_parts
         } else {
-            sums_of_planes::<IN, OUT, F>(shape, backward)
+            of_planes = sums_of_planes::<IN, OUT, F>(shape, backward);
+            &of_planes
         };
         dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to_channel, filters)| {
-            let (planes, plane_len, start, tile) =
-                (&sums[..], from * to, to_channel * from, PhantomData::<F>);
+            let (planes, plane_len, start, tile) = (sums, from * to, to_channel * from, PhantomData::<F>);
             let work =
                 FilterGradient::<IN, OUT, F> { planes, plane_len, start, from_channels: from, filters, tile };
             Arch::new().dispatch(work);
@@ -80,7 +82,7 @@ struct Filters<const IN: usize, const OUT: usize, F> {
     to_channels: usize,
     /// Whether they are those of the gradient of the input: turned by half a turn, from outputs to inputs.
     turned: bool,
-    planes: Vec<f32>,
+    planes: Reused,
     tile: PhantomData<F>,
 }
 
@@ -89,7 +91,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Filters<IN, OUT, F> {
         let ConvShape { in_channels, out_channels, input: image, .. } = shape;
         let (from_channels, to_channels) =
             if turned { (out_channels, in_channels) } else { (in_channels, out_channels) };
-        let planes = vec![0.0; IN * IN * from_channels * to_channels];
+        let planes = Reused::new(IN * IN * from_channels * to_channels);
         Self { image, from_channels, to_channels, turned, planes, tile: PhantomData }
     }
 }
@@ -217,14 +219,14 @@ impl Block<'_> {
 fn sums_of_planes<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     shape: &ConvShape,
     ParamsBackward { x, norm, dy }: ParamsBackward<'_>,
-) -> Vec<f32> {
+) -> Reused {
     let tiling = Tiling::new(shape.input, OUT);
     let (from, to) = (shape.in_channels, shape.out_channels);
     let images = x.len() / shape.in_len();
     let tiles = images * tiling.per_image();
     let (input_plane, gradient_plane) = (plane_len(tiles, from), plane_len(tiles, to));
-    let mut inputs = zeros(IN * IN * input_plane);
-    let mut gradients = zeros(IN * IN * gradient_plane);
+    let mut inputs = Reused::new(IN * IN * input_plane);
+    let mut gradients = Reused::new(IN * IN * gradient_plane);
     let pool = ScratchPool::default();
     let mut parts = by_image(&mut inputs, input_plane, tiling.per_image() * from, images);
     let pairs = x.par_chunks_exact(shape.in_len()).zip(parts.par_iter_mut());
@@ -244,7 +246,7 @@ fn sums_of_planes<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
         let work = TransformInput { tiling, channels: to, image, first_tile: 0, planes, of_gradient, tile };
         Arch::new().dispatch(work);
     });
-    let mut sums = vec![0.0; IN * IN * from * to];
+    let mut sums = Reused::new(IN * IN * from * to);
     let planes = inputs.par_chunks_exact(input_plane).zip(gradients.par_chunks_exact(gradient_plane));
     planes.zip(sums.par_chunks_exact_mut(from * to)).for_each(|((inputs, gradients), sums)| {
         let (inputs, gradients) =
