@@ -8,6 +8,9 @@ use rayon::Yield;
 /// How long a thread stays awake without work. It bounds what a waiting thread can hold up.
 const PATIENCE: Duration = Duration::from_micros(500);
 
+/// Most threads that are kept awake: products are cut into as many tasks at most, and more would only get in each other's way.
+const MOST: usize = 8;
+
 /// Whether some threads are kept awake already: a second time would pile up on their stacks.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
@@ -22,7 +25,7 @@ pub fn awake<R>(work: impl FnOnce() -> R) -> R {
     let own = rayon::current_thread_index();
     rayon::in_place_scope(|scope| {
         scope.spawn_broadcast(|_, context| {
-            if Some(context.index()) != own {
+            if Some(context.index()) != own && context.index() < MOST {
                 look_for_work(&done);
             }
         });

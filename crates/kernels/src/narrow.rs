@@ -30,6 +30,7 @@ macro_rules! by_vectors {
 fn load<const N: usize, S: Simd>(s: S, values: &[f32]) -> [S::f32s; N] {
     let values = S::as_simd_f32s(&values[..N * S::F32_LANES]).0;
     let mut vectors = [s.splat_f32s(0.0); N];
+    #[expect(clippy::manual_memcpy, reason = "a copy of slices would go through memory")]
     for n in 0..N {
         vectors[n] = values[n];
     }

@@ -1,6 +1,6 @@
 //! How fast a network is evaluated and trained.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use walk_core::{Batch, BatchNormMode, Model, Seed, interpolate, sgd_step};
@@ -46,6 +46,8 @@ pub struct Throughput {
     pub peak_memory: Option<u64>,
 }
 
+/// The least time over which training and products are timed: threads can be slow for a tenth of a second.
+const LEAST_TIME: Duration = Duration::from_millis(300);
 /// Most samples of a timed Hessian-vector product.
 const HVP_SAMPLES: usize = 500;
 
@@ -77,15 +79,14 @@ pub fn throughput(
             eval_peak_memory = peak_memory();
         }
         let prepared = prepared_per_s(part, rows);
-        let steps = (samples.1 / rows / 4).clamp(1, 20);
-        let started = Instant::now();
-        for step in 0..steps {
+        let least_steps = (samples.1 / rows / 4).clamp(1, 20);
+        let trained = time_of_one(least_steps, |step| {
             let start = step * rows % (part.len() - rows + 1);
             fill_batch(part, (start..start + rows).into_par_iter(), Some((Seed(0), 1)), &mut batch);
             let gradient = model.at(&point)?.gradient(&batch, BatchNormMode::Batch)?;
             sgd_step(optim.step(), &point.params, &gradient.grad, &mut velocity, &mut next.params);
-        }
-        let trained = started.elapsed().as_secs_f64() / steps as f64;
+            Ok(())
+        })?;
         let started = Instant::now();
         for index in 0..config.points {
             let alpha = index as f64 / config.points as f64;
@@ -94,14 +95,16 @@ pub fn throughput(
         }
         let segment_time = started.elapsed().as_secs_f64();
         let multiplied_samples = samples.1.min(HVP_SAMPLES);
-        let started = Instant::now();
         let at = model.at(&point)?;
-        for start in (0..multiplied_samples).step_by(config.chunk) {
-            let end = multiplied_samples.min(start + config.chunk);
-            fill_batch(part, (start..end).into_par_iter(), Some((Seed(0), 1)), &mut batch);
-            at.hessian_vector(&batch, &next.params, BatchNormMode::Batch)?;
-        }
-        let multiplied = started.elapsed().as_secs_f64() / multiplied_samples as f64;
+        let multiplied = time_of_one(1, |_| {
+            for start in (0..multiplied_samples).step_by(config.chunk) {
+                let end = multiplied_samples.min(start + config.chunk);
+                fill_batch(part, (start..end).into_par_iter(), Some((Seed(0), 1)), &mut batch);
+                at.hessian_vector(&batch, &next.params, BatchNormMode::Batch)?;
+            }
+            Ok(())
+        })?;
+        let multiplied = multiplied / multiplied_samples as f64;
         if round > 0 {
             hvp.push(multiplied);
             eval.push(evaluated);
@@ -120,6 +123,20 @@ pub fn throughput(
         eval_peak_memory,
         peak_memory: peak_memory(),
     })
+}
+
+/// Seconds that a repetition of `work` takes, which is given its number: the mean of at least `least` repetitions, and of as many
+/// as take [`LEAST_TIME`].
+fn time_of_one(
+    least: usize,
+    mut work: impl FnMut(usize) -> Result<(), TrainError>,
+) -> Result<f64, TrainError> {
+    let (mut done, started) = (0, Instant::now());
+    while done < least || started.elapsed() < LEAST_TIME {
+        work(done)?;
+        done += 1;
+    }
+    Ok(started.elapsed().as_secs_f64() / done as f64)
 }
 
 /// Samples per second that batches of `rows` are made at.

@@ -17,16 +17,19 @@ pub struct LeastProducts {
 
 impl LeastProducts {
     /// Those of a network. A layer with the weights W has one product for its value, and two more for a gradient: those by W
-    /// and by its input x. A tangent has W ẋ and V x, and the reverse pass over it three products, by V, W and ẋ. A layer that
-    /// reads the network's input has no gradient or tangent of x.
+    /// and by its input x. A tangent has W ẋ and V x, and the reverse pass over it three products, by V, W and ẋ. Where no
+    /// parameter comes before a layer, x has no gradient or tangent.
     pub fn of(network: &Network) -> Self {
         let (mut all, mut first) = (0, 0);
+        let mut moves: Vec<bool> = vec![];
         for layer in network.layers() {
             let products = products(network, layer);
+            let input_moves = layer.inputs.iter().any(|&input| moves[input]);
             all += products;
-            if layer.inputs.contains(&0) {
+            if !input_moves {
                 first += products;
             }
+            moves.push(input_moves || layer.params.is_some());
         }
         Self { evaluation: all, gradient: 3 * all - first, hessian_vector: 8 * all - 5 * first }
     }
@@ -42,7 +45,7 @@ fn products(network: &Network, layer: &Layer) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use walk_arch::{Net, Problem, conv2d, flatten, linear};
+    use walk_arch::{Net, Problem, conv2d, flatten, linear, reshape};
 
     use super::*;
 
@@ -50,7 +53,8 @@ mod tests {
     fn products_are_counted_by_the_best_algorithm() {
         let problem = Problem { input: vec![3, 8, 6], classes: 2 };
         let net = Net::new();
-        let x = net.input().then("a", conv2d(4, 3).padding(1)).then("b", conv2d(5, 3).stride(2).padding(1));
+        let x = net.input().then("same", flatten()).then("image", reshape(&[3, 8, 6]));
+        let x = x.then("a", conv2d(4, 3).padding(1)).then("b", conv2d(5, 3).stride(2).padding(1));
         let network = net.finish(x.then("flat", flatten()).then("fc", linear(2))).check(&problem).unwrap();
         // F(4x4): 2 x 2 tiles of 36 products, where the definition has 9 x 48 and F(2x2) 12 tiles of 16
         let (a, b, fc) = (4 * 36 * 3 * 4, 9 * 4 * 5 * 12, 60 * 2);
