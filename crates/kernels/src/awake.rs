@@ -5,17 +5,16 @@ use std::time::{Duration, Instant};
 
 use rayon::Yield;
 
+use crate::matmul::MAX_TASKS;
+
 /// How long a thread stays awake without work. It bounds what a waiting thread can hold up.
 const PATIENCE: Duration = Duration::from_micros(500);
-
-/// Most threads that are kept awake: products are cut into as many tasks at most, and more would only get in each other's way.
-const MOST: usize = 8;
 
 /// Whether some threads are kept awake already: a second time would pile up on their stacks.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
-/// Does `work`, during which the other threads of the pool look for work instead of going to sleep. Waking a thread takes
-/// tens of microseconds, as long as a layer of a small network.
+/// Does `work`, during which the other threads of the pool look for work instead of going to sleep, as many as a product has
+/// tasks at most. Waking a thread takes tens of microseconds, as long as a layer of a small network.
 pub fn awake<R>(work: impl FnOnce() -> R) -> R {
     if ACTIVE.swap(true, Ordering::AcqRel) {
         return work();
@@ -25,7 +24,7 @@ pub fn awake<R>(work: impl FnOnce() -> R) -> R {
     let own = rayon::current_thread_index();
     rayon::in_place_scope(|scope| {
         scope.spawn_broadcast(|_, context| {
-            if Some(context.index()) != own && context.index() < MOST {
+            if Some(context.index()) != own && context.index() < MAX_TASKS {
                 look_for_work(&done);
             }
         });

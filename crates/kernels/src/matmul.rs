@@ -6,7 +6,7 @@ use rayon::prelude::*;
 /// Work per task of [`matmul_parallel`], in multiply-adds: about 0.1 ms on one core.
 const TASK_MULTIPLY_ADDS: usize = 1 << 23;
 /// Most tasks per product, so that operands are not packed too often.
-const MAX_TASKS: usize = 8;
+pub(crate) const MAX_TASKS: usize = 8;
 
 /// A read-only matrix view with strides.
 #[derive(Clone, Copy, Debug)]

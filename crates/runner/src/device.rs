@@ -1,7 +1,7 @@
 //! The device of a run, and the change to the program that has CUDA.
 //!
-//! The program with CUDA cannot start where there is no driver, so it is one of its own, `sgdwalk-cuda`: this program takes
-//! its place where CUDA is asked for, and says why if that fails.
+//! The program with CUDA cannot start where there is no driver, so it is a separate program, `sgdwalk-cuda`. Where CUDA is asked
+//! for, it replaces this one; if it cannot, this one says why.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,8 @@ use walk_core::{Backend, Convolution, DeviceError, DeviceName, backend_for};
 
 const CUDA_PROGRAM: &str = "sgdwalk-cuda";
 
-/// The device of that name. Does not return if the program beside this one has it: that one goes on from the start.
+/// The device of that name. If only the program with CUDA has it, that program replaces this one and starts over, and this
+/// function does not return.
 pub(crate) fn backend(device: DeviceName, convolution: Convolution) -> Result<Rc<dyn Backend>> {
     match backend_for(device, convolution) {
         Ok(backend) => Ok(backend),

@@ -30,7 +30,9 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
 ) -> Result<DirectionalForward<Cpu, T>, CoreError> {
     let rows = inputs.shape().0;
     let walk = Rc::new(Walk::new(setup, at, direction, norms.is_some()));
-    let segments = if T::OWNS_TAPE { walk.segments(rows) } else { walk.whole(rows) };
+    // without a reverse pass nothing is kept for it
+    let budget = if T::OWNS_TAPE { setup.values_budget } else { usize::MAX };
+    let segments = Segments::within(budget, at.network, &walk.groups, walk.unit(rows));
     let output = at.network.output();
     let mut values = Values::new(walk.wires(0..walk.groups.len()), &[output]);
     values.set(0, Value::new(Operand { rows: inputs, grad: None }, None));
@@ -91,14 +93,6 @@ impl Walk {
     /// Bytes of an element of a value, and of its tangent, for all samples.
     fn unit(&self, rows: usize) -> usize {
         rows * size_of::<f32>() * if self.direction.is_some() { 2 } else { 1 }
-    }
-
-    fn whole(&self, rows: usize) -> Segments {
-        Segments::whole(&self.network, &self.groups, self.unit(rows))
-    }
-
-    fn segments(&self, rows: usize) -> Segments {
-        Segments::within(self.setup.values_budget, &self.network, &self.groups, self.unit(rows))
     }
 
     /// Computes the values of groups, and records the operations if the tape does.

@@ -36,21 +36,14 @@ const GRADIENTS: usize = 3;
 const CUTS: [usize; 5] = [4, 8, 16, 32, 64];
 
 impl Segments {
-    /// Everything is kept.
-    pub(super) fn whole(network: &Network, groups: &[FusionGroup], unit: usize) -> Self {
-        let flow = Flow::new(network, groups, unit);
-        let segment = flow.segment(0..groups.len(), false);
-        Self { segments: vec![segment], bytes: flow.peak(0..groups.len()) }
-    }
-
     /// As little as possible is computed again for values and their gradients to need at most `budget` bytes, or else the fewest. An element of a
     /// sample's value needs `unit` bytes.
     pub(super) fn within(budget: usize, network: &Network, groups: &[FusionGroup], unit: usize) -> Self {
-        let whole = Self::whole(network, groups, unit);
-        if whole.bytes <= budget {
-            return whole;
-        }
         let flow = Flow::new(network, groups, unit);
+        let (all, bytes) = (0..groups.len(), flow.peak(0..groups.len()));
+        if bytes <= budget {
+            return Self { segments: vec![flow.segment(all, false)], bytes };
+        }
         let choices = CUTS.iter().flat_map(|&cuts| flow.choices(cuts));
         let cost = |choice: &Choice| (choice.bytes.max(budget), choice.again);
         let best = choices.min_by_key(cost).expect("a network has a layer");

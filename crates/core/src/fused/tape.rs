@@ -263,19 +263,22 @@ impl<'a> Recorder<'a> {
 
     /// Carries gradients back through what was recorded.
     pub(super) fn reverse(self, grads: &mut Grads) -> Result<(), CpuError> {
-        self.operations.into_iter().flatten().rev().try_for_each(|operation| operation(grads))
+        self.operations.map_or(Ok(()), |operations| reverse(operations, grads))
     }
 
     /// What was recorded, as one operation on dfdx's tape.
     pub(super) fn into_tape<T: Tape<f32, Cpu>>(self) -> T {
         let mut tape = T::default();
         if let Some(operations) = self.operations {
-            tape.add_backward_op(move |grads| {
-                operations.into_iter().rev().try_for_each(|operation| operation(grads))
-            });
+            tape.add_backward_op(move |grads| reverse(operations, grads));
         }
         tape
     }
+}
+
+/// Runs operations, the last one first; each gives up what it holds when it is done.
+fn reverse(operations: Vec<Backward>, grads: &mut Grads) -> Result<(), CpuError> {
+    operations.into_iter().rev().try_for_each(|operation| operation(grads))
 }
 
 /// What recorders of one reverse pass share.

@@ -51,11 +51,6 @@ impl ConvShape {
         self.taps() * self.group_in() * self.out_channels
     }
 
-    /// Multiply-adds of one image by the definition.
-    pub fn multiply_adds(&self) -> usize {
-        self.weight_len() * self.out_pixels()
-    }
-
     /// The fewest multiply-adds of one image that an algorithm's products need: Winograd's F(4x4, 3x3) and F(2x2, 3x3)
     /// (Lavin & Gray, 2016, arXiv 1509.09308) multiply (m + 2)² numbers for m² outputs where the definition takes 9 m².
     pub fn least_multiply_adds(&self) -> usize {
@@ -65,7 +60,7 @@ impl ConvShape {
             tiles * (m + 2).pow(2) * self.group_in() * self.out_channels
         };
         let winograd = [2, 4].into_iter().filter(|_| fits).map(of_tiles);
-        winograd.fold(self.multiply_adds(), usize::min)
+        winograd.fold(self.weight_len() * self.out_pixels(), usize::min)
     }
 
     /// Elements of a filter in one channel.
