@@ -83,6 +83,18 @@ pub(crate) fn image_network(activation: Activation) -> Network {
     net.finish(left.add("both", right)).check(&problem).unwrap()
 }
 
+/// A network whose poolings come after batch norms.
+pub(crate) fn pooled_network() -> Network {
+    let problem = Problem { input: vec![3, 12, 10], classes: 4 };
+    let net = Net::new();
+    let x = net.input().then("conv1", conv2d(8, 3).padding(1)).then("bn1", batch_norm());
+    let x = x.then("act1", Activation::Relu).then("pool1", max_pool2d(2));
+    let x = x.then("conv2", conv2d(16, 3).padding(1)).then("bn2", batch_norm()).then("pool2", max_pool2d(2));
+    let x = x.then("conv3", conv2d(20, 3).padding(1)).then("bn3", batch_norm());
+    let x = x.then("act3", Activation::Relu).then("pool3", max_pool2d(2));
+    net.finish(x.then("flat", flatten()).then("fc", linear(4))).check(&problem).unwrap()
+}
+
 /// A pre-activation residual network: norms, ReLUs and sums that go into the convolutions around them.
 pub(crate) fn preactivation_network(activation: Activation) -> Network {
     let problem = Problem { input: vec![3, 6, 6], classes: 4 };

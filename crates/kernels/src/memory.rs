@@ -33,11 +33,26 @@ pub fn zeros(len: usize) -> Vec<f32> {
     unsafe { out.assume_init() }.into_vec()
 }
 
-/// A buffer of unspecified contents that is used again after it is dropped: a training step needs many megabytes for filters
+/// Elements of a cache line. A vector as long as a line is read and written at once if it does not straddle two.
+pub(crate) const LINE: usize = 16;
+
+/// `len` elements of a buffer that is at least [`LINE`] longer, from a boundary of a line on.
+pub(crate) fn on_a_line(buffer: &mut [f32], len: usize) -> &mut [f32] {
+    let start = to_a_line(buffer);
+    &mut buffer[start..][..len]
+}
+
+/// Elements before the first boundary of a line.
+fn to_a_line(buffer: &[f32]) -> usize {
+    buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE)
+}
+
+/// A buffer of unspecified contents, from a boundary of a cache line on, that is used again after it is dropped: a training step needs many megabytes for filters
 /// that are laid out anew, and filling them with zeros first would take a tenth of it.
 #[derive(Debug)]
 pub(crate) struct Reused {
     values: Vec<f32>,
+    start: usize,
     len: usize,
 }
 
@@ -50,11 +65,15 @@ impl Reused {
     /// A buffer of `len` elements: one that was dropped, if it is at most twice as long.
     pub(crate) fn new(len: usize) -> Self {
         let mut spare = SPARE.lock().expect("no holder of this lock panics");
-        let fitting = spare.iter().enumerate().filter(|(_, values)| (len..=2 * len).contains(&values.len()));
+        let fitting = spare
+            .iter()
+            .enumerate()
+            .filter(|(_, values)| (len + LINE..=2 * (len + LINE)).contains(&values.len()));
         let shortest = fitting.min_by_key(|(_, values)| values.len()).map(|(index, _)| index);
         let values = shortest.map(|index| spare.remove(index));
         drop(spare);
-        Self { values: values.unwrap_or_else(|| zeros(len)), len }
+        let values = values.unwrap_or_else(|| zeros(len + LINE));
+        Self { start: to_a_line(&values), values, len }
     }
 }
 
@@ -74,13 +93,13 @@ impl Deref for Reused {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.values[..self.len]
+        &self.values[self.start..][..self.len]
     }
 }
 
 impl DerefMut for Reused {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.values[..self.len]
+        &mut self.values[self.start..][..self.len]
     }
 }
 

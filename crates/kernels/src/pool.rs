@@ -1,5 +1,7 @@
 //! Pooling of images with channels last.
 
+use std::ops::Range;
+
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -37,17 +39,23 @@ impl PoolShape {
         height * width * self.channels
     }
 
+    /// The rows and columns of an output pixel's window, but for the padding.
+    fn window(&self, pixel: [usize; 2]) -> [Range<usize>; 2] {
+        [0, 1].map(|axis| {
+            let end = pixel[axis] * self.stride[axis] + self.kernel[axis];
+            let within = |at: usize| at.saturating_sub(self.padding[axis]).min(self.input[axis]);
+            within(end - self.kernel[axis])..within(end)
+        })
+    }
+
     /// Calls `visit` with every output pixel and every input pixel of its window, by pixel number.
     fn windows(&self, mut visit: impl FnMut(usize, usize)) {
-        let ([rows, columns], [height, width]) = (self.output(), self.input);
+        let ([rows, columns], [_, width]) = (self.output(), self.input);
         for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
-            for i in 0..self.kernel[0] {
-                for j in 0..self.kernel[1] {
-                    let r = (row * self.stride[0] + i).wrapping_sub(self.padding[0]);
-                    let c = (column * self.stride[1] + j).wrapping_sub(self.padding[1]);
-                    if r < height && c < width {
-                        visit(row * columns + column, r * width + c);
-                    }
+            let [down, across] = self.window([row, column]);
+            for r in down {
+                for c in across.clone() {
+                    visit(row * columns + column, r * width + c);
                 }
             }
         }
@@ -59,18 +67,86 @@ impl PoolShape {
 /// # Panics
 /// If a length does not fit.
 pub fn max_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
-    let images = x.chunks_exact(shape.in_len()).zip(y.chunks_exact_mut(shape.out_len()));
-    for (x, y) in images {
-        y.fill(f32::NEG_INFINITY);
-        let n = shape.channels;
-        shape.windows(|to, from| larger(&x[from * n..][..n], &mut y[to * n..][..n]));
+    Extremes::new(*shape, &vec![1.0; shape.channels]).apply(x, y);
+}
+
+/// The values of windows that become the largest once each channel is multiplied by a number: the largest where that is not
+/// negative, the smallest where it is; NaN if there is one.
+///
+/// The largest value of a window after batch norm (and ReLU) is batch norm (and ReLU) of this one, to the bit, since rounding
+/// keeps the order of values. So a norm that is followed by a pooling may be applied to the pooled values.
+#[derive(Clone, Debug)]
+pub struct Extremes {
+    shape: PoolShape,
+    /// By channel, 1 or -1.
+    signs: Vec<f32>,
+}
+
+impl Extremes {
+    /// Of channels that are multiplied by `scale`.
+    pub fn new(shape: PoolShape, scale: &[f32]) -> Self {
+        Self { shape, signs: scale.iter().map(|&scale| if scale < 0.0 { -1.0 } else { 1.0 }).collect() }
+    }
+
+    /// The shape of the pooling.
+    pub fn shape(&self) -> &PoolShape {
+        &self.shape
+    }
+
+    /// The extremes of a batch of images, on the calling thread.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn apply(&self, x: &[f32], y: &mut [f32]) {
+        let images = x.chunks_exact(self.shape.in_len()).zip(y.chunks_exact_mut(self.shape.out_len()));
+        for (x, y) in images {
+            extremes(&self.shape, &self.signs, x, y);
+        }
     }
 }
 
+/// The extremes of an image.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn larger(x: &[f32], y: &mut [f32]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = if x > *y || x.is_nan() { x } else { *y };
+fn extremes(shape: &PoolShape, signs: &[f32], x: &[f32], y: &mut [f32]) {
+    const LANES: usize = 16;
+    let columns = shape.output()[1];
+    for (pixel, y) in y.chunks_exact_mut(shape.channels).enumerate() {
+        let window = shape.window([pixel / columns, pixel % columns]);
+        let mut channel = 0;
+        while channel + LANES <= shape.channels {
+            extreme::<LANES>(shape, &window, signs, x, channel, y);
+            channel += LANES;
+        }
+        for channel in channel..shape.channels {
+            extreme::<1>(shape, &window, signs, x, channel, y);
+        }
+    }
+}
+
+/// The extremes of a window for N channels.
+#[inline(always)]
+fn extreme<const N: usize>(
+    shape: &PoolShape,
+    [down, across]: &[Range<usize>; 2],
+    signs: &[f32],
+    x: &[f32],
+    channel: usize,
+    y: &mut [f32],
+) {
+    let signs: &[f32; N] = signs[channel..][..N].as_array().expect("N signs");
+    let mut best = [f32::NEG_INFINITY; N];
+    for row in down.clone() {
+        for column in across.clone() {
+            let pixel = (row * shape.input[1] + column) * shape.channels;
+            let x: &[f32; N] = x[pixel + channel..][..N].as_array().expect("N values");
+            for n in 0..N {
+                let x = x[n] * signs[n];
+                best[n] = if x > best[n] || x.is_nan() { x } else { best[n] };
+            }
+        }
+    }
+    for n in 0..N {
+        y[channel + n] = best[n] * signs[n];
     }
 }
 
@@ -151,6 +227,7 @@ pub fn avg_backward(shape: &PoolShape, dy: &[f32], dx: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch_norm::{Normalization, Normalizer};
     use crate::test_support::{differences, noise, norm_error, wide};
 
     fn shapes() -> [PoolShape; 3] {
@@ -187,6 +264,26 @@ mod tests {
         let one = PoolShape { channels: 1, kernel: [1, 3], stride: [1, 3], padding: [0, 0], input: [1, 3] };
         max_forward(&one, &[1.0, f32::NAN, 2.0], &mut y);
         assert!(y[0].is_nan());
+    }
+
+    #[test]
+    fn a_norm_of_extremes_is_the_largest_of_norms() {
+        let shape =
+            PoolShape { channels: 37, kernel: [2, 2], stride: [2, 2], padding: [0, 0], input: [6, 4] };
+        let (mean, scale, shift) = (noise(1, 37), noise(2, 37), noise(3, 37));
+        assert!(scale.iter().any(|&scale| scale < 0.0));
+        let norm = Normalization { mean: &mean, var: &[0.7; 37], scale: &scale, shift: &shift, eps: 1e-5 };
+        for relu in [false, true] {
+            let norm = Normalizer::new(norm, relu);
+            let x = noise(4, 3 * shape.in_len());
+            let (mut normalized, mut expected) = (x.clone(), vec![0.0; 3 * shape.out_len()]);
+            norm.apply(&x, &mut normalized);
+            max_forward(&shape, &normalized, &mut expected);
+            let (mut pooled, mut found) = (expected.clone(), expected.clone());
+            Extremes::new(shape, &scale).apply(&x, &mut pooled);
+            norm.apply(&pooled, &mut found);
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

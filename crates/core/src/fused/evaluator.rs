@@ -147,3 +147,41 @@ impl Workspace {
         self.measured[0].forget();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fused::fusion::{for_evaluation, fused};
+    use crate::test_support::{BatchSamples, pooled_network};
+
+    #[test]
+    fn pooling_before_a_norm_changes_no_bit() {
+        let network = Arc::new(pooled_network());
+        let name = |index: usize| network.layers()[index].name.as_str();
+        let groups = for_evaluation(&network);
+        let made: Vec<(&str, &str)> =
+            groups.iter().map(|group| (name(group.layer), name(group.wire.value))).collect();
+        // pool3 stays: what reads it is no convolution
+        let first = [("conv1", "pool1"), ("conv2", "pool2"), ("conv3", "conv3"), ("bn3", "act3")];
+        assert_eq!(made, [&first[..], &[("pool3", "pool3"), ("flat", "flat"), ("fc", "fc")]].concat());
+        let losses = |plan: Plan, mode: BatchNormMode| {
+            let mut evaluator =
+                FusedEvaluator::new(network.clone(), Loss::CrossEntropy, Convolution::default());
+            evaluator.plan = plan;
+            // norms that turn the order of values around
+            let number = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 50.0;
+            let params = (0..network.n_params()).map(number).collect();
+            let buffers = (0..network.n_buffers()).map(|i| 0.1 + number(i).abs()).collect();
+            let samples = BatchSamples::random(&network, 23);
+            let evaluation = evaluator.evaluate(&Point { params, buffers }, &samples, 10, mode).unwrap();
+            evaluation.chunks.iter().map(ChunkResult::loss_sum).collect::<Vec<f64>>()
+        };
+        for mode in [BatchNormMode::Batch, BatchNormMode::Running] {
+            let plain = Plan::of(&network, &fused(&network), Convolution::default());
+            let pooled = Plan::new(&network, Convolution::default());
+            let (plain, pooled) = (losses(plain, mode), losses(pooled, mode));
+            assert!(plain.iter().all(|loss| loss.is_finite()));
+            assert_eq!(plain, pooled);
+        }
+    }
+}

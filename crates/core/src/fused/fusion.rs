@@ -20,6 +20,17 @@ pub(super) struct FusionGroup {
     pub(super) relu: bool,
     /// Whether a batch norm reads the value and needs its moments.
     pub(super) moments: bool,
+    /// For a convolution, the pooling of its output before the batch norm of it, which is in the convolutions that read it.
+    pub(super) pool: Option<PoolBeforeNorm>,
+}
+
+/// A largest value of windows that is taken before the batch norm (and ReLU) that it would follow.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PoolBeforeNorm {
+    /// The pooling's layer.
+    pub(super) layer: usize,
+    /// The batch norm's.
+    pub(super) norm: usize,
 }
 
 /// A batch norm and the ReLU fused with it, if any.
@@ -34,7 +45,7 @@ pub(super) struct FusedNorm {
 impl FusionGroup {
     fn new(wire: Wire) -> Self {
         let layer = wire.value;
-        Self { wire, layer, norm: None, residual: false, relu: false, moments: false }
+        Self { wire, layer, norm: None, residual: false, relu: false, moments: false, pool: None }
     }
 }
 
@@ -43,13 +54,53 @@ pub(super) fn unfused(network: &Network) -> Vec<FusionGroup> {
     layer_by_layer(network).into_iter().map(FusionGroup::new).collect()
 }
 
-/// As few kernels as possible.
-pub(super) fn fused(network: &Network) -> Vec<FusionGroup> {
+/// The kernels of an evaluation: as [`fused`], and where convolutions read what is pooled after a batch norm, the convolution
+/// before pools, so that its whole output is never written, and those after it normalize.
+pub(super) fn for_evaluation(network: &Network) -> Vec<FusionGroup> {
+    let layers = network.layers();
+    let readers = readers(network);
+    let mut groups = fused(network);
+    for (pool, layer) in layers.iter().enumerate() {
+        let place =
+            |groups: &[FusionGroup], value: usize| groups.iter().position(|group| group.wire.value == value);
+        let (Op::MaxPool2d(_), &[normalized]) = (&layer.op, layer.inputs.as_slice()) else { continue };
+        let Some(norm) = place(&groups, normalized).map(|at| groups[at].clone()) else { continue };
+        let is_norm = matches!(layers[norm.layer].op, Op::BatchNorm(_));
+        let Some(conv) = place(&groups, norm.wire.inputs[0]).filter(|_| is_norm) else { continue };
+        let is_conv = |layer: usize| matches!(layers[layer].op, Op::Conv2d(_));
+        let fits = is_conv(groups[conv].layer)
+            && !groups[conv].residual
+            && readers[groups[conv].wire.value] == [norm.layer]
+            && readers[normalized] == [pool]
+            && ![norm.wire.inputs[0], normalized, pool].contains(&network.output())
+            && readers[pool].iter().all(|&reader| is_conv(reader));
+        if !fits {
+            continue;
+        }
+        groups[conv].wire.value = pool;
+        groups[conv].pool = Some(PoolBeforeNorm { layer: pool, norm: norm.layer });
+        for group in groups.iter_mut().filter(|group| readers[pool].contains(&group.layer)) {
+            group.norm = Some(FusedNorm { layer: norm.layer, relu: norm.relu });
+        }
+        groups.retain(|group| ![pool, norm.layer].contains(&group.layer));
+    }
+    groups
+}
+
+/// By value, the layers that read it.
+fn readers(network: &Network) -> Vec<Vec<usize>> {
     let layers = network.layers();
     let mut readers: Vec<Vec<usize>> = vec![vec![]; layers.len()];
     for (index, layer) in layers.iter().enumerate() {
         layer.inputs.iter().for_each(|&input| readers[input].push(index));
     }
+    readers
+}
+
+/// As few kernels as possible.
+pub(super) fn fused(network: &Network) -> Vec<FusionGroup> {
+    let layers = network.layers();
+    let readers = readers(network);
     let only_reader = |value: usize| match readers[value].as_slice() {
         [reader] if value != network.output() => Some(*reader),
         _ => None,

@@ -4,7 +4,7 @@ use walk_arch::{Layer, Network};
 
 use super::Convolution;
 use super::channel_order::{ChannelOrder, channels_and_pixels, is_in_either};
-use super::fusion;
+use super::fusion::{self, FusionGroup};
 use super::layer::{FusedLayer, Output};
 use super::layers::fused_layer;
 use crate::executor::uses;
@@ -59,8 +59,12 @@ struct Planner<'a> {
 
 impl Plan {
     pub(super) fn new(network: &Network, convolution: Convolution) -> Self {
+        Self::of(network, &fusion::for_evaluation(network), convolution)
+    }
+
+    /// The plan for given groups of layers.
+    pub(super) fn of(network: &Network, groups: &[FusionGroup], convolution: Convolution) -> Self {
         let layers = network.layers();
-        let groups = fusion::fused(network);
         let uses = uses(groups.iter().map(|group| &group.wire), &[network.output()]);
         let mut planner = Planner {
             layers,
@@ -71,7 +75,7 @@ impl Plan {
         };
         let input = Place { buffer: planner.buffer(layers[0].len()), order: ChannelOrder::ChannelsFirst };
         planner.planned(0, input, uses[0]);
-        for group in &groups {
+        for group in groups {
             let place = planner.place(fused_layer(network, group, convolution), &group.wire.inputs);
             for &input in &group.wire.inputs {
                 let buffer = planner.at(input).buffer;

@@ -4,7 +4,8 @@ use walk_arch::{Activation, Net, Problem, batch_norm, linear};
 
 use super::*;
 use crate::test_support::{
-    BatchSamples, image_network, norm_error, preactivation_network, residual_network, tensor_network,
+    BatchSamples, image_network, norm_error, pooled_network, preactivation_network, residual_network,
+    tensor_network,
 };
 use crate::{BatchGradient, Composite, Cpu, DropoutDraw, Fused};
 
@@ -25,9 +26,8 @@ fn point(model: &Model) -> Point {
 
 #[test]
 fn fused_and_composite_agree_on_loss_gradient_statistics_and_evaluation() {
-    for (network, activation) in
-        NETWORKS.into_iter().flat_map(|network| Activation::ALL.map(|a| (network(a), a)))
-    {
+    let networks = NETWORKS.into_iter().flat_map(|network| Activation::ALL.map(|a| (network(a), a)));
+    for (network, activation) in networks.chain([(pooled_network(), Activation::Relu)]) {
         let samples = BatchSamples::random(&network, 23);
         for (mode, loss) in MODES.into_iter().flat_map(|mode| LOSSES.map(|loss| (mode, loss))) {
             let fused = Model::new(Rc::new(Fused::default()), network.clone(), loss);

@@ -4,10 +4,11 @@ use rayon::prelude::*;
 
 use super::input::{ParamsBackward, normalized};
 use super::method::Filters;
-use super::scratch::ScratchPool;
+use super::scratch::{ScratchPool, grown};
 use super::{Algorithm, ConvShape, Scratch};
 use crate::batch_norm::{BackwardSums, Moments, NormBackward, Normalizer};
 use crate::matmul::Write;
+use crate::pool::Extremes;
 use crate::rows::add_column_sums;
 
 /// Tiles per block where one thread evaluates a whole batch: filters are read once per block.
@@ -81,6 +82,34 @@ impl PackedConv {
                 moments.add(y);
             }
         }
+    }
+
+    /// The extremes of the output's windows for a batch of images whose `norm` is computed as they are read, on the calling
+    /// thread; the moments are those of the whole output.
+    ///
+    /// # Panics
+    /// If a length does not fit.
+    pub fn forward_pooled(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        norm: Option<&Normalizer>,
+        pool: &Extremes,
+        mut moments: Option<&mut Moments>,
+        scratch: &mut Scratch,
+    ) {
+        let images = self.block_images(x, TILES_ALONE);
+        let mut held = std::mem::take(&mut scratch.outputs);
+        let blocks = x.chunks(images * self.shape.in_len());
+        for (x, y) in blocks.zip(y.chunks_mut(images * pool.shape().out_len())) {
+            let whole = grown(&mut held, x.len() / self.shape.in_len() * self.shape.out_len());
+            self.forward_block(x, whole, Fusion { norm, ..Fusion::NONE }, scratch);
+            if let Some(moments) = &mut moments {
+                moments.add(whole);
+            }
+            pool.apply(whole, y);
+        }
+        scratch.outputs = held;
     }
 
     /// As [`PackedConv::forward`], over all threads; the same bits for any number of them.

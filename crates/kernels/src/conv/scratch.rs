@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use crate::memory::{LINE, on_a_line};
+
 /// One thread's buffers, which grow to the largest size needed and are kept.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
@@ -11,14 +13,16 @@ pub struct Scratch {
     pub(super) columns: Vec<f32>,
     /// Products of transformed inputs and filters.
     pub(super) products: Vec<f32>,
+    /// Outputs that are pooled.
+    pub(super) outputs: Vec<f32>,
 }
 
-/// The first `len` elements of a buffer, which grows if it is shorter; what is in them is unspecified.
+/// `len` elements of a buffer, which grows if it is shorter, from a boundary of a cache line on; what is in them is unspecified.
 pub(super) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
+    if buffer.len() < len + LINE {
+        buffer.resize(len + LINE, 0.0);
     }
-    &mut buffer[..len]
+    on_a_line(buffer, len)
 }
 
 /// Buffers that threads borrow and return.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::batch_norm::{Moments, NormBackward, Normalization};
 use crate::matmul::Write;
+use crate::pool::{Extremes, PoolShape};
 use crate::rows::Threads;
 use crate::test_support::{differences, noise, norm_error, wide};
 
@@ -186,6 +187,28 @@ fn a_fused_norm_equals_one_on_its_own() {
             assert_eq!(apart, fused, "{shape:?} {algorithm:?}");
             let mut moments = Moments::new(shape.out_channels);
             packed.forward(&x, &mut alone, fusion, Some(&mut moments), &mut Scratch::default());
+            let mut of_pooled = Moments::new(shape.out_channels);
+            let [height, width] = shape.output();
+            let pool = PoolShape {
+                channels: shape.out_channels,
+                kernel: [height, 2.min(width)],
+                stride: [height, 2.min(width)],
+                padding: [0, 0],
+                input: [height, width],
+            };
+            let extremes = Extremes::new(pool, &noise(8, shape.out_channels));
+            let mut whole = vec![0.0; before.len()];
+            let norm = Some(backward.normalizer());
+            packed.forward(&x, &mut whole, Fusion { norm, ..Fusion::NONE }, None, &mut Scratch::default());
+            let mut expected = vec![0.0; images * pool.out_len()];
+            extremes.apply(&whole, &mut expected);
+            let mut pooled = vec![f32::NAN; expected.len()];
+            let scratch = &mut Scratch::default();
+            packed.forward_pooled(&x, &mut pooled, norm, &extremes, Some(&mut of_pooled), scratch);
+            assert_eq!(pooled, expected, "{shape:?} {algorithm:?}");
+            let of_whole = Moments::of(&whole, shape.out_channels, Threads::One);
+            assert!(norm_error(&of_pooled.mean(), &wide(&of_whole.mean())) < 1e-5);
+            assert!(norm_error(&of_pooled.var(), &wide(&of_whole.var())) < 1e-5);
             let expected = Moments::of(&apart, shape.out_channels, Threads::One);
             for found in [measured, moments] {
                 assert!(norm_error(&found.mean(), &wide(&expected.mean())) < 1e-5);

@@ -7,11 +7,13 @@ use walk_kernels::conv::{
 };
 use walk_kernels::matmul::Write;
 use walk_kernels::memory::{copied, zeros};
+use walk_kernels::pool::{Extremes, PoolShape};
 use walk_kernels::sample_norms::add_bias_norms_sq;
 
 use super::super::Convolution;
-use super::super::fusion::FusionGroup;
+use super::super::fusion::{FusionGroup, PoolBeforeNorm};
 use super::batch_norm::{BatchNorm, NormUse, statistics};
+use super::pool::pool_shape;
 use super::{
     Call, ChannelOrder, Direction, FusedLayer, Inputs, Layout, Operand, Output, Pass, Recorder, Value,
     params, values,
@@ -44,7 +46,25 @@ pub(super) struct Conv {
     residual: bool,
     /// Whether a norm reads its output.
     moments: bool,
+    /// The pooling of its output before that norm.
+    pool: Option<PooledBeforeNorm>,
     packed: Option<PackedConv>,
+}
+
+/// The windows' values that the norm after them makes the largest.
+struct PooledBeforeNorm {
+    shape: PoolShape,
+    norm: LayerParams,
+    extremes: Option<Extremes>,
+}
+
+impl PooledBeforeNorm {
+    fn new(network: &Network, PoolBeforeNorm { layer, norm }: PoolBeforeNorm) -> Self {
+        let layers = network.layers();
+        let Op::MaxPool2d(pool) = &layers[layer].op else { unreachable!("only made for poolings") };
+        let shape = pool_shape(pool, &layers[layers[layer].inputs[0]].shape);
+        Self { shape, norm: params(&layers[norm]), extremes: None }
+    }
 }
 
 impl Conv {
@@ -54,7 +74,8 @@ impl Conv {
         let (params, algorithm) = (params(layer), convolution.algorithm(&shape));
         let norm = group.norm.map(|norm| BatchNorm::new(network, norm));
         let (residual, moments) = (group.residual, group.moments);
-        Self { params, shape, algorithm, norm, residual, moments, packed: None }
+        let pool = group.pool.map(|pool| PooledBeforeNorm::new(network, pool));
+        Self { params, shape, algorithm, norm, residual, moments, pool, packed: None }
     }
 
     /// x * W + b + the residual, and the moments of its channels if they are needed.
@@ -155,7 +176,11 @@ impl Conv {
 
 impl FusedLayer for Conv {
     fn layout(&self) -> Layout {
-        let output = if self.residual { Output::Over(1) } else { Output::New(self.shape.out_len()) };
+        let output = match &self.pool {
+            Some(pool) => Output::New(pool.shape.out_len()),
+            None if self.residual => Output::Over(1),
+            None => Output::New(self.shape.out_len()),
+        };
         Layout { order: Some(ChannelOrder::ChannelsLast), padded: true, output }
     }
 
@@ -166,6 +191,10 @@ impl FusedLayer for Conv {
         if let Some(norm) = &mut self.norm {
             norm.pack(point);
         }
+        if let Some(pool) = &mut self.pool {
+            let [scale, _] = values(point, &pool.norm);
+            pool.extremes = Some(Extremes::new(pool.shape, scale));
+        }
     }
 
     fn evaluate(&self, call: Call<'_>) {
@@ -174,11 +203,18 @@ impl FusedLayer for Conv {
         let write = if self.residual { Write::Add } else { Write::Replace };
         let measures = self.moments && mode == BatchNormMode::Batch;
         let moments = measures.then(|| output.gathered(self.shape.out_channels));
-        let packed = self.packed.as_ref().expect("a point is laid out before it is evaluated");
-        packed.forward(x, y, Fusion { norm: norm.as_ref(), write }, moments, &mut scratch.conv);
+        let laid_out = "a point is laid out before it is evaluated";
+        let packed = self.packed.as_ref().expect(laid_out);
+        if let Some(pool) = &self.pool {
+            let extremes = pool.extremes.as_ref().expect(laid_out);
+            packed.forward_pooled(x, y, norm.as_ref(), extremes, moments, &mut scratch.conv);
+        } else {
+            packed.forward(x, y, Fusion { norm: norm.as_ref(), write }, moments, &mut scratch.conv);
+        }
     }
 
     fn record(&self, pass: &mut Pass<'_>, inputs: Inputs) -> Result<Value, CoreError> {
+        assert!(self.pool.is_none(), "only an evaluation pools before the norm");
         let (x, residual) = inputs.one_or_two();
         let norm = self.norm.as_ref().map(|norm| norm.in_pass(pass, &x));
         let residual = residual.map(|value| value.operand);

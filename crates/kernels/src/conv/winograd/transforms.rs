@@ -1,11 +1,12 @@
-//! Images, gradients and filters to and from their transformed planes, a vector of channels at a time.
+//! Images and their gradients to transformed tiles and back, a vector of channels at a time.
 #![expect(unsafe_code, reason = "`both_sides!` fills an array after it is made")]
 
 use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::tile::{MAX_LANES, Tile, both_sides, filter, filter_adjoint, load, store};
+use super::layout::{BLOCK, GROUP, Layout};
+use super::tile::{Tile, both_sides, load, store};
 use crate::matmul::Write;
 
 /// Tiles of a batch of images.
@@ -23,7 +24,7 @@ impl Tiling {
     }
 
     /// Every tile, by its place downwards and across.
-    pub(super) fn tiles(self) -> impl Iterator<Item = [usize; 2]> {
+    fn tiles(self) -> impl Iterator<Item = [usize; 2]> {
         (0..self.down).flat_map(move |down| (0..self.across).map(move |across| [down, across]))
     }
 
@@ -32,79 +33,96 @@ impl Tiling {
     }
 }
 
-/// Reads N neighboring pixels of row `row` of an image, zeros outside it.
-#[inline(always)]
-fn read_row<const N: usize, S: Simd>(
-    s: S,
-    tiling: Tiling,
-    image: &[f32],
-    channels: usize,
-    [row, column]: [usize; 2],
-    channel: usize,
-    lanes: usize,
-) -> [S::f32s; N] {
-    let mut line = [s.splat_f32s(0.0); N];
-    if row >= tiling.height {
-        return line;
-    }
-    let inside = column < tiling.width && column + N <= tiling.width;
-    if inside && lanes == S::F32_LANES {
-        let start = (row * tiling.width + column) * channels + channel;
-        let pixels = &image[start..][..(N - 1) * channels + S::F32_LANES];
-        for j in 0..N {
-            line[j] = S::as_simd_f32s(&pixels[j * channels..][..S::F32_LANES]).0[0];
-        }
-        return line;
-    }
-    for j in 0..N {
-        let column = column.wrapping_add(j);
-        if column < tiling.width {
-            line[j] = load(s, image, (row * tiling.width + column) * channels + channel, lanes);
-        }
-    }
-    line
+/// A square of N x N pixels of an image, of which some may be outside.
+struct Window<const N: usize> {
+    /// Where the first pixel would begin, modulo 2⁶⁴.
+    start: usize,
+    /// From row to row, and from pixel to pixel.
+    strides: [usize; 2],
+    inside: [[bool; N]; N],
 }
 
-/// Writes Bᵀ d B (of an image), or A dy Aᵀ (of an image's gradient: the adjoint of [`TransformOutput`]), of every tile:
-/// one plane of `[tiles, channels]` per element of a tile.
-pub(super) struct TransformInput<'a, 'p, const IN: usize, const OUT: usize, F> {
+impl<const N: usize> Window<N> {
+    /// That whose first pixel is at a row and a column, which may be -1, modulo 2⁶⁴.
+    fn new(tiling: Tiling, channels: usize, [row, column]: [usize; 2]) -> Self {
+        let start = row.wrapping_mul(tiling.width).wrapping_add(column).wrapping_mul(channels);
+        let mut inside = [[false; N]; N];
+        for i in 0..N {
+            for j in 0..N {
+                let is_inside = row.wrapping_add(i) < tiling.height && column.wrapping_add(j) < tiling.width;
+                inside[i][j] = is_inside;
+            }
+        }
+        Self { start, strides: [tiling.width * channels, channels], inside }
+    }
+
+    /// Where a pixel's channel is.
+    #[inline(always)]
+    fn at(&self, i: usize, j: usize, channel: usize) -> usize {
+        self.start.wrapping_add(i * self.strides[0] + j * self.strides[1] + channel)
+    }
+
+    /// A row of pixels, zeros where they are outside.
+    #[inline(always)]
+    fn row<S: Simd>(&self, s: S, image: &[f32], i: usize, channel: usize, lanes: usize) -> [S::f32s; N] {
+        let mut line = [s.splat_f32s(0.0); N];
+        for j in 0..N {
+            if self.inside[i][j] {
+                line[j] = load(s, image, self.at(i, j, channel), lanes);
+            }
+        }
+        line
+    }
+}
+
+/// The vectors of channels: the group of each, its place in the group, its first channel, and how many there are; those of the
+/// last group may have none.
+#[inline(always)]
+fn vectors<S: Simd>(channels: usize) -> impl Iterator<Item = [usize; 4]> {
+    (0..channels.next_multiple_of(GROUP)).step_by(S::F32_LANES).map(move |channel| {
+        let lanes = channels.saturating_sub(channel).min(S::F32_LANES);
+        [channel / GROUP, channel % GROUP, channel.min(channels), lanes]
+    })
+}
+
+/// Writes Bᵀ d B (of an image), or A dy Aᵀ (of an image's gradient: the adjoint of [`TransformOutput`]), of every tile.
+pub(super) struct TransformInput<'a, const IN: usize, const OUT: usize, F> {
     pub(super) tiling: Tiling,
     pub(super) channels: usize,
     pub(super) image: &'a [f32],
+    /// Of the image's.
     pub(super) first_tile: usize,
-    pub(super) planes: &'a mut [&'p mut [f32]],
+    pub(super) tiles: &'a mut [f32],
+    pub(super) layout: Layout<IN>,
     pub(super) of_gradient: bool,
     pub(super) tile: PhantomData<F>,
 }
 
-impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for TransformInput<'_, '_, IN, OUT, F> {
+impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for TransformInput<'_, IN, OUT, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Self { tiling, channels, image, first_tile, planes, of_gradient, .. } = self;
-        for (tile, [down, across]) in tiling.tiles().enumerate() {
-            for channel in (0..channels).step_by(S::F32_LANES) {
-                let lanes = S::F32_LANES.min(channels - channel);
-                let at = (first_tile + tile) * channels + channel;
+        let Self { tiling, channels, image, first_tile, tiles, layout, of_gradient, .. } = self;
+        for (index, [down, across]) in tiling.tiles().enumerate() {
+            let [row, column] = [down * OUT, across * OUT];
+            let input = Window::<IN>::new(tiling, channels, [row.wrapping_sub(1), column.wrapping_sub(1)]);
+            let gradient = Window::<OUT>::new(tiling, channels, [row, column]);
+            for [group, place, channel, lanes] in vectors::<S>(channels) {
+                let tile = &mut tiles[layout.at(first_tile + index, group, 0) + place..];
+                let tile = &mut tile[..(IN * IN - 1) * BLOCK * GROUP + S::F32_LANES];
                 let mut write = |column: usize, line: [S::f32s; IN]| {
                     for row in 0..IN {
-                        store(s, line[row], planes[row * IN + column], at, lanes);
+                        store(s, line[row], tile, (row * IN + column) * BLOCK * GROUP, S::F32_LANES);
                     }
                 };
                 if of_gradient {
-                    let read = |i: usize| {
-                        let place = [down * OUT + i, across * OUT];
-                        read_row::<OUT, S>(s, tiling, image, channels, place, channel, lanes)
-                    };
+                    let read = |i: usize| gradient.row(s, image, i, channel, lanes);
                     both_sides!(s, i => read(i), OUT, IN, F::output_adjoint, (column, line) => {
                         write(column, line);
                     });
                 } else {
-                    let read = |i: usize| {
-                        let place = [(down * OUT + i).wrapping_sub(1), (across * OUT).wrapping_sub(1)];
-                        read_row::<IN, S>(s, tiling, image, channels, place, channel, lanes)
-                    };
+                    let read = |i: usize| input.row(s, image, i, channel, lanes);
                     both_sides!(s, i => read(i), IN, IN, F::input, (column, line) => {
                         write(column, line);
                     });
@@ -114,12 +132,13 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
     }
 }
 
-/// Image = (or +=) Aᵀ m A + bias for every tile, with m from planes of `plane_len` elements.
+/// Image = (or +=) Aᵀ m A + bias, with m the tiles' products.
 pub(super) struct TransformOutput<'a, const IN: usize, const OUT: usize, F> {
     pub(super) tiling: Tiling,
     pub(super) channels: usize,
     pub(super) products: &'a [f32],
-    pub(super) plane_len: usize,
+    pub(super) layout: Layout<IN>,
+    /// Of the image's.
     pub(super) first_tile: usize,
     pub(super) bias: &'a [f32],
     pub(super) write: Write,
@@ -132,117 +151,30 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Self { tiling, channels, products, plane_len, first_tile, bias, write, image, .. } = self;
-        for (tile, [down, across]) in tiling.tiles().enumerate() {
-            for channel in (0..channels).step_by(S::F32_LANES) {
-                let lanes = S::F32_LANES.min(channels - channel);
-                let at = (first_tile + tile) * channels + channel;
+        let Self { tiling, channels, products, layout, first_tile, bias, write, image, .. } = self;
+        for (index, [down, across]) in tiling.tiles().enumerate() {
+            let window = Window::<OUT>::new(tiling, channels, [down * OUT, across * OUT]);
+            for [group, place, channel, lanes] in vectors::<S>(channels) {
+                let tile = &products[layout.at(first_tile + index, group, 0) + place..];
+                let tile = &tile[..(IN * IN - 1) * BLOCK * GROUP + S::F32_LANES];
                 let read = |i: usize| {
                     let mut line = [s.splat_f32s(0.0); IN];
                     for j in 0..IN {
-                        line[j] = load(s, products, (i * IN + j) * plane_len + at, lanes);
+                        line[j] = load(s, tile, (i * IN + j) * BLOCK * GROUP, S::F32_LANES);
                     }
                     line
                 };
                 let bias = if bias.is_empty() { s.splat_f32s(0.0) } else { load(s, bias, channel, lanes) };
                 both_sides!(s, i => read(i), IN, OUT, F::output, (j, line) => {
                     for i in 0..OUT {
-                        let (row, column) = (down * OUT + i, across * OUT + j);
-                        if row < tiling.height && column < tiling.width {
-                            let at = (row * tiling.width + column) * channels + channel;
+                        if window.inside[i][j] {
+                            let at = window.at(i, j, channel);
                             let y = s.add_f32s(bias, line[i]);
                             let y = if write == Write::Add { s.add_f32s(load(s, image, at, lanes), y) } else { y };
                             store(s, y, image, at, lanes);
                         }
                     }
                 });
-            }
-        }
-    }
-}
-
-/// G g Gᵀ of the filters from one channel to all others, into one row of each panel of each plane.
-pub(super) struct TransformFilters<'a, 'p, const IN: usize, const OUT: usize, F, P> {
-    pub(super) weight: &'a [f32],
-    /// Where the filter to a channel begins.
-    pub(super) place: P,
-    pub(super) turned: bool,
-    pub(super) to_channels: usize,
-    /// Channels of a panel.
-    pub(super) panel: usize,
-    pub(super) rows: &'a mut [&'p mut [f32]],
-    pub(super) tile: PhantomData<F>,
-}
-
-impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>, P: Fn(usize) -> usize> WithSimd
-    for TransformFilters<'_, '_, IN, OUT, F, P>
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, s: S) {
-        const TAPS: usize = 3;
-        let Self { weight, place, turned, to_channels, panel, rows, .. } = self;
-        let panels = to_channels.div_ceil(panel);
-        for to in (0..to_channels).step_by(S::F32_LANES) {
-            let lanes = S::F32_LANES.min(to_channels - to);
-            let mut taps = [[0.0f32; MAX_LANES]; 9];
-            for lane in 0..lanes {
-                let filter = &weight[place(to + lane)..][..9];
-                for tap in 0..9 {
-                    taps[tap][lane] = filter[if turned { 8 - tap } else { tap }];
-                }
-            }
-            let mut g = [[s.splat_f32s(0.0); TAPS]; TAPS];
-            for tap in 0..9 {
-                g[tap / 3][tap % 3] = load(s, &taps[tap], 0, S::F32_LANES);
-            }
-            both_sides!(s, i => g[i], TAPS, IN, |s, g| filter(s, &F::FILTER, g), (column, line) => {
-                for row in 0..IN {
-                    store(s, line[row], rows[(row * IN + column) * panels + to / panel], to % panel, lanes);
-                }
-            });
-        }
-    }
-}
-
-/// Filters of one output channel += Gᵀ u G, with u from planes of `[to, from]`.
-pub(super) struct FilterGradient<'a, const IN: usize, const OUT: usize, F> {
-    pub(super) planes: &'a [f32],
-    pub(super) plane_len: usize,
-    /// Where the channel's row begins in each plane.
-    pub(super) start: usize,
-    pub(super) from_channels: usize,
-    pub(super) filters: &'a mut [f32],
-    pub(super) tile: PhantomData<F>,
-}
-
-impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for FilterGradient<'_, IN, OUT, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, s: S) {
-        const TAPS: usize = 3;
-        let Self { planes, plane_len, start, from_channels, filters, .. } = self;
-        for channel in (0..from_channels).step_by(S::F32_LANES) {
-            let lanes = S::F32_LANES.min(from_channels - channel);
-            let mut u = [[s.splat_f32s(0.0); IN]; IN];
-            for row in 0..IN {
-                for column in 0..IN {
-                    u[row][column] =
-                        load(s, planes, (row * IN + column) * plane_len + start + channel, lanes);
-                }
-            }
-            let mut taps = [[0.0f32; MAX_LANES]; 9];
-            both_sides!(s, i => u[i], IN, TAPS, |s, u| filter_adjoint(s, &F::FILTER, u), (column, line) => {
-                for row in 0..TAPS {
-                    store(s, line[row], &mut taps[row * TAPS + column], 0, S::F32_LANES);
-                }
-            });
-            for lane in 0..lanes {
-                for tap in 0..9 {
-                    filters[(channel + lane) * 9 + tap] += taps[tap][lane];
-                }
             }
         }
     }
