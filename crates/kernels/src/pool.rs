@@ -157,19 +157,26 @@ fn extreme<const N: usize>(
 pub fn max_places(shape: &PoolShape, x: &[f32]) -> Vec<u32> {
     let images = x.len() / shape.in_len();
     let mut places = vec![u32::MAX; images * shape.out_len()];
-    let n = shape.channels;
     let pairs = x.par_chunks_exact(shape.in_len()).zip(places.par_chunks_exact_mut(shape.out_len()));
     pairs.for_each(|(x, places)| {
+        let mut largest = vec![f32::NEG_INFINITY; shape.out_len()];
+        let n = shape.channels;
         shape.windows(|to, from| {
-            for channel in 0..n {
-                let (place, candidate) = (&mut places[to * n + channel], from * n + channel);
-                if *place == u32::MAX || x[candidate] > x[*place as usize] || x[candidate].is_nan() {
-                    *place = candidate as u32;
-                }
-            }
+            let to = to * n..(to + 1) * n;
+            place_larger(&x[from * n..][..n], from * n, &mut largest[to.clone()], &mut places[to]);
         });
     });
     places
+}
+
+/// Takes what is larger than the largest so far, or NaN, and its place, of which that of the first is `first`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn place_larger(x: &[f32], first: usize, largest: &mut [f32], places: &mut [u32]) {
+    for (i, ((&x, largest), place)) in x.iter().zip(largest).zip(places).enumerate() {
+        let takes = x > *largest || x.is_nan() || *place == u32::MAX;
+        *place = if takes { (first + i) as u32 } else { *place };
+        *largest = if takes { x } else { *largest };
+    }
 }
 
 /// y = x at the places, image by image: [`max_forward`] once they are known, and its derivative in any direction; over all
@@ -179,9 +186,23 @@ pub fn max_places(shape: &PoolShape, x: &[f32]) -> Vec<u32> {
 /// If a length does not fit.
 pub fn gather(shape: &PoolShape, places: &[u32], x: &[f32], y: &mut [f32]) {
     let images = x.par_chunks_exact(shape.in_len()).zip(y.par_chunks_exact_mut(shape.out_len()));
+    let n = shape.channels;
     images.zip(places.par_chunks_exact(shape.out_len())).for_each(|((x, y), places)| {
-        y.iter_mut().zip(places).for_each(|(y, &place)| *y = x[place as usize]);
+        shape.windows(|to, from| {
+            let to = to * n..(to + 1) * n;
+            take_placed(&x[from * n..][..n], from * n, &places[to.clone()], &mut y[to]);
+        });
     });
+}
+
+/// y = x where it is placed, and stays elsewhere; `first` is the place of the first.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn take_placed(x: &[f32], first: usize, places: &[u32], y: &mut [f32]) {
+    for (i, ((&x, y), &place)) in x.iter().zip(y).zip(places).enumerate() {
+        // with masks, since of a condition the compiler makes a branch
+        let taken = u32::from(place == (first + i) as u32).wrapping_neg();
+        *y = f32::from_bits(x.to_bits() & taken | y.to_bits() & !taken);
+    }
 }
 
 /// dx += dy at the places: the adjoint of [`gather`]; over all threads.
@@ -190,9 +211,21 @@ pub fn gather(shape: &PoolShape, places: &[u32], x: &[f32], y: &mut [f32]) {
 /// If a length does not fit.
 pub fn scatter_add(shape: &PoolShape, places: &[u32], dy: &[f32], dx: &mut [f32]) {
     let images = dy.par_chunks_exact(shape.out_len()).zip(dx.par_chunks_exact_mut(shape.in_len()));
+    let n = shape.channels;
     images.zip(places.par_chunks_exact(shape.out_len())).for_each(|((dy, dx), places)| {
-        dy.iter().zip(places).for_each(|(&dy, &place)| dx[place as usize] += dy);
+        shape.windows(|to, from| {
+            let to = to * n..(to + 1) * n;
+            add_placed(&dy[to.clone()], from * n, &places[to], &mut dx[from * n..][..n]);
+        });
     });
+}
+
+/// dx += dy where it is placed; `first` is the place of the first.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
+fn add_placed(dy: &[f32], first: usize, places: &[u32], dx: &mut [f32]) {
+    for (i, ((&dy, dx), &place)) in dy.iter().zip(dx).zip(places).enumerate() {
+        *dx = if place == (first + i) as u32 { *dx + dy } else { *dx };
+    }
 }
 
 /// The mean of every window, padding counted as zeros.

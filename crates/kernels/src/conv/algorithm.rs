@@ -4,6 +4,7 @@ use super::ConvShape;
 use super::direct::Direct;
 use super::im2col::Columns;
 use super::method::Method;
+use super::taps::Taps;
 use super::winograd::{F2, F4, Winograd};
 
 /// How a convolution is computed.
@@ -13,6 +14,8 @@ pub enum Algorithm {
     Columns,
     /// The definition, with the sums in registers; rounds as a plain sum does. No groups.
     Direct,
+    /// The definition, tap by tap, without the padding; rounds as a plain sum does. No groups.
+    Taps,
     /// Winograd's F(2x2, 3x3).
     Winograd2,
     /// Winograd's F(4x4, 3x3): fewest products, most rounding.
@@ -32,6 +35,8 @@ impl Algorithm {
         // below 16 channels Winograd's transforms cost more than the products they save
         if !(square && plain) || shape.in_channels.min(shape.out_channels) < 16 {
             Self::plain(shape)
+        } else if shape.input[0].max(shape.input[1]) <= 2 {
+            Self::Taps
         } else if shape.input[0].min(shape.input[1]) > 2 {
             Self::Winograd4
         } else {
@@ -43,6 +48,7 @@ impl Algorithm {
         match self {
             Self::Columns => &Columns,
             Self::Direct => &Direct,
+            Self::Taps => &Taps,
             Self::Winograd2 => &Winograd::<4, 2, F2>::NEW,
             Self::Winograd4 => &Winograd::<6, 4, F4>::NEW,
         }

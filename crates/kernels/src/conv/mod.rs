@@ -28,6 +28,7 @@ macro_rules! in_runs {
 }
 
 mod algorithm;
+mod blocked;
 mod direct;
 mod im2col;
 mod input;
@@ -36,6 +37,7 @@ mod packed;
 mod sample_norms;
 mod scratch;
 mod shape;
+mod taps;
 mod winograd;
 
 pub use algorithm::Algorithm;

@@ -69,7 +69,8 @@ fn algorithms(shape: &ConvShape) -> Vec<(Algorithm, f64)> {
         && shape.groups == 1
         && shape.dilation == [1, 1];
     let winograd = [(Algorithm::Winograd2, 2e-6), (Algorithm::Winograd4, 1e-5)].into_iter().filter(|_| fits);
-    let direct = [(Algorithm::Direct, 1e-6)].into_iter().filter(|_| shape.groups == 1);
+    let plain = [(Algorithm::Direct, 1e-6), (Algorithm::Taps, 1e-6)];
+    let direct = plain.into_iter().filter(|_| shape.groups == 1);
     [(Algorithm::Columns, 1e-6)].into_iter().chain(direct).chain(winograd).collect()
 }
 

@@ -1,111 +1,35 @@
-//! Transformed filters, and the adjoint of their transform.
+//! The transform of filters, and its adjoint.
 #![expect(unsafe_code, reason = "`both_sides!` fills an array after it is made")]
 
 use std::marker::PhantomData;
 
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
-use super::layout::GROUP;
-use super::tile::{MAX_LANES, Tile, both_sides, filter, filter_adjoint, load, store};
-use crate::memory::Reused;
+use super::tile::{Tile, both_sides, filter, filter_adjoint, load, store};
+use crate::conv::blocked::{FilterPanels, GROUP, PanelMut};
 
 /// Elements of a filter.
 const TAPS: usize = 9;
-/// Output channels of a panel: two vectors of the widest kind.
-const PANEL: usize = 2 * GROUP;
-
-/// The filters of a point, G g Gᵀ, in panels of [`PANEL`] output channels, of which the last may have one group: in a panel,
-/// for each element of a tile, `[from_channels, channels of the panel]`. Channels on both sides are filled up to whole groups
-/// with zeros.
-#[derive(Debug)]
-pub(super) struct FilterPanels {
-    from_channels: usize,
-    to_channels: usize,
-    elements: usize,
-    values: Reused,
+/// Lays out G g Gᵀ of the filters of weights, `[out_channels, in_channels, TAPS]`, over all threads; those of the gradient of the
+/// input are `turned` by half a turn, from outputs to inputs.
+pub(super) fn pack<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
+    panels: &mut FilterPanels,
+    weight: &[f32],
+    channels: [usize; 2],
+    turned: bool,
+) {
+    panels.fill(|panel| {
+        Arch::new().dispatch(TransformFilters { weight, turned, channels, panel, tile: PhantomData::<F> });
+    });
 }
 
-/// The filters of one element of a tile to the output channels of a panel, `[from_channels, width]`.
-#[derive(Clone, Copy)]
-pub(super) struct Panel<'a> {
-    pub(super) values: &'a [f32],
-    /// The first output channel.
-    pub(super) first: usize,
-    pub(super) width: usize,
-}
-
-impl FilterPanels {
-    pub(super) fn new(from_channels: usize, to_channels: usize, elements: usize) -> Self {
-        let [from, to] = [from_channels, to_channels].map(|channels| channels.next_multiple_of(GROUP));
-        let len = elements * (from * to + to.div_ceil(PANEL) * GROUP);
-        Self { from_channels, to_channels, elements, values: Reused::new(len) }
-    }
-
-    /// Elements in memory.
-    pub(super) fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    fn rows(&self) -> usize {
-        self.from_channels.next_multiple_of(GROUP)
-    }
-
-    /// Elements of an element's part of a panel. The padding keeps the elements of a filter in different sets of the caches.
-    fn element_len(&self, width: usize) -> usize {
-        self.rows() * width + GROUP
-    }
-
-    pub(super) fn panels(&self, element: usize) -> impl Iterator<Item = Panel<'_>> {
-        let panel_len = self.elements * self.element_len(PANEL);
-        self.values.chunks(panel_len).enumerate().map(move |(index, panel)| {
-            let width = width(panel.len(), self.elements, self.rows());
-            let values = &panel[element * self.element_len(width)..][..self.rows() * width];
-            Panel { values, first: index * PANEL, width }
-        })
-    }
-
-    /// Transforms weights, `[out_channels, in_channels, TAPS]`, over all threads; those of the gradient of the input are
-    /// `turned` by half a turn, from outputs to inputs.
-    pub(super) fn pack<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
-        &mut self,
-        weight: &[f32],
-        turned: bool,
-    ) {
-        let Self { from_channels, to_channels, elements, .. } = *self;
-        let (rows, panel_len) = (self.rows(), elements * self.element_len(PANEL));
-        self.values.par_chunks_mut(panel_len).enumerate().for_each(|(index, panel)| {
-            let (width, first) = (width(panel.len(), elements, rows), index * PANEL);
-            let channels = [from_channels, to_channels];
-            let work = TransformFilters {
-                weight,
-                turned,
-                channels,
-                first,
-                width,
-                rows,
-                panel,
-                tile: PhantomData::<F>,
-            };
-            Arch::new().dispatch(work);
-        });
-    }
-}
-
-/// The width of a panel of `len` elements.
-fn width(len: usize, elements: usize, rows: usize) -> usize {
-    (len / elements - GROUP) / rows
-}
-
-/// A panel of [`FilterPanels`].
+/// Fills a panel.
 struct TransformFilters<'a, const IN: usize, const OUT: usize, F> {
     weight: &'a [f32],
     turned: bool,
+    /// From and to.
     channels: [usize; 2],
-    first: usize,
-    width: usize,
-    rows: usize,
-    panel: &'a mut [f32],
+    panel: PanelMut<'a>,
     tile: PhantomData<F>,
 }
 
@@ -114,15 +38,13 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Self {
-            weight, turned, channels: [from_channels, to_channels], first, width, rows, panel, ..
-        } = self;
-        let element_len = rows * width + GROUP;
+        let Self { weight, turned, channels: [from_channels, to_channels], panel, .. } = self;
+        let PanelMut { first, width, rows, .. } = panel;
         for column in (0..width).step_by(S::F32_LANES) {
             let to = first + column;
             let lanes = if to < to_channels { S::F32_LANES.min(to_channels - to) } else { 0 };
             for from in 0..rows {
-                let mut taps = [[0.0f32; MAX_LANES]; TAPS];
+                let mut taps = [[0.0f32; GROUP]; TAPS];
                 if from < from_channels {
                     for lane in 0..lanes {
                         let to = to + lane;
@@ -140,8 +62,8 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
                 const SIDE: usize = 3;
                 both_sides!(s, i => g[i], SIDE, IN, |s, g| filter(s, &F::FILTER, g), (column_of_tile, line) => {
                     for row in 0..IN {
-                        let at = (row * IN + column_of_tile) * element_len + from * width + column;
-                        store(s, line[row], panel, at, S::F32_LANES);
+                        let at = panel.at(row * IN + column_of_tile, from) + column;
+                        store(s, line[row], panel.values, at, S::F32_LANES);
                     }
                 });
             }
@@ -177,7 +99,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for FilterGra
                     u[row][column] = load(s, planes, at, S::F32_LANES);
                 }
             }
-            let mut taps = [[0.0f32; MAX_LANES]; TAPS];
+            let mut taps = [[0.0f32; GROUP]; TAPS];
             both_sides!(s, i => u[i], IN, SIDE, |s, u| filter_adjoint(s, &F::FILTER, u), (column, line) => {
                 for row in 0..SIDE {
                     store(s, line[row], &mut taps[row * SIDE + column], 0, S::F32_LANES);

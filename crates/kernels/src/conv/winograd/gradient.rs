@@ -6,11 +6,11 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::filters::FilterGradient;
-use super::layout::{BLOCK, GROUP, Layout};
 use super::tile::Tile;
 use super::transforms::Tiling;
 use super::{block_images, transform};
 use crate::conv::ConvShape;
+use crate::conv::blocked::{BLOCK, GROUP, Layout};
 use crate::conv::input::{ParamsBackward, normalized};
 use crate::conv::method::sum_in_parts;
 use crate::conv::scratch::{Scratch, ScratchPool, grown};
@@ -37,7 +37,7 @@ pub(super) fn add<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
         &of_batch
     };
     let from = shape.in_channels;
-    let (plane_len, row) = (plane_len::<IN>(shape), Layout::<IN>::new(from).channels());
+    let (plane_len, row) = (plane_len::<IN>(shape), Layout::new(from, IN * IN).channels());
     dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to, filters)| {
         let (planes, start, tile) = (sums, to * row, PhantomData::<F>);
         let work =
@@ -49,7 +49,7 @@ pub(super) fn add<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
 /// Elements of a plane of sums, `[to][from]`, one for each element of a tile, with channels filled up to whole groups. The padding
 /// moves each plane's lines to another set of the caches.
 fn plane_len<const IN: usize>(shape: &ConvShape) -> usize {
-    let channels = |channels| Layout::<IN>::new(channels).channels();
+    let channels = |channels| Layout::new(channels, IN * IN).channels();
     channels(shape.in_channels) * channels(shape.out_channels) + GROUP
 }
 
@@ -60,7 +60,7 @@ fn sums_of_parts<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
 ) -> Vec<f32> {
     let tiling = Tiling::new(shape.input, OUT);
     let plane_len = plane_len::<IN>(shape);
-    let (from, to) = (Layout::<IN>::new(shape.in_channels), Layout::<IN>::new(shape.out_channels));
+    let (from, to) = (Layout::new(shape.in_channels, IN * IN), Layout::new(shape.out_channels, IN * IN));
     let block = |images| block_images(tiling, images, TILES);
     sum_in_parts(shape, backward, IN * IN * plane_len, block, |scratch, x, dy, sums| {
         let Scratch { columns: inputs, products: gradients, .. } = scratch;
@@ -83,7 +83,7 @@ fn sums_of_batch<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
 ) -> Reused {
     let tiling = Tiling::new(shape.input, OUT);
     let tiles = x.len() / shape.in_len() * tiling.per_image();
-    let (from, to) = (Layout::<IN>::new(shape.in_channels), Layout::<IN>::new(shape.out_channels));
+    let (from, to) = (Layout::new(shape.in_channels, IN * IN), Layout::new(shape.out_channels, IN * IN));
     let (mut inputs, mut gradients) = (Reused::new(from.len(tiles)), Reused::new(to.len(tiles)));
     // images whose tiles are whole blocks
     let images =
@@ -111,18 +111,18 @@ fn sums_of_batch<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
 }
 
 /// Sums `[to][from]` = (or +=) Σ over tiles of the products of one element, on the calling thread.
-struct SumOverTiles<'a, const IN: usize> {
+struct SumOverTiles<'a> {
     element: usize,
     tiles: usize,
-    from: Layout<IN>,
+    from: Layout,
     inputs: &'a [f32],
-    to: Layout<IN>,
+    to: Layout,
     gradients: &'a [f32],
     sums: &'a mut [f32],
     write: Write,
 }
 
-impl<const IN: usize> WithSimd for SumOverTiles<'_, IN> {
+impl WithSimd for SumOverTiles<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -147,7 +147,7 @@ impl<const IN: usize> WithSimd for SumOverTiles<'_, IN> {
 /// Rows of sums at a time.
 const ROWS: usize = 8;
 
-impl<const IN: usize> SumOverTiles<'_, IN> {
+impl SumOverTiles<'_> {
     /// [`ROWS`] rows, two vectors of columns. (One array of pairs would not stay in registers.)
     #[inline(always)]
     fn pair<S: Simd>(&mut self, s: S, row: usize, column: usize) {
@@ -202,9 +202,9 @@ impl<const IN: usize> SumOverTiles<'_, IN> {
 
 /// The group with a channel, of every tile of a block.
 #[inline(always)]
-fn lines<const IN: usize>(
+fn lines(
     tiles: &[f32],
-    layout: Layout<IN>,
+    layout: Layout,
     first: usize,
     channel: usize,
     element: usize,

@@ -6,8 +6,6 @@
 
 mod filters;
 mod gradient;
-mod layout;
-mod products;
 mod tile;
 mod transforms;
 
@@ -15,12 +13,10 @@ use std::marker::PhantomData;
 
 use pulp::Arch;
 
-use self::filters::FilterPanels;
-use self::layout::Layout;
-use self::products::Product;
 use self::tile::Tile;
 pub(super) use self::tile::{F2, F4};
 use self::transforms::{Tiling, TransformInput, TransformOutput};
+use super::blocked::{FilterPanels, Layout, Product};
 use super::input::ParamsBackward;
 use super::method::{self, Method};
 use super::scratch::grown;
@@ -83,7 +79,8 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> Filters<IN, OUT, F> {
 
 impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Filters<IN, OUT, F> {
     fn pack(&mut self, weight: &[f32]) {
-        self.panels.pack::<IN, OUT, F>(weight, self.turned);
+        let channels = [self.from_channels, self.to_channels];
+        filters::pack::<IN, OUT, F>(&mut self.panels, weight, channels, self.turned);
     }
 
     /// Images with about as many tiles as stay in a second-level cache, unless the filters are so many that reading them for each
@@ -95,15 +92,17 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Fi
 
     fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch) {
         let tiling = Tiling::new(self.image, OUT);
-        let (from, to) = (Layout::<IN>::new(self.from_channels), Layout::<IN>::new(self.to_channels));
+        let (from, to) = (Layout::new(self.from_channels, IN * IN), Layout::new(self.to_channels, IN * IN));
         let image_len = self.image[0] * self.image[1] * self.to_channels;
         let tiles = y.len() / image_len * tiling.per_image();
         let Scratch { columns: inputs, products, .. } = scratch;
         let (inputs, products) = (grown(inputs, from.len(tiles)), grown(products, to.len(tiles)));
         transform::<IN, OUT, F>(tiling, self.from_channels, x, inputs, false);
         for element in 0..IN * IN {
-            for filters in self.panels.panels(element) {
-                let work = Product { element, tiles, from, inputs, filters, to, products };
+            for panel in 0..self.panels.panels() {
+                let terms = &[(element, self.panels.panel(panel, element))];
+                let channels = self.panels.channels(panel);
+                let work = Product { tiles, from, inputs, terms, to, channels, products, element };
                 Arch::new().dispatch(work);
             }
         }
@@ -133,7 +132,7 @@ fn transform<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
 ) {
     for (index, image) in images.chunks_exact(tiling.height * tiling.width * channels).enumerate() {
         let (first_tile, layout, tile) =
-            (index * tiling.per_image(), Layout::new(channels), PhantomData::<F>);
+            (index * tiling.per_image(), Layout::new(channels, IN * IN), PhantomData::<F>);
         let work = TransformInput { tiling, channels, image, first_tile, tiles, layout, of_gradient, tile };
         Arch::new().dispatch(work);
     }

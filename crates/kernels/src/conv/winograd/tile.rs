@@ -4,9 +4,6 @@ use std::fmt::Debug;
 
 use pulp::Simd;
 
-/// Most elements of a vector on any machine.
-pub(super) const MAX_LANES: usize = 16;
-
 /// The transforms of F(m x m, 3x3) along one dimension, with IN = m + 2 and OUT = m, on one vector of channels.
 pub(crate) trait Tile<const IN: usize, const OUT: usize>:
     Debug + Send + Sync + Copy + 'static
@@ -143,7 +140,9 @@ pub(super) fn filter<const IN: usize, S: Simd>(
     let mut out = [s.splat_f32s(0.0); IN];
     for row in 0..IN {
         for tap in 0..3 {
-            out[row] = plus(s, out[row], matrix[row][tap], g[tap]);
+            if matrix[row][tap] != 0.0 {
+                out[row] = plus(s, out[row], matrix[row][tap], g[tap]);
+            }
         }
     }
     out
@@ -159,7 +158,9 @@ pub(super) fn filter_adjoint<const IN: usize, S: Simd>(
     let mut out = [s.splat_f32s(0.0); 3];
     for row in 0..IN {
         for tap in 0..3 {
-            out[tap] = plus(s, out[tap], matrix[row][tap], u[row]);
+            if matrix[row][tap] != 0.0 {
+                out[tap] = plus(s, out[tap], matrix[row][tap], u[row]);
+            }
         }
     }
     out

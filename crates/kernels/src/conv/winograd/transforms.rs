@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use pulp::{Simd, WithSimd};
 
-use super::layout::{BLOCK, GROUP, Layout};
 use super::tile::{Tile, both_sides, load, store};
+use crate::conv::blocked::{BLOCK, GROUP, Layout};
 use crate::matmul::Write;
 
 /// Tiles of a batch of images.
@@ -93,7 +93,7 @@ pub(super) struct TransformInput<'a, const IN: usize, const OUT: usize, F> {
     /// Of the image's.
     pub(super) first_tile: usize,
     pub(super) tiles: &'a mut [f32],
-    pub(super) layout: Layout<IN>,
+    pub(super) layout: Layout,
     pub(super) of_gradient: bool,
     pub(super) tile: PhantomData<F>,
 }
@@ -137,7 +137,7 @@ pub(super) struct TransformOutput<'a, const IN: usize, const OUT: usize, F> {
     pub(super) tiling: Tiling,
     pub(super) channels: usize,
     pub(super) products: &'a [f32],
-    pub(super) layout: Layout<IN>,
+    pub(super) layout: Layout,
     /// Of the image's.
     pub(super) first_tile: usize,
     pub(super) bias: &'a [f32],

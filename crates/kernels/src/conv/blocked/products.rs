@@ -1,33 +1,39 @@
 //! Products of tiles and filters, with the sums in registers. Filters are laid out for them once, and tiles are written where
 //! they are read, so that nothing is packed; gemm packs both for every product.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
-use super::filters::Panel;
 use super::layout::{BLOCK, GROUP, Layout};
+use super::panels::Panel;
 
-/// The products of one element of tiles with a panel of filters.
-pub(super) struct Product<'a, const IN: usize> {
-    pub(super) element: usize,
-    pub(super) tiles: usize,
-    pub(super) from: Layout<IN>,
-    pub(super) inputs: &'a [f32],
-    pub(super) filters: Panel<'a>,
-    pub(super) to: Layout<IN>,
-    pub(super) products: &'a mut [f32],
+/// One element of the products: the sum of elements of the inputs, each times a panel of filters.
+pub(in crate::conv) struct Product<'a> {
+    pub(in crate::conv) tiles: usize,
+    pub(in crate::conv) from: Layout,
+    pub(in crate::conv) inputs: &'a [f32],
+    /// The inputs' elements, with their filters to `channels`.
+    pub(in crate::conv) terms: &'a [(usize, Panel<'a>)],
+    pub(in crate::conv) to: Layout,
+    pub(in crate::conv) channels: Range<usize>,
+    pub(in crate::conv) products: &'a mut [f32],
+    /// The products' element.
+    pub(in crate::conv) element: usize,
 }
 
-impl<const IN: usize> WithSimd for Product<'_, IN> {
+impl WithSimd for Product<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, s: S) {
         // as many sums as leave registers for their operands, of which there are 32 or 16
         let wide = S::F32_LANES >= 16;
+        let width = self.channels.len();
         for first in (0..self.tiles).step_by(BLOCK) {
             let tiles = BLOCK.min(self.tiles - first);
             let mut column = 0;
-            while column + 2 * S::F32_LANES <= self.filters.width {
+            while column + 2 * S::F32_LANES <= width {
                 if wide && tiles == BLOCK {
                     self.pair::<BLOCK, S>(s, first, column);
                 } else {
@@ -36,7 +42,7 @@ impl<const IN: usize> WithSimd for Product<'_, IN> {
                 }
                 column += 2 * S::F32_LANES;
             }
-            if column < self.filters.width {
+            if column < width {
                 if wide && tiles == BLOCK {
                     self.single::<BLOCK, S>(s, first, column);
                 } else {
@@ -47,22 +53,23 @@ impl<const IN: usize> WithSimd for Product<'_, IN> {
     }
 }
 
-impl<const IN: usize> Product<'_, IN> {
+impl Product<'_> {
     /// R tiles, two vectors of channels. (One array of pairs would not stay in registers.)
     #[inline(always)]
     fn pair<const R: usize, S: Simd>(&mut self, s: S, tile: usize, column: usize) {
-        let width = self.filters.width;
         let (mut left, mut right) = ([s.splat_f32s(0.0); R], [s.splat_f32s(0.0); R]);
-        for group in 0..self.from.groups {
-            let rows = self.rows::<R>(tile, group);
-            let filters = &self.filters.values[group * GROUP * width..][..GROUP * width];
-            for channel in 0..GROUP {
-                let b = S::as_simd_f32s(&filters[channel * width + column..][..2 * S::F32_LANES]).0;
-                let (b_left, b_right) = (b[0], b[1]);
-                for r in 0..R {
-                    let factor = s.splat_f32s(rows[r][channel]);
-                    left[r] = s.mul_add_f32s(factor, b_left, left[r]);
-                    right[r] = s.mul_add_f32s(factor, b_right, right[r]);
+        for &(element, Panel { values, width, .. }) in self.terms {
+            for group in 0..self.from.groups {
+                let rows = self.rows::<R>(tile, group, element);
+                let filters = &values[group * GROUP * width..][..GROUP * width];
+                for channel in 0..GROUP {
+                    let b = S::as_simd_f32s(&filters[channel * width + column..][..2 * S::F32_LANES]).0;
+                    let (b_left, b_right) = (b[0], b[1]);
+                    for r in 0..R {
+                        let factor = s.splat_f32s(rows[r][channel]);
+                        left[r] = s.mul_add_f32s(factor, b_left, left[r]);
+                        right[r] = s.mul_add_f32s(factor, b_right, right[r]);
+                    }
                 }
             }
         }
@@ -73,15 +80,16 @@ impl<const IN: usize> Product<'_, IN> {
     /// R tiles, one vector of channels.
     #[inline(always)]
     fn single<const R: usize, S: Simd>(&mut self, s: S, tile: usize, column: usize) {
-        let width = self.filters.width;
         let mut sums = [s.splat_f32s(0.0); R];
-        for group in 0..self.from.groups {
-            let rows = self.rows::<R>(tile, group);
-            let filters = &self.filters.values[group * GROUP * width..][..GROUP * width];
-            for channel in 0..GROUP {
-                let b = S::as_simd_f32s(&filters[channel * width + column..][..S::F32_LANES]).0[0];
-                for r in 0..R {
-                    sums[r] = s.mul_add_f32s(s.splat_f32s(rows[r][channel]), b, sums[r]);
+        for &(element, Panel { values, width, .. }) in self.terms {
+            for group in 0..self.from.groups {
+                let rows = self.rows::<R>(tile, group, element);
+                let filters = &values[group * GROUP * width..][..GROUP * width];
+                for channel in 0..GROUP {
+                    let b = S::as_simd_f32s(&filters[channel * width + column..][..S::F32_LANES]).0[0];
+                    for r in 0..R {
+                        sums[r] = s.mul_add_f32s(s.splat_f32s(rows[r][channel]), b, sums[r]);
+                    }
                 }
             }
         }
@@ -90,14 +98,14 @@ impl<const IN: usize> Product<'_, IN> {
 
     /// A group's channels of R tiles of a block.
     #[inline(always)]
-    fn rows<const R: usize>(&self, tile: usize, group: usize) -> &[[f32; GROUP]; R] {
-        let rows = &self.inputs[self.from.at(tile, group, self.element)..][..R * GROUP];
+    fn rows<const R: usize>(&self, tile: usize, group: usize, element: usize) -> &[[f32; GROUP]; R] {
+        let rows = &self.inputs[self.from.at(tile, group, element)..][..R * GROUP];
         rows.as_chunks().0.try_into().expect("there are R rows")
     }
 
     #[inline(always)]
     fn write<const R: usize, S: Simd>(&mut self, tile: usize, column: usize, sums: [S::f32s; R]) {
-        let start = self.to.at(tile, (self.filters.first + column) / GROUP, self.element);
+        let start = self.to.at(tile, (self.channels.start + column) / GROUP, self.element);
         let to = &mut self.products[start..][..R * GROUP];
         for r in 0..R {
             S::as_mut_simd_f32s(&mut to[r * GROUP + column % GROUP..][..S::F32_LANES]).0[0] = sums[r];
