@@ -12,13 +12,20 @@ pub(in crate::conv) const BLOCK: usize = 12;
 pub(in crate::conv) struct Layout {
     /// Groups of channels.
     pub(in crate::conv) groups: usize,
-    /// Elements of a tile.
-    pub(in crate::conv) elements: usize,
+    group_len: usize,
+    block_len: usize,
 }
 
 impl Layout {
+    /// Tiles of so many elements. The padding of a group moves its lines to another set of the caches; without it, those of
+    /// different groups would evict each other. That of a block moves its lines behind those of the one before.
     pub(in crate::conv) fn new(channels: usize, elements: usize) -> Self {
-        Self { groups: channels.div_ceil(GROUP), elements }
+        const SETS: usize = 64;
+        let groups = channels.div_ceil(GROUP);
+        let group_len = (elements * BLOCK + 1) * GROUP;
+        let lines = groups * group_len / GROUP;
+        let block_len = (lines + (SETS + BLOCK - lines % SETS) % SETS) * GROUP;
+        Self { groups, group_len, block_len }
     }
 
     /// Channels of all groups.
@@ -26,27 +33,14 @@ impl Layout {
         self.groups * GROUP
     }
 
-    /// Elements of a group of a block. The padding moves each group's lines to another set of the caches; without it, they
-    /// would evict each other.
-    fn group_len(self) -> usize {
-        (self.elements * BLOCK + 1) * GROUP
-    }
-
-    /// Elements of a block. The padding moves each block's lines behind those of the one before it in the sets of a cache.
-    fn block_len(self) -> usize {
-        const SETS: usize = 64;
-        let lines = self.groups * self.group_len() / GROUP;
-        (lines + (SETS + BLOCK - lines % SETS) % SETS) * GROUP
-    }
-
     /// Elements that some tiles take.
     pub(in crate::conv) fn len(self, tiles: usize) -> usize {
-        tiles.div_ceil(BLOCK) * self.block_len()
+        tiles.div_ceil(BLOCK) * self.block_len
     }
 
     /// Where an element of a tile's group begins; that of the block's next tile follows it.
     #[inline(always)]
     pub(in crate::conv) fn at(self, tile: usize, group: usize, element: usize) -> usize {
-        tile / BLOCK * self.block_len() + group * self.group_len() + (element * BLOCK + tile % BLOCK) * GROUP
+        tile / BLOCK * self.block_len + group * self.group_len + (element * BLOCK + tile % BLOCK) * GROUP
     }
 }

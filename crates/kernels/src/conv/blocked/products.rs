@@ -32,13 +32,16 @@ impl WithSimd for Product<'_> {
         let width = self.channels.len();
         for first in (0..self.tiles).step_by(BLOCK) {
             let tiles = BLOCK.min(self.tiles - first);
+            // loops, no closures, in which the compiler would not use the vector's instructions; what is beyond the last tile is
+            // computed in vain
             let mut column = 0;
             while column + 2 * S::F32_LANES <= width {
                 if wide && tiles == BLOCK {
                     self.pair::<BLOCK, S>(s, first, column);
                 } else {
-                    // what is beyond the last tile is computed in vain
-                    (0..tiles).step_by(4).for_each(|tile| self.pair::<4, S>(s, first + tile, column));
+                    for part in 0..tiles.div_ceil(4) {
+                        self.pair::<4, S>(s, first + 4 * part, column);
+                    }
                 }
                 column += 2 * S::F32_LANES;
             }
@@ -46,7 +49,9 @@ impl WithSimd for Product<'_> {
                 if wide && tiles == BLOCK {
                     self.single::<BLOCK, S>(s, first, column);
                 } else {
-                    (0..tiles).step_by(4).for_each(|tile| self.single::<4, S>(s, first + tile, column));
+                    for part in 0..tiles.div_ceil(4) {
+                        self.single::<4, S>(s, first + 4 * part, column);
+                    }
                 }
             }
         }

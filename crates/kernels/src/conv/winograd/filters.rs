@@ -8,8 +8,11 @@ use pulp::{Arch, Simd, WithSimd};
 use super::tile::{Tile, both_sides, filter, filter_adjoint, load, store};
 use crate::conv::blocked::{FilterPanels, GROUP, PanelMut};
 
+/// Rows and columns of a filter.
+const SIDE: usize = 3;
 /// Elements of a filter.
-const TAPS: usize = 9;
+pub(super) const TAPS: usize = SIDE * SIDE;
+
 /// Lays out G g Gᵀ of the filters of weights, `[out_channels, in_channels, TAPS]`, over all threads; those of the gradient of the
 /// input are `turned` by half a turn, from outputs to inputs.
 pub(super) fn pack<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
@@ -55,11 +58,10 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
                         }
                     }
                 }
-                let mut g = [[s.splat_f32s(0.0); 3]; 3];
+                let mut g = [[s.splat_f32s(0.0); SIDE]; SIDE];
                 for tap in 0..TAPS {
-                    g[tap / 3][tap % 3] = load(s, &taps[tap], 0, S::F32_LANES);
+                    g[tap / SIDE][tap % SIDE] = load(s, &taps[tap], 0, S::F32_LANES);
                 }
-                const SIDE: usize = 3;
                 both_sides!(s, i => g[i], SIDE, IN, |s, g| filter(s, &F::FILTER, g), (column_of_tile, line) => {
                     for row in 0..IN {
                         let at = panel.at(row * IN + column_of_tile, from) + column;
@@ -88,7 +90,6 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for FilterGra
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        const SIDE: usize = 3;
         let Self { planes, plane_len, start, from_channels, filters, .. } = self;
         for channel in (0..from_channels).step_by(S::F32_LANES) {
             let lanes = S::F32_LANES.min(from_channels - channel);

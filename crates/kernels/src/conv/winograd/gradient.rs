@@ -5,10 +5,9 @@ use std::marker::PhantomData;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::filters::FilterGradient;
+use super::filters::{FilterGradient, TAPS};
 use super::tile::Tile;
-use super::transforms::Tiling;
-use super::{block_images, transform};
+use super::transforms::{Tiling, transform};
 use crate::conv::ConvShape;
 use crate::conv::blocked::{BLOCK, GROUP, Layout};
 use crate::conv::input::{ParamsBackward, normalized};
@@ -38,7 +37,7 @@ pub(super) fn add<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     };
     let from = shape.in_channels;
     let (plane_len, row) = (plane_len::<IN>(shape), Layout::new(from, IN * IN).channels());
-    dweight.par_chunks_exact_mut(from * 9).enumerate().for_each(|(to, filters)| {
+    dweight.par_chunks_exact_mut(from * TAPS).enumerate().for_each(|(to, filters)| {
         let (planes, start, tile) = (sums, to * row, PhantomData::<F>);
         let work =
             FilterGradient::<IN, OUT, F> { planes, plane_len, start, from_channels: from, filters, tile };
@@ -61,7 +60,7 @@ fn sums_of_parts<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     let tiling = Tiling::new(shape.input, OUT);
     let plane_len = plane_len::<IN>(shape);
     let (from, to) = (Layout::new(shape.in_channels, IN * IN), Layout::new(shape.out_channels, IN * IN));
-    let block = |images| block_images(tiling, images, TILES);
+    let block = |images| tiling.images_of(images, TILES);
     sum_in_parts(shape, backward, IN * IN * plane_len, block, |scratch, x, dy, sums| {
         let Scratch { columns: inputs, products: gradients, .. } = scratch;
         let tiles = x.len() / shape.in_len() * tiling.per_image();
@@ -85,9 +84,9 @@ fn sums_of_batch<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     let tiles = x.len() / shape.in_len() * tiling.per_image();
     let (from, to) = (Layout::new(shape.in_channels, IN * IN), Layout::new(shape.out_channels, IN * IN));
     let (mut inputs, mut gradients) = (Reused::new(from.len(tiles)), Reused::new(to.len(tiles)));
-    // images whose tiles are whole blocks
-    let images =
-        (1..=BLOCK).find(|images| (images * tiling.per_image()).is_multiple_of(BLOCK)).expect("a multiple");
+    // the fewest images whose tiles are whole blocks
+    let are_whole = |images: &usize| (images * tiling.per_image()).is_multiple_of(BLOCK);
+    let images = (1..=BLOCK).find(are_whole).expect("as many images as a block has tiles");
     let tiles_of_task = images * tiling.per_image();
     let pool = ScratchPool::default();
     let tasks = x.par_chunks(images * shape.in_len()).zip(inputs.par_chunks_mut(from.len(tiles_of_task)));

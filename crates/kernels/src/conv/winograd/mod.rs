@@ -15,7 +15,7 @@ use pulp::Arch;
 
 use self::tile::Tile;
 pub(super) use self::tile::{F2, F4};
-use self::transforms::{Tiling, TransformInput, TransformOutput};
+use self::transforms::{Tiling, TransformOutput, transform};
 use super::blocked::{FilterPanels, Layout, Product};
 use super::input::ParamsBackward;
 use super::method::{self, Method};
@@ -87,7 +87,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Fi
     /// block would take longer.
     fn block_images(&self, images: usize, tiles: usize) -> usize {
         let tiles = if self.panels.len() > MANY_FILTERS { tiles } else { tiles.min(TILES_IN_CACHE) };
-        block_images(Tiling::new(self.image, OUT), images, tiles)
+        Tiling::new(self.image, OUT).images_of(images, tiles)
     }
 
     fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch) {
@@ -113,27 +113,5 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Fi
                 TransformOutput { tiling, channels, products, layout, first_tile, bias, write, image, tile };
             Arch::new().dispatch(work);
         }
-    }
-}
-
-/// Images of a block with about `tiles` tiles; at least one.
-fn block_images(tiling: Tiling, images: usize, tiles: usize) -> usize {
-    let blocks = (images * tiling.per_image()).div_ceil(tiles).min(images).max(1);
-    images.div_ceil(blocks).max(1)
-}
-
-/// The tiles of some images, or of gradients of images, on the calling thread.
-fn transform<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
-    tiling: Tiling,
-    channels: usize,
-    images: &[f32],
-    tiles: &mut [f32],
-    of_gradient: bool,
-) {
-    for (index, image) in images.chunks_exact(tiling.height * tiling.width * channels).enumerate() {
-        let (first_tile, layout, tile) =
-            (index * tiling.per_image(), Layout::new(channels, IN * IN), PhantomData::<F>);
-        let work = TransformInput { tiling, channels, image, first_tile, tiles, layout, of_gradient, tile };
-        Arch::new().dispatch(work);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::marker::PhantomData;
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 use super::tile::{Tile, both_sides, load, store};
 use crate::conv::blocked::{BLOCK, GROUP, Layout};
@@ -30,6 +30,12 @@ impl Tiling {
 
     pub(super) fn per_image(self) -> usize {
         self.down * self.across
+    }
+
+    /// Images of a block with about `tiles` tiles, of a batch of `images`; at least one.
+    pub(super) fn images_of(self, images: usize, tiles: usize) -> usize {
+        let blocks = (images * self.per_image()).div_ceil(tiles).min(images).max(1);
+        images.div_ceil(blocks).max(1)
     }
 }
 
@@ -85,17 +91,33 @@ fn vectors<S: Simd>(channels: usize) -> impl Iterator<Item = [usize; 4]> {
     })
 }
 
+/// The tiles of some images, or of gradients of images, on the calling thread.
+pub(super) fn transform<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
+    tiling: Tiling,
+    channels: usize,
+    images: &[f32],
+    tiles: &mut [f32],
+    of_gradient: bool,
+) {
+    for (index, image) in images.chunks_exact(tiling.height * tiling.width * channels).enumerate() {
+        let (first_tile, layout, tile) =
+            (index * tiling.per_image(), Layout::new(channels, IN * IN), PhantomData::<F>);
+        let work = TransformInput { tiling, channels, image, first_tile, tiles, layout, of_gradient, tile };
+        Arch::new().dispatch(work);
+    }
+}
+
 /// Writes Bᵀ d B (of an image), or A dy Aᵀ (of an image's gradient: the adjoint of [`TransformOutput`]), of every tile.
-pub(super) struct TransformInput<'a, const IN: usize, const OUT: usize, F> {
-    pub(super) tiling: Tiling,
-    pub(super) channels: usize,
-    pub(super) image: &'a [f32],
+struct TransformInput<'a, const IN: usize, const OUT: usize, F> {
+    tiling: Tiling,
+    channels: usize,
+    image: &'a [f32],
     /// Of the image's.
-    pub(super) first_tile: usize,
-    pub(super) tiles: &'a mut [f32],
-    pub(super) layout: Layout,
-    pub(super) of_gradient: bool,
-    pub(super) tile: PhantomData<F>,
+    first_tile: usize,
+    tiles: &'a mut [f32],
+    layout: Layout,
+    of_gradient: bool,
+    tile: PhantomData<F>,
 }
 
 impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for TransformInput<'_, IN, OUT, F> {
