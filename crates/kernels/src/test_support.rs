@@ -39,3 +39,35 @@ pub(crate) fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&x| f64::from(x)).collect()
 }
+
+/// Runs a block once for each width of vectors that the machine has; in it, `$run!(work)` runs work with such vectors.
+macro_rules! for_every_width {
+    ($run:ident => $block:block) => {{
+        macro_rules! $run {
+            ($work:expr) => {
+                ::pulp::Simd::vectorize(::pulp::Scalar::new(), $work)
+            };
+        }
+        $block
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = ::pulp::x86::V3::try_new() {
+            macro_rules! $run {
+                ($work:expr) => {
+                    ::pulp::Simd::vectorize(simd, $work)
+                };
+            }
+            $block
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = ::pulp::x86::V4::try_new() {
+            macro_rules! $run {
+                ($work:expr) => {
+                    ::pulp::Simd::vectorize(simd, $work)
+                };
+            }
+            $block
+        }
+    }};
+}
+
+pub(crate) use for_every_width;

@@ -131,6 +131,39 @@ fn backward_agrees_with_central_differences() {
 }
 
 #[test]
+fn gradients_of_many_channels_agree_with_the_definition() {
+    for input in [[5, 6], [2, 2], [9, 4]] {
+        let shape = ConvShape { in_channels: 80, out_channels: 72, input, ..shapes()[0] };
+        let images = 7;
+        let (x, weight) = (noise(1, images * shape.in_len()), noise(2, shape.weight_len()));
+        let dy = noise(3, images * shape.out_len());
+        let (mut expected_dx, mut expected_dweight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
+        for image in 0..images {
+            for link in shape.links() {
+                for (from, to) in (0..80).flat_map(|from| (0..72).map(move |to| (from, to))) {
+                    let x_at = image * shape.in_len() + link.from * 80 + from;
+                    let w_at = (to * 80 + from) * 9 + link.tap;
+                    let dy = f64::from(dy[image * shape.out_len() + link.to * 72 + to]);
+                    expected_dx[x_at] += dy * f64::from(weight[w_at]);
+                    expected_dweight[w_at] += dy * f64::from(x[x_at]);
+                }
+            }
+        }
+        for (algorithm, allowed) in algorithms(&shape) {
+            let mut dx = vec![f32::NAN; x.len()];
+            InputGradient::new(shape, algorithm, &weight).write(&dy, &mut dx, Write::Replace);
+            let mut dweight = vec![0.0; weight.len()];
+            let backward = ParamsBackward { x: &x, norm: None, dy: &dy };
+            backward_params(&shape, algorithm, backward, &mut dweight, &mut []);
+            for (found, expected) in [(dx, &expected_dx), (dweight, &expected_dweight)] {
+                let error = norm_error(&found, expected);
+                assert!(error < allowed, "{shape:?} {algorithm:?}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
 fn threads_do_not_change_bits() {
     let shape = shapes()[1];
     let images = 11;

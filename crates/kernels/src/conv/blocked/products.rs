@@ -117,3 +117,57 @@ impl Product<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conv::blocked::FilterPanels;
+    use crate::test_support::{for_every_width, noise, norm_error};
+
+    #[test]
+    fn products_agree_with_f64_for_vectors_of_any_width() {
+        for [tiles, inner, columns] in [[29, 16, 16], [12, 33, 48], [7, 64, 32], [5, 66, 112]] {
+            // the first element of the products is input 0 times filter 1 plus input 2 times filter 0
+            let (x, w) = (noise(1, 3 * tiles * inner), noise(2, 2 * inner * columns));
+            let (from, to) = (Layout::new(inner, 3), Layout::new(columns, 2));
+            let mut inputs = vec![0.0; from.len(tiles)];
+            for (index, &value) in x.iter().enumerate() {
+                let (element, tile, channel) = (index / inner % 3, index / inner / 3, index % inner);
+                inputs[from.at(tile, channel / GROUP, element) + channel % GROUP] = value;
+            }
+            let mut panels = FilterPanels::new(inner, columns, 2);
+            panels.fill(|panel| {
+                panel.values.fill(0.0);
+                for (index, &value) in w.iter().enumerate() {
+                    let (element, row, column) =
+                        (index / columns / inner, index / columns % inner, index % columns);
+                    if (panel.first..panel.first + panel.width).contains(&column) {
+                        let at = panel.at(element, row) + column - panel.first;
+                        panel.values[at] = value;
+                    }
+                }
+            });
+            let exact = |tile: usize, column: usize| -> f64 {
+                let term = |element: usize, filter: usize, k: usize| {
+                    f64::from(x[(tile * 3 + element) * inner + k])
+                        * f64::from(w[(filter * inner + k) * columns + column])
+                };
+                (0..inner).map(|k| term(0, 1, k) + term(2, 0, k)).sum()
+            };
+            let expected: Vec<f64> = (0..tiles * columns).map(|i| exact(i / columns, i % columns)).collect();
+            for_every_width!(run => {
+                let mut products = vec![f32::NAN; to.len(tiles)];
+                for panel in 0..panels.panels() {
+                    let terms = &[(0, panels.panel(panel, 1)), (2, panels.panel(panel, 0))];
+                    let (channels, inputs, products) = (panels.channels(panel), &inputs, &mut products);
+                    run!(Product { tiles, from, inputs, terms, to, channels, products, element: 0 });
+                }
+                let found = |i: usize| {
+                    let (tile, column) = (i / columns, i % columns);
+                    products[to.at(tile, column / GROUP, 0) + column % GROUP]
+                };
+                assert!(norm_error(&(0..tiles * columns).map(found).collect::<Vec<f32>>(), &expected) < 1e-6);
+            });
+        }
+    }
+}

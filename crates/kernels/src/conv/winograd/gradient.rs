@@ -224,3 +224,38 @@ fn rows_of(line: &[f32; GROUP], channel: usize) -> &[f32; ROWS] {
     let rows = line.as_chunks().0;
     &rows[channel % GROUP / ROWS]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::{for_every_width, noise, norm_error};
+
+    #[test]
+    fn sums_agree_with_f64_for_vectors_of_any_width_and_add() {
+        for [tiles, rows, columns] in [[29, 16, 16], [41, 32, 48], [7, 64, 32]] {
+            let (from, to, element) = (Layout::new(columns, 4), Layout::new(rows, 4), 3);
+            let laid_out = |layout: Layout, values: &[f32], channels: usize| {
+                let mut tiles = vec![f32::NAN; layout.len(values.len() / channels)];
+                for (index, &value) in values.iter().enumerate() {
+                    let (tile, channel) = (index / channels, index % channels);
+                    tiles[layout.at(tile, channel / GROUP, element) + channel % GROUP] = value;
+                }
+                tiles
+            };
+            let (x, dy) = (noise(1, tiles * columns), noise(2, tiles * rows));
+            let (inputs, gradients) = (&laid_out(from, &x, columns), &laid_out(to, &dy, rows));
+            let exact = |row: usize, column: usize| -> f64 {
+                (0..tiles).map(|k| f64::from(dy[k * rows + row]) * f64::from(x[k * columns + column])).sum()
+            };
+            for (write, before) in [(Write::Replace, 0.0), (Write::Add, 1.0)] {
+                let expected = (0..rows * columns).map(|i| before + exact(i / columns, i % columns));
+                let expected: Vec<f64> = expected.collect();
+                for_every_width!(run => {
+                    let sums = &mut vec![1.0; rows * columns];
+                    run!(SumOverTiles { element, tiles, from, inputs, to, gradients, sums, write });
+                    assert!(norm_error(sums, &expected) < 1e-6);
+                });
+            }
+        }
+    }
+}
