@@ -6,10 +6,13 @@
 AUGMENTED_RUN has the curves of updates on images augmented once an epoch and the noise sigma of the authors' evaluation,
 PAPER_RUN the same updates with every loss evaluated by the authors' method. If the prediction is right,
 
-- the residuals of a paper curve from its least-squares parabola have the deviation sigma: sum of squares / sigma^2 has the
-  chi-square distribution with 8 degrees of freedom at 11 points;
+- the residuals of a paper curve from its least-squares parabola have the deviation sigma: at 11 points, the sum of their squares
+  / sigma^2 is a chi-square variable with 8 degrees of freedom;
 - the height of the paper curve, its highest interior loss less the higher end, is one of those that the augmented curve with
   independent noise has: its rank among them is uniform.
+
+sigma is itself estimated, from n evaluations of one point, so that its square is sigma^2 times a chi-square variable with n - 1
+degrees of freedom over n - 1; both p-values allow for that.
 
 Prints both for each update, and the p-values of all together. Needs no packages.
 """
@@ -51,18 +54,25 @@ def residual_sum(losses):
 
 
 def pooled(noise):
-    """The deviation of the loss at one point, from the noise rows of an epoch."""
+    """The deviation of the loss at one point, from the noise rows of an epoch, and its degrees of freedom."""
+    freedom = sum(row["evaluations"] - 1 for row in noise)
     squares = sum((row["evaluations"] - 1) * row["sigma"] ** 2 for row in noise)
-    return math.sqrt(squares / sum(row["evaluations"] - 1 for row in noise))
+    return math.sqrt(squares / freedom), freedom
 
 
-def chi_square_tail(value, freedom):
-    """P(X > value) for an even number of degrees of freedom."""
-    half, term, total = value / 2, 1.0, 1.0
-    for k in range(1, freedom // 2):
-        term *= half / k
-        total += term
-    return math.exp(-half) * total
+def mean_square(rng, freedom):
+    """A chi-square variable over its degrees of freedom."""
+    return rng.gammavariate(freedom / 2, 2 / freedom)
+
+
+def residuals_tail(total, epochs):
+    """P(total or more) for the sum over epochs of squared residuals / sigma^2, by simulation.
+
+    epochs: pairs of the degrees of freedom of an epoch's residuals and of its sigma.
+    """
+    rng = random.Random(3)
+    draw = lambda: sum(of * mean_square(rng, of) / mean_square(rng, freedom) for of, freedom in epochs)
+    return sum(draw() >= total for _ in range(DRAWS)) / DRAWS
 
 
 def kolmogorov(ranks):
@@ -84,29 +94,38 @@ def main(runs):
     rng = random.Random(1)
     print("| run | step | sigma | residuals / sigma | height / sigma | P(barrier) | rank of the height |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    total, freedom, ranks, expected, found = 0.0, 0, [], 0.0, 0
+    total, epochs, ranks, expected, found = 0.0, [], [], 0.0, 0
     for augmented, paper in zip(runs[::2], runs[1::2]):
         noise = [row for row in rows(augmented, "noise") if row["evaluation"] == "paper"]
         sigmas = {epoch: pooled([row for row in noise if row["epoch"] == epoch]) for epoch in {row["epoch"] for row in noise}}
+        freedom = dict.fromkeys(sigmas, 0)
         curves = {row["step"]: row["losses"] for row in rows(augmented, "interpolation")}
         for row in rows(paper, "interpolation"):
             if row["step"] not in curves or row["epoch"] not in sigmas:
                 continue
-            sigma = sigmas[row["epoch"]]
+            sigma, evaluated = sigmas[row["epoch"]]
             curve, losses = curves[row["step"]], row["losses"]
-            draws = [height([loss + rng.gauss(0, sigma) for loss in curve]) for _ in range(DRAWS)]
+
+            def draw():
+                of_draw = sigma / math.sqrt(mean_square(rng, evaluated))
+                return height([loss + rng.gauss(0, of_draw) for loss in curve])
+
+            draws = [draw() for _ in range(DRAWS)]
             squares, of = residual_sum(losses) / sigma**2, len(losses) - 3
             rank = sum(draw < height(losses) for draw in draws) / DRAWS
             barrier = sum(draw > 0 for draw in draws) / DRAWS
-            total, freedom, expected, found = total + squares, freedom + of, expected + barrier, found + (height(losses) > 0)
+            total, expected, found = total + squares, expected + barrier, found + (height(losses) > 0)
+            freedom[row["epoch"]] += of
             ranks.append(rank)
             print(
                 f"| {paper} | {row['step']} | {sigma:.2e} | {math.sqrt(squares / of):.2f} "
                 f"| {height(losses) / sigma:.1f} | {barrier:.4f} | {rank:.3f} |"
             )
+        epochs += [(of, sigmas[epoch][1]) for epoch, of in freedom.items() if of]
     print()
+    of = sum(of for of, _ in epochs)
     print(f"barriers: {found} found, {expected:.2f} expected, in {len(ranks)} updates")
-    print(f"residuals: {math.sqrt(total / freedom):.3f} sigma, p = {chi_square_tail(total, freedom):.3f} ({freedom} degrees of freedom)")
+    print(f"residuals: {math.sqrt(total / of):.3f} sigma, p = {residuals_tail(total, epochs):.3f} ({of} degrees of freedom)")
     print(f"ranks of heights: p = {kolmogorov(ranks):.3f} (Kolmogorov-Smirnov)")
 
 
