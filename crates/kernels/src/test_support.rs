@@ -43,31 +43,29 @@ pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
 /// Runs a block once for each width of vectors that the machine has; in it, `$run!(work)` runs work with such vectors.
 macro_rules! for_every_width {
     ($run:ident => $block:block) => {{
-        macro_rules! $run {
-            ($work:expr) => {
-                ::pulp::Simd::vectorize(::pulp::Scalar::new(), $work)
-            };
-        }
-        $block
+        crate::test_support::with_width!(::pulp::Scalar::new(), $run => $block);
         #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = ::pulp::x86::V3::try_new() {
-            macro_rules! $run {
-                ($work:expr) => {
-                    ::pulp::Simd::vectorize(simd, $work)
-                };
+        {
+            if let Some(simd) = ::pulp::x86::V3::try_new() {
+                crate::test_support::with_width!(simd, $run => $block);
             }
-            $block
-        }
-        #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = ::pulp::x86::V4::try_new() {
-            macro_rules! $run {
-                ($work:expr) => {
-                    ::pulp::Simd::vectorize(simd, $work)
-                };
+            if let Some(simd) = ::pulp::x86::V4::try_new() {
+                crate::test_support::with_width!(simd, $run => $block);
             }
-            $block
         }
     }};
 }
 
-pub(crate) use for_every_width;
+/// Runs a block in which `$run!(work)` runs work with the vectors of `$simd`.
+macro_rules! with_width {
+    ($simd:expr, $run:ident => $block:block) => {{
+        macro_rules! $run {
+            ($work:expr) => {
+                ::pulp::Simd::vectorize($simd, $work)
+            };
+        }
+        $block
+    }};
+}
+
+pub(crate) use {for_every_width, with_width};

@@ -57,7 +57,7 @@ mod tests {
         let x = x.then("a", conv2d(4, 3).padding(1)).then("b", conv2d(5, 3).stride(2).padding(1));
         let network = net.finish(x.then("flat", flatten()).then("fc", linear(2))).check(&problem).unwrap();
         // F(4x4): 2 x 2 tiles of 36 products, where the definition has 9 x 48 and F(2x2) 12 tiles of 16
-        // b's windows: of 3 rows, but the first of 4 has 2 inside; of 3 columns, but the first of 3 has 2 inside
+        // of b's 4 x 3 windows, 2, 3, 3 and 3 rows and 2, 3 and 3 columns are inside the image
         let (a, b, fc) = (4 * 36 * 3 * 4, 11 * 8 * 4 * 5, 60 * 2);
         let least = LeastProducts::of(&network);
         assert_eq!(least.evaluation, a + b + fc);

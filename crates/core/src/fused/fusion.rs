@@ -1,7 +1,7 @@
 //! Which layers are fused into one kernel: a batch norm and its ReLU with the convolutions that read them, a
 //! residual sum with the convolution before it.
 
-use walk_arch::{Activation, Network, Op};
+use walk_arch::{Activation, Layer, Network, Op};
 
 use crate::executor::{Wire, layer_by_layer};
 
@@ -58,7 +58,7 @@ pub(super) fn unfused(network: &Network) -> Vec<FusionGroup> {
 /// before pools, so that its whole output is never written, and those after it normalize.
 pub(super) fn for_evaluation(network: &Network) -> Vec<FusionGroup> {
     let layers = network.layers();
-    let readers = readers(network);
+    let readers = Readers::new(network);
     let mut groups = fused(network);
     for (pool, layer) in layers.iter().enumerate() {
         let place =
@@ -67,19 +67,18 @@ pub(super) fn for_evaluation(network: &Network) -> Vec<FusionGroup> {
         let Some(norm) = place(&groups, normalized).map(|at| groups[at].clone()) else { continue };
         let is_norm = matches!(layers[norm.layer].op, Op::BatchNorm(_));
         let Some(conv) = place(&groups, norm.wire.inputs[0]).filter(|_| is_norm) else { continue };
-        let is_conv = |layer: usize| matches!(layers[layer].op, Op::Conv2d(_));
-        let fits = is_conv(groups[conv].layer)
+        let fits = is_conv(&layers[groups[conv].layer])
             && !groups[conv].residual
-            && readers[groups[conv].wire.value] == [norm.layer]
-            && readers[normalized] == [pool]
-            && ![norm.wire.inputs[0], normalized, pool].contains(&network.output())
-            && readers[pool].iter().all(|&reader| is_conv(reader));
+            && readers.only(groups[conv].wire.value) == Some(norm.layer)
+            && readers.only(normalized) == Some(pool)
+            && pool != network.output()
+            && readers.of(pool).iter().all(|&reader| is_conv(&layers[reader]));
         if !fits {
             continue;
         }
         groups[conv].wire.value = pool;
         groups[conv].pool = Some(PoolBeforeNorm { layer: pool, norm: norm.layer });
-        for group in groups.iter_mut().filter(|group| readers[pool].contains(&group.layer)) {
+        for group in groups.iter_mut().filter(|group| readers.of(pool).contains(&group.layer)) {
             group.norm = Some(FusedNorm { layer: norm.layer, relu: norm.relu });
         }
         groups.retain(|group| ![pool, norm.layer].contains(&group.layer));
@@ -87,35 +86,55 @@ pub(super) fn for_evaluation(network: &Network) -> Vec<FusionGroup> {
     groups
 }
 
-/// By value, the layers that read it.
-fn readers(network: &Network) -> Vec<Vec<usize>> {
-    let layers = network.layers();
-    let mut readers: Vec<Vec<usize>> = vec![vec![]; layers.len()];
-    for (index, layer) in layers.iter().enumerate() {
-        layer.inputs.iter().for_each(|&input| readers[input].push(index));
+/// Which layers read which value.
+struct Readers {
+    by_value: Vec<Vec<usize>>,
+    output: usize,
+}
+
+impl Readers {
+    fn new(network: &Network) -> Self {
+        let layers = network.layers();
+        let mut by_value: Vec<Vec<usize>> = vec![vec![]; layers.len()];
+        for (index, layer) in layers.iter().enumerate() {
+            layer.inputs.iter().for_each(|&input| by_value[input].push(index));
+        }
+        Self { by_value, output: network.output() }
     }
-    readers
+
+    fn of(&self, value: usize) -> &[usize] {
+        &self.by_value[value]
+    }
+
+    /// The layer that reads a value, if that is all that is done with it.
+    fn only(&self, value: usize) -> Option<usize> {
+        match self.of(value) {
+            &[reader] if value != self.output => Some(reader),
+            _ => None,
+        }
+    }
+}
+
+fn is_conv(layer: &Layer) -> bool {
+    matches!(layer.op, Op::Conv2d(_))
 }
 
 /// As few kernels as possible.
 pub(super) fn fused(network: &Network) -> Vec<FusionGroup> {
     let layers = network.layers();
-    let readers = readers(network);
-    let only_reader = |value: usize| match readers[value].as_slice() {
-        [reader] if value != network.output() => Some(*reader),
-        _ => None,
-    };
-    let is_conv = |layer: &usize| matches!(layers[*layer].op, Op::Conv2d(_));
+    let readers = Readers::new(network);
     let mut groups: Vec<Option<FusionGroup>> =
         std::iter::once(None).chain(unfused(network).into_iter().map(Some)).collect();
     for (index, layer) in layers.iter().enumerate() {
         match layer.op {
             Op::BatchNorm(_) => {
-                let relu = only_reader(index);
+                let relu = readers.only(index);
                 let relu = relu.filter(|&next| layers[next].op == Op::Activation(Activation::Relu));
                 let after = relu.unwrap_or(index);
-                if !readers[after].is_empty() && readers[after].iter().all(is_conv) {
-                    for &conv in &readers[after] {
+                if !readers.of(after).is_empty()
+                    && readers.of(after).iter().all(|&reader| is_conv(&layers[reader]))
+                {
+                    for &conv in readers.of(after) {
                         let group = groups[conv].as_mut().expect("a convolution starts as a group");
                         group.wire.inputs[0] = layer.inputs[0];
                         group.norm = Some(FusedNorm { layer: index, relu: relu.is_some() });
@@ -132,7 +151,7 @@ pub(super) fn fused(network: &Network) -> Vec<FusionGroup> {
             Op::Add => {
                 let (first, last) =
                     (layer.inputs[0].min(layer.inputs[1]), layer.inputs[0].max(layer.inputs[1]));
-                if first < last && is_conv(&last) && only_reader(last).is_some() {
+                if first < last && is_conv(&layers[last]) && readers.only(last).is_some() {
                     let group = groups[last].as_mut().expect("a convolution starts as a group");
                     group.wire.value = index;
                     group.wire.inputs.push(first);
@@ -146,8 +165,8 @@ pub(super) fn fused(network: &Network) -> Vec<FusionGroup> {
     let mut groups: Vec<FusionGroup> = groups.into_iter().flatten().collect();
     for group in &mut groups {
         let value = group.wire.value;
-        group.moments = is_conv(&group.layer)
-            && readers[value].iter().any(|&reader| matches!(layers[reader].op, Op::BatchNorm(_)));
+        group.moments = is_conv(&layers[group.layer])
+            && readers.of(value).iter().any(|&reader| matches!(layers[reader].op, Op::BatchNorm(_)));
     }
     groups
 }

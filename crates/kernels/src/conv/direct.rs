@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::im2col::Columns;
 use super::input::ParamsBackward;
-use super::method::{self, Method, sum_in_parts};
+use super::method::{self, Method, place_of_filter, sum_in_parts};
 use super::{ConvShape, Scratch};
 use crate::matmul::Write;
 
@@ -112,10 +112,9 @@ impl method::Filters for Filters {
                 let out = block * self.lanes + lane;
                 *to = if out >= out_channels {
                     0.0
-                } else if self.is_turned {
-                    weight[(channel * out_channels + out) * taps + taps - 1 - tap]
                 } else {
-                    weight[(out * in_channels + channel) * taps + tap]
+                    let place = place_of_filter([in_channels, out_channels], channel, out, self.is_turned);
+                    weight[place * taps + if self.is_turned { taps - 1 - tap } else { tap }]
                 };
             }
         }

@@ -43,6 +43,24 @@ pub(super) trait Filters: Debug + Send + Sync {
     fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch);
 }
 
+/// Images of a block with about `tiles` tiles, of a batch of `images` with `tiles_per_image` each; at least one.
+pub(super) fn images_of_block(images: usize, tiles_per_image: usize, tiles: usize) -> usize {
+    let blocks = (images * tiles_per_image).div_ceil(tiles).min(images).max(1);
+    images.div_ceil(blocks).max(1)
+}
+
+/// The place of the filter from one channel to another among the weights of a convolution, or, if it is `turned`, among those of
+/// the convolution whose input's gradient is computed. `channels` are the numbers of both.
+#[inline(always)]
+pub(super) fn place_of_filter(
+    [from_channels, to_channels]: [usize; 2],
+    from: usize,
+    to: usize,
+    turned: bool,
+) -> usize {
+    if turned { from * to_channels + to } else { to * from_channels + from }
+}
+
 /// A sum over the images of a batch, of `len` elements: `add` adds that of some images, given their inputs and the gradients
 /// of their outputs. `block` gives the images per call from the images of a part.
 pub(super) fn sum_in_parts(

@@ -4,9 +4,9 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::blocked::{FilterPanels, GROUP, Layout, Panel, Product};
+use super::blocked::{FilterPanels, GROUP, Layout, Product};
 use super::input::{ParamsBackward, normalized};
-use super::method::{self, Method};
+use super::method::{self, Method, images_of_block, place_of_filter};
 use super::scratch::grown;
 use super::shape::Link;
 use super::{ConvShape, Scratch};
@@ -102,7 +102,7 @@ impl method::Filters for Filters {
                     let to = panel.first + column;
                     for from in first..panel.rows.min(first + ROWS) {
                         let inside = from < from_channels && to < to_channels;
-                        let place = if turned { from * to_channels + to } else { to * from_channels + from };
+                        let place = place_of_filter([from_channels, to_channels], from, to, turned);
                         for tap in 0..taps {
                             let at = panel.at(tap, from) + column;
                             panel.values[at] = if inside { weight[place * taps + tap] } else { 0.0 };
@@ -115,7 +115,7 @@ impl method::Filters for Filters {
 
     /// As many images as others have tiles.
     fn block_images(&self, images: usize, tiles: usize) -> usize {
-        images.div_ceil(images.div_ceil(tiles).max(1)).max(1)
+        images_of_block(images, 1, tiles)
     }
 
     fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch) {
@@ -136,7 +136,7 @@ impl method::Filters for Filters {
         for panel in 0..self.panels.panels() {
             for (element, links) in self.links.iter().enumerate() {
                 let term = |link: &Link| (link.from, self.panels.panel(panel, link.tap));
-                let terms: &Vec<(usize, Panel<'_>)> = &links.iter().map(term).collect();
+                let terms: &Vec<(usize, &[f32])> = &links.iter().map(term).collect();
                 let (tiles, channels) = (images, self.panels.channels(panel));
                 Arch::new().dispatch(Product { tiles, from, inputs, terms, to, channels, products, element });
             }

@@ -5,5 +5,5 @@ mod panels;
 mod products;
 
 pub(super) use layout::{BLOCK, GROUP, Layout};
-pub(super) use panels::{FilterPanels, Panel, PanelMut};
+pub(super) use panels::{FilterPanels, PanelMut};
 pub(super) use products::Product;

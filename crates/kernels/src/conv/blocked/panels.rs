@@ -19,13 +19,6 @@ pub(in crate::conv) struct FilterPanels {
     values: Reused,
 }
 
-/// One element of the filters to the output channels of a panel, `[from_channels, width]`.
-#[derive(Clone, Copy)]
-pub(in crate::conv) struct Panel<'a> {
-    pub(in crate::conv) values: &'a [f32],
-    pub(in crate::conv) width: usize,
-}
-
 /// A panel to be filled.
 pub(in crate::conv) struct PanelMut<'a> {
     pub(in crate::conv) values: &'a mut [f32],
@@ -82,11 +75,11 @@ impl FilterPanels {
         first..first + width(len, self.elements, self.rows)
     }
 
-    /// An element of a panel.
-    pub(in crate::conv) fn panel(&self, index: usize, element: usize) -> Panel<'_> {
+    /// One element of the filters to the output channels of a panel, `[from_channels, channels]`.
+    pub(in crate::conv) fn panel(&self, index: usize, element: usize) -> &[f32] {
         let width = self.channels(index).len();
         let start = index * self.panel_len() + element * element_len(self.rows, width);
-        Panel { values: &self.values[start..][..self.rows * width], width }
+        &self.values[start..][..self.rows * width]
     }
 
     /// Fills every panel, over all threads.

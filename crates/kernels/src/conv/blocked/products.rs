@@ -6,7 +6,6 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::layout::{BLOCK, GROUP, Layout};
-use super::panels::Panel;
 
 /// One element of the products: the sum of elements of the inputs, each times a panel of filters.
 pub(in crate::conv) struct Product<'a> {
@@ -14,7 +13,7 @@ pub(in crate::conv) struct Product<'a> {
     pub(in crate::conv) from: Layout,
     pub(in crate::conv) inputs: &'a [f32],
     /// The inputs' elements, with their filters to `channels`.
-    pub(in crate::conv) terms: &'a [(usize, Panel<'a>)],
+    pub(in crate::conv) terms: &'a [(usize, &'a [f32])],
     pub(in crate::conv) to: Layout,
     pub(in crate::conv) channels: Range<usize>,
     pub(in crate::conv) products: &'a mut [f32],
@@ -30,30 +29,15 @@ impl WithSimd for Product<'_> {
         // as many sums as leave registers for their operands, of which there are 32 or 16
         let wide = S::F32_LANES >= 16;
         let width = self.channels.len();
-        for first in (0..self.tiles).step_by(BLOCK) {
-            let tiles = BLOCK.min(self.tiles - first);
-            // loops, no closures, in which the compiler would not use the vector's instructions; what is beyond the last tile is
-            // computed in vain
-            let mut column = 0;
-            while column + 2 * S::F32_LANES <= width {
-                if wide && tiles == BLOCK {
-                    self.pair::<BLOCK, S>(s, first, column);
-                } else {
-                    for part in 0..tiles.div_ceil(4) {
-                        self.pair::<4, S>(s, first + 4 * part, column);
-                    }
-                }
-                column += 2 * S::F32_LANES;
-            }
-            if column < width {
-                if wide && tiles == BLOCK {
-                    self.single::<BLOCK, S>(s, first, column);
-                } else {
-                    for part in 0..tiles.div_ceil(4) {
-                        self.single::<4, S>(s, first + 4 * part, column);
-                    }
-                }
-            }
+        let mut column = 0;
+        // a run of tiles lies within a block
+        const { assert!(BLOCK.is_multiple_of(12)) };
+        while column + 2 * S::F32_LANES <= width {
+            in_runs!([12; 4], wide, tile..self.tiles, self.pair(s, tile, column));
+            column += 2 * S::F32_LANES;
+        }
+        if column < width {
+            in_runs!([12; 4], wide, tile..self.tiles, self.single(s, tile, column));
         }
     }
 }
@@ -62,8 +46,9 @@ impl Product<'_> {
     /// R tiles, two vectors of channels. (One array of pairs would not stay in registers.)
     #[inline(always)]
     fn pair<const R: usize, S: Simd>(&mut self, s: S, tile: usize, column: usize) {
+        let width = self.channels.len();
         let (mut left, mut right) = ([s.splat_f32s(0.0); R], [s.splat_f32s(0.0); R]);
-        for &(element, Panel { values, width, .. }) in self.terms {
+        for &(element, values) in self.terms {
             for group in 0..self.from.groups {
                 let rows = self.rows::<R>(tile, group, element);
                 let filters = &values[group * GROUP * width..][..GROUP * width];
@@ -85,8 +70,9 @@ impl Product<'_> {
     /// R tiles, one vector of channels.
     #[inline(always)]
     fn single<const R: usize, S: Simd>(&mut self, s: S, tile: usize, column: usize) {
+        let width = self.channels.len();
         let mut sums = [s.splat_f32s(0.0); R];
-        for &(element, Panel { values, width, .. }) in self.terms {
+        for &(element, values) in self.terms {
             for group in 0..self.from.groups {
                 let rows = self.rows::<R>(tile, group, element);
                 let filters = &values[group * GROUP * width..][..GROUP * width];

@@ -7,6 +7,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::tile::{Tile, both_sides, filter, filter_adjoint, load, store};
 use crate::conv::blocked::{FilterPanels, GROUP, PanelMut};
+use crate::conv::method::place_of_filter;
 
 /// Rows and columns of a filter.
 const SIDE: usize = 3;
@@ -41,7 +42,8 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Self { weight, turned, channels: [from_channels, to_channels], panel, .. } = self;
+        let Self { weight, turned, channels, panel, .. } = self;
+        let [from_channels, to_channels] = channels;
         let PanelMut { first, width, rows, .. } = panel;
         for column in (0..width).step_by(S::F32_LANES) {
             let to = first + column;
@@ -50,8 +52,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
                 let mut taps = [[0.0f32; GROUP]; TAPS];
                 if from < from_channels {
                     for lane in 0..lanes {
-                        let to = to + lane;
-                        let place = if turned { from * to_channels + to } else { to * from_channels + from };
+                        let place = place_of_filter(channels, from, to + lane, turned);
                         let filter = &weight[TAPS * place..][..TAPS];
                         for tap in 0..TAPS {
                             taps[tap][lane] = filter[if turned { TAPS - 1 - tap } else { tap }];

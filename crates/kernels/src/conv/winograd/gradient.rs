@@ -11,7 +11,7 @@ use super::transforms::{Tiling, transform};
 use crate::conv::ConvShape;
 use crate::conv::blocked::{BLOCK, GROUP, Layout};
 use crate::conv::input::{ParamsBackward, normalized};
-use crate::conv::method::sum_in_parts;
+use crate::conv::method::{images_of_block, sum_in_parts};
 use crate::conv::scratch::{Scratch, ScratchPool, grown};
 use crate::matmul::Write;
 use crate::memory::Reused;
@@ -60,7 +60,7 @@ fn sums_of_parts<const IN: usize, const OUT: usize, F: Tile<IN, OUT>>(
     let tiling = Tiling::new(shape.input, OUT);
     let plane_len = plane_len::<IN>(shape);
     let (from, to) = (Layout::new(shape.in_channels, IN * IN), Layout::new(shape.out_channels, IN * IN));
-    let block = |images| tiling.images_of(images, TILES);
+    let block = |images| images_of_block(images, tiling.per_image(), TILES);
     sum_in_parts(shape, backward, IN * IN * plane_len, block, |scratch, x, dy, sums| {
         let Scratch { columns: inputs, products: gradients, .. } = scratch;
         let tiles = x.len() / shape.in_len() * tiling.per_image();

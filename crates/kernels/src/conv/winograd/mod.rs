@@ -87,7 +87,7 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> method::Filters for Fi
     /// block would take longer.
     fn block_images(&self, images: usize, tiles: usize) -> usize {
         let tiles = if self.panels.len() > MANY_FILTERS { tiles } else { tiles.min(TILES_IN_CACHE) };
-        Tiling::new(self.image, OUT).images_of(images, tiles)
+        method::images_of_block(images, Tiling::new(self.image, OUT).per_image(), tiles)
     }
 
     fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch) {

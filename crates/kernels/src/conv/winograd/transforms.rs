@@ -31,12 +31,6 @@ impl Tiling {
     pub(super) fn per_image(self) -> usize {
         self.down * self.across
     }
-
-    /// Images of a block with about `tiles` tiles, of a batch of `images`; at least one.
-    pub(super) fn images_of(self, images: usize, tiles: usize) -> usize {
-        let blocks = (images * self.per_image()).div_ceil(tiles).min(images).max(1);
-        images.div_ceil(blocks).max(1)
-    }
 }
 
 /// A square of N x N pixels of an image, of which some may be outside.
@@ -55,8 +49,7 @@ impl<const N: usize> Window<N> {
         let mut inside = [[false; N]; N];
         for i in 0..N {
             for j in 0..N {
-                let is_inside = row.wrapping_add(i) < tiling.height && column.wrapping_add(j) < tiling.width;
-                inside[i][j] = is_inside;
+                inside[i][j] = row.wrapping_add(i) < tiling.height && column.wrapping_add(j) < tiling.width;
             }
         }
         Self { start, strides: [tiling.width * channels, channels], inside }
@@ -112,7 +105,7 @@ struct TransformInput<'a, const IN: usize, const OUT: usize, F> {
     tiling: Tiling,
     channels: usize,
     image: &'a [f32],
-    /// Of the image's.
+    /// The number of the image's first tile.
     first_tile: usize,
     tiles: &'a mut [f32],
     layout: Layout,
@@ -126,30 +119,29 @@ impl<const IN: usize, const OUT: usize, F: Tile<IN, OUT>> WithSimd for Transform
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let Self { tiling, channels, image, first_tile, tiles, layout, of_gradient, .. } = self;
-        for (index, [down, across]) in tiling.tiles().enumerate() {
-            let [row, column] = [down * OUT, across * OUT];
-            let input = Window::<IN>::new(tiling, channels, [row.wrapping_sub(1), column.wrapping_sub(1)]);
-            let gradient = Window::<OUT>::new(tiling, channels, [row, column]);
-            for [group, place, channel, lanes] in vectors::<S>(channels) {
-                let tile = &mut tiles[layout.at(first_tile + index, group, 0) + place..];
-                let tile = &mut tile[..(IN * IN - 1) * BLOCK * GROUP + S::F32_LANES];
-                let mut write = |column: usize, line: [S::f32s; IN]| {
-                    for row in 0..IN {
-                        store(s, line[row], tile, (row * IN + column) * BLOCK * GROUP, S::F32_LANES);
+        // windows of N x N pixels that begin `$reach` pixels before a tile; no function takes the transform, since one that is
+        // passed on would not be compiled for the vectors
+        macro_rules! transform_windows {
+            ($n:ident, $reach:literal, $transform:expr) => {
+                for (index, place) in tiling.tiles().enumerate() {
+                    let place = place.map(|at| (at * OUT).wrapping_sub($reach));
+                    let window = Window::<$n>::new(tiling, channels, place);
+                    for [group, place, channel, lanes] in vectors::<S>(channels) {
+                        let tile = &mut tiles[layout.at(first_tile + index, group, 0) + place..];
+                        let tile = &mut tile[..(IN * IN - 1) * BLOCK * GROUP + S::F32_LANES];
+                        both_sides!(s, i => window.row(s, image, i, channel, lanes), $n, IN, $transform, (column, line) => {
+                            for row in 0..IN {
+                                store(s, line[row], tile, (row * IN + column) * BLOCK * GROUP, S::F32_LANES);
+                            }
+                        });
                     }
-                };
-                if of_gradient {
-                    let read = |i: usize| gradient.row(s, image, i, channel, lanes);
-                    both_sides!(s, i => read(i), OUT, IN, F::output_adjoint, (column, line) => {
-                        write(column, line);
-                    });
-                } else {
-                    let read = |i: usize| input.row(s, image, i, channel, lanes);
-                    both_sides!(s, i => read(i), IN, IN, F::input, (column, line) => {
-                        write(column, line);
-                    });
                 }
-            }
+            };
+        }
+        if of_gradient {
+            transform_windows!(OUT, 0, F::output_adjoint);
+        } else {
+            transform_windows!(IN, 1, F::input);
         }
     }
 }
@@ -160,7 +152,7 @@ pub(super) struct TransformOutput<'a, const IN: usize, const OUT: usize, F> {
     pub(super) channels: usize,
     pub(super) products: &'a [f32],
     pub(super) layout: Layout,
-    /// Of the image's.
+    /// The number of the image's first tile.
     pub(super) first_tile: usize,
     pub(super) bias: &'a [f32],
     pub(super) write: Write,
