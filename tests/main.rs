@@ -5,6 +5,7 @@ mod bad_input;
 mod browser;
 mod cli;
 mod commands;
+mod comparison;
 mod cuda;
 mod data;
 mod forks;

@@ -45,7 +45,7 @@ fn two_and_four_ranks_give_the_bytes_of_one() {
         assert_same(&bench, "one", &out);
         // one process alone prints
         let stdout = String::from_utf8(ran.stdout).unwrap();
-        assert_eq!(stdout.matches("barriers / updates").count(), 1, "{stdout}");
+        assert_eq!(stdout.matches("Barriers / updates").count(), 1, "{stdout}");
     }
     // what cannot be run is said once
     let ran = mpirun(&bench, &program, 2, &["exp.toml", "--set", "optim.lr=-1"]).output().unwrap();

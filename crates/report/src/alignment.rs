@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use walk_record::rows::{Alignment, HessianOf};
 use walk_record::{Measured, Run, Stamped};
 
-use crate::chart::{Chart, Series};
-use crate::figure::{Figure, name_with_label, number};
-use crate::table::{Table, cells, column, of_all, short, with_error};
+use crate::chart::{Chart, Series, Stroke};
+use crate::curve::{Curve, StepValue};
+use crate::figure::{Figure, columns};
+use crate::table::{Cell, Table, detail, estimate, main, of_all, place, result, short};
 use crate::thresholds::{PLATEAU, STABLE_BELOW, Thresholds};
+use crate::training::batch_size;
+
+/// What is measured.
+const ALIGNMENT: &str = "gᵀHg / gᵀg";
 
 /// The measurements of a run, in order: the rows of one update each, by batch size.
 pub(crate) fn measurements(run: &Run) -> Vec<Vec<Stamped<'_, Alignment>>> {
@@ -20,69 +25,116 @@ pub(crate) fn measurements(run: &Run) -> Vec<Vec<Stamped<'_, Alignment>>> {
     steps.into_values().collect()
 }
 
-/// One row per run, measurement and batch size: mean and standard error of gᵀHg / gᵀg, its standard deviation over batches, the
+/// One row per measurement and batch size: mean and standard error of gᵀHg / gᵀg, its standard deviation over batches, the
 /// ratio of means, what Eq. 3 predicts for that, the thresholds of stability, and the samples behind the Hessian. Numbers of the
 /// batch of all samples have no error.
-pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    fn estimate(row: &Alignment, value: Measured, error: Measured) -> String {
-        if row.is_exact() { short(value) } else { with_error(value, error) }
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    fn of_batches(row: &Alignment, value: Measured, error: Measured) -> Cell {
+        if row.is_exact() { short(value) } else { estimate(value, error) }
     }
-    let columns = [
-        column("batch", |row: &Alignment| row.batch_size.to_string()),
-        column("g'Hg / g'g", |row| estimate(row, row.mean, row.standard_error)),
-        column("deviation", |row| short(row.deviation)),
-        column("ratio of means", |row| estimate(row, row.ratio_of_means, row.ratio_of_means_error)),
-        column("by Eq. 3", |row| estimate(row, row.predicted, row.predicted_error)),
-        column(STABLE_BELOW, |row| short(row.stability_threshold)),
-        column(PLATEAU, |row| short(row.small_batch_plateau)),
-        column("batches", |row| row.batches.to_string()),
-        column("samples of H", samples),
+    let fields = [
+        place("batch_size", "B").of(|row: &Alignment| row.batch_size.into()),
+        result("alignment", ALIGNMENT).of(|row| of_batches(row, row.mean, row.standard_error)),
+        detail("batch_std", "std. dev. over batches").of(|row| short(row.deviation)),
+        result("ratio_of_means", "ratio of means")
+            .of(|row| of_batches(row, row.ratio_of_means, row.ratio_of_means_error)),
+        main("predicted", "by Eq. 3").of(|row| of_batches(row, row.predicted, row.predicted_error)),
+        detail("stable_below", STABLE_BELOW).of(|row| short(row.stability_threshold)),
+        detail("plateau", PLATEAU).of(|row| short(row.small_batch_plateau)),
+        detail("batches", "batches").of(|row| row.batches.into()),
+        detail("hessian_samples", "samples of H").of(|row| match row.hessian {
+            HessianOf::Full => of_all(row.hessian_samples, row.train_samples),
+            HessianOf::Batch => "the batch's".into(),
+        }),
     ];
-    vec![Table::of_rows("alignment", runs, &columns)]
+    vec![Table::of_rows("alignment", "Alignment of gradients with the Hessian", run, fields)]
 }
 
-/// The samples behind the Hessian.
-fn samples(row: &Alignment) -> String {
-    match row.hessian {
-        HessianOf::Full => of_all(row.hessian_samples, row.train_samples),
-        HessianOf::Batch => "the batch's".into(),
+/// The ratio of means, the batch sharpness (Andreyev & Beneventano, 2024), against the update where it was measured more than
+/// once, at the batch size of training if that is among those measured; the alignment at the last measurement by batch size, and what Eq. 3 predicts.
+pub(crate) fn curves(run: &Run) -> Vec<Curve> {
+    let measurements = measurements(run);
+    let Some(last) = measurements.last() else { return vec![] };
+    let mut curves = vec![];
+    let own = batch_size(run);
+    let has_own = last.iter().any(|row| row.batch_size == own);
+    let is_shown =
+        |row: &&Stamped<'_, Alignment>| measurements.len() > 1 && (!has_own || row.batch_size == own);
+    for row in last.iter().filter(is_shown) {
+        let values = measurements.iter().filter_map(|rows| {
+            let found = rows.iter().find(|other| other.batch_size == row.batch_size)?;
+            Some(StepValue { step: found.at.step, value: found.ratio_of_means.get()? })
+        });
+        let values: Vec<StepValue> = values.collect();
+        let curve = Curve::new("batch_sharpness", "Batch sharpness", "update", "E[gᵀHg] / E[gᵀg]");
+        let variant = format!("B = {}", row.batch_size);
+        curves.push(Curve {
+            variant,
+            levels: thresholds(row).levels(),
+            dots: true,
+            ..curve.through(&values)
+        });
     }
+    let by_batch_size = |variant: &str, value: fn(&Alignment) -> Measured| {
+        let title = format!("Alignment of gradients with the Hessian, epoch {}", last[0].at.epoch);
+        let mut curve = Curve::new("alignment_by_batch_size", title, "batch size", ALIGNMENT);
+        curve.x.log = true;
+        let points = last.iter().filter_map(|row| Some((row.batch_size as f64, value(row).get()?))).collect();
+        Curve { variant: variant.into(), points, levels: thresholds(&last[0]).levels(), dots: true, ..curve }
+    };
+    curves.push(by_batch_size("measured", |row| row.mean));
+    curves.push(by_batch_size("by Eq. 3", |row| row.predicted));
+    curves
 }
 
-/// One figure per run, with the thresholds of stability: the mean over batches and a band of one standard deviation, a line per measurement.
-pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    runs.iter().map(|run| figure(name_with_label("alignment", run, runs), run)).collect()
+fn thresholds(row: &Alignment) -> Thresholds {
+    Thresholds { stability: row.stability_threshold, small_batch: row.small_batch_plateau }
 }
 
-fn figure(name: String, run: &Run) -> Figure {
-    let title = format!("{}: gradients and the Hessian", run.label);
-    let mut chart = Chart::new(title, "batch size", "g'Hg / g'g");
+/// The mean over batches with a band of one standard deviation, a line per measurement; what Eq. 3 predicts, and the thresholds
+/// of stability.
+pub(crate) fn figures(run: &Run) -> Vec<Figure> {
+    let mut chart = Chart::new("Alignment of gradients with the Hessian", "batch size", ALIGNMENT);
     chart.x.log = true;
+    chart.note = "band: 1 std. dev. over batches; dashed: by Eq. 3".into();
     let mut lines = vec![];
     for (index, rows) in measurements(run).iter().enumerate() {
-        let legend = format!("epoch {} (band: one deviation)", rows[0].at.epoch);
-        let mut series = Series { dots: true, ..Series::new(index, legend, vec![]) };
+        let legend = format!("epoch {}", rows[0].at.epoch);
+        let mut series = Series { dots: true, stroke: Stroke::Solid, ..Series::new(index, legend, vec![]) };
+        let mut predicted = Series { number: index, stroke: Stroke::Dashed, ..Series::default() };
         for row in rows {
+            let size = row.batch_size as f64;
             if let Some(mean) = row.mean.get() {
-                series.points.push((row.batch_size as f64, mean));
+                series.points.push((size, mean));
                 // of one batch there is no band
                 let reach = row.deviation.get().unwrap_or(0.0);
                 series.band.push((mean - reach, mean + reach));
             }
-            let mut line = cells([&row.at.epoch, &row.at.step, &row.batch_size]);
+            predicted.points.extend(row.predicted.get().map(|value| (size, value)));
+            let places = [row.at.epoch as usize, row.at.step as usize, row.batch_size].map(Cell::from);
             let numbers = [row.mean, row.deviation, row.standard_error, row.ratio_of_means];
-            line.extend(numbers.into_iter().chain([row.predicted, row.predicted_error]).map(number));
-            line.push(row.batches.to_string());
-            lines.push(line);
+            let numbers = numbers.into_iter().chain([row.predicted, row.predicted_error]).map(short);
+            lines.push(places.into_iter().chain(numbers).chain([row.batches.into()]).collect());
         }
         chart.series.push(series);
+        if predicted.points.len() > 1 {
+            chart.series.push(predicted);
+        }
     }
     if let Some(first) = run.rows::<Alignment>().next() {
-        let largest = chart.series.iter().flat_map(|series| &series.band).map(|(_, upper)| *upper);
-        let largest = largest.fold(0.0, f64::max);
-        let (stability, small_batch) = (first.stability_threshold, first.small_batch_plateau);
-        chart.rules = Thresholds { stability, small_batch }.rules(largest);
+        chart.rules = thresholds(&first).rules(chart.largest());
     }
-    let header = "epoch,step,batch_size,mean,deviation,standard_error,ratio_of_means,predicted,predicted_error,batches";
-    Figure::new(name, chart, header, lines)
+    let names = [
+        "epoch",
+        "step",
+        "batch_size",
+        "mean",
+        "std",
+        "standard_error",
+        "ratio_of_means",
+        "predicted",
+        "predicted_error",
+        "batches",
+    ];
+    vec![Figure::new("alignment", chart, columns(names), lines)]
 }

@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use walk_record::rows::Kind;
 use walk_record::{FORMAT, Run, RunFolder, RunInfo};
 
-use crate::{ClaimName, Exhibit, SettingRuns, claims, claims_table, headline, summary_json, write_report};
+use crate::{
+    ClaimName, Comparison, Exhibit, SettingRuns, claims, claims_table, headline, summary_json, write_report,
+};
 
 /// A generator of numbers (splitmix64, Steele et al., 2014).
 struct Numbers(u64);
@@ -100,10 +102,13 @@ proptest! {
         let exhibit = |settings| Exhibit { name: "any", claims: ClaimName::ALL, settings };
         let [a, b, both] = [&runs[..1], &runs[1..], &runs[..]].map(|runs| SettingRuns::new("any", runs));
         let claims = claims(&[exhibit(vec![a, b]), exhibit(vec![both.clone(), both.clone()]), exhibit(vec![both])]);
-        let tables = write_report(&dir.path().join("report"), "any", &runs, claims_table(&claims).as_slice()).unwrap();
+        let alone = Comparison::new(&runs);
+        let joined = Comparison::of(vec![("both".into(), runs.iter().collect())]);
+        let mut tables = write_report(&dir.path().join("report"), "any", &alone, claims_table(&claims).as_slice()).unwrap();
+        tables.extend(write_report(&dir.path().join("joined"), "any", &joined, &[]).unwrap());
         // a number that is none is shown as a dash
         for table in &tables {
-            for cell in table.rows.iter().flatten() {
+            for cell in table.texts().iter().flatten() {
                 prop_assert!(!cell.contains("NaN") && !cell.contains("inf"), "{}: {}", table.name, cell);
             }
         }

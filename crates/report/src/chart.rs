@@ -5,7 +5,10 @@ use serde::Serialize;
 /// Lines, or levels over a plane, on two axes.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Chart {
+    /// What it shows.
     pub(crate) title: String,
+    /// Of what, and how to read it.
+    pub(crate) note: String,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) levels: Option<Levels>,
@@ -18,6 +21,8 @@ pub(crate) struct Chart {
 pub(crate) struct Axis {
     pub(crate) label: String,
     pub(crate) log: bool,
+    /// Whether its values are counts.
+    pub(crate) integer: bool,
     /// Its ends, where the values do not determine them.
     pub(crate) min: Option<f64>,
     pub(crate) max: Option<f64>,
@@ -47,6 +52,15 @@ pub(crate) enum Stroke {
     InTurn,
     Solid,
     Dashed,
+    DashDotted,
+    Dotted,
+}
+
+impl Stroke {
+    /// They in turn.
+    pub(crate) fn nth(number: usize) -> Self {
+        [Self::Solid, Self::Dashed, Self::DashDotted, Self::Dotted][number % 4]
+    }
 }
 
 /// A value at each point of a grid.
@@ -68,12 +82,40 @@ pub(crate) struct Rule {
     /// Faint and solid, like the gray lines at the paper's iterations; otherwise gray and dashed.
     pub(crate) faint: bool,
     pub(crate) label: Option<String>,
+    /// The number of the lines whose color it has; otherwise it is gray.
+    pub(crate) number: Option<usize>,
+}
+
+impl Axis {
+    /// A linear axis.
+    pub(crate) fn new(label: impl Into<String>) -> Self {
+        Self { label: label.into(), ..Self::default() }
+    }
+
+    /// A linear axis of counts, which begins at 0.
+    pub(crate) fn of_counts(label: impl Into<String>) -> Self {
+        Self { integer: true, min: Some(0.0), ..Self::new(label) }
+    }
 }
 
 impl Chart {
     pub(crate) fn new(title: impl Into<String>, x: &str, y: &str) -> Self {
-        let axis = |label: &str| Axis { label: label.into(), ..Axis::default() };
-        Self { title: title.into(), x: axis(x), y: axis(y), ..Self::default() }
+        Self { title: title.into(), x: Axis::new(x), y: Axis::new(y), ..Self::default() }
+    }
+
+    /// Puts a text before the note.
+    pub(crate) fn prepend_note(&mut self, text: &str) {
+        let notes = [text, &self.note].into_iter().filter(|note| !note.is_empty());
+        self.note = notes.collect::<Vec<&str>>().join("; ");
+    }
+
+    /// The largest value that it shows, at least 0.
+    pub(crate) fn largest(&self) -> f64 {
+        let lines = self.series.iter().flat_map(|series| {
+            let upper = series.band.iter().map(|band| band.1);
+            series.points.iter().map(|point| point.1).chain(upper)
+        });
+        lines.fold(0.0, f64::max)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -90,7 +132,7 @@ impl Series {
 
 impl Rule {
     pub(crate) fn upright(at: f64) -> Self {
-        Self { upright: true, at, faint: false, label: None }
+        Self { upright: true, at, faint: false, label: None, number: None }
     }
 
     pub(crate) fn across(at: f64) -> Self {

@@ -3,37 +3,28 @@
 use walk_record::Run;
 use walk_record::rows::Cosine;
 
-use crate::chart::{Chart, Rule};
-use crate::curves::{StepValue, curves, step_values};
-use crate::figure::Figure;
+use crate::curve::{Curve, Level, StepValue, step_values};
 use crate::statistics::mean;
-use crate::table::Table;
+use crate::table::{Table, decimals, main, place, result, share};
 
 /// The cosines of a run.
 pub(crate) fn cosines(run: &Run) -> Vec<StepValue> {
     step_values(run, |row: &Cosine| row.cosine)
 }
 
-/// One row per run and epoch: the mean cosine, and how many are negative.
-pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    let mut rows = vec![];
-    for run in runs {
-        for (epoch, measured) in run.by_epoch::<Cosine>() {
-            let cosines: Vec<f64> = measured.iter().filter_map(|row| row.cosine.get()).collect();
-            let negative = cosines.iter().filter(|&&cosine| cosine < 0.0).count();
-            rows.push(vec![
-                run.label.clone(),
-                epoch.to_string(),
-                format!("{:.4}", mean(&cosines)),
-                format!("{negative} / {}", cosines.len()),
-            ]);
-        }
-    }
-    vec![Table::new("cosine", ["", "epoch", "mean cosine", "negative"], rows)]
+/// One row per epoch: the mean cosine, and how many are negative.
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    let rows = run.by_epoch::<Cosine>().into_iter().map(|(epoch, measured)| {
+        let cosines: Vec<f64> = measured.iter().filter_map(|row| row.cosine.get()).collect();
+        let negative = cosines.iter().filter(|&&cosine| cosine < 0.0).count();
+        vec![(epoch as usize).into(), decimals(mean(&cosines), 4), share(negative, cosines.len())]
+    });
+    let columns = [place("epoch", "epoch"), result("cosine", "mean cosine"), main("negative", "negative")];
+    vec![Table::new("cosine", "Cosine of consecutive gradients", columns, rows)]
 }
 
-/// The cosines against the update, a line per run.
-pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    let chart = Chart::new("Consecutive gradients", "update", "cosine of consecutive gradients");
-    vec![curves("cosine", Chart { rules: vec![Rule::across(0.0)], ..chart }, runs, cosines)]
+/// The cosine against the update.
+pub(crate) fn curves(run: &Run) -> Vec<Curve> {
+    let curve = Curve::new("cosine", "Cosine of consecutive gradients", "update", "cos(gₜ, gₜ₊₁)");
+    vec![Curve { levels: vec![Level::new("", 0.0)], ..curve.through(&cosines(run)) }]
 }

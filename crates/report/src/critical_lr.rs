@@ -3,63 +3,52 @@
 use walk_record::rows::{CriticalLr, CriticalLrOutcome};
 use walk_record::{Run, Stamped};
 
-use crate::chart::{Chart, Rule};
-use crate::curves::{curves, step_values};
-use crate::figure::Figure;
+use crate::curve::{Curve, Level, step_values};
 use crate::statistics::median;
-use crate::table::{Table, of_all, short};
+use crate::table::{Table, detail, main, of_all, place, result, share, short};
 
-/// One row per run and epoch: what the searches found, the medians of η_c and 2/η_c, η, and at how many updates η was above η_c.
-pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    let header = [
-        "",
-        "epoch",
-        "crossings",
-        "no descent",
-        "no crossing",
-        "median critical lr",
-        "median 2 / critical lr",
-        "lr",
-        "lr above it",
-        "samples",
+/// One row per epoch: what the searches found, the medians of η_c and 2/η_c, η, and at how many updates η was above η_c.
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    let columns = [
+        place("epoch", "epoch"),
+        main("crossings", "crossings"),
+        detail("no_descent", "no descent"),
+        detail("no_crossing", "no crossing"),
+        detail("critical_lr", "median critical lr"),
+        result("critical_sharpness", "median 2 / critical lr"),
+        detail("lr", "lr"),
+        main("lr_above", "lr above it"),
+        detail("samples", "samples"),
     ];
-    let mut rows = vec![];
-    for run in runs {
-        for (epoch, measured) in run.by_epoch::<CriticalLr>() {
-            let count = |outcome| measured.iter().filter(|row| row.outcome == outcome).count();
-            let above = |row: &&Stamped<'_, CriticalLr>| row.critical_lr.get().is_some_and(|lr| lr < row.lr);
-            let crossings = count(CriticalLrOutcome::Crossing);
-            rows.push(vec![
-                run.label.clone(),
-                epoch.to_string(),
-                format!("{crossings} / {}", measured.len()),
-                count(CriticalLrOutcome::NoDescent).to_string(),
-                count(CriticalLrOutcome::NoCrossing).to_string(),
-                short(median(measured.iter().map(|row| row.critical_lr))),
-                short(median(measured.iter().map(|row| row.critical_sharpness))),
-                short(measured[0].lr),
-                format!("{} / {crossings}", measured.iter().filter(above).count()),
-                of_all(measured[0].samples, measured[0].train_samples),
-            ]);
-        }
-    }
-    vec![Table::new("critical_lr", header, rows)]
+    let rows = run.by_epoch::<CriticalLr>().into_iter().map(|(epoch, measured)| {
+        let count = |outcome| measured.iter().filter(|row| row.outcome == outcome).count();
+        let above = |row: &&Stamped<'_, CriticalLr>| row.critical_lr.get().is_some_and(|lr| lr < row.lr);
+        let crossings = count(CriticalLrOutcome::Crossing);
+        vec![
+            (epoch as usize).into(),
+            share(crossings, measured.len()),
+            count(CriticalLrOutcome::NoDescent).into(),
+            count(CriticalLrOutcome::NoCrossing).into(),
+            short(median(measured.iter().map(|row| row.critical_lr))),
+            short(median(measured.iter().map(|row| row.critical_sharpness))),
+            short(measured[0].lr),
+            share(measured.iter().filter(above).count(), crossings),
+            of_all(measured[0].samples, measured[0].train_samples),
+        ]
+    });
+    vec![Table::new("critical_lr", "Critical learning rate along updates", columns, rows)]
 }
 
-/// The critical sharpness 2/η_c against the update, a line per run, with the level 2/η, at which the update itself is back at the
-/// loss where it began. With momentum or weight decay that is not the threshold of stability.
-pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    let mut chart = Chart::new("Critical sharpness", "update", "2 / critical learning rate");
-    let mut rates: Vec<f64> =
-        runs.iter().filter_map(|run| Some(run.rows::<CriticalLr>().next()?.lr)).collect();
-    rates.sort_by(f64::total_cmp);
+/// The critical sharpness 2/η_c against the update, with the level 2/η, at which the update itself is back at the loss where it
+/// began. With momentum or weight decay that is not the threshold of stability.
+pub(crate) fn curves(run: &Run) -> Vec<Curve> {
+    let curve = Curve::new("critical_lr", "Critical sharpness", "update", "2 / critical learning rate");
+    let mut rates: Vec<f64> = run.rows::<CriticalLr>().map(|row| row.lr).collect();
     rates.dedup();
-    chart.rules = rates
-        .iter()
-        .map(|lr| Rule { label: Some(format!("2 / lr (the update), lr = {lr}")), ..Rule::across(2.0 / lr) })
-        .collect();
-    let sharpness = |run: &Run| step_values(run, |row: &CriticalLr| row.critical_sharpness);
-    vec![curves("critical_lr", chart, runs, sharpness)]
+    // a schedule has no level
+    let levels =
+        if rates.len() == 1 { vec![Level::new("2/η of the update", 2.0 / rates[0])] } else { vec![] };
+    vec![Curve { levels, ..curve.through(&step_values(run, |row: &CriticalLr| row.critical_sharpness)) }]
 }
 
 #[cfg(test)]
@@ -90,13 +79,12 @@ mod tests {
         let not_found = not_found.map(|outcome| row(outcome, Measured::MISSING));
         let rows = found.into_iter().chain(not_found).zip(1..);
         let run = fixture::run("mlp", rows.map(|(found, step)| fixture::row(1, step, found)));
-        let tables = tables(std::slice::from_ref(&run));
         assert_eq!(
-            tables[0].rows,
-            [["mlp", "1", "3 / 5", "1", "1", "0.2000", "10.000", "0.1000", "1 / 3", "10"]]
+            tables(&run)[0].texts(),
+            [["1", "3 / 5", "1", "1", "0.2000", "10.000", "0.1000", "1 / 3", "10"]]
         );
-        let figures = figures(&[run]);
-        assert_eq!(figures[0].chart.series[0].points, [(1.0, 40.0), (2.0, 10.0), (3.0, 5.0)]);
-        assert_eq!(figures[0].chart.rules[0].at.to_string(), "20");
+        let curves = curves(&run);
+        assert_eq!(curves[0].points, [(1.0, 40.0), (2.0, 10.0), (3.0, 5.0)]);
+        assert_eq!(curves[0].levels[0].at.to_string(), "20");
     }
 }

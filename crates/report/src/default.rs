@@ -1,67 +1,71 @@
 //! Tables and figures of probes that have none of their own, made from the scalars of their rows.
 
-use std::collections::BTreeMap;
-
 use walk_record::{Measured, Row, Run};
 
-use crate::chart::Chart;
-use crate::curves::{StepValue, curves};
-use crate::figure::{Figure, file_name};
+use crate::curve::{Curve, StepValue};
+use crate::figure::file_name;
 use crate::statistics::mean;
-use crate::table::{Table, short};
+use crate::table::{Column, Role, Table, main, place, short};
 
-/// For each kind of probe rows that is not `listed`, one row per run and epoch: the number of measurements and the mean of each
-/// scalar.
-pub(crate) fn tables(runs: &[Run], listed: &[&str]) -> Vec<Table> {
-    unlisted(runs, listed).into_iter().map(|(kind, scalars)| table(runs, kind, &scalars)).collect()
+/// For each kind of probe rows that is not `listed`, one row per epoch: the number of measurements and the mean of each scalar.
+pub(crate) fn tables(run: &Run, listed: &[&str]) -> Vec<Table> {
+    unlisted(run, listed).into_iter().map(|(kind, scalars)| table(run, kind, &scalars)).collect()
 }
 
-/// For each kind of probe rows that is not `listed` and each of its scalars, the scalar against the update, if some run has
-/// two values of it.
-pub(crate) fn figures(runs: &[Run], listed: &[&str]) -> Vec<Figure> {
-    let figure = |kind: &str, scalar: &str| {
-        let chart = Chart::new(format!("{kind}: {scalar}"), "update", scalar);
+/// For each kind of probe rows that is not `listed` and each of its scalars, the scalar against the update, if it has two
+/// values.
+pub(crate) fn curves(run: &Run, listed: &[&str]) -> Vec<Curve> {
+    let curve = |kind: &str, scalar: &str| {
         let measured = |row: &Row| Some(StepValue { step: row.at.step, value: value(row, scalar).get()? });
-        curves(&file_name(&format!("{kind}-{scalar}")), chart, runs, |run| {
-            rows(run, kind).filter_map(measured).collect()
-        })
+        let values: Vec<StepValue> = rows(run, kind).filter_map(measured).collect();
+        let name = file_name(&format!("{kind}-{scalar}"));
+        let curve = Curve::new(name, format!("{}: {}", words(kind), words(scalar)), "update", &words(scalar));
+        curve.through(&values)
     };
-    let kinds = unlisted(runs, listed);
-    let figures = kinds.iter().flat_map(|(kind, scalars)| scalars.iter().map(|scalar| figure(kind, scalar)));
+    let kinds = unlisted(run, listed);
+    let curves = kinds.iter().flat_map(|(kind, scalars)| scalars.iter().map(|scalar| curve(kind, scalar)));
     // a single value makes no curve
-    figures.filter(|figure| figure.chart.series.iter().any(|series| series.points.len() > 1)).collect()
+    curves.filter(|curve| curve.points.len() > 1).collect()
 }
 
 /// The kinds of probe rows that are not `listed` and name any scalars, each with these in the order in which they were recorded.
-fn unlisted(runs: &[Run], listed: &[&str]) -> BTreeMap<&'static str, Vec<String>> {
-    let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let kind_of_row = runs.iter().flat_map(|run| &run.records).map(|row| &row.kind);
+fn unlisted(run: &Run, listed: &[&str]) -> Vec<(&'static str, Vec<String>)> {
+    let mut kinds: Vec<(&str, Vec<String>)> = vec![];
+    let kind_of_row = run.records.iter().map(|row| &row.kind);
     for kind in kind_of_row.filter(|kind| kind.is_of_probe() && !listed.contains(&kind.name())) {
-        let known = kinds.entry(kind.name()).or_default();
+        if !kinds.iter().any(|(name, _)| *name == kind.name()) {
+            kinds.push((kind.name(), vec![]));
+        }
+        let known = kinds.iter_mut().find(|(name, _)| *name == kind.name());
+        let known = &mut known.expect("it was just added").1;
         for scalar in kind.scalars() {
             if !known.contains(&scalar.name) {
                 known.push(scalar.name);
             }
         }
     }
-    kinds.retain(|_, scalars| !scalars.is_empty());
+    kinds.retain(|(_, scalars)| !scalars.is_empty());
     kinds
 }
 
-fn table(runs: &[Run], kind: &str, scalars: &[String]) -> Table {
-    let mut cells = vec![];
-    for run in runs {
-        for (epoch, rows) in run.grouped_by_epoch(rows(run, kind), |row| row.at) {
-            let mut line = vec![run.label.clone(), epoch.to_string(), rows.len().to_string()];
-            line.extend(scalars.iter().map(|scalar| {
-                let values: Vec<f64> = rows.iter().filter_map(|row| value(row, scalar).get()).collect();
-                short(mean(&values))
-            }));
-            cells.push(line);
-        }
-    }
-    let means = scalars.iter().map(|scalar| format!("mean {scalar}"));
-    Table::new(kind, ["".into(), "epoch".into(), "measurements".into()].into_iter().chain(means), cells)
+fn table(run: &Run, kind: &str, scalars: &[String]) -> Table {
+    let lines = run.grouped_by_epoch(rows(run, kind), |row| row.at).into_iter().map(|(epoch, rows)| {
+        let means = scalars.iter().map(|scalar| {
+            let values: Vec<f64> = rows.iter().filter_map(|row| value(row, scalar).get()).collect();
+            short(mean(&values))
+        });
+        [(epoch as usize).into(), rows.len().into()].into_iter().chain(means).collect()
+    });
+    let columns = [place("epoch", "epoch"), main("measurements", "measurements")];
+    let means = scalars
+        .iter()
+        .map(|scalar| Column::new(file_name(scalar), format!("mean {}", words(scalar)), Role::Result));
+    Table::new(kind, words(kind), columns.into_iter().chain(means), lines)
+}
+
+/// A name in snake case as words.
+fn words(name: &str) -> String {
+    name.replace('_', " ")
 }
 
 /// The run's rows of one kind.
@@ -89,18 +93,15 @@ mod tests {
             .to_vec();
         rows.push(fixture::row(2, 4, Train { loss: 1.0.into(), grad_norm: 1.0.into(), lr: 0.1 }));
         rows.push(fixture::row(2, 4, fixture::noise(0.1)));
-        let runs = [fixture::run("mlp", rows)];
-        let found = tables(&runs, &["noise"]);
+        let run = fixture::run("mlp", rows);
+        let found = tables(&run, &["noise"]);
         let [table] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!(
-            (table.name.as_str(), table.header[2..].join(", ")),
-            ("distance", "measurements, mean distance".into())
-        );
-        assert_eq!(table.rows, [["mlp", "1", "3", "3.000"], ["mlp", "2", "1", "5.000"]]);
-        let found = figures(&runs, &["noise"]);
-        let [figure] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!(figure.name(), "distance-distance");
-        assert_eq!(figure.chart.series[0].points, [(1.0, 2.0), (3.0, 4.0), (4.0, 5.0)]);
-        assert!(tables(&runs, Kind::NAMES).is_empty() && figures(&runs, Kind::NAMES).is_empty());
+        assert_eq!((table.name.as_str(), table.columns[2].title.as_ref()), ("distance", "mean distance"));
+        assert_eq!(table.texts(), [["1", "3", "3.000"], ["2", "1", "5.000"]]);
+        let found = curves(&run, &["noise"]);
+        let [curve] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(curve.name, "distance-distance");
+        assert_eq!(curve.points, [(1.0, 2.0), (3.0, 4.0), (4.0, 5.0)]);
+        assert!(tables(&run, Kind::NAMES).is_empty() && curves(&run, Kind::NAMES).is_empty());
     }
 }

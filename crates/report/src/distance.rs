@@ -3,11 +3,9 @@
 use walk_record::Run;
 use walk_record::rows::Distance;
 
-use crate::chart::Chart;
-use crate::curves::{StepValue, curves, step_values};
-use crate::figure::Figure;
+use crate::curve::{Curve, StepValue, step_values};
 use crate::statistics::{FitPoint, LineFit, Mean};
-use crate::table::{Table, decimals};
+use crate::table::{Table, decimals, main, place, result};
 
 /// The distances of a run.
 pub(crate) fn distances(run: &Run) -> Vec<StepValue> {
@@ -20,32 +18,27 @@ pub(crate) fn log_slope(distances: &[StepValue]) -> Option<f64> {
     Some(LineFit::new(&distances.iter().map(point).collect::<Vec<FitPoint>>())?.slope.value)
 }
 
-/// One row per run and epoch: the distance at the epoch's last measured update, and the slope b of the fit
-/// distance = a + b ln t up to there.
-pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    let mut rows = vec![];
-    for run in runs {
-        let distances = distances(run);
-        for (epoch, measured) in run.by_epoch::<Distance>() {
-            let Some(last) = measured.last() else { continue };
-            let so_far = distances.partition_point(|found| found.step <= last.at.step);
-            rows.push(vec![
-                run.label.clone(),
-                epoch.to_string(),
-                decimals(last.distance, 4),
-                decimals(log_slope(&distances[..so_far]).into(), 4),
-            ]);
-        }
-    }
-    vec![Table::new("distance", ["", "epoch", "distance", "b of a + b ln t"], rows)]
+/// One row per epoch: the distance at the epoch's last measured update, and the slope b of the fit distance = a + b ln t up to
+/// there.
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    let distances = distances(run);
+    let rows = run.by_epoch::<Distance>().into_iter().filter_map(|(epoch, measured)| {
+        let last = measured.last()?;
+        let so_far = distances.partition_point(|found| found.step <= last.at.step);
+        let slope = log_slope(&distances[..so_far]);
+        Some(vec![(epoch as usize).into(), decimals(last.distance, 4), decimals(slope, 4)])
+    });
+    let columns =
+        [place("epoch", "epoch"), result("distance", "‖θ − θ₀‖"), main("log_slope", "b of a + b ln t")];
+    vec![Table::new("distance", "Distance from the initial point", columns, rows)]
 }
 
-/// The distance against the update, a line per run.
-pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    let mut chart = Chart::new("Distance from the initial point", "update", "distance");
+/// The distance against the update.
+pub(crate) fn curves(run: &Run) -> Vec<Curve> {
+    let mut curve = Curve::new("distance", "Distance from the initial point", "update", "‖θ − θ₀‖");
     // growth like ln t is a straight line
-    chart.x.log = true;
-    vec![curves("distance", chart, runs, distances)]
+    curve.x.log = true;
+    vec![curve.through(&distances(run))]
 }
 
 #[cfg(test)]
@@ -59,7 +52,6 @@ mod tests {
         let rows = [(1, 1), (2, 2), (2, 3)].map(|(epoch, step)| fixture::row(epoch, step, distance(step)));
         let run = fixture::run("mlp", rows);
         assert!((log_slope(&distances(&run)).unwrap() - 0.5).abs() < 1e-12);
-        let tables = tables(&[run]);
-        assert_eq!(tables[0].rows, [["mlp", "1", "2.0000", "-"], ["mlp", "2", "2.5493", "0.5000"]]);
+        assert_eq!(tables(&run)[0].texts(), [["1", "2.0000", "-"], ["2", "2.5493", "0.5000"]]);
     }
 }

@@ -12,6 +12,8 @@ use crate::chart::{Axis, Chart, Levels, Rule, Series, Stroke};
 const WIDTH: f64 = 520.0;
 /// Height of a figure whose legend has one line.
 const HEIGHT: f64 = 360.0;
+/// Characters of a line of the note under the title.
+const NOTE_CHARACTERS: usize = 72;
 /// Width of the margin left of the axes.
 const LEFT: f64 = 88.0;
 /// Pixels of the PNG per pixel of the SVG: about 300 per inch in a paper's column.
@@ -69,11 +71,12 @@ fn series(series: &Series, y: &Axis) -> Vec<Plot> {
     let color = COLORS[series.number % COLORS.len()];
     let points = drawable(&series.points, y);
     let line = LinePlot::new().with_data(points.clone()).with_color(color).with_stroke_width(1.6);
-    let mut line = match (series.stroke, series.number % 4) {
-        (Stroke::Solid, _) | (Stroke::InTurn, 0) => line,
-        (Stroke::Dashed, _) | (Stroke::InTurn, 1) => line.with_dashed(),
-        (Stroke::InTurn, 2) => line.with_dashdot(),
-        (Stroke::InTurn, _) => line.with_dotted(),
+    let stroke = if series.stroke == Stroke::InTurn { Stroke::nth(series.number) } else { series.stroke };
+    let mut line = match stroke {
+        Stroke::Solid | Stroke::InTurn => line,
+        Stroke::Dashed => line.with_dashed(),
+        Stroke::DashDotted => line.with_dashdot(),
+        Stroke::Dotted => line.with_dotted(),
     };
     if !series.band.is_empty() {
         let (lower, upper): (Vec<f64>, Vec<f64>) = series.band.iter().copied().unzip();
@@ -90,7 +93,9 @@ fn series(series: &Series, y: &Axis) -> Vec<Plot> {
 fn rule(rule: &Rule) -> ReferenceLine {
     let line =
         if rule.upright { ReferenceLine::vertical(rule.at) } else { ReferenceLine::horizontal(rule.at) };
-    let line = if rule.faint {
+    let line = if let Some(number) = rule.number {
+        line.with_color(COLORS[number % COLORS.len()]).with_stroke_width(0.8)
+    } else if rule.faint {
         line.with_color("#c8c8c8").with_stroke_width(0.6).with_dasharray("none")
     } else {
         line.with_color("#808080").with_stroke_width(1.0)
@@ -107,6 +112,9 @@ fn layout(chart: &Chart, plots: &[Plot]) -> Layout {
         .with_height(HEIGHT)
         .with_title(&chart.title)
         .with_title_size(15)
+        .with_subtitle(&chart.note)
+        .with_subtitle_size(12)
+        .with_subtitle_wrap(NOTE_CHARACTERS)
         .with_x_label(&chart.x.label)
         .with_y_label(&chart.y.label)
         .with_label_size(14)
@@ -125,9 +133,20 @@ fn layout(chart: &Chart, plots: &[Plot]) -> Layout {
     }
     if chart.x.log {
         layout = layout.with_log_x();
+        // as far as the values, not to the next power of ten
+        if let Some((low, high)) = x_range(chart).filter(|(low, high)| 0.0 < *low && low < high) {
+            layout = layout.with_x_axis_min(low).with_x_axis_max(high);
+        }
+    }
+    if let Some(step) = chart.x.integer.then(|| x_range(chart)).flatten().and_then(integer_step) {
+        layout = layout.with_x_tick_step(step);
+    }
+    let y_range = chart.y.min.zip(chart.y.max);
+    if let Some(step) = y_range.filter(|_| chart.y.integer).and_then(integer_step) {
+        layout = layout.with_y_tick_step(step);
     }
     if chart.y.log {
-        layout = layout.with_log_y();
+        layout = layout.with_log_y().with_y_tick_format(TickFormat::Sci);
     }
     if chart.y.min.is_some() && chart.y.max.is_some() {
         layout = layout.with_clamp_axis();
@@ -142,6 +161,20 @@ fn layout(chart: &Chart, plots: &[Plot]) -> Layout {
         layout = with_room_for_legend(layout, plots);
     }
     chart.rules.iter().fold(layout, |layout, line| layout.with_reference_line(rule(line)))
+}
+
+/// The values between which the lines lie.
+fn x_range(chart: &Chart) -> Option<(f64, f64)> {
+    let values = || chart.series.iter().flat_map(|series| &series.points).map(|point| point.0);
+    values().reduce(f64::min).zip(values().reduce(f64::max))
+}
+
+/// The distance of about five ticks that are whole numbers.
+fn integer_step((low, high): (f64, f64)) -> Option<f64> {
+    let least = ((high - low) / 6.0).max(1.0);
+    let decade = 10f64.powf(least.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * decade).find(|step| *step >= least)?;
+    step.is_finite().then_some(step)
 }
 
 /// Makes the figure taller by the height of the legend's rows beyond the first, so that all of them fit and the axes keep their

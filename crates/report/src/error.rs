@@ -13,6 +13,8 @@ pub enum ReportError {
     Csv(#[from] csv::Error),
     #[error("a record cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("--by {key}: the runs do not differ in `{key}`; they differ in {known}")]
+    By { key: String, known: String },
     #[error(transparent)]
     Record(#[from] RecordError),
 }

@@ -1,11 +1,30 @@
 //! Runs for tests.
 
 use walk_record::rows::{Alignment, HessianOf, Interpolation, Kind, Mode, Noise};
-use walk_record::{BatchNorm, EvaluationData, Measured, Row, Run, Stamp, measured};
+use walk_record::{BatchNorm, ConfigValue, EvaluationData, Measured, Row, Run, Stamp, measured};
 
 /// A run with a label.
 pub(crate) fn run(label: &str, records: impl IntoIterator<Item = Row>) -> Run {
     Run { label: label.into(), records: records.into_iter().collect(), ..Run::default() }
+}
+
+/// Runs with these values in their experiments, as TOML, told apart by them.
+pub(crate) fn swept(values: &[&[(&str, &str)]]) -> Vec<Run> {
+    let run = |values: &&[(&str, &str)]| {
+        let config = values.iter().map(|(key, value)| {
+            let value = match (value.parse::<i64>(), value.parse::<f64>()) {
+                (Ok(number), _) => number.into(),
+                (_, Ok(number)) => number.into(),
+                _ => (*value).into(),
+            };
+            ConfigValue { key: (*key).into(), value }
+        });
+        let path = values.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+        Run { config: config.collect(), path: path.into(), ..run("mlp", []) }
+    };
+    let mut runs: Vec<Run> = values.iter().map(run).collect();
+    Run::tell_apart(&mut runs);
+    runs
 }
 
 pub(crate) fn row(epoch: u32, step: u64, kind: impl Into<Kind>) -> Row {

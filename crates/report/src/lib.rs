@@ -9,10 +9,12 @@ mod measurements;
 mod any_record;
 mod chart;
 mod claims;
-mod curves;
+mod comparison;
+mod curve;
 mod default;
 mod draw;
 mod error;
+mod export;
 mod figure;
 #[cfg(test)]
 mod fixture;
@@ -29,11 +31,12 @@ mod training;
 
 measurements!(modules);
 
-pub use claims::{Claim, ClaimName, Exhibit, SettingRuns, Verdict, claims, claims_table};
+pub use claims::{Claim, ClaimName, Exhibit, SettingRuns, Verdict, claims, claims_table, conclusion};
+pub use comparison::Comparison;
 pub use error::ReportError;
-pub use measurements::tables;
+pub use export::export;
 pub use overview::{cost, headline, summary_json};
 pub use plural::counted;
 pub use report_folder::write_report;
-pub use table::Table;
+pub use table::{Cell, Column, Extent, Format, Role, Table, wrap};
 pub use training::batch_size;

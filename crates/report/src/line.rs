@@ -3,30 +3,27 @@
 use walk_record::rows::Line;
 use walk_record::{Measured, Run};
 
-use crate::table::{Table, column, short};
+use crate::table::{Cell, Format, Table, detail, main, place, result, short, words};
 
-/// One row per run and line: where it begins, its length, loss and error at its ends, how far the loss and the error rise above
-/// the mean of the ends, and whether the loss never rises along it.
-pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    let columns = [
-        column("from", |row: &Line| row.from.clone()),
-        column("length", |row| short(row.length)),
-        column("loss, ends", |row| ends(&row.losses)),
-        column("error, ends", |row| ends(&row.errors)),
-        column("loss barrier", |row| short(row.loss_barrier)),
-        column("error barrier", |row| short(row.error_barrier)),
-        column("monotone", |row| match row.monotone {
-            Some(true) => "yes".into(),
-            Some(false) => "no".into(),
-            None => "-".into(),
-        }),
+/// One row per line: where it begins, its length, loss and error at its ends, how far the loss and the error rise above the mean
+/// of the ends, and whether the loss never rises along it.
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    let fields = [
+        place("from", "from").of(|row: &Line| row.from.clone().into()),
+        detail("length", "length").of(|row| short(row.length)),
+        main("loss", "loss, ends").of(|row| ends(&row.losses)),
+        detail("error", "error, ends").of(|row| ends(&row.errors)),
+        result("loss_barrier", "loss barrier").of(|row| short(row.loss_barrier)),
+        result("error_barrier", "error barrier").of(|row| short(row.error_barrier)),
+        words("monotone", "monotone")
+            .of(|row| row.monotone.map(|monotone| if monotone { "yes" } else { "no" }).into()),
     ];
-    vec![Table::of_rows("line", runs, &columns)]
+    vec![Table::of_rows("line", "Loss along lines to the current point", run, fields)]
 }
 
-fn ends(values: &[Measured]) -> String {
+fn ends(values: &[Measured]) -> Cell {
     match values {
-        [first, .., last] => format!("{} to {}", short(*first), short(*last)),
-        _ => "-".into(),
+        [first, .., last] => Cell::Span { first: *first, last: *last, format: Format::Short },
+        _ => Cell::Missing,
     }
 }

@@ -2,6 +2,8 @@
 
 use walk_record::Run;
 
+use crate::comparison::Comparison;
+use crate::curve::Curve;
 use crate::default;
 use crate::figure::Figure;
 use crate::table::Table;
@@ -10,14 +12,15 @@ use crate::table::Table;
 macro_rules! measurements {
     ($then:ident) => {
         $then! {
-            interpolation: tables, figures;
-            noise: tables;
-            cosine: tables, figures;
-            distance: tables, figures;
-            alignment: tables, figures;
+            interpolation: tables, figures, curves;
+            epoch: tables, curves;
+            noise: tables, curves;
+            cosine: tables, curves;
+            distance: tables, curves;
+            alignment: tables, curves, figures;
             covariance: tables;
-            spectrum: tables, figures;
-            critical_lr: tables, figures;
+            spectrum: tables, curves, figures;
+            critical_lr: tables, curves;
             line: tables;
             plane: figures;
         }
@@ -39,6 +42,9 @@ macro_rules! part {
     ($name:ident tables) => {
         Part::Tables(crate::$name::tables)
     };
+    ($name:ident curves) => {
+        Part::Curves(crate::$name::curves)
+    };
     ($name:ident figures) => {
         Part::Figures(crate::$name::figures)
     };
@@ -54,34 +60,49 @@ struct Listed {
 }
 
 enum Part {
-    Tables(fn(&[Run]) -> Vec<Table>),
-    Figures(fn(&[Run]) -> Vec<Figure>),
+    Tables(fn(&Run) -> Vec<Table>),
+    /// Joined over runs.
+    Curves(fn(&Run) -> Vec<Curve>),
+    /// Of one run.
+    Figures(fn(&Run) -> Vec<Figure>),
 }
 
-/// Every table that has rows, with all runs in each; a probe without tables of its own has one of its rows' scalars.
-pub fn tables(runs: &[Run]) -> Vec<Table> {
-    let (mut tables, mut names) = (vec![], vec![]);
-    for listed in LISTED {
-        if let Part::Tables(make) = listed.part {
-            tables.extend(make(runs));
-            names.push(listed.name);
-        }
-    }
-    tables.extend(default::tables(runs, &names));
-    tables.retain(|table| !table.rows.is_empty());
-    tables
+/// The kinds whose measurements have parts that `is_part` knows.
+fn kinds(is_part: impl Fn(&Part) -> bool) -> Vec<&'static str> {
+    LISTED.iter().filter(|listed| is_part(&listed.part)).map(|listed| listed.name).collect()
 }
 
-/// Every figure that shows something; a probe without figures of its own has one for each of its rows' scalars.
-pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    let (mut figures, mut names) = (vec![], vec![]);
-    for listed in LISTED {
-        if let Part::Figures(make) = listed.part {
-            figures.extend(make(runs));
-            names.push(listed.name);
-        }
+/// A run's tables; a probe without tables of its own has one of its rows' scalars.
+fn tables(run: &Run) -> Vec<Table> {
+    let known = kinds(|part| matches!(part, Part::Tables(_)));
+    let own = LISTED.iter().filter_map(|listed| match listed.part {
+        Part::Tables(make) => Some(make(run)),
+        Part::Curves(_) | Part::Figures(_) => None,
+    });
+    own.flatten().chain(default::tables(run, &known)).collect()
+}
+
+impl Comparison<'_> {
+    /// Every table that has rows, and what settings differ in.
+    pub fn all_tables(&self) -> Vec<Table> {
+        let differences = self.differences(tables);
+        differences.into_iter().chain(self.tables(tables)).collect()
     }
-    figures.extend(default::figures(runs, &names));
-    figures.retain(|figure| !figure.chart.is_empty());
-    figures
+
+    /// Every figure that shows something; a probe without figures of its own has one for each of its rows' scalars.
+    pub(crate) fn all_figures(&self) -> Vec<Figure> {
+        let known = kinds(|part| matches!(part, Part::Curves(_) | Part::Figures(_)));
+        let mut figures = vec![];
+        for listed in LISTED {
+            match listed.part {
+                Part::Tables(_) => {}
+                Part::Curves(make) => figures.extend(self.curves(make)),
+                Part::Figures(make) => figures.extend(self.figures_of_runs(make)),
+            }
+        }
+        figures.extend(self.curves(|run| default::curves(run, &known)));
+        figures.extend(self.dependence(tables));
+        figures.retain(|figure| !figure.chart.is_empty());
+        self.with_subject(figures)
+    }
 }

@@ -1,24 +1,49 @@
 //! The noise of the loss at one point.
 
-use walk_record::Run;
 use walk_record::rows::{Noise, Rounding};
+use walk_record::{Measured, Run};
 
-use crate::table::{Table, column, or_dash, scientific};
+use crate::curve::{Curve, step_values};
+use crate::table::{Cell, Table, decimals, detail, main, place, scientific};
 
-/// One row per run and measurement: the standard deviation over evaluations, and the differences between f32 and f64 on some
-/// samples.
-pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    fn of_rounding(row: &Noise, cell: fn(&Rounding) -> String) -> String {
-        or_dash(row.rounding.as_ref().map(cell))
+/// One row per measurement: the standard deviation over evaluations, and the differences between f32 and f64 on some samples.
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    fn of_rounding(row: &Noise, cell: fn(&Rounding) -> Cell) -> Cell {
+        row.rounding.as_ref().map(cell).into()
     }
-    let columns = [
-        column("data", |row: &Noise| row.evaluation.name().into()),
-        column("loss", |row| format!("{:.6}", row.mean_loss)),
-        column("deviation", |row| scientific(row.sigma, 1)),
-        column("evaluations", |row| row.evaluations.to_string()),
-        column("f32 - f64, mean", |row| of_rounding(row, |rounding| scientific(rounding.mean, 1))),
-        column("f32 - f64, deviation", |row| of_rounding(row, |rounding| scientific(rounding.sigma, 1))),
-        column("samples", |row| of_rounding(row, |rounding| rounding.samples.to_string())),
+    let fields = [
+        place("data", "data").of(|row: &Noise| row.evaluation.name().into()),
+        detail("loss", "loss").of(|row| decimals(row.mean_loss, 6)),
+        main("std", "std. dev.").of(|row| scientific(row.sigma, 1)),
+        main("evaluations", "evaluations").of(|row| row.evaluations.into()),
+        detail("rounding_mean", "f32 − f64, mean")
+            .of(|row| of_rounding(row, |rounding| scientific(rounding.mean, 1))),
+        detail("rounding_std", "f32 − f64, std. dev.")
+            .of(|row| of_rounding(row, |rounding| scientific(rounding.sigma, 1))),
+        detail("rounding_samples", "samples").of(|row| of_rounding(row, |rounding| rounding.samples.into())),
     ];
-    vec![Table::of_rows("noise", runs, &columns)]
+    vec![Table::of_rows("noise", "Noise of the loss at one point", run, fields)]
+}
+
+/// The standard deviation against the update, for each way of evaluation.
+pub(crate) fn curves(run: &Run) -> Vec<Curve> {
+    let mut names: Vec<&str> = vec![];
+    for row in run.rows::<Noise>() {
+        if !names.contains(&row.evaluation.name()) {
+            names.push(row.evaluation.name());
+        }
+    }
+    let several = names.len() > 1;
+    let curve = |name: &str| {
+        let sigma = |row: &Noise| if row.evaluation.name() == name { row.sigma } else { Measured::MISSING };
+        let mut curve =
+            Curve::new("noise", "Noise of the loss at one point", "update", "std. dev. of the loss");
+        curve.y.log = true;
+        let variant = if several { name.to_owned() } else { String::new() };
+        let mut values = step_values(run, sigma);
+        // a logarithm has no place for 0
+        values.retain(|found| found.value > 0.0);
+        Curve { variant, dots: true, ..curve.through(&values) }
+    };
+    names.into_iter().map(curve).collect()
 }

@@ -1,13 +1,13 @@
 //! A run in a few lines: what was run, how well the network does, and how long it took.
 
 use serde_json::{Value, json};
+use walk_record::Run;
 use walk_record::rows::{Epoch, Kind};
-use walk_record::{Measured, Run};
 
 use crate::error::ReportError;
 use crate::interpolation::Segments;
 use crate::plural::counted;
-use crate::table::decimals;
+use crate::table::{decimals, percent};
 
 /// Keys in which runs differ that are shown, at most.
 const MAX_SWEPT: usize = 6;
@@ -35,9 +35,9 @@ pub fn headline(run: &Run) -> String {
         lines.push(format!(
             "after epoch {}: training loss {}, validation loss {}, validation accuracy {}",
             last.at.epoch,
-            decimals(last.train_loss, 4),
-            decimals(last.valid_loss, 4),
-            percent(last.valid_accuracy)
+            decimals(last.train_loss, 4).text(),
+            decimals(last.valid_loss, 4).text(),
+            percent(last.valid_accuracy, 2).text()
         ));
     }
     let not_finite = run.not_finite();
@@ -80,11 +80,6 @@ pub fn summary_json(run: &Run) -> Result<Value, ReportError> {
     Ok(
         json!({ "run": run.path, "info": run.info, "last_epoch": last, "barriers": barriers, "not_finite": run.not_finite() }),
     )
-}
-
-/// A fraction as a percentage.
-pub(crate) fn percent(fraction: Measured) -> String {
-    fraction.get().map_or("-".into(), |fraction| format!("{:.2}%", 100.0 * fraction))
 }
 
 #[cfg(test)]

@@ -4,18 +4,15 @@ use walk_record::rows::Plane;
 use walk_record::{Measured, Run, Stamped};
 
 use crate::chart::{Chart, Levels, Series, Stroke};
-use crate::figure::{Figure, name_with_label, number};
+use crate::figure::{Figure, columns};
+use crate::table::short;
 
-/// One figure per run and measured plane: levels of the loss, evenly spaced in its logarithm, and the trajectory.
-pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    let of_run = |run| {
-        let name = name_with_label("plane", run, runs);
-        run.rows::<Plane>().map(move |row| figure(format!("{name}-step-{}", row.at.step), &run.label, row))
-    };
-    runs.iter().flat_map(of_run).collect()
+/// One figure per measured plane: levels of the loss, evenly spaced in its logarithm, and the trajectory.
+pub(crate) fn figures(run: &Run) -> Vec<Figure> {
+    run.rows::<Plane>().map(figure).collect()
 }
 
-fn figure(name: String, label: &str, row: Stamped<'_, Plane>) -> Figure {
+fn figure(row: Stamped<'_, Plane>) -> Figure {
     let axis = |index: usize| match row.explained.and_then(|explained| explained[index].get()) {
         Some(share) => format!("component {} ({:.0}% of the variance)", index + 1, 100.0 * share),
         None => format!(
@@ -24,7 +21,7 @@ fn figure(name: String, label: &str, row: Stamped<'_, Plane>) -> Figure {
             index + 1
         ),
     };
-    let title = format!("{label}: the loss around update {}", row.at.step);
+    let title = format!("Loss around update {}", row.at.step);
     let mut chart = Chart::new(title, &axis(0), &axis(1));
     chart.levels = levels(row.row);
     let points: Vec<(f64, f64)> =
@@ -34,9 +31,9 @@ fn figure(name: String, label: &str, row: Stamped<'_, Plane>) -> Figure {
         chart.series.push(Series { number, stroke, dots, points, ..Series::default() });
     }
     let cells = row.y.iter().zip(&row.losses).flat_map(|(&y, losses)| {
-        row.x.iter().zip(losses).map(move |(&x, &loss)| vec![number(x), number(y), number(loss)])
+        row.x.iter().zip(losses).map(move |(&x, &loss)| vec![short(x), short(y), short(loss)])
     });
-    Figure::new(name, chart, "x,y,loss", cells)
+    Figure::new(format!("plane-step-{}", row.at.step), chart, columns(["x", "y", "loss"]), cells)
 }
 
 /// The logarithms of the losses, the lowest of them for a loss of 0 and the highest for a missing one; `None` if all losses or
@@ -55,5 +52,5 @@ fn levels(row: &Plane) -> Option<Levels> {
     let beyond = |loss: &Measured| if loss.get().is_some() { lowest } else { highest };
     let level = |loss: &Measured| logarithm(loss).unwrap_or_else(|| beyond(loss));
     let values = row.losses.iter().map(|losses| losses.iter().map(level).collect()).collect();
-    Some(Levels { name: "log10 loss".into(), x: positions(&row.x)?, y: positions(&row.y)?, values })
+    Some(Levels { name: "log₁₀ loss".into(), x: positions(&row.x)?, y: positions(&row.y)?, values })
 }

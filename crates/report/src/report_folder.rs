@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use walk_record::{Run, write_file};
+use walk_record::write_file;
 
+use crate::comparison::Comparison;
 use crate::error::ReportError;
 use crate::figure::{DrawnFigure, Figure};
-use crate::measurements::{figures, tables};
 use crate::page::Page;
-use crate::table::Table;
+use crate::table::{Extent, Table};
 
 /// Writes the tables, the figures and the page of runs into `folder`, with `extra_tables` first; returns all tables.
 ///
@@ -17,12 +17,12 @@ use crate::table::Table;
 pub fn write_report(
     folder: &Path,
     title: &str,
-    runs: &[Run],
+    comparison: &Comparison<'_>,
     extra_tables: &[Table],
 ) -> Result<Vec<Table>, ReportError> {
-    let tables = [extra_tables, &tables(runs)].concat();
+    let tables = [extra_tables, &comparison.all_tables()].concat();
     tables.iter().try_for_each(|table| write_table(folder, table))?;
-    let drawn = figures(runs).into_iter().map(Figure::draw);
+    let drawn = comparison.all_figures().into_iter().map(Figure::draw);
     let figures: Vec<DrawnFigure> = drawn.collect::<Result<_, _>>()?;
     for DrawnFigure { figure, picture } in &figures {
         let path = |extension: &str| folder.join("figures").join(format!("{}.{extension}", figure.name()));
@@ -30,7 +30,7 @@ pub fn write_report(
         write_file(&path("png"), &picture.png)?;
         write_file(&path("csv"), &figure.data.csv()?)?;
     }
-    let page = Page { title, folder, runs, tables: &tables, figures: &figures };
+    let page = Page { title, folder, runs: &comparison.runs, tables: &tables, figures: &figures };
     write_file(&folder.join("report.html"), page.html()?.as_bytes())?;
     Ok(tables)
 }
@@ -38,7 +38,7 @@ pub fn write_report(
 /// Writes a table in every format into `folder/tables`.
 fn write_table(folder: &Path, table: &Table) -> Result<(), ReportError> {
     let path = |extension: &str| folder.join("tables").join(format!("{}.{extension}", table.name));
-    write_file(&path("txt"), format!("{}\n", table.text(None)).as_bytes())?;
+    write_file(&path("txt"), format!("{}\n", table.text(None, Extent::All)).as_bytes())?;
     write_file(&path("md"), table.markdown().as_bytes())?;
     write_file(&path("tex"), table.latex().as_bytes())?;
     write_file(&path("csv"), &table.csv()?)?;
@@ -51,6 +51,7 @@ mod tests {
 
     use super::*;
     use crate::fixture;
+    use crate::table::name;
 
     #[test]
     fn equal_records_give_equal_files() {
@@ -64,8 +65,9 @@ mod tests {
             fixture::row(2, 3, Distance { distance: 1.0.into() }),
         ];
         let runs = [fixture::run("mlp", rows)];
-        let extra = [Table::new("claims", ["claim"], [vec!["a".to_owned()]])];
-        let tables = write_report(dir.path(), "title", &runs, &extra).unwrap();
+        let comparison = Comparison::new(&runs);
+        let extra = [Table::new("claims", "Claims", [name("claim", "claim")], [vec!["a".into()]])];
+        let tables = write_report(dir.path(), "title", &comparison, &extra).unwrap();
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(names, ["claims", "barriers", "barrier_test", "segments", "noise", "distance"]);
         let files = [
@@ -76,7 +78,7 @@ mod tests {
         ];
         let read = || files.map(|file| std::fs::read(dir.path().join(file)).unwrap());
         let before = read();
-        write_report(dir.path(), "title", &runs, &extra).unwrap();
+        write_report(dir.path(), "title", &comparison, &extra).unwrap();
         assert!(read() == before);
     }
 }

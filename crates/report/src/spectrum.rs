@@ -4,43 +4,46 @@ use walk_record::rows::{Completeness, Density, Spectrum};
 use walk_record::{Measured, Run, Stamped};
 
 use crate::chart::{Chart, Series};
-use crate::figure::{Figure, name_with_label, number};
-use crate::table::{Table, cells, column, of_all, short, with_error};
+use crate::curve::{Curve, step_values};
+use crate::figure::{Figure, columns};
+use crate::table::{Cell, Table, decimals, detail, estimate, main, of_all, result, short, words};
 use crate::thresholds::{PLATEAU, STABLE_BELOW, Thresholds};
 
 /// Points of a density's curve.
 const POINTS: usize = 300;
 
-/// One row per run and measurement: the largest eigenvalues with the largest of their residuals, how many of those asked for were
+/// One row per measurement: the largest eigenvalues with the largest of their residuals, how many of those asked for were
 /// found, how they differ between subsets of the samples, the smallest with its residual, the share of the gradient in the span
 /// of the largest ones' eigenvectors, the trace, and the thresholds of stability.
-pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    fn list(values: &[Measured]) -> String {
-        let values: Vec<String> = values.iter().map(|&value| short(value)).collect();
-        if values.is_empty() { "-".into() } else { values.join(" ") }
-    }
-    fn deviations(row: &Spectrum) -> String {
-        match &row.subsets {
-            Some(subsets) => format!("{} ({})", list(&subsets.deviations), subsets.values.len()),
-            None if row.samples == row.train_samples => "-".into(),
-            None => "unknown".into(),
-        }
-    }
-    let columns = [
-        column("largest eigenvalues", |row: &Spectrum| list(&row.values)),
-        column("residual, at most", |row| short(largest(&row.residuals))),
-        column("found", found),
-        column("samples", |row| of_all(row.samples, row.train_samples)),
-        column("deviation (subsets)", deviations),
-        column("smallest", |row| short(row.smallest)),
-        column("its residual", |row| short(row.smallest_residual)),
-        column("share of |g|^2", |row| format!("{:.3}", row.gradient_share)),
-        column("trace", |row| with_error(row.trace, row.trace_error)),
-        column(STABLE_BELOW, |row| short(row.stability_threshold)),
-        column(PLATEAU, |row| short(row.small_batch_plateau)),
-        column("products", |row| row.products.to_string()),
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    let fields = [
+        result("eigenvalue", "eigenvalues, largest").of(|row: &Spectrum| Cell::List(row.values.clone())),
+        detail("residual", "largest residual").of(|row| short(largest(&row.residuals))),
+        words("found", "found").of(|row| found(row).into()),
+        main("samples", "samples").of(|row| of_all(row.samples, row.train_samples)),
+        detail("subset_std", "std. dev. over subsets").of(|row| match &row.subsets {
+            Some(subsets) => Cell::List(subsets.deviations.clone()),
+            None => Cell::Missing,
+        }),
+        detail("subsets", "subsets")
+            .of(|row| row.subsets.as_ref().map(|subsets| subsets.values.len()).into()),
+        result("smallest", "smallest").of(|row| short(row.smallest)),
+        detail("smallest_residual", "its residual").of(|row| short(row.smallest_residual)),
+        detail("gradient_share", "share of ‖g‖²").of(|row| decimals(row.gradient_share, 3)),
+        detail("trace", "trace").of(|row| estimate(row.trace, row.trace_error)),
+        main("stable_below", STABLE_BELOW).of(|row| short(row.stability_threshold)),
+        detail("plateau", PLATEAU).of(|row| short(row.small_batch_plateau)),
+        detail("products", "products").of(|row| row.products.into()),
     ];
-    vec![Table::of_rows("spectrum", runs, &columns)]
+    vec![Table::of_rows("spectrum", "Eigenvalues of the Hessian", run, fields)]
+}
+
+/// The largest eigenvalue against the update, with the thresholds of stability.
+pub(crate) fn curves(run: &Run) -> Vec<Curve> {
+    let curve = Curve::new("sharpness", "Largest eigenvalue of the Hessian", "update", "λ₁");
+    let levels = run.rows::<Spectrum>().next().map(|row| thresholds(&row).levels()).unwrap_or_default();
+    let values = step_values(run, |row: &Spectrum| row.values.first().copied().unwrap_or_default());
+    vec![Curve { levels, dots: true, ..curve.through(&values) }]
 }
 
 fn thresholds(row: &Spectrum) -> Thresholds {
@@ -59,28 +62,23 @@ fn found(row: &Spectrum) -> String {
     }
 }
 
-/// Per run: the largest eigenvalues with the thresholds of stability, where they were measured more than once; the last density.
-pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    let of_run = |run| {
-        let name = |name: &str| name_with_label(name, run, runs);
-        let density = run.rows::<Spectrum>().rev().find_map(|row| {
-            let density = row.row.density.as_ref()?;
-            let title = format!("{}: spectral density, epoch {}", run.label, row.at.epoch);
-            density_figure(name("density"), title, density)
-        });
-        eigenvalues(name("eigenvalues"), run).into_iter().chain(density)
-    };
-    runs.iter().flat_map(of_run).collect()
+/// The largest eigenvalues with the thresholds of stability, where several were measured more than once; the last density.
+pub(crate) fn figures(run: &Run) -> Vec<Figure> {
+    let density = run.rows::<Spectrum>().rev().find_map(|row| {
+        let title = format!("Spectral density of the Hessian, epoch {}", row.at.epoch);
+        density_figure(title, row.row.density.as_ref()?)
+    });
+    eigenvalues(run).into_iter().chain(density).collect()
 }
 
-fn eigenvalues(name: String, run: &Run) -> Option<Figure> {
+fn eigenvalues(run: &Run) -> Option<Figure> {
     let rows: Vec<Stamped<'_, Spectrum>> = run.rows().collect();
     let [first, _, ..] = rows.as_slice() else { return None };
-    let most = rows.iter().map(|row| row.values.len()).max().unwrap_or(0);
-    let mut chart = Chart::new(format!("{}: the Hessian's spectrum", run.label), "update", "eigenvalue");
+    let most = rows.iter().map(|row| row.values.len()).max().filter(|&most| most > 1)?;
+    let mut chart = Chart::new("Largest eigenvalues of the Hessian", "update", "λ");
     let lines = (0..most).map(|k| {
         let point = |row: &Stamped<'_, Spectrum>| Some((row.at.step as f64, row.values.get(k)?.get()?));
-        Series::new(k, format!("largest, number {}", k + 1), rows.iter().filter_map(point).collect())
+        Series::new(k, format!("number {}", k + 1), rows.iter().filter_map(point).collect())
     });
     chart.series = lines.collect();
     let largest = rows.iter().filter_map(|row| largest(&row.values).get()).fold(0.0, f64::max);
@@ -90,10 +88,10 @@ fn eigenvalues(name: String, run: &Run) -> Option<Figure> {
     }
     let lines = rows.iter().flat_map(|row| {
         row.values.iter().zip(&row.residuals).enumerate().map(|(k, (&value, &residual))| {
-            cells([&row.at.step, &(k + 1), &number(value), &number(residual)])
+            vec![(row.at.step as usize).into(), (k + 1).into(), short(value), short(residual)]
         })
     });
-    Some(Figure::new(name, chart, "step,number,eigenvalue,residual", lines))
+    Some(Figure::new("eigenvalues", chart, columns(["step", "number", "eigenvalue", "residual"]), lines))
 }
 
 /// The largest of the values that are known.
@@ -103,7 +101,7 @@ fn largest(values: &[Measured]) -> Measured {
 
 /// The points of the quadrature as Gaussians whose deviation is a hundredth of the range (Ghorbani et al., 2019), on a
 /// logarithmic axis.
-fn density_figure(name: String, title: String, density: &Density) -> Option<Figure> {
+fn density_figure(title: String, density: &Density) -> Option<Figure> {
     let points = density.nodes.iter().zip(&density.weights).flat_map(|(nodes, weights)| {
         nodes.iter().zip(weights).filter_map(|(node, weight)| Some((node.get()?, weight.get()?)))
     });
@@ -133,8 +131,8 @@ fn density_figure(name: String, title: String, density: &Density) -> Option<Figu
     // values far below the top are tails of the Gaussians
     let drawn = curve.iter().map(|&(x, y)| (x, y.max(1e-8 * top))).collect();
     chart.series = vec![Series { points: drawn, ..Series::default() }];
-    let cells = curve.iter().map(|(x, y)| vec![x.to_string(), y.to_string()]);
-    Some(Figure::new(name, chart, "eigenvalue,density", cells))
+    let cells = curve.iter().map(|&(x, y)| vec![short(x), short(y)]);
+    Some(Figure::new("density", chart, columns(["eigenvalue", "density"]), cells))
 }
 
 #[cfg(test)]
@@ -169,30 +167,30 @@ mod tests {
     }
 
     fn cells_of(row: Spectrum) -> Vec<String> {
-        let table = tables(&[fixture::run("mlp", [fixture::row(1, 1, row)])]).remove(0);
-        table.rows[0][3..].to_vec()
+        tables(&fixture::run("mlp", [fixture::row(1, 1, row)]))[0].texts()[0][2..].to_vec()
     }
 
     #[test]
     fn residuals_and_what_was_found_stand_beside_the_eigenvalues() {
         let found = cells_of(spectrum());
         let expected = [
-            "8.000 4.000",
+            "8.000, 4.000",
             "0.0200",
             "2 of 2",
             "100",
             "-",
+            "-",
             "-1.000",
             "0.5000",
             "-",
-            "20.000 +- -",
+            "20.000",
             "38.000",
             "2.000",
             "30",
         ];
         assert_eq!(found, expected);
         let part = Spectrum { samples: 40, completeness: Completeness::Unverified, ..spectrum() };
-        assert_eq!(cells_of(part)[2..5], ["2 of 2, not verified", "40 of 100", "unknown"]);
+        assert_eq!(cells_of(part)[2..6], ["2 of 2, not verified", "40 / 100", "-", "-"]);
         let subsets = Subsets {
             values: vec![measured(&[8.0, 4.0]), measured(&[6.0, 5.0])],
             deviations: measured(&[2f64.sqrt(), 0.5f64.sqrt()]),
@@ -204,7 +202,7 @@ mod tests {
             completeness: Completeness::AllNonzero,
             ..spectrum()
         };
-        assert_eq!(cells_of(few)[2..5], ["1 of 2, no others but 0", "40 of 100", "1.414 0.7071 (2)"]);
+        assert_eq!(cells_of(few)[2..6], ["1 of 2, no others but 0", "40 / 100", "1.414, 0.7071", "2"]);
         let zero = Spectrum { values: vec![], residuals: vec![], ..spectrum() };
         assert_eq!(cells_of(zero)[..2], ["-", "-"]);
     }
@@ -213,12 +211,12 @@ mod tests {
     fn a_density_is_the_mean_of_the_vectors_that_have_one() {
         let density = |nodes: Vec<Vec<Measured>>| {
             let weights = nodes.iter().map(|nodes| vec![0.5.into(); nodes.len()]).collect();
-            density_figure("density".into(), String::new(), &Density { nodes, weights }).unwrap().data.rows
+            density_figure(String::new(), &Density { nodes, weights }).unwrap().data.rows
         };
         let known = measured(&[1.0, 0.0]);
         let missing = measured(&[f64::NAN, f64::NAN]);
         assert_eq!(density(vec![known.clone(), missing]), density(vec![known]));
         let zero = Density { nodes: vec![measured(&[0.0])], weights: vec![measured(&[1.0])] };
-        assert!(density_figure("density".into(), String::new(), &zero).is_none());
+        assert!(density_figure(String::new(), &zero).is_none());
     }
 }

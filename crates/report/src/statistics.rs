@@ -44,6 +44,45 @@ pub(crate) fn sample_mean(values: &[f64]) -> Option<Mean> {
     (values.len() > 1).then(|| Mean { value, error: (variance / n).sqrt(), freedom: n - 1.0 })
 }
 
+/// Welch's test of the difference between two means (Welch, 1947).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Welch {
+    /// The second mean less the first.
+    pub(crate) difference: f64,
+    pub(crate) t: f64,
+    /// Degrees of freedom (Satterthwaite, 1946).
+    pub(crate) freedom: f64,
+    /// Two-sided.
+    pub(crate) p: f64,
+}
+
+/// Tests whether the means of two independent samples differ; `None` for fewer than two values of one, or if neither varies.
+pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<Welch> {
+    let difference = Mean::combination(&[(1.0, sample_mean(b)?), (-1.0, sample_mean(a)?)]);
+    let t = difference.value / difference.error;
+    let student = StudentsT::new(0.0, 1.0, difference.freedom).ok()?;
+    let p = 2.0 * student.sf(t.abs());
+    (difference.error > 0.0).then_some(Welch {
+        difference: difference.value,
+        t,
+        freedom: difference.freedom,
+        p,
+    })
+}
+
+/// P-values of several tests, corrected so that the probability of any false rejection is bounded (Holm, 1979).
+pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p_values.len()).collect();
+    order.sort_by(|&one, &other| p_values[one].total_cmp(&p_values[other]));
+    let mut corrected = vec![0.0; p_values.len()];
+    let mut largest = 0.0f64;
+    for (rank, index) in order.into_iter().enumerate() {
+        largest = largest.max((p_values[index] * (p_values.len() - rank) as f64).min(1.0));
+        corrected[index] = largest;
+    }
+    corrected
+}
+
 /// A straight line y = a + b x through points, by least squares with equal weights: weights from errors that are estimates
 /// themselves would make the slope's error too small.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -199,6 +238,18 @@ mod tests {
 
     fn close(found: f64, expected: f64) {
         assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn welch_and_holm_give_the_known_numbers() {
+        // scipy.stats.ttest_ind(b, a, equal_var=False)
+        let test = welch(&[1.0, 2.0, 4.0], &[3.0, 5.5, 9.0, 4.0]).unwrap();
+        close(test.difference, 3.041_667);
+        close(test.t, 1.923_051);
+        close(test.freedom, 4.839_887);
+        close(test.p, 0.114_396);
+        assert!(welch(&[1.0, 1.0], &[1.0, 1.0]).is_none() && welch(&[1.0], &[1.0, 2.0]).is_none());
+        assert_eq!(holm(&[0.01, 0.5, 0.02]), [0.03, 0.5, 0.04]);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use walk_record::Measured;
 
 use crate::chart::Rule;
-use crate::table::short;
+use crate::curve::Level;
+use crate::table::Format;
 
 /// The thresholds of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,16 +21,21 @@ pub(crate) const STABLE_BELOW: &str = "stable below";
 pub(crate) const PLATEAU: &str = "small-batch plateau";
 
 impl Thresholds {
-    /// Dashed levels, those of them that are not far above `largest`, which would flatten what the figure shows. Without
-    /// momentum the two are one.
-    pub(crate) fn rules(self, largest: f64) -> Vec<Rule> {
+    /// Each as a level, with its value. Without momentum the two are one.
+    pub(crate) fn levels(self) -> Vec<Level> {
         let is_one = self.small_batch == self.stability || self.small_batch.get().is_none();
         let level = |at: Measured, label: &str| {
-            let at = at.get().filter(|&at| at < 3.0 * largest)?;
-            Some(Rule { label: Some(format!("{label} {}", short(at))), ..Rule::across(at) })
+            let text = format!("{label} {}", Format::Short.text(at));
+            at.get().map(|at| Level::new(text, at))
         };
         let plateau = if is_one { None } else { level(self.small_batch, PLATEAU) };
         level(self.stability, STABLE_BELOW).into_iter().chain(plateau).collect()
+    }
+
+    /// Those of its levels that are not far above `largest`, which would flatten what the figure shows.
+    pub(crate) fn rules(self, largest: f64) -> Vec<Rule> {
+        let levels = self.levels().into_iter().filter(|level| level.at < 3.0 * largest);
+        levels.map(|level| Rule { label: Some(level.label), ..Rule::across(level.at) }).collect()
     }
 }
 

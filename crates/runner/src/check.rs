@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use walk_core::{DeviceName, Model, Seed, backend_for};
 use walk_record::{MetricsMark, RecordError};
-use walk_report::{Table, counted};
+use walk_report::{Column, Extent, Role, Table, counted};
 use walk_train::probe::ProbeContext;
 use walk_train::{
     Ranks, Solo, Span, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::footprint::{self, Footprint};
 use crate::output::{self, errln, outln};
 use crate::prepare::{Prepared, check_values, on_threads, prepare};
-use crate::report_command::table_text;
+use crate::report_command::print_table;
 use crate::run::run_folder;
 use crate::sweep::{Base, Member, Plan};
 
@@ -244,20 +244,21 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
             FolderState::Foreign => "another experiment",
         };
         vec![
-            member.name.clone(),
-            estimate.n_params.to_string(),
-            (member.experiment.epochs as usize * estimate.updates_per_epoch).to_string(),
-            time(estimate.seconds()),
-            estimate.memory_bytes.map_or("-".into(), size),
-            size(estimate.row_bytes),
-            size(estimate.checkpoint_bytes),
-            state.to_owned(),
+            member.name.as_str().into(),
+            estimate.n_params.into(),
+            (member.experiment.epochs as usize * estimate.updates_per_epoch).into(),
+            time(estimate.seconds()).into(),
+            estimate.memory_bytes.map(size).into(),
+            size(estimate.row_bytes).into(),
+            size(estimate.checkpoint_bytes).into(),
+            state.into(),
         ]
     });
-    let header = ["run", "parameters", "updates", "time", "memory", "rows", "checkpoints", "folder"];
-    let header = header.map(str::to_owned).to_vec();
-    let table = Table { name: "runs".into(), header, rows: rows.collect() };
-    outln!("{}", table_text(&table));
+    let names = ["parameters", "updates", "time", "memory", "rows", "checkpoints"];
+    let numbers = names.map(|name| Column::new(name, name, Role::Main));
+    let columns = std::iter::once(Column::new("run", "run", Role::Name));
+    let columns = columns.chain(numbers).chain([Column::new("folder", "folder", Role::Words)]);
+    print_table(&Table::new("runs", "Runs", columns, rows), Extent::All);
     let missing = estimates.iter().zip(&states).filter(|(_, state)| **state != FolderState::Finished);
     let missing: Vec<&Estimate> = missing.map(|(estimate, _)| estimate).collect();
     outln!(

@@ -20,6 +20,7 @@ const SET: &str = "Override a value of the experiment, as in optim.lr=0.2; repea
 const JOBS: &str = "Number of runs at a time; they share the threads";
 const THREADS: &str = "Number of threads; it does not affect results [default: all cores]";
 const QUIET: &str = "Do not show progress";
+const VERBOSE: &str = "Print every table in full";
 const JSON: &str = "Print JSON, a line per run, instead of tables";
 
 /// What the command line asks for.
@@ -47,8 +48,17 @@ pub(crate) enum Verb {
     },
     /// Start a new run from a checkpoint of another one
     Fork(ForkArguments),
-    /// Print the tables of runs and write tables, figures and a page, all from the records
+    /// Compare runs: print their tables and write tables, figures and a page, all from the records
     Report(ReportArguments),
+    /// Write the records of runs as CSV, a file for each kind of row, with the configuration beside each row
+    Export {
+        /// Folders of runs, or of sweeps for all of their runs
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<PathBuf>,
+        /// Folder for the files
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Run the experiments of the paper's table and figures and test its claims; repeat the command to resume
     Reproduce(ReproduceArguments),
     /// Time evaluation and training of an experiment's network on its data
@@ -188,6 +198,8 @@ pub(crate) struct RunOptions {
     pub(crate) threads: Option<u16>,
     #[arg(long, help = QUIET)]
     pub(crate) quiet: bool,
+    #[arg(long, help = VERBOSE)]
+    pub(crate) verbose: bool,
     #[arg(long, help = JSON)]
     pub(crate) json: bool,
     /// Stop after the current update as soon as standard input ends.
@@ -210,12 +222,19 @@ pub(crate) struct ForkArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// Run folders
+    /// Folders of runs, or of sweeps for all of their runs
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Folder for tables, figures and the page [default: the run folder; of several runs nothing is written]
+    /// Compare by this key of the experiment, as in optim.lr or lr; runs that agree in all such keys are averaged [default: all
+    /// keys in which the runs differ but the seed]
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    pub(crate) by: Vec<String>,
+    /// Folder for tables, figures and the page [default: the folder of the run or the sweep's report; of several runs nothing is
+    /// written]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    #[arg(long, help = VERBOSE)]
+    pub(crate) verbose: bool,
     #[arg(long, help = JSON)]
     pub(crate) json: bool,
 }

@@ -35,6 +35,7 @@ mod run_command;
 mod schema_keys;
 mod selfcheck_command;
 mod sweep;
+mod sweep_folder;
 mod wording;
 
 use std::ffi::OsString;
@@ -72,6 +73,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Resume { run, epochs, options } => run_command::resume(&run, epochs, options),
         Verb::Fork(arguments) => run_command::fork(&arguments),
         Verb::Report(arguments) => report_command::report(&arguments),
+        Verb::Export { runs, out } => report_command::export(&runs, &out),
         Verb::Reproduce(arguments) => reproduce::reproduce(&arguments),
         Verb::Bench(arguments) => bench_command::bench(&arguments),
         Verb::SelfCheck(arguments) => selfcheck_command::selfcheck(&arguments),

@@ -1,21 +1,80 @@
 //! `sgdwalk report RUN...`, and what is printed when a run ends: from records alone.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Result, anyhow};
-use walk_record::{Run, RunFolder};
-use walk_report::{Table, cost, counted, headline, summary_json, tables, write_report};
+use walk_record::{Run, RunFolder, Status};
+use walk_report::{
+    Comparison, Extent, Table, conclusion, cost, counted, headline, summary_json, write_report,
+};
 
 use crate::cli::{ReportArguments, RunOptions};
 use crate::failure::{Failure, chain};
 use crate::output::{errln, outln};
 use crate::resume::open_run;
+use crate::sweep_folder::{is_sweep, runs_of};
 
-/// Prints the runs' tables, all runs in each, under the names of their folders if there are several, and writes them, the
-/// figures and the page: of one run into its folder, of all into `out` if that is given. Of several runs, those that cannot be
-/// read are named and left out.
+/// Prints the runs' tables, those that differ by their seeds alone joined, and writes them, the figures and the page: of one run
+/// into its folder, of a sweep into its report, of others into `out` if that is given. Of several runs, those that cannot be read
+/// are named and left out.
 pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
-    let paths = &arguments.runs;
+    let (runs, all_read) = read(&arguments.runs)?;
+    if runs.is_empty() {
+        return all_read;
+    }
+    let comparison = match arguments.by.as_slice() {
+        [] => Comparison::new(&runs),
+        keys => Comparison::by(&runs, keys).map_err(anyhow::Error::from)?,
+    };
+    let folder = arguments.out.clone().or_else(|| match arguments.runs.as_slice() {
+        [sweep] if is_sweep(sweep) => Some(sweep.join("report")),
+        [run] => Some(run.clone()),
+        _ => None,
+    });
+    let tables = match &folder {
+        Some(folder) => {
+            let title = match runs.as_slice() {
+                [run] => run.info.name.clone(),
+                several => counted(several.len(), "run"),
+            };
+            write_report(folder, &title, &comparison, &[]).map_err(Failure::run)?
+        }
+        None => comparison.all_tables(),
+    };
+    if arguments.json {
+        for run in &runs {
+            outln!("{}", summary_json(run)?);
+        }
+        return all_read;
+    }
+    match runs.as_slice() {
+        [run] => outln!("{}\n{}; the run is in {}", headline(run), cost(run), run.path.display()),
+        several => print_unfinished(several),
+    }
+    let extent = if arguments.verbose { Extent::All } else { Extent::Main };
+    tables.iter().for_each(|table| print_table(table, extent));
+    match folder {
+        Some(folder) => outln!("\ntables, figures and report.html are in {}", folder.display()),
+        None => outln!("\nno files were written; --out DIR writes tables, figures and report.html"),
+    }
+    all_read
+}
+
+/// `sgdwalk export RUN... --out DIR`: the records of runs as CSV.
+pub(crate) fn export(paths: &[PathBuf], out: &Path) -> Result<(), Failure> {
+    let (runs, all_read) = read(paths)?;
+    for (file, lines) in walk_report::export(&runs, out).map_err(Failure::run)? {
+        outln!("{}: {}", out.join(file).display(), counted(lines, "line"));
+    }
+    all_read
+}
+
+/// The runs in folders of runs and of sweeps, told apart; of several, those that cannot be read are named and left out, and the
+/// second part says so.
+fn read(paths: &[PathBuf]) -> Result<(Vec<Run>, Result<(), Failure>), Failure> {
+    let paths = runs_of(paths)?;
     let (mut runs, mut unreadable) = (vec![], 0);
-    for path in paths {
+    for path in &paths {
         match open_run(path).and_then(|_| Ok(Run::read(path)?)) {
             Ok(run) => runs.push(run),
             Err(error) if paths.len() == 1 => return Err(error.into()),
@@ -25,67 +84,64 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
             }
         }
     }
+    if paths.len() > 1 {
+        Run::tell_apart(&mut runs);
+    }
     let all_read = match unreadable {
         0 => Ok(()),
         n => Err(Failure::Run(anyhow!("{n} of {} could not be read", counted(paths.len(), "run")))),
     };
-    if runs.is_empty() {
-        return all_read;
-    }
-    if paths.len() > 1 {
-        Run::tell_apart(&mut runs);
-    }
-    let folder = arguments.out.as_ref().or(paths.first().filter(|_| paths.len() == 1));
-    let tables = match folder {
-        Some(folder) => {
-            let title = match runs.as_slice() {
-                [run] => run.info.name.clone(),
-                several => counted(several.len(), "run"),
-            };
-            write_report(folder, &title, &runs, &[]).map_err(Failure::run)?
-        }
-        None => tables(&runs),
-    };
-    for run in &runs {
-        if arguments.json {
-            outln!("{}", summary_json(run)?);
-        } else {
-            outln!("{}\n{}; the run is in {}", headline(run), cost(run), run.path.display());
-        }
-    }
-    if !arguments.json {
-        print_tables(&tables);
-        match folder {
-            Some(folder) => outln!("\ntables, figures and report.html are in {}", folder.display()),
-            None => outln!("\nno files were written; --out DIR writes tables, figures and report.html"),
-        }
-    }
-    all_read
+    Ok((runs, all_read))
 }
 
-/// Prints a run's tables when it ends, and writes them, its figures and its page into its folder.
+/// Names the runs that are not finished, whose numbers are not those of whole runs.
+fn print_unfinished(runs: &[Run]) {
+    for run in runs.iter().filter(|run| run.info.status != Status::Finished) {
+        let message = run.info.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        errln!("warning: {} is not finished{message}", run.label);
+    }
+}
+
+/// Prints what a run found when it ends, and writes its tables, its figures and its page into its folder.
 pub(crate) fn print_run(folder: &RunFolder, options: RunOptions) -> Result<()> {
     let run = Run::read(folder.path())?;
-    let tables = write_report(folder.path(), &run.info.name, std::slice::from_ref(&run), &[])?;
+    let comparison = Comparison::new(std::slice::from_ref(&run));
+    let tables = write_report(folder.path(), &run.info.name, &comparison, &[])?;
     if options.json {
         outln!("{}", summary_json(&run)?);
-    } else {
-        outln!("{}", headline(&run));
-        print_tables(&tables);
-        outln!("\n{}; everything is in {}", cost(&run), folder.path().display());
+        return Ok(());
     }
+    outln!("{}", headline(&run));
+    if options.verbose {
+        tables.iter().for_each(|table| print_table(table, Extent::All));
+    } else if let Some(table) = tables.first() {
+        print_table(table, Extent::Main);
+    }
+    if let Some(conclusion) = conclusion(&[&run]) {
+        outln!("{}", wrapped(&conclusion));
+    }
+    outln!("\n{}; the report is {}", cost(&run), shown(&folder.path().join("report.html")));
     Ok(())
 }
 
-/// Prints tables.
-pub(crate) fn print_tables(tables: &[Table]) {
-    for table in tables {
-        outln!("\n{}", table_text(table));
-    }
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
-/// A table as wide as the terminal, or as it is where standard output is none.
-pub(crate) fn table_text(table: &Table) -> String {
-    let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
-    table.text(width)
+/// Prints a table that is not wider than the terminal.
+pub(crate) fn print_table(table: &Table, extent: Extent) {
+    outln!("\n{}", table.text(width(), extent));
+}
+
+/// Text in lines that are not wider than the terminal.
+fn wrapped(text: &str) -> String {
+    walk_report::wrap(text, width().unwrap_or(usize::MAX))
+}
+
+/// The width of the terminal, or what `COLUMNS` says where standard output is none.
+fn width() -> Option<usize> {
+    match terminal_size::terminal_size_of(std::io::stdout()) {
+        Some((width, _)) => Some(usize::from(width.0)),
+        None => std::env::var("COLUMNS").ok()?.parse().ok(),
+    }
 }

@@ -136,7 +136,8 @@ impl Claim {
             return vec![Self::not_measured(claim, exhibit)];
         }
         let tested = exhibit.settings.iter().flat_map(|SettingRuns { label, runs }| {
-            let subject = if exhibit.settings.len() == 1 { setting(runs[0]) } else { label.clone() };
+            let subject =
+                if exhibit.settings.len() == 1 { setting(runs[0]).join(", ") } else { label.clone() };
             let tested = test(&subject, runs);
             let nothing = || vec![Self::not_measured(format!("{claim}: {subject}"), exhibit)];
             if tested.is_empty() { nothing() } else { tested }

@@ -35,8 +35,8 @@ pub(super) fn opposing_gradients(exhibit: &Exhibit<'_>) -> Claim {
             return Claim::not_measured(claim, exhibit);
         };
         let p_values: Vec<f64> = blocks.windows(2).map(|pair| p_of_rise(pair[0], pair[1])).collect();
-        let number = |value: f64| decimals(value.into(), 3);
-        let numbers = blocks.iter().map(|mean| format!("{} +- {}", number(mean.value), number(mean.error)));
+        let number = |value: f64| decimals(value, 3);
+        let numbers = blocks.iter().map(|mean| format!("{} ± {}", number(mean.value), number(mean.error)));
         let test = "5 blocks of updates of each run: Welch's t-test";
         (Trend::new(&p_values), test.into(), numbers.collect())
     } else {

@@ -45,13 +45,13 @@ fn test(claim: String, exhibit: &Exhibit<'_>, rows: &[Stamped<'_, Covariance>]) 
         1 => "batches of this run".into(),
         seeds => format!("{seeds} seeds"),
     };
-    let number = |value: f64| decimals(value.into(), 3);
+    let number = |value: f64| decimals(value, 3);
     Claim {
         claim,
         exhibit: exhibit.name.into(),
         measured: format!("measured / predicted {}", ratios.join(", ")),
         statistic: format!(
-            "{units}: slope {} +- {}, {} to {} by Student's t; within {MARGIN} of 1",
+            "{units}: slope {} ± {}, {} to {} by Student's t; within {MARGIN} of 1",
             number(slope.value),
             number(slope.error),
             number(slope.value - reach),

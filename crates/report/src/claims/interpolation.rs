@@ -109,12 +109,12 @@ pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 }
 
 /// The segments of the runs that measured any.
-fn measured<'a>(runs: &[&'a Run]) -> Vec<Segments<'a>> {
+pub(super) fn measured<'a>(runs: &[&'a Run]) -> Vec<Segments<'a>> {
     runs.iter().map(|run| Segments::new(run)).filter(|segments| !segments.epochs.is_empty()).collect()
 }
 
 /// Counts of what happened, by unit.
-fn units<'a>(
+pub(super) fn units<'a>(
     runs: &[Segments<'a>],
     count: impl Fn(&EpochSegments<'a>) -> usize,
     total: impl Fn(&EpochSegments<'a>) -> usize,
@@ -137,7 +137,7 @@ fn units_text(runs: &[Segments<'_>]) -> String {
     }
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 

@@ -3,6 +3,7 @@
 
 mod alignment;
 mod claim;
+mod conclusion;
 mod cosine;
 mod covariance;
 mod distance;
@@ -11,7 +12,8 @@ mod share;
 mod trend;
 
 pub use self::claim::{Claim, ClaimName, Exhibit, SettingRuns, Verdict};
-use crate::table::Table;
+pub use self::conclusion::conclusion;
+use crate::table::{Table, name, remark, words};
 
 /// The claims that the exhibits name.
 pub fn claims(exhibits: &[Exhibit<'_>]) -> Vec<Claim> {
@@ -26,9 +28,17 @@ pub fn claims(exhibits: &[Exhibit<'_>]) -> Vec<Claim> {
 pub fn claims_table(claims: &[Claim]) -> Option<Table> {
     let rows = claims.iter().map(|claim| {
         let Claim { claim, exhibit, measured, statistic, verdict } = claim;
-        vec![claim.clone(), exhibit.clone(), measured.clone(), statistic.clone(), verdict.text().into()]
+        let texts = [claim, exhibit, measured, statistic].map(|text| text.as_str().into());
+        texts.into_iter().chain([verdict.text().into()]).collect()
     });
-    let table = Table::new("claims", ["claim", "where", "measured", "statistic", "verdict"], rows);
+    let columns = [
+        name("claim", "claim"),
+        name("exhibit", "where"),
+        remark("measured", "measured"),
+        remark("statistic", "statistic"),
+        words("verdict", "verdict"),
+    ];
+    let table = Table::new("claims", "The paper's claims", columns, rows);
     (!claims.is_empty()).then_some(table)
 }
 

@@ -106,7 +106,7 @@ mod tests {
             }
             let [below, above] = [below, above].map(|misses| misses as f64 / n_trials as f64);
             println!(
-                "{updates} updates, {seeds} seeds, share {p} +- {spread:.2}: {below:.3} below, {above:.3} above"
+                "{updates} updates, {seeds} seeds, share {p} ± {spread:.2}: {below:.3} below, {above:.3} above"
             );
             let limit = 0.05 + three_errors(n_trials);
             assert!(below < limit && above < limit, "{updates} {seeds} {p} {spread}: {below} {above}");

@@ -3,7 +3,7 @@
 use walk_record::{Measured, Run};
 
 use super::claim::{Exhibit, Verdict};
-use crate::curves::StepValue;
+use crate::curve::StepValue;
 use crate::statistics::{LEVEL, p_of_mean, sample_mean};
 use crate::table::{decimals, scientific};
 use crate::training::batch_size;
@@ -46,7 +46,7 @@ impl Trend {
             1 => "1 comparison".into(),
             n => format!("{n} comparisons"),
         };
-        format!("{test}, {comparisons}, largest p {}", scientific(self.largest_p.into(), 1))
+        format!("{test}, {comparisons}, largest p {}", scientific(self.largest_p, 1))
     }
 }
 
@@ -119,8 +119,8 @@ impl<'a> PairedRuns<'a> {
 pub(super) fn over_seeds(values: &[f64]) -> String {
     let number = |value: f64| decimals(Measured::from(value), 3);
     match (values, sample_mean(values)) {
-        ([value], _) => number(*value),
-        (_, Some(mean)) => format!("{} +- {}", number(mean.value), number(mean.error)),
+        ([value], _) => number(*value).text(),
+        (_, Some(mean)) => format!("{} ± {}", number(mean.value), number(mean.error)),
         _ => "-".into(),
     }
 }
@@ -154,7 +154,7 @@ mod tests {
         // one seed is no pair of seeds
         assert_eq!(Trend::paired(&[vec![1.0], vec![2.0]]).verdict, Verdict::Undecided);
         assert_eq!(over_seeds(&[2.0]), "2.000");
-        assert_eq!(over_seeds(&[1.0, 2.0, 3.0]), "2.000 +- 0.577");
+        assert_eq!(over_seeds(&[1.0, 2.0, 3.0]), "2.000 ± 0.577");
     }
 
     /// If nothing rises, a claim of three comparisons holds in at most 5% of trials, also for three seeds whose values are not

@@ -4,7 +4,7 @@ use walk_record::Run;
 use walk_record::rows::{Ended, Interpolation, Mode};
 
 use crate::statistics::proportion_bounds;
-use crate::table::{Table, or_dash};
+use crate::table::{Table, detail, main, percent, share, times};
 
 /// The segments of a run measured in adaptive mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,29 +59,28 @@ impl Adaptive {
     }
 }
 
-/// One row per run with adaptive segments: how many were decided early, how many of these were audited and agreed, the bound on
-/// the share of wrong verdicts that follows, how many times fewer samples were evaluated than in exact mode, and what the audits
+/// For a run with adaptive segments: how many were decided early, how many of these were audited and agreed, the bound on the
+/// share of wrong verdicts that follows, how many times fewer samples were evaluated than in exact mode, and what the audits
 /// cost on top.
-pub(super) fn audit(runs: &[Run]) -> Table {
-    let header =
-        ["", "decided early", "audited", "agreed", "wrong at most (95%)", "fewer evaluations", "audit cost"];
-    let rows = runs.iter().filter_map(|run| {
-        let found = Adaptive::new(run)?;
+pub(super) fn audit(run: &Run) -> Table {
+    let columns = [
+        main("decided_early", "decided early"),
+        main("agreed", "audited and agreed"),
+        main("wrong_at_most", "wrong at most (95%)"),
+        main("savings", "fewer evaluations"),
+        detail("audit_cost", "audit cost"),
+    ];
+    let row = Adaptive::new(run).map(|found| {
         let Adaptive { segments, early, audited, agreed, evaluations, audits, exact } = found;
-        let percent = |share: f64| format!("{:.1}%", 100.0 * share);
-        Some(vec![
-            run.label.clone(),
-            format!("{early} / {segments}"),
-            audited.to_string(),
-            or_dash((audited > 0).then(|| agreed.to_string())),
-            or_dash(found.wrong_at_most().map(percent)),
-            or_dash(
-                (evaluations > 0 && exact > 0).then(|| format!("{:.1}x", exact as f64 / evaluations as f64)),
-            ),
-            or_dash((evaluations > 0).then(|| percent(audits as f64 / evaluations as f64))),
-        ])
+        vec![
+            share(early, segments),
+            share(agreed, audited),
+            percent(found.wrong_at_most(), 1),
+            times((evaluations > 0 && exact > 0).then(|| exact as f64 / evaluations as f64)),
+            percent((evaluations > 0).then(|| audits as f64 / evaluations as f64), 1),
+        ]
     });
-    Table::new("audit", header, rows)
+    Table::new("audit", "Adaptive mode: verdicts from part of the samples, and their audit", columns, row)
 }
 
 #[cfg(test)]
@@ -115,12 +114,9 @@ mod tests {
         let mut run = fixture::run("mlp", rows);
         run.info.data.train = 100;
         // one of three wrong: 1 - p with p^3 + 3 p^2 (1 - p) = 5% is 86.5%; 5 segments of 2 new points of 100
-        let expected = ["mlp", "4 / 5", "3", "2", "86.5%", "20.0x", "180.0%"];
-        assert_eq!(audit(&[run]).rows, [expected]);
-        assert!(
-            audit(&[fixture::run("mlp", [fixture::row(1, 1, fixture::segment(false, -0.5))])])
-                .rows
-                .is_empty()
-        );
+        let expected = ["4 / 5", "2 / 3", "86.5%", "20.0x", "180.0%"];
+        assert_eq!(audit(&run).texts(), [expected]);
+        let exact = fixture::run("mlp", [fixture::row(1, 1, fixture::segment(false, -0.5))]);
+        assert!(audit(&exact).rows.is_empty());
     }
 }

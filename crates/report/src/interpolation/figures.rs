@@ -1,49 +1,53 @@
-//! The loss along consecutive updates (paper, Figures 1 to 3), barriers by epoch (Figure 4), and where steps land (Cockpit,
-//! Schneider et al., 2021).
+//! The loss along consecutive updates (paper, Figures 1 to 3), barriers by epoch (Figure 4), how high and how deep they are, and
+//! where steps land (Cockpit, Schneider et al., 2021).
 
 use walk_record::rows::{Ended, Interpolation, Mode};
 use walk_record::{Run, Stamped};
 
 use super::analysis::{EpochSegments, Segments};
-use crate::chart::{Chart, Rule, Series, Stroke};
-use crate::figure::{Figure, name_with_label, number};
-use crate::table::{cells, or_dash};
+use crate::chart::{Axis, Chart, Rule, Series, Stroke};
+use crate::curve::Curve;
+use crate::figure::{Figure, columns};
+use crate::table::short;
 
 /// Updates of an epoch that are drawn, as in the paper.
 const UPDATES: usize = 40;
 
 /// Range of landing positions that is drawn; those outside count at its ends.
 const LANDINGS: [f64; 2] = [-1.0, 3.0];
-const BINS: usize = 20;
+const LANDING_BINS: usize = 20;
 
-/// The loss along updates, for each run and epoch; barriers by epoch and landing positions, a line per run.
-pub(crate) fn figures(runs: &[Run]) -> Vec<Figure> {
-    let mut figures: Vec<Figure> = runs.iter().flat_map(|run| losses_by_epoch(run, runs)).collect();
-    figures.extend(barriers(runs));
-    figures.push(landings(runs));
-    figures
+/// Bins for each factor of ten of heights and depths.
+const PER_DECADE: f64 = 4.0;
+
+/// Barriers by epoch; their heights and the depths of valleys in units of the noise; landing positions.
+pub(crate) fn curves(run: &Run) -> Vec<Curve> {
+    let epochs = Segments::new(run).epochs;
+    let mut curves = barriers(&epochs);
+    curves.extend([heights(&epochs), depths(&epochs), landings(&epochs)]);
+    curves
 }
 
-/// For each epoch the first measured updates that follow each other. Where an epoch is one update, the run's are drawn together.
-fn losses_by_epoch(run: &Run, runs: &[Run]) -> Vec<Figure> {
-    let name = name_with_label("interpolation", run, runs);
+/// For each epoch the loss along the first measured updates that follow each other. Where an epoch is one update, the run's are
+/// drawn together.
+pub(crate) fn figures(run: &Run) -> Vec<Figure> {
     let together = run.is_one_update_per_epoch();
     let figures = Segments::new(run).epochs.into_iter().map(|epoch| {
         let segments = &epoch.segments;
         let consecutive = segments.windows(2).take_while(|pair| pair[0].at.step + 1 == pair[1].at.step);
         let segments = &segments[..UPDATES.min(1 + consecutive.count())];
         if together {
-            return losses(name.clone(), &run.label, segments, |segment| segment.at.step);
+            return losses("interpolation".into(), "Loss along updates", segments, |segment| segment.at.step);
         }
-        let title = format!("{}, epoch {}", run.label, epoch.epoch);
+        let title = format!("Loss along updates, epoch {}", epoch.epoch);
         let iteration = |segment: &Stamped<'_, Interpolation>| u64::from(segment.at.iteration);
-        losses(format!("{name}-epoch-{}", epoch.epoch), &title, segments, iteration)
+        losses(format!("interpolation-epoch-{}", epoch.epoch), &title, segments, iteration)
     });
     figures.collect()
 }
 
-/// The loss along segments, a gray line at the end of each, and the valley floor, dashed. The segment of update k leads from
-/// k - 1 to k.
+/// The loss along segments, a gray line at the end of each, and the valley floor, in one color where it rises and in another
+/// where it falls. The segment of update k leads from k - 1 to k.
 fn losses(
     name: String,
     title: &str,
@@ -59,84 +63,168 @@ fn losses(
     let floor = segments
         .iter()
         .filter_map(|segment| Some((position(segment, segment.min_alpha.get()?), segment.min_loss.get()?)));
+    let floor: Vec<(f64, f64)> = floor.collect();
     // each segment is then estimated on its own samples, so that curves need not meet
     let is_estimated =
         segments.iter().any(|segment| segment.mode == Mode::Adaptive && segment.ended != Some(Ended::Exact));
-    let legend = if is_estimated { "training loss, estimated on a part" } else { "training loss" };
-    let mut chart = Chart::new(title, "iteration", "training loss");
+    let mut chart = Chart::new(title, "update", "training loss");
+    chart.x.integer = true;
+    if is_estimated {
+        chart.note = "estimated on part of the samples".into();
+    }
     let losses = || points.iter().map(|&(_, loss)| loss);
     if let Some((low, high)) = losses().reduce(f64::min).zip(losses().reduce(f64::max)) {
         let margin = 0.05 * (high - low);
         (chart.y.min, chart.y.max) = (Some(low - margin), Some(high + margin));
     }
-    let floor = Series { stroke: Stroke::Dashed, ..Series::new(1, "valley floor", floor.collect()) };
-    chart.series = vec![floor, Series { stroke: Stroke::Solid, ..Series::new(0, legend, points) }];
+    chart.series = floor_moves(&floor);
+    chart.series.push(Series { stroke: Stroke::Solid, ..Series::new(0, "training loss", points) });
     let ends = segments.iter().take(1).map(|segment| position(segment, 0.0));
     let ends = ends.chain(segments.iter().map(|segment| position(segment, 1.0)));
     chart.rules = ends.map(|end| Rule { faint: true, ..Rule::upright(end) }).collect();
     let lines = segments.iter().flat_map(|segment| {
         let points = segment.row.alphas.iter().zip(&segment.row.losses);
-        points.map(|(alpha, &loss)| cells([&segment.at.step, &segment.at.iteration, alpha, &number(loss)]))
+        points.map(|(&alpha, &loss)| {
+            vec![
+                (segment.at.step as usize).into(),
+                (segment.at.iteration as usize).into(),
+                short(alpha),
+                short(loss),
+            ]
+        })
     });
-    Figure::new(name, chart, "step,iteration,alpha,loss", lines)
+    Figure::new(name, chart, columns(["step", "iteration", "alpha", "loss"]), lines)
 }
 
-/// How many barriers each measured epoch had, a line per run, and dashed how many of them pass the test; `None` if no run has two measured epochs.
-fn barriers(runs: &[Run]) -> Option<Figure> {
-    let mut chart = Chart::new("Barriers crossed", "epoch", "barriers");
-    let mut lines = vec![];
-    for (index, run) in runs.iter().enumerate() {
-        let mut series = Series { dots: true, ..Series::new(index, &run.label, vec![]) };
-        let mut tested =
-            Series { stroke: Stroke::Dashed, ..Series::new(index, format!("{}, tested", run.label), vec![]) };
-        for epoch in Segments::new(run).epochs {
-            let (number, barriers, updates) = (epoch.epoch, epoch.barriers(), epoch.decided());
-            series.points.push((f64::from(number), barriers as f64));
-            let count = epoch.noise_test.as_ref().map(|_| epoch.tested_barriers());
-            tested.points.extend(count.map(|count| (f64::from(number), count as f64)));
-            let count = or_dash(count.map(|count| count.to_string()));
-            lines.push(cells([&run.label, &number, &barriers, &updates, &count]));
-        }
-        chart.series.push(series);
-        if !tested.points.is_empty() {
-            chart.series.push(tested);
+/// The floor as lines that rise, solid, and lines that fall, dashed; the first of each kind has a name.
+fn floor_moves(floor: &[(f64, f64)]) -> Vec<Series> {
+    let mut lines: Vec<Series> = vec![];
+    for pair in floor.windows(2) {
+        let rises = pair[1].1 > pair[0].1;
+        let (number, name, stroke) = if rises {
+            (1, "valley floor, rising", Stroke::Solid)
+        } else {
+            (2, "valley floor, falling", Stroke::Dashed)
+        };
+        match lines.last_mut() {
+            Some(line) if line.number == number => line.points.push(pair[1]),
+            _ => {
+                let is_named = lines.iter().any(|line| line.number == number);
+                let name = (!is_named).then(|| name.to_owned());
+                lines.push(Series { name, number, stroke, points: pair.to_vec(), ..Series::default() });
+            }
         }
     }
-    if chart.series.iter().all(|series| series.points.len() < 2) {
-        return None;
-    }
-    let counts = chart.series.iter().flat_map(|series| &series.points).map(|point| point.1);
-    // a line at zero needs a scale to be drawn
-    chart.y.max = Some((1.1 * counts.fold(0.0, f64::max)).max(5.0));
-    chart.y.min = Some(0.0);
-    Some(Figure::new("barriers", chart, "run,epoch,barriers,updates,tested", lines))
+    lines
 }
 
-/// The share of steps by where they land on the parabola through their losses, an outline per run that has any: -1 at the start,
-/// 0 at the floor, 1 on the opposite wall.
-fn landings(runs: &[Run]) -> Figure {
-    let width = (LANDINGS[1] - LANDINGS[0]) / BINS as f64;
-    let left = |bin: usize| LANDINGS[0] + bin as f64 * width;
-    let mut chart = Chart::new("Where steps land", "-1 start, 0 floor, 1 opposite wall", "share of steps");
-    (chart.y.min, chart.rules) = (Some(0.0), vec![Rule::upright(0.0)]);
-    let mut lines = vec![];
-    for run in runs {
-        let mut counts = vec![0usize; BINS];
-        for landing in Segments::new(run).epochs.iter().flat_map(EpochSegments::landings) {
-            let bin = ((landing - LANDINGS[0]) / width).floor().clamp(0.0, (BINS - 1) as f64);
-            counts[bin as usize] += 1;
-        }
-        let total: usize = counts.iter().sum();
-        if total == 0 {
-            continue;
-        }
-        let mut outline = vec![];
-        for (bin, count) in counts.into_iter().enumerate() {
-            let (from, to, share) = (left(bin), left(bin + 1), count as f64 / total as f64);
-            outline.extend([(from, share), (to, share)]);
-            lines.push(cells([&run.label, &from, &to, &share]));
-        }
-        chart.series.push(Series::new(chart.series.len(), &run.label, outline));
+/// How many barriers each measured epoch had, and how many of them pass the test, if there are two such epochs.
+fn barriers(epochs: &[EpochSegments<'_>]) -> Vec<Curve> {
+    if epochs.len() < 2 {
+        return vec![];
     }
-    Figure::new("landing", chart, "run,from,to,share", lines)
+    let curve = |variant: &str, count: fn(&EpochSegments<'_>) -> Option<usize>| {
+        let curve = Curve::new("barriers", "Barriers crossed", "epoch", "");
+        let points = epochs.iter().filter_map(|epoch| Some((f64::from(epoch.epoch), count(epoch)? as f64)));
+        let points: Vec<(f64, f64)> = points.collect();
+        let mut y = Axis::of_counts("barriers");
+        // a line at zero needs a scale to be drawn
+        y.max = Some(points.iter().map(|point| (1.1 * point.1).ceil()).fold(5.0, f64::max));
+        let x = Axis { integer: true, ..curve.x.clone() };
+        Curve { variant: variant.into(), x, y, points, dots: true, ..curve }
+    };
+    let tested = curve("significant", |epoch| epoch.noise_test.as_ref().map(|_| epoch.tested_barriers()));
+    let raw = curve(if tested.points.is_empty() { "" } else { "all" }, |epoch| Some(epoch.barriers()));
+    vec![raw, tested]
+}
+
+/// How many barriers are so high, in units of the noise.
+fn heights(epochs: &[EpochSegments<'_>]) -> Curve {
+    let heights = epochs.iter().flat_map(|epoch| {
+        let sigma = epoch.noise_test.as_ref().map(|test| test.noise.sigma);
+        epoch.heights().filter_map(move |height| Some(height / sigma?)).collect::<Vec<f64>>()
+    });
+    histogram(
+        "barrier_heights",
+        "Heights of barriers",
+        "height / σ of the loss",
+        &heights.collect::<Vec<f64>>(),
+    )
+}
+
+/// How many valleys are so deep, in units of the noise.
+fn depths(epochs: &[EpochSegments<'_>]) -> Curve {
+    let depths = epochs.iter().flat_map(|epoch| {
+        let sigma = epoch.noise_test.as_ref().map(|test| test.noise.sigma);
+        epoch
+            .segments
+            .iter()
+            .filter_map(move |segment| Some(segment.depth.get()? / sigma?))
+            .collect::<Vec<f64>>()
+    });
+    histogram("valley_depths", "Depths of valleys", "depth / σ of the loss", &depths.collect::<Vec<f64>>())
+}
+
+/// How many positive values there are around each, on a logarithmic axis; zeros have no place there.
+fn histogram(name: &str, title: &str, x: &str, values: &[f64]) -> Curve {
+    let mut curve = Curve::new(name, title, x, "");
+    curve.x.log = true;
+    curve.y = Axis::of_counts("updates");
+    let bin = |value: f64| (PER_DECADE * value.log10()).floor();
+    let bins: Vec<i64> = values
+        .iter()
+        .filter(|&&value| value > 0.0 && value.is_finite())
+        .map(|&value| bin(value) as i64)
+        .collect();
+    if let Some((first, last)) = bins.iter().min().zip(bins.iter().max()) {
+        let center = |bin: i64| 10f64.powf((bin as f64 + 0.5) / PER_DECADE);
+        let count = |bin: i64| bins.iter().filter(|&&other| other == bin).count() as f64;
+        // so that the line ends on the axis
+        curve.points = (first - 1..=last + 1).map(|bin| (center(bin), count(bin))).collect();
+        curve.dots = true;
+    }
+    curve
+}
+
+/// The share of steps by where they land on the parabola through their losses: -1 at the start, 0 at the floor, 1 on the
+/// opposite wall.
+fn landings(epochs: &[EpochSegments<'_>]) -> Curve {
+    let width = (LANDINGS[1] - LANDINGS[0]) / LANDING_BINS as f64;
+    let mut curve =
+        Curve::new("landing", "Where steps land", "−1 start, 0 floor, 1 opposite wall", "share of steps");
+    let mut counts = vec![0usize; LANDING_BINS];
+    for landing in epochs.iter().flat_map(EpochSegments::landings) {
+        let bin = ((landing - LANDINGS[0]) / width).floor().clamp(0.0, (LANDING_BINS - 1) as f64);
+        counts[bin as usize] += 1;
+    }
+    let total: usize = counts.iter().sum();
+    if total > 0 {
+        let center = |bin: usize| LANDINGS[0] + (bin as f64 + 0.5) * width;
+        let shares = counts.into_iter().enumerate();
+        curve.points = shares.map(|(bin, count)| (center(bin), count as f64 / total as f64)).collect();
+    }
+    (curve.y.min, curve.dots) = (Some(0.0), true);
+    curve
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_is_split_where_it_turns() {
+        let floor = [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 1.0), (4.0, 2.0)];
+        let lines = floor_moves(&floor);
+        let found: Vec<(usize, bool, usize)> =
+            lines.iter().map(|line| (line.number, line.name.is_some(), line.points.len())).collect();
+        assert_eq!(found, [(1, true, 3), (2, true, 2), (1, false, 2)]);
+    }
+
+    #[test]
+    fn histograms_count_by_factors() {
+        let curve = histogram("h", "H", "x", &[1.1, 1.2, 20.0, 0.0, f64::NAN]);
+        let counts: Vec<f64> = curve.points.iter().map(|point| point.1).collect();
+        assert_eq!(counts, [0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        assert!(curve.points[1].0 > 1.0 && curve.points[1].0 < 1.8);
+    }
 }

@@ -8,6 +8,6 @@ mod noise_test;
 mod tables;
 
 pub(crate) use self::analysis::{EpochSegments, Segments};
-pub(crate) use self::figures::figures;
+pub(crate) use self::figures::{curves, figures};
 pub(crate) use self::floor::FloorMoves;
 pub(crate) use self::tables::tables;

@@ -1,7 +1,5 @@
 //! Barriers, architectures by epochs (paper, Table 1), and what else the segments of each epoch say.
 
-use std::collections::BTreeSet;
-
 use walk_record::{Measured, Run};
 
 use super::analysis::{EpochSegments, Segments};
@@ -9,199 +7,194 @@ use super::audit::audit;
 use super::floor::FloorMoves;
 use super::noise_test::{FALSE_POSITIVES, POWER, PaperPrediction, Prediction};
 use crate::statistics::median;
-use crate::table::{Table, decimals, or_dash, scientific};
+use crate::table::{Cell, Column, Format, Table, decimals, detail, main, place, result, scientific, share};
 
 /// The barriers, their test against noise, the segments, and the audits of adaptive mode.
-pub(crate) fn tables(runs: &[Run]) -> Vec<Table> {
-    vec![barriers(runs), barrier_test(runs), paper_barriers(runs), segments(runs), audit(runs)]
+pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    let epochs = Segments::new(run).epochs;
+    vec![barriers(&epochs), barrier_test(&epochs), paper_barriers(&epochs), segments(&epochs), audit(run)]
 }
 
-/// Rows are runs, columns are epochs, cells "barriers / updates measured"; "-" where nothing was measured. Updates whose losses
-/// are not finite and leave the verdict open are counted apart. Where the noise of the loss is known, the number of barriers
-/// that it does not explain follows.
-fn barriers(runs: &[Run]) -> Table {
-    let measured = runs.iter().map(|run| (run, Segments::new(run).epochs));
-    let measured: Vec<(&Run, Vec<EpochSegments<'_>>)> =
-        measured.filter(|(_, epochs)| !epochs.is_empty()).collect();
-    let epochs: BTreeSet<u32> =
-        measured.iter().flat_map(|(_, epochs)| epochs.iter().map(|epoch| epoch.epoch)).collect();
-    let cell = |epoch: &EpochSegments<'_>| {
-        let tested = epoch.noise_test.as_ref().map(|_| format!(" ({})", epoch.tested_barriers()));
-        let last = epoch.last_epoch();
-        let to = if last > epoch.epoch { format!(" (to epoch {last})") } else { String::new() };
-        let open = match epoch.undecided() {
-            0 => String::new(),
-            n => format!(" ({n} open, not finite)"),
-        };
-        format!("{} / {}{}{open}{to}", epoch.barriers(), epoch.decided(), tested.unwrap_or_default())
-    };
-    let rows = measured.iter().map(|(run, measured)| {
-        let cell = |number: &u32| or_dash(measured.iter().find(|epoch| epoch.epoch == *number).map(cell));
-        std::iter::once(run.label.clone()).chain(epochs.iter().map(cell)).collect()
+/// One row per epoch, which readers see as a column: "barriers / updates measured". Updates whose losses are not finite and
+/// leave the verdict open are counted apart. Where the noise of the loss is known, the number of barriers that it does not
+/// explain follows.
+fn barriers(epochs: &[EpochSegments<'_>]) -> Table {
+    let rows = epochs.iter().map(|epoch| {
+        let tested = epoch.noise_test.as_ref().map(|_| epoch.tested_barriers());
+        let barriers = Cell::Share { count: epoch.barriers(), of: epoch.decided(), tested };
+        vec![epoch_cell(epoch), barriers, epoch.undecided().into()]
     });
-    let header = epochs.iter().map(|epoch| format!("epoch {epoch}"));
-    let is_tested = measured.iter().any(|(_, epochs)| epochs.iter().any(|epoch| epoch.noise_test.is_some()));
-    let corner = if is_tested { "barriers / updates (tested)" } else { "barriers / updates" };
-    Table::new("barriers", std::iter::once(corner.to_owned()).chain(header), rows)
+    let columns = [
+        place("epoch", "epoch"),
+        result("barriers", "barriers / updates"),
+        detail("undecided", "undecided (not finite)"),
+    ];
+    let is_tested = epochs.iter().any(|epoch| epoch.noise_test.is_some());
+    let title =
+        if is_tested { "Barriers / updates (barriers that exceed the noise)" } else { "Barriers / updates" };
+    Table { across: true, ..Table::new("barriers", title, columns, rows) }
 }
 
-/// One row per run and epoch in which the noise is known: the barriers found, how many noise alone would be expected to give on
-/// these curves, how many pass the test at its false-positive rate for the epoch, the noise of the loss at one point and the
+/// One row per epoch in which the noise is known: the barriers found, how many noise alone would be expected to give on these
+/// curves, how many pass the test at its false-positive rate for the epoch, the noise of the loss at one point and the
 /// evaluations behind it, the smallest height that would have been seen with 95% power, and the greatest height found.
-fn barrier_test(runs: &[Run]) -> Table {
-    let rate = format!("at {}%", 100.0 * FALSE_POSITIVES);
-    let seen = format!("{}% seen", 100.0 * POWER);
-    // short, so that the table fits a terminal
-    let header = ["", "epoch", "raw", "by noise", &rate, "noise", "evals", &seen, "highest"];
-    let rows = runs.iter().flat_map(|run| {
-        let row = |epoch: &EpochSegments<'_>| {
-            let test = epoch.noise_test.as_ref()?;
-            Some(vec![
-                run.label.clone(),
-                epochs_text(epoch),
-                epoch.barriers().to_string(),
-                expected_text(test.expected(&epoch.segments)),
-                epoch.tested_barriers().to_string(),
-                scientific(test.noise.sigma.into(), 1),
-                test.noise.evaluations.to_string(),
-                scientific(test.detectable().into(), 1),
-                highest(epoch, 1),
-            ])
-        };
-        Segments::new(run).epochs.iter().filter_map(row).collect::<Vec<_>>()
-    });
-    Table::new("barrier_test", header, rows)
+fn barrier_test(epochs: &[EpochSegments<'_>]) -> Table {
+    let columns = [
+        place("epoch", "epoch"),
+        main("raw", "raw"),
+        main("by_noise", "expected from noise"),
+        Column { title: format!("significant at {}%", 100.0 * FALSE_POSITIVES).into(), ..main("tested", "") },
+        detail("noise", "noise"),
+        detail("evaluations", "evaluations"),
+        Column { title: format!("{}% power at", 100.0 * POWER).into(), ..main("detectable", "") },
+        main("highest", "highest"),
+    ];
+    let row = |epoch: &EpochSegments<'_>| {
+        let test = epoch.noise_test.as_ref()?;
+        Some(vec![
+            epoch_cell(epoch),
+            epoch.barriers().into(),
+            expected(test.expected(&epoch.segments)),
+            epoch.tested_barriers().into(),
+            scientific(test.noise.sigma, 1),
+            test.noise.evaluations.into(),
+            scientific(test.detectable(), 1),
+            highest(epoch, 1),
+        ])
+    };
+    Table::new("barrier_test", "Barriers and the noise of the loss", columns, epochs.iter().filter_map(row))
 }
 
-/// One row per run and epoch whose curves were evaluated on samples that were augmented once, if the noise of the authors'
-/// evaluation was measured: how many barriers that evaluation would be expected to show in so many updates.
-fn paper_barriers(runs: &[Run]) -> Table {
-    let header = ["", "epoch", "updates", "expected", "noise", "evals"];
-    let rows = runs.iter().flat_map(|run| {
-        let row = |epoch: &EpochSegments<'_>| {
-            let PaperPrediction { noise, barriers } = epoch.paper.as_ref()?;
-            Some(vec![
-                run.label.clone(),
-                epochs_text(epoch),
-                epoch.decided().to_string(),
-                expected_text(*barriers),
-                scientific(noise.sigma.into(), 1),
-                noise.evaluations.to_string(),
-            ])
-        };
-        Segments::new(run).epochs.iter().filter_map(row).collect::<Vec<_>>()
-    });
-    Table::new("paper_barriers", header, rows)
+/// One row per epoch whose curves were evaluated on samples that were augmented once, if the noise of the authors' evaluation
+/// was measured: how many barriers that evaluation would be expected to show in so many updates.
+fn paper_barriers(epochs: &[EpochSegments<'_>]) -> Table {
+    let columns = [
+        place("epoch", "epoch"),
+        main("updates", "updates"),
+        main("expected", "expected barriers"),
+        main("noise", "noise"),
+        detail("evaluations", "evaluations"),
+    ];
+    let row = |epoch: &EpochSegments<'_>| {
+        let PaperPrediction { noise, barriers } = epoch.paper.as_ref()?;
+        Some(vec![
+            epoch_cell(epoch),
+            epoch.decided().into(),
+            expected(*barriers),
+            scientific(noise.sigma, 1),
+            noise.evaluations.into(),
+        ])
+    };
+    let title = "Barriers expected from the noise of the authors' evaluation";
+    Table::new("paper_barriers", title, columns, epochs.iter().filter_map(row))
 }
 
-fn expected_text(Prediction { count, deviation }: Prediction) -> String {
-    or_dash(count.map(|count| {
-        let digits = if count < 9.95 { 1 } else { 0 };
-        format!("{} +- {}", decimals(count.into(), digits), decimals(deviation.into(), digits))
-    }))
+fn expected(Prediction { count, deviation }: Prediction) -> Cell {
+    let format = Format::Decimals(if count.is_some_and(|count| count >= 9.95) { 0 } else { 1 });
+    Cell::Estimate { value: count.into(), error: deviation.into(), format }
 }
 
-fn epochs_text(epoch: &EpochSegments<'_>) -> String {
+fn epoch_cell(epoch: &EpochSegments<'_>) -> Cell {
     match epoch.last_epoch() {
-        last if last > epoch.epoch => format!("{}-{last}", epoch.epoch),
-        _ => epoch.epoch.to_string(),
+        last if last > epoch.epoch => format!("{}-{last}", epoch.epoch).into(),
+        _ => (epoch.epoch as usize).into(),
     }
 }
 
-fn highest(epoch: &EpochSegments<'_>, digits: usize) -> String {
-    scientific(epoch.heights().reduce(f64::max).into(), digits)
+fn highest(epoch: &EpochSegments<'_>, digits: usize) -> Cell {
+    scientific(epoch.heights().reduce(f64::max), digits)
 }
 
-/// One row per run and epoch: the loss before the first and after the last measured update, the highest barrier, the median depth of the valleys and position of their floors, how often the floor rose and fell from
-/// one update to the next and how many of these moves are not sure ("-" where no error is known), how often SGD moved over a
-/// barrier, and how many steps landed beyond the floor.
-fn segments(runs: &[Run]) -> Table {
-    let header = [
-        "",
-        "epoch",
-        "loss, first to last",
-        "highest barrier",
-        "median depth",
-        "median min. alpha",
-        "floor up / down (unsure)",
-        "moved over",
-        "beyond the floor",
+/// One row per epoch: the loss before the first and after the last measured update, the highest barrier, the median depth of the
+/// valleys and position of their floors, how often the floor rose and fell from one update to the next and how many of these
+/// moves are not sure or have no known error, how often SGD moved over a barrier, and how many steps landed beyond the floor.
+fn segments(epochs: &[EpochSegments<'_>]) -> Table {
+    let columns = [
+        place("epoch", "epoch"),
+        main("loss", "loss, first to last"),
+        detail("highest", "highest barrier"),
+        result("depth", "median depth"),
+        main("min_alpha", "median α of the floor"),
+        result("floor_up", "floor up"),
+        main("floor_down", "floor down"),
+        detail("floor_unsure", "moves not significant"),
+        detail("floor_unknown", "moves without error"),
+        result("moved_over", "moved over a barrier"),
+        detail("beyond", "beyond the floor"),
     ];
-    let rows = runs.iter().flat_map(|run| {
-        let row = |epoch: &EpochSegments<'_>| [&[run.label.clone()][..], &segment_cells(epoch)].concat();
-        Segments::new(run).epochs.iter().map(row).collect::<Vec<_>>()
-    });
-    Table::new("segments", header, rows)
+    Table::new("segments", "Valleys along the updates", columns, epochs.iter().map(segment_cells))
 }
 
-fn segment_cells(epoch: &EpochSegments<'_>) -> Vec<String> {
+fn segment_cells(epoch: &EpochSegments<'_>) -> Vec<Cell> {
     let (segments, moves) = (&epoch.segments, &epoch.floor_moves);
     let end = |loss: Option<&Measured>| loss.copied().unwrap_or_default();
     let first = end(segments.first().and_then(|segment| segment.row.losses.first()));
     let last = end(segments.last().and_then(|segment| segment.row.losses.last()));
     let beyond = epoch.landings().filter(|&landing| landing > 0.0).count();
+    let FloorMoves { up, down, unsure, unknown, .. } = *moves;
     vec![
-        epochs_text(epoch),
-        format!("{} to {}", decimals(first, 5), decimals(last, 5)),
+        epoch_cell(epoch),
+        Cell::Span { first, last, format: Format::Decimals(5) },
         highest(epoch, 2),
         scientific(median(segments.iter().map(|segment| segment.depth)), 2),
-        format!("{:.2}", median(segments.iter().map(|segment| segment.min_alpha))),
-        format!("{} / {} ({})", moves.up, moves.down, unsure(moves)),
-        format!("{} / {}", moves.over, moves.pairs()),
-        format!("{beyond} / {}", epoch.landings().count()),
+        decimals(median(segments.iter().map(|segment| segment.min_alpha)), 2),
+        share(up, moves.pairs()),
+        share(down, moves.pairs()),
+        share(unsure, up + down),
+        share(unknown, up + down),
+        share(moves.over, moves.pairs()),
+        share(beyond, epoch.landings().count()),
     ]
-}
-
-fn unsure(moves: &FloorMoves) -> String {
-    match moves.unknown {
-        0 => moves.unsure.to_string(),
-        unknown if unknown == moves.up + moves.down => "-".into(),
-        unknown => format!("{}, {unknown} unknown", moves.unsure),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::comparison::Comparison;
     use crate::fixture::{noise, row, run, segment};
+    use crate::table::Extent;
+
+    fn of_epochs(run: &Run, table: fn(&[EpochSegments<'_>]) -> Table) -> Table {
+        table(&Segments::new(run).epochs)
+    }
 
     #[test]
     fn barriers_show_every_epoch_and_a_dash_where_nothing_was_measured() {
-        let a = run("mlp", [row(1, 1, segment(false, -0.5)), row(1, 2, segment(true, 0.25))]);
-        let b = run("vgg11", [row(10, 1, segment(false, -0.5))]);
+        let mut runs = [
+            run("", [row(1, 1, segment(false, -0.5)), row(1, 2, segment(true, 0.25))]),
+            run("", [row(10, 1, segment(false, -0.5))]),
+        ];
+        runs[0].path = "mlp".into();
+        runs[1].path = "vgg11".into();
+        Run::tell_apart(&mut runs);
         let expected = "\
-╭────────────────────┬─────────┬──────────╮
-│ barriers / updates │ epoch 1 │ epoch 10 │
-├────────────────────┼─────────┼──────────┤
-│ mlp                │   1 / 2 │        - │
-│ vgg11              │       - │    0 / 1 │
-╰────────────────────┴─────────┴──────────╯";
-        assert_eq!(barriers(&[a, b]).text(None), expected);
+Barriers / updates
+╭───────┬─────────┬──────────╮
+│ run   │ epoch 1 │ epoch 10 │
+├───────┼─────────┼──────────┤
+│ mlp   │   1 / 2 │        - │
+│ vgg11 │       - │    0 / 1 │
+╰───────┴─────────┴──────────╯";
+        let found = Comparison::new(&runs).tables(tables).remove(0);
+        assert_eq!(found.text(None, Extent::Main), expected);
         // for three segments, one interior point and two degrees of freedom q is 6.0
         let heights = [0.05, 0.25, 0.8].map(|height| row(1, 1, segment(true, height)));
         let noisy = run("mlp", heights.into_iter().chain([row(1, 1, noise(0.1))]));
-        assert_eq!(barriers(std::slice::from_ref(&noisy)).rows, [["mlp", "3 / 3 (1)"]]);
-        let test = ["mlp", "1", "3", "-", "1", "1.0e-1", "3", "8.6e-1", "8.0e-1"];
-        assert_eq!(barrier_test(&[noisy]).rows, [test]);
-        assert!(barriers(&[run("mlp", [])]).rows.is_empty());
+        assert_eq!(of_epochs(&noisy, barriers).texts(), [["1", "3 / 3 (1)", "0"]]);
+        let test = ["1", "3", "-", "1", "1.0e-1", "3", "8.6e-1", "8.0e-1"];
+        assert_eq!(of_epochs(&noisy, barrier_test).texts(), [test]);
+        assert!(of_epochs(&run("mlp", []), barriers).rows.is_empty());
     }
 
     #[test]
     fn segments_show_heights_and_depths() {
         let rows = [(1, 1, true, 0.125), (1, 3, true, 0.25), (2, 5, false, -0.5)];
         let rows = rows.map(|(epoch, step, barrier, height)| row(epoch, step, segment(barrier, height)));
-        let found = segments(&[run("mlp", rows)]).rows;
+        let found = of_epochs(&run("mlp", rows), segments).texts();
         let loss = "2.00000 to 1.50000";
-        assert_eq!(found[0], ["mlp", "1", loss, "2.50e-1", "2.50e-1", "1.00", "0 / 0 (0)", "0 / 0", "0 / 0"]);
-        assert_eq!(found[1][..4], ["mlp", "2", loss, "-"]);
-    }
-
-    #[test]
-    fn unsure_moves_are_a_dash_where_no_error_is_known() {
-        let moves = |unsure, unknown| FloorMoves { up: 2, down: 1, unsure, unknown, ..FloorMoves::default() };
-        assert_eq!(
-            [unsure(&moves(1, 0)), unsure(&moves(0, 3)), unsure(&moves(1, 1))],
-            ["1", "-", "1, 1 unknown"]
-        );
+        let expected =
+            ["1", loss, "2.50e-1", "2.50e-1", "1.00", "0 / 0", "0 / 0", "0 / 0", "0 / 0", "0 / 0", "0 / 0"];
+        assert_eq!(found[0], expected);
+        assert_eq!(found[1][..3], ["2", loss, "-"]);
     }
 }

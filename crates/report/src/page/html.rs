@@ -51,6 +51,7 @@ impl Html {
         let DrawnFigure { figure, picture } = drawn;
         let title = escape(&figure.chart.title);
         self.line(&format!("<figure id=\"figure-{index}\" class=\"still\"><figcaption>{title}</figcaption>"));
+        self.line(&format!("<p class=\"note\">{}</p>", escape(&figure.chart.note)));
         self.line(&format!("<img alt=\"{title}\" src=\"data:image/svg+xml,{}\">", in_url(&picture.svg)));
         // so that no text ends the script
         let chart = serde_json::to_string(&figure.chart)?.replace('<', "\\u003c");
@@ -89,7 +90,7 @@ mod tests {
         assert_eq!(in_link("a b/c#1?%"), "a%20b/c%231%3F%25");
         let mut html = Html::default();
         let series = vec![Series::new(0, "</script>", vec![])];
-        let figure = Figure::new("x", Chart { series, ..Chart::new("a<b", "", "") }, "", []);
+        let figure = Figure::new("x", Chart { series, ..Chart::new("a<b", "", "") }, [], []);
         let picture = Picture { svg: "<svg id=\"a\" fill=\"#fff\"/>".into(), png: vec![] };
         html.figure(0, &DrawnFigure { figure, picture }).unwrap();
         let text = html.text();

@@ -12,9 +12,8 @@ use self::html::{Html, escape};
 use self::utc::utc;
 use crate::error::ReportError;
 use crate::figure::DrawnFigure;
-use crate::overview::percent;
 use crate::plural::counted;
-use crate::table::{Table, decimals};
+use crate::table::{Table, decimals, percent};
 
 /// What a page shows.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +23,7 @@ pub(crate) struct Page<'a> {
     /// The folder that it is written to. Files of tables are in `tables/` there, those of figures in `figures/`.
     pub(crate) folder: &'a Path,
     /// The runs, shown side by side.
-    pub(crate) runs: &'a [Run],
+    pub(crate) runs: &'a [&'a Run],
     /// Tables of all of them.
     pub(crate) tables: &'a [Table],
     /// Figures of all of them.
@@ -52,9 +51,9 @@ impl Page<'_> {
         self.runs(&mut html);
         html.heading("Tables");
         for table in self.tables {
-            let name = &table.name;
-            html.line(&format!("<h3>{name}</h3>"));
-            html.table("table", &table.header, &table.rows, &[]);
+            let (name, table) = (&table.name, table.shown());
+            html.line(&format!("<h3 id=\"{name}\">{}</h3>", escape(&table.title)));
+            html.table("table", &table.titles(), &table.texts(), &[]);
             html.links(&format!("tables/{name}."), &["csv", "md", "tex", "txt"]);
         }
         html.heading("Figures");
@@ -80,7 +79,7 @@ impl Page<'_> {
     }
 
     fn row(&self, name: &str, value: impl Fn(&Run) -> String) -> Vec<String> {
-        std::iter::once(name.to_owned()).chain(self.runs.iter().map(value)).collect()
+        std::iter::once(name.to_owned()).chain(self.runs.iter().map(|run| value(run))).collect()
     }
 
     fn runs(&self, html: &mut Html) {
@@ -108,9 +107,9 @@ impl Page<'_> {
                 format!("{}: {} training, {} validation samples", data.set, data.train, data.valid)
             }),
             self.row("last epoch", |run| of_last(run, |row| row.at.epoch.to_string())),
-            self.row("training loss", |run| of_last(run, |row| decimals(row.train_loss, 4))),
-            self.row("validation loss", |run| of_last(run, |row| decimals(row.valid_loss, 4))),
-            self.row("validation accuracy", |run| of_last(run, |row| percent(row.valid_accuracy))),
+            self.row("training loss", |run| of_last(run, |row| decimals(row.train_loss, 4).text())),
+            self.row("validation loss", |run| of_last(run, |row| decimals(row.valid_loss, 4).text())),
+            self.row("validation accuracy", |run| of_last(run, |row| percent(row.valid_accuracy, 2).text())),
             self.row("forked from", |run| match &run.info.fork {
                 Some(fork) => format!("{} after update {}: {}", fork.run, fork.step, fork.changes.join(", ")),
                 None => "-".into(),

@@ -20,7 +20,7 @@ function number(value) {
 }
 
 // about `count` round numbers between two ends, or powers of ten
-function ticks(from, to, log, count) {
+function ticks(from, to, { log, integer }, count) {
   if (log) {
     const [low, high] = [Math.log10(from), Math.log10(to)];
     const powers = [];
@@ -28,7 +28,7 @@ function ticks(from, to, log, count) {
     for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += step) powers.push(10 ** power);
     if (powers.length > 1) return powers;
   }
-  const rough = (to - from) / count;
+  const rough = Math.max((to - from) / count, integer ? 1 : 0);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
   const found = [];
@@ -62,7 +62,7 @@ class Figure {
     this.tip = document.createElement("div");
     this.tip.className = "tip";
     this.tip.hidden = true;
-    const caption = figure.querySelector("figcaption");
+    const caption = figure.querySelector(".note");
     caption.after(this.area, this.legend(), this.tip);
     figure.classList.remove("still");
     this.all = this.range();
@@ -83,8 +83,8 @@ class Figure {
       element("line", { x1: 0, x2: 28, y1: 4, y2: 4, ...this.stroke(series) }, key);
       button.append(key, series.name);
       button.addEventListener("click", () => {
-        const shown = this.hidden.delete(index);
-        if (!shown) this.hidden.add(index);
+        const shown = this.hidden.has(index);
+        this.parts(index).forEach((part) => (shown ? this.hidden.delete(part) : this.hidden.add(part)));
         button.setAttribute("aria-pressed", String(shown));
         this.draw();
       });
@@ -99,8 +99,15 @@ class Figure {
     return legend;
   }
 
+  // a series and those without a name that continue it
+  parts(index) {
+    const { series } = this.chart;
+    const is_part = (one, at) => at === index || (!one.name && one.number === series[index].number);
+    return series.map((one, at) => (is_part(one, at) ? at : -1)).filter((at) => at >= 0);
+  }
+
   stroke(series) {
-    const dash = { in_turn: DASHES[series.number % 4], solid: "", dashed: DASHES[1] }[series.stroke];
+    const dash = { in_turn: DASHES[series.number % 4], solid: "", dashed: DASHES[1], dash_dotted: DASHES[2], dotted: DASHES[3] }[series.stroke];
     return { stroke: COLORS[series.number % COLORS.length], "stroke-width": 1.8, "stroke-dasharray": dash, fill: "none" };
   }
 
@@ -145,7 +152,8 @@ class Figure {
     for (const rule of chart.rules) {
       const [at, kind] = [rule.upright ? x.place(rule.at) : y.place(rule.at), rule.faint ? "faint" : "rule"];
       const ends = rule.upright ? { x1: at, x2: at, y1: top, y2: bottom } : { x1: left, x2: right, y1: at, y2: at };
-      element("line", { class: kind, ...ends }, inside);
+      const line = element("line", { class: kind, ...ends }, inside);
+      if (rule.number !== null) line.style.stroke = COLORS[rule.number % COLORS.length];
       if (rule.label) element("text", { x: right - 4, y: at - 4, "text-anchor": "end" }, inside, rule.label);
     }
     chart.series.forEach((series, index) => {
@@ -185,7 +193,7 @@ class Figure {
   drawTicks(name, put) {
     const { place } = this.scale(name);
     const [from, to] = this.view[name];
-    const found = ticks(from, to, this.chart[name].log, name === "x" ? 7 : 6);
+    const found = ticks(from, to, this.chart[name], name === "x" ? 7 : 6);
     const step = found.length > 1 ? found[1] - found[0] : 1;
     found.forEach((value) => put(place(value), this.chart[name].log ? number(value) : label(value, step)));
   }
@@ -257,8 +265,9 @@ class Figure {
       const [column, row] = [nearest(levels.x, x.value(at.x)), nearest(levels.y, this.scale("y").value(at.y))];
       lines.push(`x ${number(levels.x[column])}, y ${number(levels.y[row])}`, `${levels.name} ${number(levels.values[row][column])}`);
     }
+    const named = chart.series.some((series) => series.name);
     chart.series.forEach((series, index) => {
-      if (this.hidden.has(index) || !series.points.length || chart.levels) return;
+      if (this.hidden.has(index) || !series.points.length || chart.levels || (named && !series.name)) return;
       const found = nearest(series.points.map((point) => x.place(point[0])), at.x);
       const point = series.points[found];
       if (place === null || Math.abs(x.place(point[0]) - at.x) < Math.abs(place - at.x)) place = x.place(point[0]);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use walk_core::Step;
 use walk_record::{Row, Run};
-use walk_report::{ClaimName, Exhibit, SettingRuns, batch_size};
+use walk_report::{ClaimName, Comparison, Exhibit, SettingRuns, batch_size};
 use walk_train::Position;
 
 use super::plan::{PaperItem, ReproductionPlan};
@@ -63,6 +63,13 @@ impl MeasuredItem {
             }
         }
         Self { name: item.name.clone(), claims, runs, members }
+    }
+
+    /// Its runs, a setting for each member.
+    pub(super) fn comparison(&self) -> Comparison<'_> {
+        let setting =
+            |member: &MeasuredMember| (member.label.clone(), self.runs[member.runs.clone()].iter().collect());
+        Comparison::of(self.members.iter().map(setting).collect())
     }
 
     /// As claims are tested on it.

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use walk_record::{RunFolder, write_file};
 
 use crate::child::{Child, FolderState};
-
-const FILE: &str = "sweep.json";
+use crate::sweep_folder::FILE;
 
 /// What the members of a sweep have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

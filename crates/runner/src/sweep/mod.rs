@@ -29,14 +29,14 @@ pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), F
     plan.check_folder()?;
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
     plan.description.write(folder)?;
-    let RunOptions { threads, quiet, json, .. } = options;
+    let RunOptions { threads, quiet, verbose, json, .. } = options;
     let outcome = run_all(&children, PoolConfig { jobs, threads, quiet });
     let runs = children.iter().map(|child| child.out.clone());
     let runs: Vec<PathBuf> = runs.filter(|path| RunFolder::open(path).is_ok()).collect();
     let n_runs = runs.len();
     let reported = match n_runs {
         0 => Ok(()),
-        _ => report(&ReportArguments { runs, out: Some(folder.join("report")), json }),
+        _ => report(&ReportArguments { runs, by: vec![], out: Some(folder.join("report")), verbose, json }),
     };
     if !json {
         let all = counted(children.len(), "run");

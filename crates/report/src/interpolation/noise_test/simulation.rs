@@ -9,7 +9,7 @@ use super::*;
 use crate::fixture;
 use crate::simulation::{Simulated, few_or_many};
 use crate::statistics::sample_mean;
-use crate::table::{Table, decimals};
+use crate::table::{Column, Role, Table, decimals, main, name, percent};
 
 const SEGMENTS: usize = 450;
 const POINTS: usize = 11;
@@ -111,7 +111,7 @@ fn false_positives_are_as_stated_on_flat_curves_and_rarer_in_valleys() {
             let share = tested.count() as f64 / epochs as f64;
             let error = deviation(FALSE_POSITIVES, epochs);
             println!(
-                "{evaluations} evaluations, depth {depth}, slope {slope}: {:.2}% +- {:.2}% of {epochs} epochs, q = {critical:.3}",
+                "{evaluations} evaluations, depth {depth}, slope {slope}: {:.2}% ± {:.2}% of {epochs} epochs, q = {critical:.3}",
                 100.0 * share,
                 100.0 * error
             );
@@ -274,16 +274,15 @@ fn the_documents_have_the_power_table() {
         let flat = FlatSegments::new(std::iter::repeat_n(POINTS - 2, segments)).unwrap();
         let scale = Scale::new((evaluations - 1) as f64);
         let critical = flat.critical(&scale);
-        let number = |value: f64| decimals(value.into(), 2);
-        let row = [evaluations.to_string(), segments.to_string(), number(critical)];
-        let powers = heights.map(|height| format!("{:.1}%", 100.0 * flat.power(height, critical, &scale)));
-        let detectable = number(flat.detectable(critical, &scale));
+        let row = [evaluations.into(), segments.into(), decimals(critical, 2)];
+        let powers = heights.map(|height| percent(flat.power(height, critical, &scale), 1));
+        let detectable = decimals(flat.detectable(critical, &scale), 2);
         row.into_iter().chain(powers).chain([detectable]).collect()
     });
-    let header = ["evaluations", "segments", "q"].map(str::to_owned).into_iter();
-    let header =
-        header.chain(heights.map(|height| format!("{height} σ"))).chain(["detectable, σ".to_owned()]);
-    let table = Table::new("power", header, rows).markdown();
+    let columns = [name("evaluations", "evaluations"), main("segments", "segments"), main("q", "q")];
+    let powers = heights.map(|height| Column::new("power", format!("{height} σ"), Role::Main));
+    let columns = columns.into_iter().chain(powers).chain([main("detectable", "detectable, σ")]);
+    let table = Table::new("power", "Power", columns, rows).markdown();
     println!("{table}");
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/STATISTICS.md");
     assert!(

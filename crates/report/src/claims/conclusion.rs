@@ -1,0 +1,67 @@
+//! What a run's barriers say, in a sentence.
+
+use walk_record::Run;
+
+use super::interpolation::{measured, percent, units};
+use super::share::ShareBounds;
+use crate::interpolation::EpochSegments;
+
+/// How many of the updates crossed a barrier, and what that says of updates in general, from runs that differ by their seeds
+/// alone; `None` if nothing was decided.
+pub fn conclusion(runs: &[&Run]) -> Option<String> {
+    let runs = measured(runs);
+    let sum = |count: fn(&EpochSegments<'_>) -> usize| -> usize {
+        runs.iter().flat_map(|run| &run.epochs).map(count).sum()
+    };
+    let (updates, barriers) = (sum(|epoch| epoch.decided()), sum(|epoch| epoch.barriers()));
+    let (significant, undecided) = (sum(|epoch| epoch.tested_barriers()), sum(|epoch| epoch.undecided()));
+    if updates == 0 {
+        return None;
+    }
+    let is_tested = runs.iter().flat_map(|run| &run.epochs).any(|epoch| epoch.noise_test.is_some());
+    let bounds = ShareBounds::new(&units(&runs, EpochSegments::barriers, EpochSegments::decided));
+    let at_most = format!("with 95% confidence, fewer than {} do", percent(bounds.upper));
+    let noise = match (is_tested, significant) {
+        (false, _) => String::new(),
+        (true, 0) => ", none of them higher than the noise of the loss explains".into(),
+        (true, _) => format!(", {significant} of them higher than the noise of the loss explains"),
+    };
+    let found = match (barriers, updates) {
+        (0, 1) => format!("The update crossed no barrier; {at_most}."),
+        (0, _) => format!("None of {updates} updates crossed a barrier; {at_most}."),
+        _ => format!("{barriers} of {updates} updates crossed a barrier{noise}; {at_most}."),
+    };
+    Some(match undecided {
+        0 => found,
+        n => format!("{found} Losses that are not finite leave {n} more undecided."),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{noise, row, run, segment};
+
+    fn of(barriers: usize, sigma: Option<f64>) -> String {
+        let rows = (1..=40).map(|step| row(1, step, segment(step as usize <= barriers, 0.1)));
+        let noise = sigma.map(|sigma| row(1, 40, noise(sigma)));
+        conclusion(&[&run("mlp", rows.chain(noise))]).unwrap()
+    }
+
+    #[test]
+    fn barriers_are_summed_up() {
+        // 1 - 0.05^(3.76 / 40), of dependent updates
+        assert_eq!(
+            of(0, None),
+            "None of 40 updates crossed a barrier; with 95% confidence, fewer than 24.6% do."
+        );
+        assert!(of(2, None).starts_with("2 of 40 updates crossed a barrier; with 95%"), "{}", of(2, None));
+        let explained = of(2, Some(1.0));
+        assert!(
+            explained.contains("barrier, none of them higher than the noise of the loss explains;"),
+            "{explained}"
+        );
+        assert!(of(2, Some(1e-9)).contains("barrier, 2 of them higher"), "{}", of(2, Some(1e-9)));
+        assert!(conclusion(&[&run("mlp", [])]).is_none());
+    }
+}

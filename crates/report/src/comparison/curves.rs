@@ -1,0 +1,241 @@
+//! Curves of several runs on common axes: a line per setting, with a band where it has several seeds.
+
+use std::collections::BTreeMap;
+
+use walk_record::Run;
+
+use super::setting::{Comparison, Setting};
+use crate::chart::{Chart, Rule, Series, Stroke};
+use crate::curve::{Curve, Level};
+use crate::figure::{Figure, columns};
+use crate::plural::counted;
+use crate::statistics::mean;
+use crate::table::{Cell, short};
+
+/// Points of a line, at most: of more values, means over equal stretches are drawn, so that lines stay lines.
+const MAX_POINTS: usize = 200;
+
+/// A point of a line: where, and the mean and standard deviation of so many values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Point {
+    x: f64,
+    mean: f64,
+    /// Missing where there is one value.
+    deviation: Option<f64>,
+    values: usize,
+}
+
+impl Comparison<'_> {
+    /// A figure for each name that the runs' curves have.
+    pub(crate) fn curves(&self, of_run: impl Fn(&Run) -> Vec<Curve>) -> Vec<Figure> {
+        let of_settings: Vec<Vec<Vec<Curve>>> = self
+            .settings
+            .iter()
+            .map(|setting| setting.runs.iter().map(|run| of_run(run)).collect())
+            .collect();
+        let mut names: Vec<&str> = vec![];
+        for curve in of_settings.iter().flatten().flatten().filter(|curve| !curve.points.is_empty()) {
+            if !names.contains(&curve.name.as_str()) {
+                names.push(&curve.name);
+            }
+        }
+        names.into_iter().map(|name| self.figure(name, &of_settings)).collect()
+    }
+
+    fn figure(&self, name: &str, of_settings: &[Vec<Vec<Curve>>]) -> Figure {
+        let named =
+            |curves: &'_ Vec<Curve>| curves.iter().filter(|curve| curve.name == name).cloned().collect();
+        let of_settings: Vec<Vec<Vec<Curve>>> =
+            of_settings.iter().map(|runs| runs.iter().map(named).collect()).collect();
+        let all = || of_settings.iter().flatten().flatten();
+        let first = all().next().expect("a curve has the name");
+        let mut chart = Chart { x: first.x.clone(), y: first.y.clone(), ..Chart::new(&first.title, "", "") };
+        let mut variants: Vec<&str> = vec![];
+        all().for_each(|curve| {
+            if !variants.contains(&&*curve.variant) {
+                variants.push(&curve.variant);
+            }
+        });
+        let (mut rows, mut notes) = (vec![], vec![]);
+        for (number, (setting, runs)) in self.settings.iter().zip(&of_settings).enumerate() {
+            for (place, &variant) in variants.iter().enumerate() {
+                let is_this = |curve: &&Curve| curve.variant == variant && !curve.points.is_empty();
+                let curves: Vec<&Curve> = runs.iter().flatten().filter(is_this).collect();
+                let (points, note) = joined(&curves);
+                if !note.is_empty() && !notes.contains(&note) {
+                    notes.push(note);
+                }
+                rows.extend(points.iter().map(|point| self.row(setting, variant, point)));
+                if !points.is_empty() {
+                    let label = self.legend(setting, curves.len(), variant);
+                    // of one setting its curves differ in color, of several in their strokes
+                    let (number, stroke) = match (self.settings.len(), variants.len()) {
+                        (1, _) => (place, Stroke::InTurn),
+                        (_, 1) => (number, Stroke::InTurn),
+                        _ => (number, Stroke::nth(place)),
+                    };
+                    chart.series.push(series(number, label, stroke, curves[0].dots, &points));
+                }
+            }
+        }
+        chart.rules = self.rules(&of_settings, chart.largest());
+        chart.note = notes.join("; ");
+        let keys = self.names().into_iter().chain(columns(["variant", "x", "mean", "std", "n"]));
+        Figure::new(name, chart, keys, rows)
+    }
+
+    fn row(&self, setting: &Setting<'_>, variant: &str, point: &Point) -> Vec<Cell> {
+        let values = setting.values.iter().map(|value| Cell::from(value.as_str()));
+        let numbers = [short(point.x), short(point.mean), short(point.deviation)];
+        values.chain([variant.into()]).chain(numbers).chain([point.values.into()]).collect()
+    }
+
+    /// What a line is called: nothing if it is the only one of a single run.
+    fn legend(&self, setting: &Setting<'_>, n_runs: usize, variant: &str) -> Option<String> {
+        let mut parts = vec![];
+        if self.settings.len() > 1 {
+            parts.push(setting.label.clone());
+        }
+        if !variant.is_empty() {
+            parts.push(variant.to_owned());
+        }
+        if n_runs > 1 {
+            parts.push(counted(n_runs, "seed"));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    /// The levels of the curves: gray where all settings share one, otherwise in the setting's color; those far above `largest`
+    /// would flatten what the figure shows.
+    fn rules(&self, of_settings: &[Vec<Vec<Curve>>], largest: f64) -> Vec<Rule> {
+        let mut found: Vec<(Level, Vec<usize>)> = vec![];
+        for (number, runs) in of_settings.iter().enumerate() {
+            for level in runs.iter().flatten().flat_map(|curve| &curve.levels) {
+                match found.iter_mut().find(|(known, _)| known == level) {
+                    Some((_, numbers)) if numbers.contains(&number) => {}
+                    Some((_, numbers)) => numbers.push(number),
+                    None => found.push((level.clone(), vec![number])),
+                }
+            }
+        }
+        let n_settings = of_settings.iter().filter(|runs| runs.iter().flatten().next().is_some()).count();
+        let rules =
+            found.into_iter().filter(|(level, _)| level.at < 3.0 * largest).map(|(level, numbers)| {
+                let is_shared = numbers.len() == n_settings;
+                let label = match (level.label.is_empty(), is_shared) {
+                    (true, _) => None,
+                    (false, true) => Some(level.label),
+                    (false, false) => Some(format!("{}, {}", level.label, self.settings[numbers[0]].label)),
+                };
+                Rule { label, number: (!is_shared).then(|| numbers[0]), ..Rule::across(level.at) }
+            });
+        rules.collect()
+    }
+}
+
+fn series(number: usize, name: Option<String>, stroke: Stroke, dots: bool, points: &[Point]) -> Series {
+    let has_band = points.iter().any(|point| point.deviation.is_some());
+    let band = points.iter().filter(|_| has_band).map(|point| {
+        let reach = point.deviation.unwrap_or(0.0);
+        (point.mean - reach, point.mean + reach)
+    });
+    let (band, points) = (band.collect(), points.iter().map(|point| (point.x, point.mean)).collect());
+    Series { name, number, points, band, stroke, dots }
+}
+
+/// The line of one setting and what there is to say about it: of one curve its values, or their means over stretches where they
+/// are too many; of several seeds the mean and the standard deviation at each place that at least two of them have.
+fn joined(curves: &[&Curve]) -> (Vec<Point>, String) {
+    let mut places: Vec<f64> =
+        curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0)).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let stretch = places.len().div_ceil(MAX_POINTS).max(1);
+    let mut stretches: BTreeMap<usize, Vec<Vec<(f64, f64)>>> = BTreeMap::new();
+    for (index, curve) in curves.iter().enumerate() {
+        for &(x, y) in &curve.points {
+            let place = places.partition_point(|&place| place < x) / stretch;
+            let of_seeds = stretches.entry(place).or_insert_with(|| vec![vec![]; curves.len()]);
+            of_seeds[index].push((x, y));
+        }
+    }
+    let means = |points: &[(f64, f64)]| {
+        let mean =
+            |number: fn(&(f64, f64)) -> f64| points.iter().map(number).sum::<f64>() / points.len() as f64;
+        (mean(|point| point.0), mean(|point| point.1))
+    };
+    let points = stretches.into_values().filter_map(|of_seeds| {
+        let found: Vec<&Vec<(f64, f64)>> = of_seeds.iter().filter(|points| !points.is_empty()).collect();
+        // one curve spreads over its updates, several over their seeds
+        let values: Vec<(f64, f64)> = match found.as_slice() {
+            [points] if curves.len() == 1 => (*points).clone(),
+            [_] => return None,
+            several => several.iter().map(|points| means(points)).collect(),
+        };
+        let (x, numbers) = (means(&values).0, values.iter().map(|value| value.1).collect::<Vec<f64>>());
+        let deviation = super::tables::deviation(&numbers).get();
+        Some(Point { x, mean: mean(&numbers).get()?, deviation, values: numbers.len() })
+    });
+    let points: Vec<Point> = points.collect();
+    let band = points.iter().any(|point| point.deviation.is_some());
+    let note = match (curves.len(), stretch) {
+        (..=1, 1) => String::new(),
+        (..=1, _) => format!("means of {stretch} updates, band: 1 std. dev. of them"),
+        (_, 1) if band => "band: 1 std. dev. over seeds".into(),
+        (_, 1) => String::new(),
+        _ => format!("means of {stretch} updates, band: 1 std. dev. over seeds"),
+    };
+    (points, note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::swept;
+
+    fn curve(points: Vec<(f64, f64)>) -> Curve {
+        Curve { points, ..Curve::new("f", "F", "step", "f") }
+    }
+
+    #[test]
+    fn a_long_curve_is_thinned_and_shows_how_its_values_spread() {
+        let long = curve((1..=401).map(|step| (f64::from(step), f64::from(step % 2))).collect());
+        let (points, note) = joined(&[&long]);
+        assert_eq!((points.len(), points[0].x, points[133].x), (134, 2.0, 400.5));
+        assert_eq!(note, "means of 3 updates, band: 1 std. dev. of them");
+        // 1, 0, 1
+        assert!((points[0].deviation.unwrap() - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert!(joined(&[]).0.is_empty());
+    }
+
+    #[test]
+    fn seeds_of_a_setting_are_one_line_with_a_band() {
+        let runs = swept(&[
+            &[("optim.lr", "0.1"), ("seed", "1")],
+            &[("optim.lr", "0.1"), ("seed", "2")],
+            &[("optim.lr", "0.2"), ("seed", "1")],
+        ]);
+        let of_run = |run: &Run| {
+            let number = |key| run.value(key).unwrap().to_string().parse::<f64>().unwrap();
+            let last = if number("seed") > 1.0 { 2 } else { 3 };
+            let points = (1..=last).map(|step| (f64::from(step), f64::from(step) * number("seed"))).collect();
+            let levels = vec![Level::new("2/η", 2.0 / number("optim.lr"))];
+            vec![Curve { levels, ..curve(points) }]
+        };
+        let figures = Comparison::new(&runs).curves(of_run);
+        let [figure] = figures.as_slice() else { panic!("{figures:?}") };
+        let names: Vec<Option<&str>> =
+            figure.chart.series.iter().map(|series| series.name.as_deref()).collect();
+        assert_eq!(names, [Some("lr = 0.1, 2 seeds"), Some("lr = 0.2")]);
+        // the third step has one seed only
+        assert_eq!(figure.chart.series[0].points, [(1.0, 1.5), (2.0, 3.0)]);
+        let reach = 0.5f64.sqrt();
+        assert!((figure.chart.series[0].band[0].1 - (1.5 + reach)).abs() < 1e-12);
+        assert_eq!(figure.chart.note, "band: 1 std. dev. over seeds");
+        // that of the smaller rate is far above what is drawn
+        let rules: Vec<(Option<&str>, Option<usize>)> =
+            figure.chart.rules.iter().map(|rule| (rule.label.as_deref(), rule.number)).collect();
+        assert_eq!(rules, [(Some("2/η, lr = 0.2"), Some(1))]);
+        assert_eq!(figure.data.rows.len(), 5);
+    }
+}

@@ -1,0 +1,102 @@
+//! What each run ends with: the numbers of its tables' last rows, by which settings are compared.
+
+use walk_record::Run;
+
+use super::setting::Comparison;
+use crate::table::{Cell, Role, Table};
+
+/// A number that every setting has at the same place of its runs, the last that all of them measured.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    /// The name of its table and of its column, for programs.
+    pub(super) key: String,
+    /// What it is and where it was measured, but for the epoch.
+    pub(super) title: String,
+    /// The last epoch that all runs measured.
+    pub(super) epoch: usize,
+    /// Whether it is a share of updates or samples.
+    pub(super) is_share: bool,
+    /// Whether its column is the first of its table.
+    pub(super) leads: bool,
+    /// The values of each setting's runs.
+    pub(super) values: Vec<Vec<f64>>,
+}
+
+/// The place of a row: its epoch, the last of them where it is about several, and what else says where.
+type Place = (usize, Vec<(String, String)>);
+
+impl Comparison<'_> {
+    /// The numbers that at least two settings have, in the order of the tables.
+    pub(super) fn endpoints(&self, of_run: impl Fn(&Run) -> Vec<Table>) -> Vec<Endpoint> {
+        let of_settings: Vec<Vec<Vec<Table>>> = self
+            .settings
+            .iter()
+            .map(|setting| setting.runs.iter().map(|run| of_run(run)).collect())
+            .collect();
+        let mut endpoints = vec![];
+        let mut known: Vec<&str> = vec![];
+        for table in of_settings.iter().flatten().flatten() {
+            if !known.contains(&table.name.as_str()) {
+                known.push(&table.name);
+                endpoints.extend(of_table(&table.name, &of_settings));
+            }
+        }
+        endpoints
+    }
+}
+
+/// The results of one table, at each place of the last epoch that all runs have.
+fn of_table(name: &str, of_settings: &[Vec<Vec<Table>>]) -> Vec<Endpoint> {
+    let of_run = |tables: &Vec<Table>| tables.iter().find(|table| table.name == name).cloned();
+    let tables: Vec<Vec<Table>> =
+        of_settings.iter().map(|runs| runs.iter().filter_map(of_run).collect()).collect();
+    let last = |table: &Table| table.rows.iter().filter_map(|row| Some(place(table, row)?.0)).max();
+    let Some(epoch) = tables.iter().flatten().filter_map(last).min() else { return vec![] };
+    let Some(first) = tables.iter().flatten().next() else { return vec![] };
+    let places = first.rows.iter().filter_map(|row| place(first, row).filter(|place| place.0 == epoch));
+    let places: Vec<Place> = places.collect();
+    let results = (0..first.columns.len()).filter(|&index| first.columns[index].role == Role::Result);
+    let results: Vec<usize> = results.collect();
+    let mut endpoints = vec![];
+    for at in &places {
+        for (order, &index) in results.iter().enumerate() {
+            let column = &first.columns[index];
+            let value = |table: &Table| {
+                let index = table.columns.iter().position(|own| own.key == column.key)?;
+                let row = table.rows.iter().find(|row| place(table, row).as_ref() == Some(at))?;
+                row[index].value()
+            };
+            let values: Vec<Vec<f64>> =
+                tables.iter().map(|runs| runs.iter().filter_map(value).collect()).collect();
+            if values.iter().filter(|values| !values.is_empty()).count() > 1 {
+                let is_list = first.rows.iter().any(|row| matches!(row[index], Cell::List(_)));
+                let first_of = if is_list { " (first)" } else { "" };
+                let others: String =
+                    at.1.iter().map(|(title, value)| format!(", {title} = {value}")).collect();
+                endpoints.push(Endpoint {
+                    key: format!("{name}-{}", column.key),
+                    title: format!("{}{first_of}{others}", column.title),
+                    epoch,
+                    is_share: first.rows.iter().any(|row| matches!(row[index], Cell::Share { .. })),
+                    leads: order == 0,
+                    values,
+                });
+            }
+        }
+    }
+    endpoints
+}
+
+/// Where a row was recorded; `None` for a table without epochs. The update follows from the epoch.
+fn place(table: &Table, row: &[Cell]) -> Option<Place> {
+    let places = table.columns.iter().zip(row).filter(|(column, _)| column.role == Role::Place);
+    let (mut epoch, mut others) = (None, vec![]);
+    for (column, cell) in places {
+        match &*column.key {
+            "epoch" => epoch = cell.text().rsplit('-').next().and_then(|last| last.parse().ok()),
+            "step" => {}
+            _ => others.push((column.title.to_string(), cell.text())),
+        }
+    }
+    Some((epoch?, others))
+}

@@ -1,0 +1,150 @@
+//! Records as tables for other programs: a file of comma-separated values for each kind of row, with what was configured beside
+//! each row.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+use walk_record::{Run, write_file};
+
+use crate::error::ReportError;
+
+/// Keys of the experiment beside every row, with those in which the runs differ.
+const ALWAYS: &[&str] = &["model.plugin", "data.set", "optim.lr", "optim.batch_size", "seed"];
+
+/// A line of values, by the names of their columns, in order.
+type Line = Vec<(String, String)>;
+
+/// Writes `runs.csv`, with every value of each run's experiment, and one file for each kind of row that was recorded, with a line
+/// for each row: its run, the keys in which the runs differ and a few others, and its fields. The numbers of a list have columns
+/// of their own. Gives the names of the files and how many lines each has.
+///
+/// # Errors
+/// [`ReportError`] if something cannot be written.
+pub fn export(runs: &[Run], folder: &Path) -> Result<Vec<(String, usize)>, ReportError> {
+    let mut kinds: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
+    let mut described = vec![];
+    for run in runs {
+        let mut line = vec![("run".to_owned(), run.label.clone())];
+        let info = &run.info;
+        line.push(("status".into(), format!("{:?}", info.status).to_lowercase()));
+        line.push(("parameters".into(), info.network.n_params.to_string()));
+        line.push((
+            "elapsed_s".into(),
+            info.elapsed_s.map(|elapsed| elapsed.to_string()).unwrap_or_default(),
+        ));
+        line.extend(run.config.iter().map(|entry| (snake(&entry.key), text(run, &entry.key))));
+        described.push(line);
+        let is_shown = |key: &&str| ALWAYS.contains(key) || run.swept.iter().any(|swept| swept == key);
+        let keys = run.config.iter().map(|entry| entry.key.as_str()).filter(is_shown);
+        let own: Line = std::iter::once(("run".to_owned(), run.label.clone()))
+            .chain(keys.map(|key| (snake(key), text(run, key))))
+            .collect();
+        for row in &run.records {
+            let mut line = own.clone();
+            let fields: Value = serde_json::from_str(&row.to_json()?)?;
+            for stamp in ["epoch", "iteration", "step"] {
+                line.push((stamp.into(), fields[stamp].to_string()));
+            }
+            for (name, value) in fields.as_object().into_iter().flatten() {
+                if !["kind", "epoch", "iteration", "step"].contains(&name.as_str()) {
+                    flatten(name, value, &mut line);
+                }
+            }
+            kinds.entry(row.kind.name()).or_default().push(line);
+        }
+    }
+    let files = std::iter::once(("runs", described)).chain(kinds);
+    let written = files.map(|(name, lines)| {
+        let file = format!("{name}.csv");
+        write_file(&folder.join(&file), &csv_of(&lines)?)?;
+        Ok((file, lines.len()))
+    });
+    written.collect()
+}
+
+/// A value under its name; those of objects and lists under names of their own, lists counted from 1.
+fn flatten(name: &str, value: &Value, line: &mut Line) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(field, value)| flatten(&format!("{name}_{field}"), value, line));
+        }
+        Value::Array(values) => {
+            values
+                .iter()
+                .zip(1..)
+                .for_each(|(value, number)| flatten(&format!("{name}_{number}"), value, line));
+        }
+        Value::Null => line.push((name.into(), String::new())),
+        Value::String(text) => line.push((name.into(), text.clone())),
+        other => line.push((name.into(), other.to_string())),
+    }
+}
+
+/// Lines under a header of all of their columns, empty where a line has no such column.
+fn csv_of(lines: &[Line]) -> Result<Vec<u8>, ReportError> {
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut header: Vec<&str> = vec![];
+    for (name, _) in lines.iter().flatten() {
+        places.entry(name).or_insert_with(|| {
+            header.push(name);
+            header.len() - 1
+        });
+    }
+    let mut writer = csv::Writer::from_writer(vec![]);
+    writer.write_record(&header)?;
+    for line in lines {
+        let mut record = vec![""; header.len()];
+        line.iter().for_each(|(name, value)| record[places[name.as_str()]] = value);
+        writer.write_record(record)?;
+    }
+    writer.into_inner().map_err(|error| ReportError::Csv(error.into_error().into()))
+}
+
+fn snake(key: &str) -> String {
+    key.replace('.', "_")
+}
+
+/// The run's value under a key, a string without its quotes; nothing if it has none.
+fn text(run: &Run, key: &str) -> String {
+    run.value(key)
+        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use walk_record::rows::Distance;
+
+    use super::*;
+    use crate::fixture::{row, segment, swept};
+
+    #[test]
+    fn every_row_stands_beside_what_was_configured() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut runs = swept(&[
+            &[("optim.lr", "0.1"), ("seed", "1"), ("epochs", "2")],
+            &[("optim.lr", "0.2"), ("seed", "1"), ("epochs", "2")],
+        ]);
+        runs[0].records = vec![row(1, 2, Distance { distance: 0.5.into() }), row(1, 2, segment(true, 0.25))];
+        runs[1].records = vec![row(1, 2, Distance { distance: f64::NAN.into() })];
+        let files = export(&runs, dir.path()).unwrap();
+        let names: Vec<(&str, usize)> = files.iter().map(|(name, lines)| (name.as_str(), *lines)).collect();
+        assert_eq!(names, [("runs.csv", 2), ("distance.csv", 2), ("interpolation.csv", 1)]);
+        let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).unwrap();
+        let label = &runs[0].label;
+        let other = &runs[1].label;
+        assert_eq!(
+            read("distance.csv"),
+            format!(
+                "run,optim_lr,seed,epoch,iteration,step,distance\n\"{label}\",0.1,1,1,2,2,0.5\n\"{other}\",0.2,1,1,2,2,\n"
+            )
+        );
+        assert!(
+            read("interpolation.csv").contains(",losses_1,losses_2,losses_3,"),
+            "{}",
+            read("interpolation.csv")
+        );
+        assert!(read("runs.csv").starts_with("run,status,parameters,elapsed_s,optim_lr,seed,epochs\n"));
+    }
+}
