@@ -38,7 +38,7 @@ pub fn write_report(
 /// Writes a table in every format into `folder/tables`.
 fn write_table(folder: &Path, table: &Table) -> Result<(), ReportError> {
     let path = |extension: &str| folder.join("tables").join(format!("{}.{extension}", table.name));
-    write_file(&path("txt"), format!("{}\n", table.text(None, Extent::All)).as_bytes())?;
+    write_file(&path("txt"), format!("{}\n", table.boxed(None, Extent::All)).as_bytes())?;
     write_file(&path("md"), table.markdown().as_bytes())?;
     write_file(&path("tex"), table.latex().as_bytes())?;
     write_file(&path("csv"), &table.csv()?)?;

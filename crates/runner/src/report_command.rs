@@ -130,7 +130,7 @@ fn shown(path: &Path) -> String {
 
 /// Prints a table that is not wider than the terminal.
 pub(crate) fn print_table(table: &Table, extent: Extent) {
-    outln!("\n{}", table.text(width(), extent));
+    outln!("\n{}", table.boxed(width(), extent));
 }
 
 /// Text in lines that are not wider than the terminal.

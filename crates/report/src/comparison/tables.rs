@@ -238,7 +238,7 @@ mod tests {
             ["0.2", "1", "2", "2.000", "2.000", "2 / 10", "2.000, -"],
         ];
         assert_eq!(tables[0].texts(), expected);
-        assert!(tables[0].text(None, Extent::Main).contains("│ lr  │"));
+        assert!(tables[0].boxed(None, Extent::Main).contains("│ lr  │"));
         // of one run there is nothing to tell apart
         let tables = Comparison::new(&runs[..1]).tables(table);
         assert_eq!(tables[0].texts()[0], ["1", "1.000", "1.0 ± 9.0", "1 / 10", "1.000, -"]);

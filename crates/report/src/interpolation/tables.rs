@@ -176,7 +176,7 @@ Barriers / updates
 │ vgg11 │       - │    0 / 1 │
 ╰───────┴─────────┴──────────╯";
         let found = Comparison::new(&runs).tables(tables).remove(0);
-        assert_eq!(found.text(None, Extent::Main), expected);
+        assert_eq!(found.boxed(None, Extent::Main), expected);
         // for three segments, one interior point and two degrees of freedom q is 6.0
         let heights = [0.05, 0.25, 0.8].map(|height| row(1, 1, segment(true, height)));
         let noisy = run("mlp", heights.into_iter().chain([row(1, 1, noise(0.1))]));

@@ -25,7 +25,7 @@ const MAX_ROWS: usize = 12;
 
 impl Table {
     /// The title and the cells in boxes that are not wider than `width`.
-    pub fn text(&self, width: Option<usize>, extent: Extent) -> String {
+    pub fn boxed(&self, width: Option<usize>, extent: Extent) -> String {
         let mut table = self.shown();
         let mut omitted = vec![];
         if extent == Extent::Main && table.rows.len() > MAX_ROWS {
@@ -41,7 +41,7 @@ impl Table {
         let mut text = wrap(&self.title, width.unwrap_or(usize::MAX));
         for block in &blocks {
             text.push('\n');
-            text.push_str(&lines.boxed(block, width));
+            text.push_str(&lines.block(block, width));
         }
         let hidden = hidden.iter().flatten().filter(|&&column| !lines.is_key(column));
         omitted.extend(hidden.map(|&column| &*table.columns[column].title));
@@ -120,7 +120,7 @@ impl<'a> Lines<'a> {
         blocks
     }
 
-    fn boxed(&self, columns: &[usize], width: Option<usize>) -> String {
+    fn block(&self, columns: &[usize], width: Option<usize>) -> String {
         let mut builder = Builder::default();
         builder.push_record(columns.iter().map(|&column| &self.titles[column]));
         for row in &self.rows {
@@ -182,12 +182,12 @@ mod tests {
         ];
         let row = vec!["mlp".into(), Cell::Count(1), short(0.25), estimate(0.0446, 0.0001)];
         let table = Table::new("t", "What it is", columns, [row]);
-        let whole = table.text(None, Extent::Main);
+        let whole = table.boxed(None, Extent::Main);
         assert!(whole.starts_with("What it is\n╭"), "{whole}");
-        let narrow = table.text(Some(40), Extent::Main);
+        let narrow = table.boxed(Some(40), Extent::Main);
         assert!(widest(&narrow) <= 40 && narrow.contains("0.04460 ± 0.00010"), "{narrow}");
         assert!(narrow.ends_with("not shown without --verbose: a detail of\ninterest"), "{narrow}");
-        let all = table.text(Some(40), Extent::All);
+        let all = table.boxed(Some(40), Extent::All);
         assert!(widest(&all) <= 40 && all.contains("0.2500") && all.matches("mlp").count() == 2, "{all}");
     }
 
@@ -207,6 +207,6 @@ Barriers / updates
 │ mlp     │ 3 / 450 │       - │  0 / 450 │
 │ vgg11   │       - │ 1 / 450 │        - │
 ╰─────────┴─────────┴─────────┴──────────╯";
-        assert_eq!(table.text(None, Extent::Main), expected);
+        assert_eq!(table.boxed(None, Extent::Main), expected);
     }
 }
