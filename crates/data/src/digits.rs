@@ -1,16 +1,25 @@
-//! The built-in set: 1,797 handwritten digits of 8x8 pixels from the UCI repository (E. Alpaydin, C. Kaynak, 1998),
-//! as the crate smartcore ships them.
+//! The built-in set: 1,797 handwritten digits of 8x8 pixels from the UCI repository (E. Alpaydin, C. Kaynak, 1998; CC BY 4.0),
+//! part of the program.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
 
 use crate::Images;
 use crate::class_names::{DIGITS, names};
 
+/// The labels, then the pixels, a byte each, gzipped.
+const BYTES: &[u8] = include_bytes!("../assets/digits.gz");
+const COUNT: usize = 1797;
+
 /// The digits, in the order of scikit-learn's `load_digits`; pixels from 0 to 16.
 pub(crate) fn load() -> Images {
-    let set = smartcore::dataset::digits::load_dataset();
+    let mut bytes = vec![];
+    GzDecoder::new(BYTES).read_to_end(&mut bytes).expect("the program's own file is whole");
+    let pixels = bytes.split_off(COUNT);
     Images {
-        // whole numbers from 0 to 16
-        pixels: set.data.iter().map(|&x| x as u8).collect(),
-        labels: set.target.iter().map(|&y| y as u16).collect(),
+        pixels,
+        labels: bytes.into_iter().map(u16::from).collect(),
         shape: [1, 8, 8],
         classes: names(&[DIGITS]),
         max: 16,

@@ -52,14 +52,11 @@ pub fn headline(run: &Run) -> String {
 /// How long the run took, and each probe's part of it.
 pub fn cost(run: &Run) -> String {
     let Some(elapsed) = run.info.elapsed_s else { return "not finished".into() };
-    let probes = run.info.probes.iter().filter(|probe| probe.measurements > 0).map(|probe| {
-        let share = 100.0 * probe.elapsed_s / elapsed;
-        let times = counted(probe.measurements, "time");
-        format!("{} {:.1} s ({share:.0}%, {times})", probe.name, probe.elapsed_s)
-    });
-    let probes: Vec<String> = probes.collect();
-    let including = if probes.is_empty() { "" } else { ", including " };
-    format!("{elapsed:.1} s{including}{}", probes.join(", "))
+    let probes = run.info.probes.iter().filter(|probe| probe.measurements > 0);
+    let probes: Vec<String> =
+        probes.map(|probe| format!("{}: {:.1} s", probe.name, probe.elapsed_s)).collect();
+    let probes = if probes.is_empty() { String::new() } else { format!(" ({})", probes.join(", ")) };
+    format!("time: {elapsed:.1} s{probes}")
 }
 
 /// The run's folder and description, the row of its last epoch, its barriers by epoch (those tested are null without noise), and how many values were not finite.

@@ -7,6 +7,7 @@ pub mod covariance;
 pub mod critical_lr;
 pub mod distance;
 pub mod interpolation;
+mod jacobi;
 pub mod lanczos;
 pub mod line;
 pub mod moments;

@@ -1,11 +1,11 @@
 //! Two directions of θ for a picture of the loss on a plane.
 
-use nalgebra::{DMatrix, SymmetricEigen};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use walk_arch::Network;
 use walk_kernels::elementwise::dot;
 
+use super::jacobi::{Eigenpair, eigenpairs};
 use crate::Point;
 
 /// A random direction, each filter as long as the filter of `params` that it moves: d_f ← d_f ‖θ_f‖ / ‖d_f‖ (Li et al., 2018,
@@ -38,21 +38,19 @@ pub struct Principal {
 pub fn principal(trajectory: &[Vec<f32>], last: &[f32]) -> Option<Principal> {
     let rows: Vec<Vec<f32>> =
         trajectory.iter().map(|theta| theta.iter().zip(last).map(|(a, b)| a - b).collect()).collect();
-    let gram = DMatrix::from_fn(rows.len(), rows.len(), |i, j| dot(&rows[i], &rows[j]));
-    let eigen = SymmetricEigen::new(gram);
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-    let total: f64 = eigen.eigenvalues.iter().map(|value| value.max(0.0)).sum();
-    let component = |&index: &usize| {
+    let gram = rows.iter().map(|one| rows.iter().map(|other| dot(one, other)).collect()).collect();
+    let pairs = eigenpairs(gram);
+    let total: f64 = pairs.iter().map(|pair| pair.value.max(0.0)).sum();
+    let component = |pair: &Eigenpair| {
         let mut sum = vec![0.0f64; last.len()];
-        for (row, &weight) in rows.iter().zip(eigen.eigenvectors.column(index)) {
+        for (row, &weight) in rows.iter().zip(&pair.vector) {
             sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += weight * f64::from(x));
         }
         let norm = sum.iter().map(|x| x * x).sum::<f64>().sqrt();
         sum.into_iter().map(|x| (x / norm) as f32).collect::<Vec<f32>>()
     };
-    let [first, second] = order.get(..2)? else { return None };
-    let explained = [first, second].map(|&index| eigen.eigenvalues[index] / total);
+    let [first, second] = pairs.get(..2)? else { return None };
+    let explained = [first, second].map(|pair| pair.value / total);
     // below that the second component is rounding
     (total > 0.0 && explained[1] > 1e-12)
         .then(|| Principal { directions: [component(first), component(second)], explained })

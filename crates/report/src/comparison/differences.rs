@@ -53,15 +53,17 @@ impl Comparison<'_> {
         // of two settings the titles say which they are
         let is_pair = self.settings.len() == 2;
         let setting = |key| Column::new(key, key, if is_pair { Role::Remark } else { Role::Name });
-        let mean = |key, setting: usize, title| {
-            Column::new(key, if is_pair { self.settings[setting].label.clone() } else { title }, Role::Main)
+        let mean = |key, setting: usize, letter: &str| {
+            let title =
+                if is_pair { self.settings[setting].label.clone() } else { format!("{letter}: mean") };
+            Column::new(key, title, Role::Main)
         };
         let columns = [
             name("quantity", "quantity"),
             setting("a"),
             setting("b"),
-            mean("mean_a", 0, "a".to_owned()),
-            mean("mean_b", 1, "b".to_owned()),
+            mean("mean_a", 0, "a"),
+            mean("mean_b", 1, "b"),
             main("p_holm", "p (Holm)"),
             detail("difference", if is_pair { "difference" } else { "b − a" }),
             detail("t", "t"),
