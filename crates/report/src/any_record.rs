@@ -10,7 +10,8 @@ use walk_record::rows::Kind;
 use walk_record::{FORMAT, Run, RunFolder, RunInfo};
 
 use crate::{
-    ClaimName, Comparison, Exhibit, SettingRuns, claims, claims_table, headline, summary_json, write_report,
+    ClaimName, Comparison, Exhibit, Extent, SettingRuns, claims, claims_table, headline, summary_json,
+    write_report,
 };
 
 /// A generator of numbers (splitmix64, Steele et al., 2014).
@@ -106,6 +107,14 @@ proptest! {
         let joined = Comparison::of(vec![("both".into(), runs.iter().collect())]);
         let mut tables = write_report(&dir.path().join("report"), "any", &alone, claims_table(&claims).as_slice()).unwrap();
         tables.extend(write_report(&dir.path().join("joined"), "any", &joined, &[]).unwrap());
+        // nothing is wider than the terminal
+        for (table, width) in tables.iter().flat_map(|table| [80, 100, 120].map(|width| (table, width))) {
+            for extent in [Extent::Main, Extent::All] {
+                let text = table.boxed(Some(width), extent);
+                let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+                prop_assert!(widest <= width, "{widest} of {width}:\n{text}");
+            }
+        }
         // a number that is none is shown as a dash
         for table in &tables {
             for cell in table.texts().iter().flatten() {
