@@ -8,18 +8,40 @@ use kuva::render::render::{collect_legend_entries, render_multiple};
 
 use crate::chart::{Axis, Chart, Levels, Rule, Series, Stroke};
 
-/// Width of a figure in pixels: 520 are a paper's column of 84 mm, so that 14 are 6.4 points.
-const WIDTH: f64 = 520.0;
+/// Pixels of a paper's column of 84 mm (3.3 inches), so that 14 are 6.4 points.
+const COLUMN: f64 = 520.0;
 /// Height of a figure whose legend has one line.
 const HEIGHT: f64 = 360.0;
-/// Characters of a line of the note under the title.
-const NOTE_CHARACTERS: usize = 72;
 /// Width of the margin left of the axes.
 const LEFT: f64 = 88.0;
 /// Pixels of the PNG per pixel of the SVG: about 300 per inch in a paper's column.
 const PNG_SCALE: f32 = 2.0;
 
 const COLORS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
+
+/// How wide figures are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FigureWidth {
+    /// A column of a paper with two, 84 mm.
+    #[default]
+    Column,
+    /// The text of such a paper, 178 mm.
+    Page,
+}
+
+impl FigureWidth {
+    fn pixels(self) -> f64 {
+        match self {
+            Self::Column => COLUMN,
+            Self::Page => COLUMN * 178.0 / 84.0,
+        }
+    }
+
+    /// Characters of a line of the note under the title.
+    fn note_characters(self) -> usize {
+        (self.pixels() / COLUMN * 72.0) as usize
+    }
+}
 
 /// A drawn chart.
 #[derive(Clone, Debug)]
@@ -31,10 +53,10 @@ pub(crate) struct Picture {
 }
 
 /// Draws the chart, equal charts as equal bytes; an error is kuva's message.
-pub(crate) fn draw(chart: &Chart) -> Result<Picture, String> {
+pub(crate) fn draw(chart: &Chart, width: FigureWidth) -> Result<Picture, String> {
     let mut plots: Vec<Plot> = chart.levels.iter().map(levels).collect();
     plots.extend(chart.series.iter().flat_map(|line| series(line, &chart.y)));
-    let layout = layout(chart, &plots);
+    let layout = layout(chart, &plots, width);
     let scene = render_multiple(plots, layout);
     let png = PngBackend::new().with_scale(PNG_SCALE).render_scene(&scene)?;
     Ok(Picture { svg: without_counter(&SvgBackend.render_scene(&scene)), png })
@@ -106,15 +128,15 @@ fn rule(rule: &Rule) -> ReferenceLine {
     }
 }
 
-fn layout(chart: &Chart, plots: &[Plot]) -> Layout {
+fn layout(chart: &Chart, plots: &[Plot], width: FigureWidth) -> Layout {
     let mut layout = Layout::auto_from_plots(plots)
-        .with_width(WIDTH)
+        .with_width(width.pixels())
         .with_height(HEIGHT)
         .with_title(&chart.title)
         .with_title_size(15)
         .with_subtitle(&chart.note)
         .with_subtitle_size(12)
-        .with_subtitle_wrap(NOTE_CHARACTERS)
+        .with_subtitle_wrap(width.note_characters())
         .with_x_label(&chart.x.label)
         .with_y_label(&chart.y.label)
         .with_label_size(14)
@@ -211,7 +233,7 @@ mod tests {
             let name = format!("a run with a long name, number {number}");
             chart.series.push(Series::new(number, name, vec![(0.0, 0.0), (1.0, number as f64)]));
         }
-        let svg = draw(&chart).unwrap().svg;
+        let svg = draw(&chart, FigureWidth::Column).unwrap().svg;
         let height: f64 = svg.split_once("height=\"").unwrap().1.split('"').next().unwrap().parse().unwrap();
         let lowest = text_attributes(&svg, " y").into_iter().fold(0.0, f64::max);
         assert!(svg.matches("a run with a long name").count() == 20, "{svg}");

@@ -1,7 +1,7 @@
 //! A figure: a chart and its numbers.
 
 use crate::chart::Chart;
-use crate::draw::{Picture, draw};
+use crate::draw::{FigureWidth, Picture, draw};
 use crate::error::ReportError;
 use crate::table::{Cell, Column, Role, Table};
 
@@ -38,8 +38,8 @@ impl Figure {
     }
 
     /// Draws it: equal records give equal bytes.
-    pub(crate) fn draw(self) -> Result<DrawnFigure, ReportError> {
-        match draw(&self.chart) {
+    pub(crate) fn draw(self, width: FigureWidth) -> Result<DrawnFigure, ReportError> {
+        match draw(&self.chart, width) {
             Ok(picture) => Ok(DrawnFigure { figure: self, picture }),
             Err(message) => Err(ReportError::Figure { name: self.data.name, message }),
         }

@@ -33,6 +33,7 @@ measurements!(modules);
 
 pub use claims::{Claim, ClaimName, Exhibit, SettingRuns, Verdict, claims, claims_table, conclusion};
 pub use comparison::Comparison;
+pub use draw::FigureWidth;
 pub use error::ReportError;
 pub use export::export;
 pub use overview::{cost, headline, summary_json};

@@ -5,8 +5,9 @@ use std::path::Path;
 use walk_record::write_file;
 
 use crate::comparison::Comparison;
+use crate::draw::FigureWidth;
 use crate::error::ReportError;
-use crate::figure::{DrawnFigure, Figure};
+use crate::figure::DrawnFigure;
 use crate::page::Page;
 use crate::table::{Extent, Table};
 
@@ -19,10 +20,11 @@ pub fn write_report(
     title: &str,
     comparison: &Comparison<'_>,
     extra_tables: &[Table],
+    width: FigureWidth,
 ) -> Result<Vec<Table>, ReportError> {
     let tables = [extra_tables, &comparison.all_tables()].concat();
     tables.iter().try_for_each(|table| write_table(folder, table))?;
-    let drawn = comparison.all_figures().into_iter().map(Figure::draw);
+    let drawn = comparison.all_figures().into_iter().map(|figure| figure.draw(width));
     let figures: Vec<DrawnFigure> = drawn.collect::<Result<_, _>>()?;
     for DrawnFigure { figure, picture } in &figures {
         let path = |extension: &str| folder.join("figures").join(format!("{}.{extension}", figure.name()));
@@ -67,7 +69,7 @@ mod tests {
         let runs = [fixture::run("mlp", rows)];
         let comparison = Comparison::new(&runs);
         let extra = [Table::new("claims", "Claims", [name("claim", "claim")], [vec!["a".into()]])];
-        let tables = write_report(dir.path(), "title", &comparison, &extra).unwrap();
+        let tables = write_report(dir.path(), "title", &comparison, &extra, FigureWidth::Page).unwrap();
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(names, ["claims", "barriers", "barrier_test", "segments", "noise", "distance"]);
         let files = [
@@ -78,7 +80,7 @@ mod tests {
         ];
         let read = || files.map(|file| std::fs::read(dir.path().join(file)).unwrap());
         let before = read();
-        write_report(dir.path(), "title", &comparison, &extra).unwrap();
+        write_report(dir.path(), "title", &comparison, &extra, FigureWidth::Page).unwrap();
         assert!(read() == before);
     }
 }

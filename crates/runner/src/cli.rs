@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use walk_core::DeviceName;
+use walk_report::FigureWidth;
 
 use crate::experiment::SEEDS;
 use crate::experiment_source::{Selection, Setting};
@@ -233,10 +234,20 @@ pub(crate) struct ReportArguments {
     /// written]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Draw figures as wide as the text of a two-column paper (178 mm), not as one of its columns (84 mm)
+    #[arg(long)]
+    pub(crate) wide: bool,
     #[arg(long, help = VERBOSE)]
     pub(crate) verbose: bool,
     #[arg(long, help = JSON)]
     pub(crate) json: bool,
+}
+
+impl ReportArguments {
+    /// How wide figures are drawn.
+    pub(crate) const fn width(&self) -> FigureWidth {
+        if self.wide { FigureWidth::Page } else { FigureWidth::Column }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use walk_record::{Run, RunFolder, Status};
 use walk_report::{
-    Comparison, Extent, Table, conclusion, cost, counted, headline, summary_json, write_report,
+    Comparison, Extent, FigureWidth, Table, conclusion, cost, counted, headline, summary_json, write_report,
 };
 
 use crate::cli::{ReportArguments, RunOptions};
@@ -37,7 +37,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
                 [run] => run.info.name.clone(),
                 several => counted(several.len(), "run"),
             };
-            write_report(folder, &title, &comparison, &[]).map_err(Failure::run)?
+            write_report(folder, &title, &comparison, &[], arguments.width()).map_err(Failure::run)?
         }
         None => comparison.all_tables(),
     };
@@ -106,7 +106,7 @@ fn print_unfinished(runs: &[Run]) {
 pub(crate) fn print_run(folder: &RunFolder, options: RunOptions) -> Result<()> {
     let run = Run::read(folder.path())?;
     let comparison = Comparison::new(std::slice::from_ref(&run));
-    let tables = write_report(folder.path(), &run.info.name, &comparison, &[])?;
+    let tables = write_report(folder.path(), &run.info.name, &comparison, &[], FigureWidth::Column)?;
     if options.json {
         outln!("{}", summary_json(&run)?);
         return Ok(());

@@ -36,7 +36,14 @@ pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), F
     let n_runs = runs.len();
     let reported = match n_runs {
         0 => Ok(()),
-        _ => report(&ReportArguments { runs, by: vec![], out: Some(folder.join("report")), verbose, json }),
+        _ => report(&ReportArguments {
+            runs,
+            by: vec![],
+            out: Some(folder.join("report")),
+            wide: false,
+            verbose,
+            json,
+        }),
     };
     if !json {
         let all = counted(children.len(), "run");
