@@ -142,6 +142,53 @@ impl Browser {
         self.events.iter().filter(is_bad).collect()
     }
 
+    /// Lays the page out for a window of this width.
+    fn resize(&mut self, width: u32) {
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", metrics);
+        // the figures' texts lie where they belong once the page has been laid out
+        self.value("document.body.getBoundingClientRect().height");
+    }
+
+    /// Loads the page again.
+    fn reload(&mut self) {
+        self.events.retain(|event| event["method"] != "Page.loadEventFired");
+        self.call("Page.reload", json!({}));
+        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
+            let message = self.read();
+            self.events.push(message);
+        }
+    }
+
+    /// Texts that reach beyond the window, are cut, or overlap in a figure.
+    fn misplaced(&mut self) -> Value {
+        self.value(
+            "(() => {
+                const bad = [];
+                const wide = document.documentElement.scrollWidth - window.innerWidth;
+                if (wide > 0) bad.push(`the page is ${wide} pixels too wide`);
+                document.querySelectorAll('h1, h2, h3, p, figcaption, nav a, button').forEach((one) => {
+                    const box = one.getBoundingClientRect();
+                    if (box.right > window.innerWidth + 1 || box.left < -1) bad.push(`beyond the window: ${one.textContent}`);
+                    if (one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0) bad.push(`cut: ${one.textContent}`);
+                });
+                document.querySelectorAll('.chart svg').forEach((svg) => {
+                    const frame = svg.getBoundingClientRect();
+                    const texts = [...svg.querySelectorAll('text')].map((text) => [text.textContent, text.getBoundingClientRect()]);
+                    texts.forEach(([text, box], at) => {
+                        if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1) bad.push(`cut: ${text}`);
+                        for (const [other, place] of texts.slice(at + 1)) {
+                            const across = Math.min(box.right, place.right) - Math.max(box.left, place.left);
+                            const down = Math.min(box.bottom, place.bottom) - Math.max(box.top, place.top);
+                            if (across > 1 && down > 2) bad.push(`${text} over ${other} in ${svg.getAttribute('aria-label')}`);
+                        }
+                    });
+                });
+                return bad;
+            })()",
+        )
+    }
+
     /// Writes a picture of the whole page where `WALK_SCREENSHOTS` says, for people to look at.
     fn screenshot(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("WALK_SCREENSHOTS") else { return };
@@ -223,11 +270,101 @@ fn the_page_works_in_a_browser() {
     assert_ne!(page.value(back), light);
     page.screenshot("dark");
 
+    // no text is cut or overlaps, light or dark, on wide and on narrow screens
+    for dark in ["light", "dark"] {
+        page.value(&format!("document.documentElement.dataset.theme = {dark:?}"));
+        for width in [1280, 390] {
+            page.resize(width);
+            assert_eq!(page.misplaced(), json!([]), "{dark}, {width} pixels");
+            page.screenshot(&format!("{dark}-{width}"));
+        }
+    }
+    page.resize(1300);
+
+    // terms are explained on hover
+    let term = "document.querySelector('.term').title.length > 20";
+    assert_eq!(page.value(term), true);
+
     // on paper stand the still pictures
     page.call("Emulation.setEmulatedMedia", json!({ "media": "print" }));
     let still = "getComputedStyle(document.querySelector('#figure-0 img')).display";
     assert_eq!(page.value(still), "block");
     assert!(page.value("document.querySelector('#figure-0 img').naturalWidth").as_u64().unwrap() > 0);
     page.screenshot("print");
+    assert!(page.complaints().is_empty(), "{:#?}", page.complaints());
+}
+
+#[test]
+fn a_page_of_several_settings_has_buttons_that_hide_them() {
+    let Some(program) = Browser::find() else {
+        skipped(
+            "the page of a sweep in a browser; Chromium is not installed (Debian: apt-get install chromium)",
+        );
+        return;
+    };
+    let bench = Bench::new(&(GOOD.to_owned() + "[probe.cosine]\n[probe.distance]\n"));
+    let rates: Vec<String> = (1..=10).map(|rate| format!("{}", 0.01 * f64::from(rate))).collect();
+    let sweep = format!("optim.lr={}", rates.join(","));
+    let ran = bench.run(&["exp.toml", "--sweep", &sweep, "--seeds", "2", "--out", "sweep", "--quiet"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let mut page = Browser::open(program, &bench.path("sweep/report/report.html"));
+    let rows = "[...document.querySelectorAll('.results tbody tr')].filter((row) => !row.hidden).length";
+    let lines = "document.querySelectorAll('polyline.series').length";
+    let (all_rows, all_lines) = (page.value(rows), page.value(lines));
+    let button = page.place("#filters button", [0.0, 0.0]);
+    page.click(button, 1);
+    assert!(page.value(rows).as_u64() < all_rows.as_u64() && page.value(lines).as_u64() < all_lines.as_u64());
+    page.click(button, 1);
+    assert_eq!((page.value(rows), page.value(lines)), (all_rows, all_lines));
+    for width in [1280, 390] {
+        page.resize(width);
+        assert_eq!(page.misplaced(), json!([]), "{width} pixels");
+        page.screenshot(&format!("sweep-{width}"));
+    }
+    assert!(page.complaints().is_empty(), "{:#?}", page.complaints());
+}
+
+#[test]
+fn the_page_of_a_run_grows_with_it_and_says_when_the_run_is_gone() {
+    let Some(program) = Browser::find() else {
+        skipped("a growing page in a browser; Chromium is not installed (Debian: apt-get install chromium)");
+        return;
+    };
+    let text =
+        GOOD.split("[probe").next().unwrap().replace("epochs = 2", "epochs = 1000000") + "[probe.distance]\n";
+    let bench = Bench::new(&text);
+    let mut run = Command::new(env!("CARGO_BIN_EXE_sgdwalk"))
+        .args(["exp.toml", "--out", "run", "--quiet"])
+        .current_dir(bench.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let file = bench.path("run/report.html");
+    while !file.exists() {
+        assert!(run.try_wait().unwrap().is_none(), "the run ended early");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let mut page = Browser::open(program, &file);
+    let live = "document.getElementById('live').textContent";
+    assert!(page.value(live).as_str().unwrap().starts_with("The run has not ended"));
+    let last = "Math.max(...figures.flatMap((figure) => figure.chart.series.flatMap((one) => one.points.map((point) => point[0]))))";
+    let before = page.value(last).as_f64().unwrap();
+
+    // a report of the run as it is now
+    assert_eq!(bench.run(&["report", "run"]).code, 0);
+    page.reload();
+    assert!(page.value(last).as_f64().unwrap() > before);
+
+    // killed: nobody writes the page any more, which it notices
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let html = std::fs::read_to_string(&file).unwrap();
+    let (start, rest) = html.split_once("data-written=\"").unwrap();
+    let (written, rest) = rest.split_once('"').unwrap();
+    let earlier = written.parse::<u64>().unwrap() - 600;
+    std::fs::write(&file, format!("{start}data-written=\"{earlier}\"{rest}")).unwrap();
+    page.reload();
+    assert!(page.value(live).as_str().unwrap().contains("it may have been killed"), "{}", page.value(live));
     assert!(page.complaints().is_empty(), "{:#?}", page.complaints());
 }

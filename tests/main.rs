@@ -8,6 +8,7 @@ mod commands;
 mod comparison;
 mod cuda;
 mod data;
+mod documents;
 mod forks;
 mod layout;
 mod messages;

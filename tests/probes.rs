@@ -97,7 +97,7 @@ impl Sink for Rows {
         self.0.push(row.clone());
         Ok(())
     }
-    fn progress(&mut self, _: Position, _: usize) {}
+    fn begins(&mut self, _: Position, _: &'static str) {}
 }
 
 /// Every row of a run of full-batch gradient descent with these probes.

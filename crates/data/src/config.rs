@@ -17,9 +17,12 @@ use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist, 
 pub struct DataConfig {
     /// The set.
     pub set: DataSet,
-    /// The folder with its files, or the archive that its authors publish; `data/NAME` if not given.
+    /// The folder with its files, or the archive that its authors publish; the folder of the set's name in `root` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
+    /// The folder that data sets are in, each in a folder of its name; `$SGDWALK_DATA` if not given, or else `data`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
     /// Which of EMNIST's parts: `balanced` if not given, `byclass`, `bymerge`, `letters`, `digits`, `mnist`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
@@ -97,6 +100,14 @@ struct UsualSplit {
     valid: usize,
 }
 
+/// The folder that data sets are in, each in a folder of its name, unless an experiment says otherwise: `$SGDWALK_DATA`, or else
+/// `data`.
+pub fn usual_root() -> PathBuf {
+    std::env::var_os("SGDWALK_DATA")
+        .filter(|root| !root.is_empty())
+        .map_or_else(|| "data".into(), PathBuf::from)
+}
+
 impl DataSet {
     /// All sets, in the order they are listed to users.
     pub const ALL: [Self; 8] = [
@@ -124,9 +135,10 @@ impl DataSet {
         }
     }
 
-    /// The folder that is searched if the experiment names none.
-    pub fn usual_dir(self) -> PathBuf {
-        Path::new("data").join(self.name())
+    /// Its folder among those of other sets, if the experiment names none: in `root`, or else where `$SGDWALK_DATA` says, or else
+    /// in `data`.
+    pub fn usual_dir(self, root: Option<&Path>) -> PathBuf {
+        root.map_or_else(usual_root, Path::to_path_buf).join(self.name())
     }
 
     /// Its usual split; `None` where the authors' own division is used.
@@ -237,7 +249,7 @@ impl DataConfig {
                 format!("a number or a range of images: {why}"),
             ));
         }
-        let dir = self.dir.clone().unwrap_or_else(|| self.set.usual_dir());
+        let dir = self.dir.clone().unwrap_or_else(|| self.set.usual_dir(self.root.as_deref()));
         let which = match self.valid {
             Some(Part::Test) => Published::TrainingAndTest,
             _ => Published::Training,

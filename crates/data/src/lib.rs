@@ -29,7 +29,7 @@ mod test_support;
 mod tiny_imagenet;
 
 pub use augment::Augment;
-pub use config::{DataConfig, DataSet, Normalize};
+pub use config::{DataConfig, DataSet, Normalize, usual_root};
 pub use error::DataError;
 pub use folder_error::FolderError;
 pub use images::{Images, Official, Rest};

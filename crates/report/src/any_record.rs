@@ -10,8 +10,8 @@ use walk_record::rows::Kind;
 use walk_record::{FORMAT, Run, RunFolder, RunInfo};
 
 use crate::{
-    ClaimName, Comparison, Exhibit, Extent, FigureWidth, SettingRuns, claims, claims_table, headline,
-    summary_json, write_report,
+    ClaimName, Comparison, Exhibit, Extent, FigureWidth, ReportConfig, Role, SettingRuns, claims,
+    claims_table, headline, meaning, summary_json, write_report,
 };
 
 /// A generator of numbers (splitmix64, Steele et al., 2014).
@@ -105,8 +105,18 @@ proptest! {
         let claims = claims(&[exhibit(vec![a, b]), exhibit(vec![both.clone(), both.clone()]), exhibit(vec![both])]);
         let alone = Comparison::new(&runs);
         let joined = Comparison::of(vec![("both".into(), runs.iter().collect())]);
-        let mut tables = write_report(&dir.path().join("report"), "any", &alone, claims_table(&claims).as_slice(), FigureWidth::Column).unwrap();
-        tables.extend(write_report(&dir.path().join("joined"), "any", &joined, &[], FigureWidth::Page).unwrap());
+        let claims = claims_table(&claims);
+        let config = ReportConfig { title: "any", extra_tables: claims.as_slice(), ..ReportConfig::default() };
+        let wide = ReportConfig { width: FigureWidth::Page, written_unix_s: Some(1), ..config };
+        let mut tables = write_report(&dir.path().join("report"), &alone, &config).unwrap();
+        tables.extend(write_report(&dir.path().join("joined"), &joined, &wide).unwrap());
+        // every term is in the glossary
+        for table in &tables {
+            for column in table.columns.iter().filter(|column| column.role != Role::Name) {
+                let title = &*column.title;
+                prop_assert!(meaning(title).is_some() || title.starts_with("mean "), "{}: {title}", table.name);
+            }
+        }
         // nothing is wider than the terminal
         for (table, width) in tables.iter().flat_map(|table| [80, 100, 120].map(|width| (table, width))) {
             for extent in [Extent::Main, Extent::All] {

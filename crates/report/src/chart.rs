@@ -12,6 +12,8 @@ pub(crate) struct Chart {
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) levels: Option<Levels>,
+    /// Whether the numbers of its lines are those of settings.
+    pub(crate) by_setting: bool,
     pub(crate) series: Vec<Series>,
     pub(crate) rules: Vec<Rule>,
 }

@@ -18,6 +18,7 @@ mod export;
 mod figure;
 #[cfg(test)]
 mod fixture;
+mod glossary;
 mod overview;
 mod page;
 mod plural;
@@ -36,8 +37,9 @@ pub use comparison::Comparison;
 pub use draw::FigureWidth;
 pub use error::ReportError;
 pub use export::export;
+pub use glossary::{GLOSSARY, Term, glossary_markdown, meaning};
 pub use overview::{cost, headline, summary_json};
 pub use plural::counted;
-pub use report_folder::write_report;
+pub use report_folder::{ReportConfig, write_report};
 pub use table::{Cell, Column, Extent, Format, Role, Table, wrap};
 pub use training::batch_size;

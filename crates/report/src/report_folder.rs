@@ -11,20 +11,31 @@ use crate::figure::DrawnFigure;
 use crate::page::Page;
 use crate::table::{Extent, Table};
 
-/// Writes the tables, the figures and the page of runs into `folder`, with `extra_tables` first; returns all tables.
+/// How a report is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReportConfig<'a> {
+    /// The page's heading.
+    pub title: &'a str,
+    /// Tables that come before those of the measurements.
+    pub extra_tables: &'a [Table],
+    /// How wide figures are drawn.
+    pub width: FigureWidth,
+    /// Now, in seconds since 1970, if a run has not ended: the page then reloads itself.
+    pub written_unix_s: Option<u64>,
+}
+
+/// Writes the tables, the figures and the page of runs into `folder`; returns all tables.
 ///
 /// # Errors
 /// [`ReportError`] if something cannot be drawn or written.
 pub fn write_report(
     folder: &Path,
-    title: &str,
     comparison: &Comparison<'_>,
-    extra_tables: &[Table],
-    width: FigureWidth,
+    config: &ReportConfig<'_>,
 ) -> Result<Vec<Table>, ReportError> {
-    let tables = [extra_tables, &comparison.all_tables()].concat();
+    let tables = [config.extra_tables, &comparison.all_tables()].concat();
     tables.iter().try_for_each(|table| write_table(folder, table))?;
-    let drawn = comparison.all_figures().into_iter().map(|figure| figure.draw(width));
+    let drawn = comparison.all_figures().into_iter().map(|figure| figure.draw(config.width));
     let figures: Vec<DrawnFigure> = drawn.collect::<Result<_, _>>()?;
     for DrawnFigure { figure, picture } in &figures {
         let path = |extension: &str| folder.join("figures").join(format!("{}.{extension}", figure.name()));
@@ -32,7 +43,8 @@ pub fn write_report(
         write_file(&path("png"), &picture.png)?;
         write_file(&path("csv"), &figure.data.csv()?)?;
     }
-    let page = Page { title, folder, runs: &comparison.runs, tables: &tables, figures: &figures };
+    let ReportConfig { title, written_unix_s, .. } = *config;
+    let page = Page { title, folder, comparison, tables: &tables, figures: &figures, written_unix_s };
     write_file(&folder.join("report.html"), page.html()?.as_bytes())?;
     Ok(tables)
 }
@@ -69,7 +81,8 @@ mod tests {
         let runs = [fixture::run("mlp", rows)];
         let comparison = Comparison::new(&runs);
         let extra = [Table::new("claims", "Claims", [name("claim", "claim")], [vec!["a".into()]])];
-        let tables = write_report(dir.path(), "title", &comparison, &extra, FigureWidth::Page).unwrap();
+        let config = ReportConfig { title: "title", extra_tables: &extra, ..ReportConfig::default() };
+        let tables = write_report(dir.path(), &comparison, &config).unwrap();
         let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(names, ["claims", "barriers", "barrier_test", "segments", "noise", "distance"]);
         let files = [
@@ -80,7 +93,7 @@ mod tests {
         ];
         let read = || files.map(|file| std::fs::read(dir.path().join(file)).unwrap());
         let before = read();
-        write_report(dir.path(), "title", &comparison, &extra, FigureWidth::Page).unwrap();
+        write_report(dir.path(), &comparison, &config).unwrap();
         assert!(read() == before);
     }
 }

@@ -22,6 +22,7 @@ use crate::prepare::{Prepared, check_values, on_threads, prepare};
 use crate::report_command::print_table;
 use crate::run::run_folder;
 use crate::sweep::{Base, Member, Plan};
+use crate::timing::duration;
 
 /// Samples of the short measurement.
 const SAMPLES: usize = 400;
@@ -195,7 +196,7 @@ fn print_run(experiment: &Experiment, estimate: &Estimate, pool: PoolConfig) {
         "training: {} of {} on {samples} samples: {}",
         counted(experiment.epochs as usize, "epoch"),
         counted(*updates_per_epoch, "update"),
-        time(estimate.training_s)
+        duration(estimate.training_s)
     );
     for ProbeEstimate { name, measurements, work, seconds } in &estimate.probes {
         let parts = [
@@ -206,9 +207,9 @@ fn print_run(experiment: &Experiment, estimate: &Estimate, pool: PoolConfig) {
         let parts = parts.into_iter().filter(|(count, _)| *count > 0);
         let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what} of samples")).collect();
         let work = if parts.is_empty() { "no evaluations".into() } else { parts.join(", ") };
-        outln!("{name}: {}, {work}: {}", counted(*measurements, "measurement"), time(*seconds));
+        outln!("{name}: {}, {work}: {}", counted(*measurements, "measurement"), duration(*seconds));
     }
-    outln!("total: about {} (threads: {})", time(estimate.seconds()), pool.threads_per_run());
+    outln!("total: about {} (threads: {})", duration(estimate.seconds()), pool.threads_per_run());
     if let Some(bytes) = estimate.memory_bytes {
         outln!("memory: about {}", size(bytes));
     }
@@ -247,7 +248,7 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
             member.name.as_str().into(),
             estimate.n_params.into(),
             (member.experiment.epochs as usize * estimate.updates_per_epoch).into(),
-            time(estimate.seconds()).into(),
+            duration(estimate.seconds()).into(),
             estimate.memory_bytes.map(size).into(),
             size(estimate.row_bytes).into(),
             size(estimate.checkpoint_bytes).into(),
@@ -263,7 +264,7 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
     let missing: Vec<&Estimate> = missing.map(|(estimate, _)| estimate).collect();
     outln!(
         "total: about {} for {} of {} ({} at a time, threads of each: {})",
-        time(makespan(missing.iter().map(|estimate| estimate.seconds()), pool.jobs)),
+        duration(makespan(missing.iter().map(|estimate| estimate.seconds()), pool.jobs)),
         missing.len(),
         counted(children.len(), "run"),
         pool.jobs,
@@ -303,22 +304,13 @@ fn size(bytes: usize) -> String {
     }
 }
 
-fn time(seconds: f64) -> String {
-    match seconds {
-        s if s < 100.0 => format!("{s:.1} s"),
-        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
-        s => format!("{:.1} days", s / 86_400.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn jobs_share_the_runs() {
-        let total = |jobs| time(makespan([3.0, 1.0, 1.0, 2.0].into_iter(), jobs));
+        let total = |jobs| duration(makespan([3.0, 1.0, 1.0, 2.0].into_iter(), jobs));
         assert_eq!([1, 2, 3, 9].map(total), ["7.0 s", "4.0 s", "3.0 s", "3.0 s"]);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use walk_record::{ForkInfo, RunFolder, Status};
 use walk_report::counted;
 
@@ -70,18 +71,24 @@ impl PoolConfig {
     }
 }
 
-/// Makes every run that does not exist and resumes those that were stopped.
-pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<(), Failure> {
+/// Makes every run that does not exist and resumes those that were stopped; `after` is called after each.
+pub(crate) fn run_all(
+    children: &[Child],
+    pool: PoolConfig,
+    after: &(impl Fn() + Sync),
+) -> Result<(), Failure> {
     interrupt::listen()?;
     let program = program()?;
     let next = AtomicUsize::new(0);
     let stopped = AtomicBool::new(false);
+    let bar = members_bar(children.len(), pool.quiet);
     let failures: Mutex<BTreeMap<usize, String>> = Mutex::default();
     std::thread::scope(|scope| {
         let work = || {
             while !interrupt::asked() {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(child) = children.get(index) else { break };
+                bar.set_message(child.name.clone());
                 let outcome = match child.run(&program, pool.threads_per_run()) {
                     Ok(RunEnd::Done) => "done".to_owned(),
                     Ok(RunEnd::WasFinished) => "already finished".to_owned(),
@@ -96,14 +103,18 @@ pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<(), Failur
                     }
                 };
                 if !pool.quiet {
-                    errln!("{} of {}: {}: {outcome}", index + 1, children.len(), child.name);
+                    let line = format!("{} of {}: {}: {outcome}", index + 1, children.len(), child.name);
+                    bar.suspend(|| errln!("{line}"));
                 }
+                bar.inc(1);
+                after();
             }
         };
         for _ in 0..pool.jobs {
             scope.spawn(work);
         }
     });
+    bar.finish_and_clear();
     let failures = failures.into_inner().expect("no thread panics");
     if interrupt::asked() || stopped.into_inner() {
         return Err(Failure::Stopped("stopped; repeat the command to resume".into()));
@@ -115,6 +126,16 @@ pub(crate) fn run_all(children: &[Child], pool: PoolConfig) -> Result<(), Failur
     let lines: String = lines.collect();
     let all = counted(children.len(), "run");
     Err(Failure::Run(anyhow!("{} of {all} failed:{lines}", failures.len())))
+}
+
+/// A bar over runs.
+fn members_bar(count: usize, quiet: bool) -> ProgressBar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
+    let style = ProgressStyle::with_template("{pos} of {len} {wide_bar} {eta} left, running {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
 }
 
 /// This program. Linux finds it even if the file was replaced or removed since it started; elsewhere the path at the start of

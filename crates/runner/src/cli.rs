@@ -1,7 +1,7 @@
 //! The arguments of the command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, FromArgMatches, Subcommand};
 use clap_complete::Shell;
@@ -13,6 +13,7 @@ use walk_report::FigureWidth;
 use crate::experiment::SEEDS;
 use crate::experiment_source::{Selection, Setting};
 use crate::fork::ForkPoint;
+use crate::installation;
 
 const AFTER_HELP: &str = include_str!("after_help.txt");
 
@@ -91,6 +92,8 @@ pub(crate) enum Verb {
         #[arg(long)]
         rows: bool,
     },
+    /// Print what the terms in tables and figures mean, as Markdown
+    Glossary,
     /// Print a completion script for a shell
     Completions {
         /// Shell to complete in
@@ -157,7 +160,7 @@ pub(crate) struct PlanArguments {
 #[derive(Debug, Args)]
 pub(crate) struct ExperimentArguments {
     /// Experiment file (TOML)
-    #[arg(value_name = "EXPERIMENT")]
+    #[arg(value_name = "EXPERIMENT", value_parser = installed)]
     pub(crate) path: PathBuf,
     /// Scale to use, one of the file's [scale.NAME] sections, as in quick
     #[arg(long, value_name = "NAME")]
@@ -263,7 +266,7 @@ pub(crate) struct ReproduceArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(SEEDS))]
     pub(crate) seeds: Option<u32>,
     /// Folder with the experiments table*.toml and fig*.toml
-    #[arg(long, value_name = "DIR", default_value = "experiments")]
+    #[arg(long, value_name = "DIR", default_value = "experiments", value_parser = installed)]
     pub(crate) dir: PathBuf,
     /// Folder for runs, tables, figures and claims [default: runs/reproduce-SCALE]
     #[arg(long, value_name = "DIR")]
@@ -306,6 +309,12 @@ pub(crate) struct SelfCheckArguments {
     pub(crate) threads: Option<u16>,
 }
 
+/// A path, or one of the same name among the files that were installed with the program.
+#[allow(clippy::unnecessary_wraps, reason = "clap's parsers may fail")]
+fn installed(text: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(installation::find(Path::new(text)))
+}
+
 fn device_name(text: &str) -> Result<DeviceName, serde::de::value::Error> {
     DeviceName::deserialize(text.into_deserializer())
 }
@@ -317,7 +326,7 @@ pub(crate) enum DataCommand {
     Fetch {
         /// Name of the set, as in experiments
         name: String,
-        /// Folder to put it in [default: data/NAME]
+        /// Folder to put it in [default: NAME in $SGDWALK_DATA, or else in data]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
         /// Mirror: the address that precedes the file names
@@ -326,8 +335,8 @@ pub(crate) enum DataCommand {
     },
     /// List the known sets, whether they are present, and where
     List {
-        /// Folder whose subfolders hold the sets
-        #[arg(long, value_name = "DIR", default_value = "data")]
-        dir: PathBuf,
+        /// Folder whose subfolders hold the sets [default: $SGDWALK_DATA, or else data]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
 }

@@ -8,7 +8,7 @@ use tabled::builder::Builder;
 use tabled::settings::Style;
 use walk_arch::did_you_mean;
 use walk_data::fetch::{Fetched, fetch, remote_set};
-use walk_data::{DataConfig, DataSet};
+use walk_data::{DataConfig, DataSet, usual_root};
 
 use crate::cli::DataCommand;
 use crate::failure::Failure;
@@ -17,7 +17,7 @@ use crate::output::outln;
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
         DataCommand::Fetch { name, dir, from } => fetch_set(name, dir.as_deref(), from.as_deref())?,
-        DataCommand::List { dir } => list(dir),
+        DataCommand::List { dir } => list(&dir.clone().unwrap_or_else(usual_root)),
     }
     Ok(())
 }
@@ -34,7 +34,7 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
         }
         return Err(anyhow!("no set `{name}` to fetch, expected one of {known}{suggestion}").into());
     };
-    let dir = dir.map_or_else(|| set.usual_dir(), PathBuf::from);
+    let dir = dir.map_or_else(|| set.usual_dir(None), PathBuf::from);
     for file in origin.files {
         let url = origin.address(file, from);
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

@@ -224,7 +224,7 @@ impl Experiment {
             claims: vec![],
             reproduce_seeds: None,
             model: ModelSection { plugin: String::new(), ..self.model.clone() },
-            data: DataConfig { dir: None, ..self.data.clone() },
+            data: DataConfig { dir: None, root: None, ..self.data.clone() },
             record: RecordSection { tensorboard: false, ..self.record.clone() },
             checkpoint: CheckpointConfig::default(),
             init: InitSection::default(),

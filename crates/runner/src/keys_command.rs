@@ -178,6 +178,7 @@ mod tests {
         let references = [
             ("KEYS.md", "sgdwalk keys", keys().unwrap()),
             ("ROWS.md", "sgdwalk keys --rows", rows().unwrap()),
+            ("GLOSSARY.md", "sgdwalk glossary", walk_report::glossary_markdown()),
         ];
         for (file, command, text) in references {
             let found = std::fs::read_to_string(docs.join(file)).unwrap_or_default();

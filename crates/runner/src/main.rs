@@ -17,8 +17,10 @@ mod footprint;
 mod fork;
 mod help_command;
 mod hints;
+mod installation;
 mod interrupt;
 mod keys_command;
+mod live_report;
 mod new_plugin;
 mod output;
 mod plugin;
@@ -36,6 +38,7 @@ mod schema_keys;
 mod selfcheck_command;
 mod sweep;
 mod sweep_folder;
+mod timing;
 mod wording;
 
 use std::ffi::OsString;
@@ -83,6 +86,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::NewPlugin { name, dir } => new_plugin::write(&name, dir),
         Verb::Keys { rows: false } => print(keys_command::keys()?),
         Verb::Keys { rows: true } => print(keys_command::rows()?),
+        Verb::Glossary => print(walk_report::glossary_markdown()),
         Verb::Completions { shell } => help_command::completions(shell),
         Verb::Man { out: Some(folder), .. } => help_command::write_manuals(&folder),
         Verb::Man { verb, out: None } => help_command::print_manual(&verb),

@@ -1,11 +1,12 @@
 //! `sgdwalk new-plugin NAME`: a crate to start from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use walk_record::write_file;
 
 use crate::failure::Failure;
+use crate::installation;
 use crate::output::outln;
 
 const LIBRARY: &str = include_str!("new_plugin/lib.rs.txt");
@@ -17,9 +18,7 @@ const STANDALONE_MANIFEST: &str = include_str!("new_plugin/standalone.toml.txt")
 /// Writes the crate, in `dir` or where plugins are.
 pub(crate) fn write(name: &str, dir: Option<PathBuf>) -> Result<(), Failure> {
     check(name)?;
-    // the workspace this program was built from has the crate that a plugin depends on
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let workspace = workspace.canonicalize().unwrap_or(workspace);
+    let workspace = installation::workspace();
     let plugins = workspace.join("plugins");
     let here = std::env::current_dir().context("the current folder is not there")?;
     let dir = dir.unwrap_or_else(|| if here.starts_with(&workspace) { plugins.clone() } else { here });
@@ -30,7 +29,7 @@ pub(crate) fn write(name: &str, dir: Option<PathBuf>) -> Result<(), Failure> {
     let is_member =
         matches!((dir.canonicalize(), plugins.canonicalize()), (Ok(dir), Ok(plugins)) if dir == plugins);
     let type_name: String = name.split(['-', '_']).map(capitalized).collect();
-    let arch = toml::Value::String(workspace.join("crates/arch").display().to_string());
+    let arch = toml::Value::String(installation::arch().display().to_string());
     let manifest = if is_member { MEMBER_MANIFEST } else { STANDALONE_MANIFEST };
     let manifest = manifest.replace("NAME", name).replace("ARCH", &arch.to_string());
     let library = LIBRARY.replace("TYPE", &type_name).replace("NAME", name);

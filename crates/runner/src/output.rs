@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::{Result, anyhow};
@@ -33,9 +34,21 @@ pub(crate) fn print(text: impl fmt::Display) {
     }
 }
 
-/// Prints text to standard error, where there is nobody to tell of a failure.
+/// Prints text to standard error, where there is nobody to tell of a failure; commands in it are as the user types them.
 pub(crate) fn print_error(text: impl fmt::Display) {
+    let text = text.to_string().replace("`sgdwalk ", &format!("`{} ", typed_command()));
     let _ = write!(std::io::stderr(), "{text}");
+}
+
+/// How the user called the program.
+fn typed_command() -> String {
+    // cargo says whose binary it runs
+    if std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == env!("CARGO_PKG_NAME")) {
+        return format!("cargo run -p {} --", env!("CARGO_PKG_NAME"));
+    }
+    // a path from the root is what a script or another program calls it by
+    let typed = std::env::args().next().filter(|name| !name.is_empty() && !Path::new(name).is_absolute());
+    typed.unwrap_or_else(|| "sgdwalk".into())
 }
 
 /// Whether all that was printed could be written. A reader that went away, as `head` does, is none that misses anything.

@@ -9,6 +9,7 @@ use walk_train::{After, CheckpointConfig, Position, Ranks, Sink, TrainState, sta
 
 use crate::experiment::Experiment;
 use crate::interrupt;
+use crate::live_report::LiveReport;
 use crate::progress::Progress;
 use crate::resume::Start;
 
@@ -27,6 +28,7 @@ pub(crate) struct Recorder<'a> {
     /// The last epoch.
     epochs: u32,
     saved: Instant,
+    report: LiveReport,
     progress: Progress,
     /// The other ranks follow this process.
     ranks: &'a Arc<dyn Ranks>,
@@ -46,7 +48,8 @@ impl<'a> Recorder<'a> {
         let events = experiment.record.tensorboard.then(|| folder.events(&start.metrics)).transpose()?;
         let info = start.info.clone();
         let (config, epochs, saved) = (experiment.checkpoint.clone(), experiment.epochs, Instant::now());
-        Ok(Self { folder, info, network, metrics, events, config, epochs, saved, progress, ranks })
+        let report = LiveReport::new(folder.path(), &info.name);
+        Ok(Self { folder, info, network, metrics, events, config, epochs, saved, report, progress, ranks })
     }
 
     /// Takes the progress bar away, removes the checkpoint that a finished run no longer needs, and writes the description.
@@ -88,11 +91,12 @@ impl Sink for Recorder<'_> {
         self.events.as_mut().map_or(Ok(()), |events| events.write(row))
     }
 
-    fn progress(&mut self, at: Position, weight: usize) {
-        self.progress.advance(at, weight);
+    fn begins(&mut self, at: Position, work: &'static str) {
+        self.progress.begins(at, work);
     }
 
     fn after(&mut self, at: Position) -> After {
+        self.report.write_if_due(&[self.folder.path().to_path_buf()]);
         let end_of_epoch = at.iteration == at.updates && self.is_regular(at.epoch);
         let by_clock =
             self.config.seconds > 0 && self.saved.elapsed() >= Duration::from_secs(self.config.seconds);
@@ -134,7 +138,7 @@ impl Sink for Follower<'_> {
         Ok(())
     }
 
-    fn progress(&mut self, _at: Position, _weight: usize) {}
+    fn begins(&mut self, _at: Position, _work: &'static str) {}
 
     fn after(&mut self, _at: Position) -> After {
         let mut stop = [0.0];

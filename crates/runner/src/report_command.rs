@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use walk_record::{Run, RunFolder, Status};
 use walk_report::{
-    Comparison, Extent, FigureWidth, Table, conclusion, cost, counted, headline, summary_json, write_report,
+    Comparison, Extent, ReportConfig, Table, conclusion, cost, counted, headline, summary_json, write_report,
 };
 
 use crate::cli::{ReportArguments, RunOptions};
 use crate::failure::{Failure, chain};
+use crate::live_report;
 use crate::output::{errln, outln};
 use crate::resume::open_run;
 use crate::sweep_folder::{is_sweep, runs_of};
@@ -37,7 +38,13 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
                 [run] => run.info.name.clone(),
                 several => counted(several.len(), "run"),
             };
-            write_report(folder, &title, &comparison, &[], arguments.width()).map_err(Failure::run)?
+            let config = ReportConfig {
+                title: &title,
+                width: arguments.width(),
+                written_unix_s: live(&runs),
+                ..ReportConfig::default()
+            };
+            write_report(folder, &comparison, &config).map_err(Failure::run)?
         }
         None => comparison.all_tables(),
     };
@@ -102,11 +109,18 @@ fn print_unfinished(runs: &[Run]) {
     }
 }
 
+/// Now, in seconds since 1970, if one of the runs is still running.
+fn live(runs: &[Run]) -> Option<u64> {
+    let is_running = runs.iter().any(|run| run.info.status == Status::Running);
+    is_running.then(live_report::now)
+}
+
 /// Prints what a run found when it ends, and writes its tables, its figures and its page into its folder.
 pub(crate) fn print_run(folder: &RunFolder, options: RunOptions) -> Result<()> {
     let run = Run::read(folder.path())?;
     let comparison = Comparison::new(std::slice::from_ref(&run));
-    let tables = write_report(folder.path(), &run.info.name, &comparison, &[], FigureWidth::Column)?;
+    let config = ReportConfig { title: &run.info.name, ..ReportConfig::default() };
+    let tables = write_report(folder.path(), &comparison, &config)?;
     if options.json {
         outln!("{}", summary_json(&run)?);
         return Ok(());

@@ -105,10 +105,14 @@ fn run_on(
         }
         start.write(&experiment)?;
     }
-    let samples = split.train.len();
+    let samples = [split.train.len(), split.valid.len()];
+    let recorded = match &request.folder {
+        Folder::Resumed(_) => start.folder.read_rows(&start.info).unwrap_or_default(),
+        Folder::New { .. } => vec![],
+    };
     let target =
         if request.options.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let progress = Progress::new(&train_config, &probes, samples, start.state.step, target);
+    let progress = Progress::new(&train_config, &probes, samples, start.state.step, &recorded, target);
     let mut recorder = Recorder::new(&start, model.network(), &experiment, progress, ranks)?;
     let Start { folder, lock: _lock, mut info, state, .. } = start;
     let started = Instant::now();
@@ -141,7 +145,7 @@ fn run_on(
     if finished {
         return Ok(());
     }
-    let all = u64::from(experiment.epochs) * optim.updates_per_epoch(samples) as u64;
+    let all = u64::from(experiment.epochs) * optim.updates_per_epoch(split.train.len()) as u64;
     Err(Failure::Stopped(format!(
         "stopped after update {} of {all}; resume with `sgdwalk resume {}`",
         state.step.0,

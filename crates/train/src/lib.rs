@@ -37,7 +37,7 @@ pub use optim::{Accumulate, Method, OptimConfig};
 pub use position::Position;
 pub use ranks::{Ranks, Solo};
 pub use schedule::{Conditions, Schedule, Span};
-pub use sink::{After, Sink};
+pub use sink::{After, Sink, UPDATE, VALIDATION};
 pub use state::TrainState;
 pub use thresholds::Thresholds;
 pub use throughput::{Throughput, ThroughputConfig, throughput};

@@ -4,6 +4,11 @@ use walk_record::{RecordError, Row};
 
 use crate::{Position, TrainState};
 
+/// The work of an update: its gradient and its step.
+pub const UPDATE: &str = "update";
+/// The work of the validation samples' losses at the end of an epoch.
+pub const VALIDATION: &str = "validation";
+
 /// What the loop does after an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -23,9 +28,8 @@ pub trait Sink {
     /// [`RecordError`] if it cannot be kept.
     fn row(&mut self, row: &Row) -> Result<(), RecordError>;
 
-    /// Called when work of weight `weight` (see [`Work::weight`](crate::Work::weight)) has been done, in training or by a
-    /// probe, up to `at`.
-    fn progress(&mut self, at: Position, weight: usize);
+    /// Called when a piece of work at `at` begins: an [`UPDATE`], a [`VALIDATION`], or the measurement of the probe of that name.
+    fn begins(&mut self, at: Position, work: &'static str);
 
     /// Decides what to do after the update at `at` and all its rows.
     fn after(&mut self, _at: Position) -> After {

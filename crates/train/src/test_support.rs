@@ -14,5 +14,5 @@ impl Sink for Rows {
         Ok(())
     }
 
-    fn progress(&mut self, _: Position, _: usize) {}
+    fn begins(&mut self, _: Position, _: &'static str) {}
 }

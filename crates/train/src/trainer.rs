@@ -13,7 +13,8 @@ use crate::order::epoch_order;
 use crate::probe::ActiveProbe;
 use crate::ranks::ShardedEvaluator;
 use crate::samples::Fixed;
-use crate::{After, OptimConfig, Position, Ranks, Sink, TrainError, TrainState, Update, Work};
+use crate::sink::{UPDATE, VALIDATION};
+use crate::{After, OptimConfig, Position, Ranks, Sink, TrainError, TrainState, Update};
 
 /// Samples per chunk where the validation loss is evaluated: batch norm uses running statistics there.
 const VALIDATION_CHUNK: usize = 100;
@@ -68,6 +69,7 @@ pub fn train(
         }
         for iteration in state.iteration + 1..=updates {
             let at = Position { epoch, iteration, updates, step: state.step.next() };
+            sink.begins(at, UPDATE);
             let before = &state.point;
             after.buffers.copy_from_slice(&before.buffers);
             let BatchLoss { loss, samples } = gradients.next(before, &mut after.buffers, &order, at)?;
@@ -84,20 +86,20 @@ pub fn train(
                     at,
                 });
             }
-            sink.progress(at, Work { differentiated: samples, ..Work::default() }.weight());
             let (start, initial) = (state.step, &state.initial);
             let update = Update { at, start, initial, before, after: &after, grad };
             for probe in probes.iter_mut() {
-                probe.see(&update)?.into_iter().try_for_each(|found| record(sink, at, found))?;
                 if probe.is_due(at) {
-                    sink.progress(at, probe.work().weight());
+                    sink.begins(at, probe.name);
                 }
+                probe.see(&update)?.into_iter().try_for_each(|found| record(sink, at, found))?;
             }
             std::mem::swap(&mut state.point, &mut after);
             state.loss_sum += loss * samples as f64;
             (state.step, state.iteration) = (at.step, iteration);
             if iteration == updates {
                 state.epoch_done = true;
+                sink.begins(at, VALIDATION);
                 let samples = Fixed(&split.valid);
                 let mode = BatchNormMode::Running;
                 let valid = evaluator.evaluate(&state.point, &samples, VALIDATION_CHUNK, mode)?;

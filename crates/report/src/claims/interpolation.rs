@@ -44,7 +44,7 @@ pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
             exhibit: exhibit.name.into(),
             measured: format!("barriers {}", barriers_text(&runs)),
             statistic: format!(
-                "{}: raw share below {}, beyond noise above {}; rare below {}",
+                "{}: raw share below {}, beyond noise above {}; rare means below {}",
                 units_text(&runs),
                 percent(raw.upper),
                 percent(tested.lower),
@@ -90,14 +90,14 @@ pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
             claim: format!("{}: {subject}", stated(claim, runs.len())),
             exhibit: exhibit.name.into(),
             measured: format!(
-                "up {} ({} surely), down {} ({} surely)",
+                "up {} ({} significant), down {} ({} significant)",
                 sum(up),
                 sum(sure_up),
                 sum(down),
                 sum(sure_down)
             ),
             statistic: format!(
-                "{}: rarer direction {} (sure moves) to {} (all moves); more than {}",
+                "{}: rarer direction between {} (significant moves) and {} (all moves); claimed: more than {}",
                 units_text(&runs),
                 percent(least),
                 percent(most),
@@ -237,7 +237,7 @@ mod tests {
         assert!(one.statistic.starts_with("updates of this run: "), "{one:?}");
         let three = claim(floor_moves, falling(), 3);
         assert!(!three.claim.contains("this run") && three.statistic.starts_with("3 seeds: "), "{three:?}");
-        assert_eq!(three.measured, "up 0 (0 surely), down 120 (120 surely)");
+        assert_eq!(three.measured, "up 0 (0 significant), down 120 (120 significant)");
     }
 
     #[test]

@@ -80,6 +80,7 @@ impl Comparison<'_> {
         }
         chart.rules = self.rules(&of_settings, chart.largest());
         chart.note = notes.join("; ");
+        chart.by_setting = self.settings.len() > 1;
         let keys = self.names().into_iter().chain(columns(["variant", "x", "mean", "std", "n"]));
         Figure::new(name, chart, keys, rows)
     }

@@ -2,6 +2,7 @@
 
 use crate::error::ReportError;
 use crate::figure::DrawnFigure;
+use crate::glossary::meaning;
 
 /// A page under construction.
 #[derive(Debug, Default)]
@@ -24,26 +25,37 @@ impl Html {
 
     /// A table of a class, with the rows at the indices `marked` highlighted.
     pub(super) fn table(&mut self, class: &str, header: &[String], rows: &[Vec<String>], marked: &[usize]) {
-        let cells = |cells: &[String], tag: &str| {
-            cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
+        let cell = |cell: &String| format!("<td>{}</td>", escape(cell));
+        let title = |title: &String| match meaning(title) {
+            Some(meaning) => format!(
+                "<th><span class=\"term\" title=\"{}\">{}</span></th>",
+                escape(meaning),
+                escape(title)
+            ),
+            None => format!("<th>{}</th>", escape(title)),
         };
-        self.line(&format!(
-            "<div class=\"{class}\"><table>\n<thead><tr>{}</tr></thead>\n<tbody>",
-            cells(header, "th")
-        ));
+        let titles: String = header.iter().map(title).collect();
+        self.line(&format!("<div class=\"{class}\"><table>\n<thead><tr>{titles}</tr></thead>\n<tbody>"));
         for (index, row) in rows.iter().enumerate() {
             let mark = if marked.contains(&index) { " class=\"differs\"" } else { "" };
-            self.line(&format!("<tr{mark}>{}</tr>", cells(row, "td")));
+            let cells: String = row.iter().map(cell).collect();
+            self.line(&format!("<tr{mark}>{cells}</tr>"));
         }
         self.line("</tbody></table></div>");
     }
 
     /// A line of links to files whose paths are `prefix` and a text.
     pub(super) fn links(&mut self, prefix: &str, texts: &[&str]) {
+        self.line("<p class=\"links\">");
+        self.anchors(prefix, texts);
+    }
+
+    /// The links of such a line, and its end.
+    pub(super) fn anchors(&mut self, prefix: &str, texts: &[&str]) {
         let link =
             |text: &&str| format!("<a href=\"{}\">{text}</a>", escape(&in_link(&format!("{prefix}{text}"))));
         let links: Vec<String> = texts.iter().map(link).collect();
-        self.line(&format!("<p class=\"links\">{}</p>", links.join(", ")));
+        self.line(&format!("{}</p>", links.join(", ")));
     }
 
     /// A figure: a still picture, for print and where scripts do not run, and its numbers, from which the script draws it.

@@ -10,9 +10,10 @@ use walk_record::{Run, Stamped};
 
 use self::html::{Html, escape};
 use self::utc::utc;
+use crate::claims::conclusion;
+use crate::comparison::Comparison;
 use crate::error::ReportError;
 use crate::figure::DrawnFigure;
-use crate::plural::counted;
 use crate::table::{Table, decimals, percent};
 
 /// What a page shows.
@@ -22,13 +23,18 @@ pub(crate) struct Page<'a> {
     pub(crate) title: &'a str,
     /// The folder that it is written to. Files of tables are in `tables/` there, those of figures in `figures/`.
     pub(crate) folder: &'a Path,
-    /// The runs, shown side by side.
-    pub(crate) runs: &'a [&'a Run],
-    /// Tables of all of them.
+    /// The runs and how they are joined.
+    pub(crate) comparison: &'a Comparison<'a>,
+    /// Their tables.
     pub(crate) tables: &'a [Table],
-    /// Figures of all of them.
+    /// Their figures.
     pub(crate) figures: &'a [DrawnFigure],
+    /// When it was written, in seconds since 1970, if a run has not ended: then it reloads itself.
+    pub(crate) written_unix_s: Option<u64>,
 }
+
+/// Runs that are described one below the other, at most; more have a line each in a table.
+const MAX_COLUMNS: usize = 2;
 
 impl Page<'_> {
     /// The page: equal records give equal bytes.
@@ -44,24 +50,30 @@ impl Page<'_> {
         html.line(&format!(
             "<header><h1>{heading}</h1><button type=\"button\" id=\"theme\">light or dark</button></header>"
         ));
-        let sections = ["Runs", "Tables", "Figures", "Configuration", "Environment"];
+        if let Some(written) = self.written_unix_s {
+            let text = "The run has not ended; this page reloads itself every minute.";
+            html.line(&format!("<p id=\"live\" class=\"note\" data-written=\"{written}\">{text}</p>"));
+        }
+        self.conclusions(&mut html);
+        let sections = ["Figures", "Tables", "Runs", "Configuration", "Environment"];
         let links = sections.map(|name| format!("<a href=\"#{name}\">{name}</a>"));
         html.line(&format!("<nav>{}</nav>", links.concat()));
-        html.heading("Runs");
-        self.runs(&mut html);
-        html.heading("Tables");
-        for table in self.tables {
-            let (name, table) = (&table.name, table.shown());
-            html.line(&format!("<h3 id=\"{name}\">{}</h3>", escape(&table.title)));
-            html.table("table", &table.titles(), &table.texts(), &[]);
-            html.links(&format!("tables/{name}."), &["csv", "md", "tex", "txt"]);
-        }
+        self.filters(&mut html)?;
         html.heading("Figures");
         html.line("<div class=\"figures\">");
         for (index, drawn) in self.figures.iter().enumerate() {
             html.figure(index, drawn)?;
         }
         html.line("</div>");
+        html.heading("Tables");
+        for table in self.tables {
+            let (name, table) = (&table.name, table.shown());
+            html.line(&format!("<h3 id=\"{name}\">{}</h3>", escape(&table.title)));
+            html.table("table results", &table.titles(), &table.texts(), &[]);
+            html.links(&format!("tables/{name}."), &["csv", "md", "tex", "txt"]);
+        }
+        html.heading("Runs");
+        self.runs(&mut html);
         html.heading("Configuration");
         self.configuration(&mut html);
         html.heading("Environment");
@@ -70,16 +82,69 @@ impl Page<'_> {
         Ok(html.text())
     }
 
-    /// A table with a column per run; rows in which the runs differ are highlighted.
-    fn side_by_side(&self, html: &mut Html, rows: Vec<Vec<String>>) {
-        let header = self.row("", |run| run.label.clone());
-        let differs = |index: &usize| rows[*index][1..].windows(2).any(|pair| pair[0] != pair[1]);
-        let differing: Vec<usize> = (0..rows.len()).filter(differs).collect();
-        html.table("table text", &header, &rows, &differing);
+    /// What each setting's barriers say, in a sentence.
+    fn conclusions(&self, html: &mut Html) {
+        let settings = &self.comparison.settings;
+        for setting in settings {
+            let Some(text) = conclusion(&setting.runs) else { continue };
+            let label = if settings.len() > 1 {
+                format!("<b>{}</b>: ", escape(&setting.label))
+            } else {
+                String::new()
+            };
+            html.line(&format!("<p class=\"headline\">{label}{}</p>", escape(&text)));
+        }
     }
 
-    fn row(&self, name: &str, value: impl Fn(&Run) -> String) -> Vec<String> {
-        std::iter::once(name.to_owned()).chain(self.runs.iter().map(|run| value(run))).collect()
+    /// Buttons that hide a setting in figures and tables, with the settings' values for the script.
+    fn filters(&self, html: &mut Html) -> Result<(), ReportError> {
+        let settings = &self.comparison.settings;
+        if settings.len() < 2 {
+            return Ok(());
+        }
+        let values: Vec<&[String]> = settings.iter().map(|setting| setting.values.as_slice()).collect();
+        let values = serde_json::to_string(&values)?;
+        let button =
+            |label: &str| format!("<button type=\"button\" aria-pressed=\"true\">{}</button>", escape(label));
+        let buttons: String = settings.iter().map(|setting| button(&setting.label)).collect();
+        html.line(&format!(
+            "<div id=\"filters\" data-settings=\"{}\">show: {buttons}</div>",
+            escape(&values)
+        ));
+        Ok(())
+    }
+
+    /// A table of names and values, each value once with the number of runs that have it; rows in which runs differ are
+    /// highlighted.
+    fn joined(&self, html: &mut Html, rows: Vec<(String, Vec<String>)>) {
+        let mut differing = vec![];
+        let lines = rows.into_iter().enumerate().map(|(index, (name, values))| {
+            let mut counts: Vec<(&str, usize)> = vec![];
+            for value in &values {
+                match counts.iter_mut().find(|(known, _)| known == value) {
+                    Some((_, count)) => *count += 1,
+                    None => counts.push((value, 1)),
+                }
+            }
+            let text = match counts.as_slice() {
+                [(value, _)] => (*value).to_owned(),
+                several => {
+                    differing.push(index);
+                    several
+                        .iter()
+                        .map(|(value, count)| format!("{value} ({count}x)"))
+                        .collect::<Vec<String>>()
+                        .join("; ")
+                }
+            };
+            vec![name, text]
+        });
+        let lines: Vec<Vec<String>> = lines.collect();
+        html.table("table text", &[String::new(), String::new()], &lines, &differing);
+    }
+
+    fn row(&self, name: &str, value: impl Fn(&Run) -> String) -> (String, Vec<String>) {
+        (name.to_owned(), self.comparison.runs.iter().map(|run| value(run)).collect())
     }
 
     fn runs(&self, html: &mut Html) {
@@ -88,13 +153,10 @@ impl Page<'_> {
         };
         let probes = |run: &Run| {
             let measured = run.info.probes.iter().filter(|probe| probe.measurements > 0);
-            let costs = measured.map(|probe| {
-                format!("{} {:.1} s ({})", probe.name, probe.elapsed_s, counted(probe.measurements, "time"))
-            });
+            let costs = measured.map(|probe| format!("{}: {:.1} s", probe.name, probe.elapsed_s));
             costs.collect::<Vec<String>>().join(", ")
         };
-        let rows = vec![
-            self.row("experiment", |run| run.info.name.clone()),
+        let rows = [
             self.row("status", |run| match &run.info.message {
                 Some(message) => format!("{}: {message}", status(run)),
                 None => status(run),
@@ -119,22 +181,38 @@ impl Page<'_> {
             }),
             self.row("time of the probes", probes),
         ];
-        self.side_by_side(html, rows);
-        for run in self.runs {
-            html.line(&format!("<h3>{}</h3>", escape(&run.label)));
-            html.links(&path_from(self.folder, &run.path), &["metrics.jsonl", "run.json", "config.toml"]);
+        let labels = self.row("", |run| run.label.clone()).1;
+        if labels.len() <= MAX_COLUMNS {
+            let lines: Vec<Vec<String>> =
+                rows.into_iter().map(|(name, values)| [vec![name], values].concat()).collect();
+            html.table("table text", &[vec![String::new()], labels].concat(), &lines, &[]);
+        } else {
+            let header: Vec<String> =
+                std::iter::once("run".to_owned()).chain(rows.iter().map(|row| row.0.clone())).collect();
+            let line = |run: usize| {
+                std::iter::once(labels[run].clone())
+                    .chain(rows.iter().map(|row| row.1[run].clone()))
+                    .collect()
+            };
+            let lines: Vec<Vec<String>> = (0..labels.len()).map(line).collect();
+            html.table("table wide", &header, &lines, &[]);
+        }
+        for run in &self.comparison.runs {
+            let path = path_from(self.folder, &run.path);
+            html.line(&format!("<p class=\"links\">{}: ", escape(&run.label)));
+            html.anchors(&path, &["metrics.jsonl", "run.json", "config.toml"]);
         }
     }
 
     fn configuration(&self, html: &mut Html) {
         let mut keys: Vec<&str> = vec![];
-        for value in self.runs.iter().flat_map(|run| &run.config) {
+        for value in self.comparison.runs.iter().flat_map(|run| &run.config) {
             if !keys.contains(&value.key.as_str()) {
                 keys.push(&value.key);
             }
         }
         let value = |run: &Run, key: &str| run.value(key).map_or("-".into(), |value| value.to_string());
-        self.side_by_side(html, keys.iter().map(|key| self.row(key, |run| value(run, key))).collect());
+        self.joined(html, keys.iter().map(|key| self.row(key, |run| value(run, key))).collect());
     }
 
     fn environment(&self, html: &mut Html) {
@@ -150,7 +228,7 @@ impl Page<'_> {
             self.row("network, SHA-256", |run| run.info.network.sha256.clone()),
             self.row("data, SHA-256", |run| run.info.data.sha256.clone()),
         ];
-        self.side_by_side(html, rows);
+        self.joined(html, rows);
     }
 }
 

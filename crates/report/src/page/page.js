@@ -36,6 +36,12 @@ function ticks(from, to, { log, integer }, count) {
   return found;
 }
 
+// of a tick on a logarithmic axis
+function power(value) {
+  const size = Math.abs(value);
+  return size >= 1e5 || size < 1e-3 ? value.toExponential(1).replace(".0e", "e") : String(Number(value.toPrecision(3)));
+}
+
 function label(value, step) {
   if (value === 0) return "0";
   if (Math.abs(value) >= 1e5 || step < 1e-4) return value.toExponential(step < 0.05 * Math.abs(value) ? 2 : 0);
@@ -79,9 +85,7 @@ class Figure {
       const button = document.createElement("button");
       button.type = "button";
       button.setAttribute("aria-pressed", "true");
-      const key = element("svg", { width: 28, height: 8 });
-      element("line", { x1: 0, x2: 28, y1: 4, y2: 4, ...this.stroke(series) }, key);
-      button.append(key, series.name);
+      button.append(this.key(series), series.name);
       button.addEventListener("click", () => {
         const shown = this.hidden.has(index);
         this.parts(index).forEach((part) => (shown ? this.hidden.delete(part) : this.hidden.add(part)));
@@ -97,6 +101,13 @@ class Figure {
     this.reset.addEventListener("click", () => this.zoom(this.all));
     legend.append(this.reset);
     return legend;
+  }
+
+  // a piece of a series' line
+  key(series) {
+    const key = element("svg", { width: 28, height: 8 });
+    element("line", { x1: 0, x2: 28, y1: 4, y2: 4, ...this.stroke(series) }, key);
+    return key;
   }
 
   // a series and those without a name that continue it
@@ -195,7 +206,7 @@ class Figure {
     const [from, to] = this.view[name];
     const found = ticks(from, to, this.chart[name], name === "x" ? 7 : 6);
     const step = found.length > 1 ? found[1] - found[0] : 1;
-    found.forEach((value) => put(place(value), this.chart[name].log ? number(value) : label(value, step)));
+    found.forEach((value) => put(place(value), this.chart[name].log ? power(value) : label(value, step)));
   }
 
   drawLevels(inside, x, y) {
@@ -263,7 +274,7 @@ class Figure {
     if (chart.levels) {
       const { levels } = chart;
       const [column, row] = [nearest(levels.x, x.value(at.x)), nearest(levels.y, this.scale("y").value(at.y))];
-      lines.push(`x ${number(levels.x[column])}, y ${number(levels.y[row])}`, `${levels.name} ${number(levels.values[row][column])}`);
+      lines.push([`x ${number(levels.x[column])}, y ${number(levels.y[row])}`], [`${levels.name} ${number(levels.values[row][column])}`]);
     }
     const named = chart.series.some((series) => series.name);
     chart.series.forEach((series, index) => {
@@ -272,9 +283,13 @@ class Figure {
       const point = series.points[found];
       if (place === null || Math.abs(x.place(point[0]) - at.x) < Math.abs(place - at.x)) place = x.place(point[0]);
       const band = series.band.length ? ` (${number(series.band[found][0])} to ${number(series.band[found][1])})` : "";
-      lines.push(`${series.name || chart.y.label}: ${number(point[1])}${band} at ${number(point[0])}`);
+      lines.push([this.key(series), `${series.name || chart.y.label}: ${number(point[1])}${band} at ${number(point[0])}`]);
     });
-    this.tip.textContent = lines.join("\n");
+    this.tip.replaceChildren(...lines.map((parts) => {
+      const line = document.createElement("div");
+      line.append(...parts);
+      return line;
+    }));
     this.tip.hidden = lines.length === 0;
     if (place !== null) {
       this.cursor.setAttribute("x1", place);
@@ -289,9 +304,43 @@ class Figure {
   }
 }
 
-document.querySelectorAll("figure").forEach((figure) => new Figure(figure));
+const figures = [...document.querySelectorAll("figure")].map((figure) => new Figure(figure));
 document.getElementById("theme").addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
 });
+
+// a click on a setting hides it, or shows it again, in the figures that have a line for it and in the tables' rows
+const filters = document.getElementById("filters");
+if (filters) {
+  const settings = JSON.parse(filters.dataset.settings);
+  const hidden = new Set();
+  const show = () => {
+    for (const figure of figures.filter((figure) => figure.chart.by_setting)) {
+      figure.hidden = new Set(figure.chart.series.map((series, at) => (hidden.has(series.number) ? at : -1)).filter((at) => at >= 0));
+      figure.draw();
+    }
+    document.querySelectorAll(".results tbody tr").forEach((row) => {
+      const is_of = (values) => values.every((value, at) => row.cells[at] && row.cells[at].textContent === value);
+      row.hidden = [...hidden].some((setting) => is_of(settings[setting]));
+    });
+  };
+  filters.querySelectorAll("button").forEach((button, setting) => button.addEventListener("click", () => {
+    const shown = hidden.delete(setting);
+    if (!shown) hidden.add(setting);
+    button.setAttribute("aria-pressed", String(shown));
+    show();
+  }));
+}
+
+// a page of a run that has not ended reloads itself, and says so if it has not been written for long
+const live = document.getElementById("live");
+if (live) {
+  const minutes = Math.floor((Date.now() / 1000 - Number(live.dataset.written)) / 60);
+  if (minutes >= 5) {
+    live.textContent = `This page was last written ${minutes} minutes ago and the run had not ended: it may have been killed.`;
+    live.className = "note stale";
+  }
+  setTimeout(() => location.reload(), 60000);
+}

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use walk_arch::nearest;
 
+use crate::installation;
+
 /// What a plugin reference points to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -57,15 +59,13 @@ pub(crate) fn locate(reference: &str) -> Result<Place> {
     ))
 }
 
-/// The plugins that have a name: the crates in the `plugins` folder of this folder or one above it; else the libraries in the
-/// `plugins` folder beside the program; else the crates of the workspace the program comes from.
+/// The plugins that have a name: the crates in the `plugins` folder of this folder or one above it; else the libraries that were
+/// installed with the program or are in the `plugins` folder beside it; else the crates of the workspace it comes from.
 pub(crate) fn named() -> Vec<(String, Place)> {
     let here = std::env::current_dir().unwrap_or_default();
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let program = std::env::current_exe().unwrap_or_default();
     let found = here.ancestors().map(|root| crates_in(&root.join("plugins")));
-    let found = found.chain(program.parent().map(|folder| libraries_in(&folder.join("plugins"))));
-    let mut found = found.chain([crates_in(&workspace.join("plugins"))]);
+    let found = found.chain(installation::plugins().map(|folder| libraries_in(&folder)));
+    let mut found = found.chain([crates_in(&installation::workspace().join("plugins"))]);
     found.find(|places| !places.is_empty()).unwrap_or_default()
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use walk_record::{Run, RunFolder, Status, write_file};
-use walk_report::{Comparison, Exhibit, Extent, FigureWidth, claims, claims_table, counted, write_report};
+use walk_report::{Comparison, Exhibit, Extent, ReportConfig, claims, claims_table, counted, write_report};
 
 use self::measured::{MeasuredItem, measured};
 use self::plan::{ReproductionPlan, SharedRun};
@@ -45,7 +45,7 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     );
     outln!("{items} at scale {scale} from {n_runs}, in {}", out.display());
     let pool = PoolConfig { jobs: *jobs, threads: *threads, quiet: *quiet };
-    let outcome = run_all(&children, pool);
+    let outcome = run_all(&children, pool, &|| {});
     let n_unreadable = write(&plan, &runs, &out, scale).map_err(Failure::Run)?;
     outcome?;
     match n_unreadable {
@@ -70,14 +70,17 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Resul
     let made: Vec<Option<Run>> = made.collect();
     let items = measured(plan, &made);
     for item in items.iter().filter(|item| !item.runs.is_empty()) {
-        write_report(&out.join(&item.name), &item.name, &item.comparison(), &[], FigureWidth::Column)?;
+        let config = ReportConfig { title: &item.name, ..ReportConfig::default() };
+        write_report(&out.join(&item.name), &item.comparison(), &config)?;
     }
     let exhibits: Vec<Exhibit<'_>> = items.iter().map(MeasuredItem::exhibit).collect();
     let claims = claims_table(&claims(&exhibits));
     let label = |run: Run| Run { label: run.info.name.clone(), ..run };
     let runs: Vec<Run> = made.into_iter().flatten().map(label).collect();
     let all = Comparison::of(runs.iter().map(|run| (run.label.clone(), vec![run])).collect());
-    write_report(out, &format!("the paper at scale {scale}"), &all, claims.as_slice(), FigureWidth::Column)?;
+    let title = format!("The paper at scale {scale}");
+    let config = ReportConfig { title: &title, extra_tables: claims.as_slice(), ..ReportConfig::default() };
+    write_report(out, &all, &config)?;
     claims.iter().for_each(|table| print_table(table, Extent::Main));
     outln!("\nclaims, tables and figures are in {}; report.html has them all", out.display());
     Ok(n_unreadable)

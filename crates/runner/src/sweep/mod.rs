@@ -6,6 +6,7 @@ mod grid;
 mod plan;
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use anyhow::Context;
 use walk_record::RunFolder;
@@ -14,6 +15,7 @@ use walk_report::counted;
 use crate::child::{PoolConfig, run_all};
 use crate::cli::{ReportArguments, RunOptions};
 use crate::failure::Failure;
+use crate::live_report::LiveReport;
 use crate::output::outln;
 use crate::prepare::prepare;
 use crate::report_command::report;
@@ -30,9 +32,15 @@ pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), F
     std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
     plan.description.write(folder)?;
     let RunOptions { threads, quiet, verbose, json, .. } = options;
-    let outcome = run_all(&children, PoolConfig { jobs, threads, quiet });
-    let runs = children.iter().map(|child| child.out.clone());
-    let runs: Vec<PathBuf> = runs.filter(|path| RunFolder::open(path).is_ok()).collect();
+    let made = || {
+        let runs = children.iter().map(|child| child.out.clone());
+        runs.filter(|path| RunFolder::open(path).is_ok()).collect::<Vec<PathBuf>>()
+    };
+    let live = Mutex::new(LiveReport::new(&folder.join("report"), &counted(children.len(), "run")));
+    let outcome = run_all(&children, PoolConfig { jobs, threads, quiet }, &|| {
+        live.lock().expect("no thread panics").write_if_due(&made());
+    });
+    let runs = made();
     let n_runs = runs.len();
     let reported = match n_runs {
         0 => Ok(()),

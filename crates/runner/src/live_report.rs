@@ -1,0 +1,54 @@
+//! Reports that are rewritten while runs are running.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use walk_record::Run;
+use walk_report::{Comparison, ReportConfig, write_report};
+
+/// When the first report is written.
+const FIRST: Duration = Duration::from_secs(5);
+/// Between two reports, at least.
+const PERIOD: Duration = Duration::from_secs(60);
+/// What writing a report took is at most this part of the time until the next one.
+const SHARE: u32 = 100;
+
+/// A report that is rewritten now and then.
+#[derive(Debug)]
+pub(crate) struct LiveReport {
+    /// Where it is written.
+    folder: PathBuf,
+    title: String,
+    due: Instant,
+}
+
+impl LiveReport {
+    /// A report in `folder`, not yet written.
+    pub(crate) fn new(folder: &Path, title: &str) -> Self {
+        Self { folder: folder.into(), title: title.into(), due: Instant::now() + FIRST }
+    }
+
+    /// Writes the report of the runs in `paths` if the last one is old enough. A report that cannot be written is left to the one
+    /// at the end.
+    pub(crate) fn write_if_due(&mut self, paths: &[PathBuf]) {
+        let started = Instant::now();
+        if started < self.due {
+            return;
+        }
+        let mut runs: Vec<Run> = paths.iter().filter_map(|path| Run::read(path).ok()).collect();
+        if paths.len() > 1 {
+            Run::tell_apart(&mut runs);
+        }
+        if !runs.is_empty() {
+            let config =
+                ReportConfig { title: &self.title, written_unix_s: Some(now()), ..ReportConfig::default() };
+            let _ = write_report(&self.folder, &Comparison::new(&runs), &config);
+        }
+        self.due = Instant::now() + PERIOD.max(started.elapsed() * SHARE);
+    }
+}
+
+/// Now, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
