@@ -19,7 +19,7 @@ pub(crate) fn curves(run: &Run, listed: &[&str]) -> Vec<Curve> {
         let measured = |row: &Row| Some(StepValue { step: row.at.step, value: value(row, scalar).get()? });
         let values: Vec<StepValue> = rows(run, kind).filter_map(measured).collect();
         let name = file_name(&format!("{kind}-{scalar}"));
-        let curve = Curve::new(name, format!("{}: {}", words(kind), words(scalar)), "update", &words(scalar));
+        let curve = Curve::new(name, format!("{}: {}", title(kind), words(scalar)), "update", &words(scalar));
         curve.through(&values)
     };
     let kinds = unlisted(run, listed);
@@ -60,7 +60,14 @@ fn table(run: &Run, kind: &str, scalars: &[String]) -> Table {
     let means = scalars
         .iter()
         .map(|scalar| Column::new(file_name(scalar), format!("mean {}", words(scalar)), Role::Result));
-    Table::new(kind, words(kind), columns.into_iter().chain(means), lines)
+    Table::new(kind, title(kind), columns.into_iter().chain(means), lines)
+}
+
+/// A name in snake case as words, the first of which begins with a capital.
+fn title(name: &str) -> String {
+    let words = words(name);
+    let mut chars = words.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// A name in snake case as words.

@@ -158,6 +158,9 @@ fn layout(chart: &Chart, plots: &[Plot], width: FigureWidth) -> Layout {
         // as far as the values, not to the next power of ten
         if let Some((low, high)) = x_range(chart).filter(|(low, high)| 0.0 < *low && low < high) {
             layout = layout.with_x_axis_min(low).with_x_axis_max(high);
+            if high >= 1e5 {
+                layout = layout.with_x_tick_format(TickFormat::Sci);
+            }
         }
     }
     if let Some(step) = chart.x.integer.then(|| x_range(chart)).flatten().and_then(integer_step) {

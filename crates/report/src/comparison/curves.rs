@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use walk_record::Run;
 
-use super::setting::{Comparison, Setting};
+use super::setting::{Comparison, Setting, distinct};
 use crate::chart::{Chart, Rule, Series, Stroke};
 use crate::curve::{Curve, Level};
 use crate::figure::{Figure, columns};
@@ -28,17 +28,9 @@ struct Point {
 impl Comparison<'_> {
     /// A figure for each name that the runs' curves have.
     pub(crate) fn curves(&self, of_run: impl Fn(&Run) -> Vec<Curve>) -> Vec<Figure> {
-        let of_settings: Vec<Vec<Vec<Curve>>> = self
-            .settings
-            .iter()
-            .map(|setting| setting.runs.iter().map(|run| of_run(run)).collect())
-            .collect();
-        let mut names: Vec<&str> = vec![];
-        for curve in of_settings.iter().flatten().flatten().filter(|curve| !curve.points.is_empty()) {
-            if !names.contains(&curve.name.as_str()) {
-                names.push(&curve.name);
-            }
-        }
+        let of_settings = self.by_setting(of_run);
+        let drawn = of_settings.iter().flatten().flatten().filter(|curve| !curve.points.is_empty());
+        let names = distinct(drawn.map(|curve| curve.name.as_str()));
         names.into_iter().map(|name| self.figure(name, &of_settings)).collect()
     }
 
@@ -50,12 +42,7 @@ impl Comparison<'_> {
         let all = || of_settings.iter().flatten().flatten();
         let first = all().next().expect("a curve has the name");
         let mut chart = Chart { x: first.x.clone(), y: first.y.clone(), ..Chart::new(&first.title, "", "") };
-        let mut variants: Vec<&str> = vec![];
-        all().for_each(|curve| {
-            if !variants.contains(&&*curve.variant) {
-                variants.push(&curve.variant);
-            }
-        });
+        let variants = distinct(all().map(|curve| curve.variant.as_str()));
         let (mut rows, mut notes) = (vec![], vec![]);
         for (number, (setting, runs)) in self.settings.iter().zip(&of_settings).enumerate() {
             for (place, &variant) in variants.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use walk_record::Run;
 
-use super::setting::Comparison;
+use super::setting::{Comparison, distinct};
 use crate::table::{Cell, Role, Table};
 
 /// A number that every setting has at the same place of its runs, the last that all of them measured.
@@ -28,20 +28,9 @@ type Place = (usize, Vec<(String, String)>);
 impl Comparison<'_> {
     /// The numbers that at least two settings have, in the order of the tables.
     pub(super) fn endpoints(&self, of_run: impl Fn(&Run) -> Vec<Table>) -> Vec<Endpoint> {
-        let of_settings: Vec<Vec<Vec<Table>>> = self
-            .settings
-            .iter()
-            .map(|setting| setting.runs.iter().map(|run| of_run(run)).collect())
-            .collect();
-        let mut endpoints = vec![];
-        let mut known: Vec<&str> = vec![];
-        for table in of_settings.iter().flatten().flatten() {
-            if !known.contains(&table.name.as_str()) {
-                known.push(&table.name);
-                endpoints.extend(of_table(&table.name, &of_settings));
-            }
-        }
-        endpoints
+        let of_settings = self.by_setting(of_run);
+        let names = distinct(of_settings.iter().flatten().flatten().map(|table| table.name.as_str()));
+        names.into_iter().flat_map(|name| of_table(name, &of_settings)).collect()
     }
 }
 

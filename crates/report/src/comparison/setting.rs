@@ -42,6 +42,11 @@ impl Comparison<'_> {
         self.settings.iter().any(|setting| setting.runs.len() > 1)
     }
 
+    /// What `make` makes of each run, by setting.
+    pub(super) fn by_setting<T>(&self, make: impl Fn(&Run) -> T) -> Vec<Vec<T>> {
+        self.settings.iter().map(|setting| setting.runs.iter().map(|run| make(run)).collect()).collect()
+    }
+
     /// Figures whose notes say what the runs have in common.
     pub(crate) fn with_subject(&self, mut figures: Vec<Figure>) -> Vec<Figure> {
         let subject = self.subject();
@@ -59,4 +64,15 @@ impl Comparison<'_> {
         }
         common.join(", ")
     }
+}
+
+/// Names in the order in which they first come.
+pub(super) fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut found: Vec<&str> = vec![];
+    for name in names {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
 }

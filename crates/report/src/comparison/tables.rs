@@ -2,7 +2,7 @@
 
 use walk_record::{Measured, Run};
 
-use super::setting::{Comparison, Setting};
+use super::setting::{Comparison, Setting, distinct};
 use crate::statistics::{mean, sample_mean};
 use crate::table::{Cell, Column, Format, Role, Table, name, place};
 
@@ -12,17 +12,8 @@ const JOINED: &str = "mean ± std. dev. over seeds";
 impl Comparison<'_> {
     /// The tables that `of_run` makes of each run, under the names that they share.
     pub(crate) fn tables(&self, of_run: impl Fn(&Run) -> Vec<Table>) -> Vec<Table> {
-        let of_settings: Vec<Vec<Vec<Table>>> = self
-            .settings
-            .iter()
-            .map(|setting| setting.runs.iter().map(|run| of_run(run)).collect())
-            .collect();
-        let mut names: Vec<&str> = vec![];
-        for table in of_settings.iter().flatten().flatten() {
-            if !names.contains(&table.name.as_str()) {
-                names.push(&table.name);
-            }
-        }
+        let of_settings = self.by_setting(of_run);
+        let names = distinct(of_settings.iter().flatten().flatten().map(|table| table.name.as_str()));
         let tables = names.into_iter().map(|name| {
             let of_run = |tables: &Vec<Table>| tables.iter().find(|table| table.name == name).cloned();
             let parts = self.settings.iter().zip(&of_settings);

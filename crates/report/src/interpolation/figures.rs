@@ -96,13 +96,13 @@ fn losses(
     Figure::new(name, chart, columns(["step", "iteration", "alpha", "loss"]), lines)
 }
 
-/// The floor as lines that rise, solid, and lines that fall, dashed; the first of each kind has a name.
+/// The floor as lines that rise, dotted, and lines that fall, dashed; the first of each kind has a name.
 fn floor_moves(floor: &[(f64, f64)]) -> Vec<Series> {
     let mut lines: Vec<Series> = vec![];
     for pair in floor.windows(2) {
         let rises = pair[1].1 > pair[0].1;
         let (number, name, stroke) = if rises {
-            (1, "valley floor, rising", Stroke::Solid)
+            (1, "valley floor, rising", Stroke::Dotted)
         } else {
             (2, "valley floor, falling", Stroke::Dashed)
         };

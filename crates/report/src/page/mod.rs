@@ -36,6 +36,9 @@ pub(crate) struct Page<'a> {
 /// Runs that are described one below the other, at most; more have a line each in a table.
 const MAX_COLUMNS: usize = 2;
 
+/// Settings that have a sentence each, at most; more have one together.
+const MAX_CONCLUSIONS: usize = 4;
+
 impl Page<'_> {
     /// The page: equal records give equal bytes.
     pub(crate) fn html(&self) -> Result<String, ReportError> {
@@ -85,6 +88,13 @@ impl Page<'_> {
     /// What each setting's barriers say, in a sentence.
     fn conclusions(&self, html: &mut Html) {
         let settings = &self.comparison.settings;
+        if settings.len() > MAX_CONCLUSIONS {
+            if let Some(text) = conclusion(&self.comparison.runs) {
+                let label = format!("<b>{} settings together</b>", settings.len());
+                html.line(&format!("<p class=\"headline\">{label}: {}</p>", escape(&text)));
+            }
+            return;
+        }
         for setting in settings {
             let Some(text) = conclusion(&setting.runs) else { continue };
             let label = if settings.len() > 1 {

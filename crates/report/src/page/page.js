@@ -3,6 +3,7 @@
 // in the legend hides a line or shows it again.
 const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "var(--ink)"];
 const DASHES = { 0: "", 1: "8 5", 2: "9 4 2 4", 3: "2 4" };
+// the figures are as wide as there is room, so that their text is as large as the page's
 const SIZE = { width: 640, height: 380, left: 74, right: 16, top: 12, bottom: 48 };
 
 function element(name, attributes, parent, text) {
@@ -63,7 +64,7 @@ class Figure {
     this.hidden = new Set();
     this.area = document.createElement("div");
     this.area.className = "chart";
-    this.svg = element("svg", { viewBox: `0 0 ${SIZE.width} ${SIZE.height}`, role: "img", "aria-label": this.chart.title });
+    this.svg = element("svg", { role: "img", "aria-label": this.chart.title });
     this.area.append(this.svg);
     this.tip = document.createElement("div");
     this.tip.className = "tip";
@@ -155,6 +156,7 @@ class Figure {
     const { svg, chart } = this;
     const [x, y] = [this.scale("x"), this.scale("y")];
     svg.replaceChildren();
+    svg.setAttribute("viewBox", `0 0 ${SIZE.width} ${SIZE.height}`);
     const [left, right, top, bottom] = [SIZE.left, SIZE.width - SIZE.right, SIZE.top, SIZE.height - SIZE.bottom];
     const id = "clip-" + this.figure.id;
     element("rect", { x: left, y: top, width: right - left, height: bottom - top }, element("clipPath", { id }, svg));
@@ -204,7 +206,7 @@ class Figure {
   drawTicks(name, put) {
     const { place } = this.scale(name);
     const [from, to] = this.view[name];
-    const found = ticks(from, to, this.chart[name], name === "x" ? 7 : 6);
+    const found = ticks(from, to, this.chart[name], name === "x" ? Math.max(3, Math.round(SIZE.width / 90)) : 6);
     const step = found.length > 1 ? found[1] - found[0] : 1;
     found.forEach((value) => put(place(value), this.chart[name].log ? power(value) : label(value, step)));
   }
@@ -304,11 +306,23 @@ class Figure {
   }
 }
 
+function fit() {
+  const figure = document.querySelector("figure");
+  if (figure) SIZE.width = Math.round(Math.min(640, Math.max(300, figure.clientWidth)));
+  SIZE.height = Math.round(Math.max(260, 0.6 * SIZE.width));
+}
+
+fit();
 const figures = [...document.querySelectorAll("figure")].map((figure) => new Figure(figure));
 document.getElementById("theme").addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
+});
+
+window.addEventListener("resize", () => {
+  fit();
+  figures.forEach((figure) => figure.draw());
 });
 
 // a click on a setting hides it, or shows it again, in the figures that have a line for it and in the tables' rows
