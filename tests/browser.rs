@@ -59,11 +59,15 @@ impl Browser {
             json!({ "offline": true, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
         browser.call("Network.emulateNetworkConditions", offline);
         browser.call("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
-        while !browser.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
-            let message = browser.read();
-            browser.events.push(message);
-        }
+        browser.wait_until_loaded();
         browser
+    }
+
+    fn wait_until_loaded(&mut self) {
+        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
+            let message = self.read();
+            self.events.push(message);
+        }
     }
 
     fn read(&mut self) -> Value {
@@ -154,10 +158,7 @@ impl Browser {
     fn reload(&mut self) {
         self.events.retain(|event| event["method"] != "Page.loadEventFired");
         self.call("Page.reload", json!({}));
-        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
-            let message = self.read();
-            self.events.push(message);
-        }
+        self.wait_until_loaded();
     }
 
     /// Texts that reach beyond the window, are cut, or overlap in a figure.

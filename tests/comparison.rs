@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Bench, GOOD};
+use crate::support::{Bench, GOOD, split_quoted};
 
 /// A sweep of two rates, each with three seeds.
 fn sweep() -> Bench {
@@ -19,23 +19,9 @@ fn sweep() -> Bench {
 /// The rows of a CSV file, each as its values by the names of their columns.
 fn rows(bench: &Bench, file: &str) -> Vec<BTreeMap<String, String>> {
     let text = std::fs::read_to_string(bench.path(file)).unwrap();
-    let mut lines = text.lines().map(values);
+    let mut lines = text.lines().map(|line| split_quoted(line, ',', '"'));
     let header = lines.next().unwrap();
     lines.map(|line| header.iter().cloned().zip(line).collect()).collect()
-}
-
-/// The values of a line, of which those with commas are in quotes.
-fn values(line: &str) -> Vec<String> {
-    let mut values = vec![String::new()];
-    let mut is_quoted = false;
-    for c in line.chars() {
-        match c {
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => values.push(String::new()),
-            c => values.last_mut().unwrap().push(c),
-        }
-    }
-    values
 }
 
 /// A value that every run of a setting recorded, in the order of the seeds.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::support::{Bench, root};
+use crate::support::{Bench, root, split_quoted};
 
 /// Every document that users and developers read.
 fn documents() -> BTreeMap<PathBuf, String> {
@@ -71,21 +71,6 @@ fn commands(text: &str) -> Vec<String> {
     lines.filter_map(command).map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// The words of a command as a shell splits it.
-fn words(command: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut is_quoted = false;
-    for c in command.chars() {
-        match c {
-            '\'' => is_quoted = !is_quoted,
-            ' ' if !is_quoted => words.push(String::new()),
-            c => words.last_mut().unwrap().push(c),
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
 #[test]
 fn every_command_is_known() {
     let bench = Bench::new("");
@@ -107,8 +92,8 @@ fn every_command_is_known() {
             let Some(arguments) = of_program else { continue };
             // what stands in brackets may be left out; the rest must parse, before it asks for help
             let arguments = arguments.split(" [").next().unwrap().split(" > ").next().unwrap();
-            let words = words(arguments);
-            let words = words.iter().map(String::as_str).filter(|word| *word != "...");
+            let words = split_quoted(arguments, ' ', '\'');
+            let words = words.iter().map(String::as_str).filter(|word| !["", "..."].contains(word));
             let ran = bench.run(&words.chain(["--help"]).collect::<Vec<&str>>());
             assert_eq!(ran.code, 0, "{}: {command}: {}", path.display(), ran.stderr);
             known += 1;

@@ -6,6 +6,20 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+/// The parts of a text between separators that are not in quotes.
+pub(crate) fn split_quoted(text: &str, separator: char, quote: char) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut is_quoted = false;
+    for c in text.chars() {
+        match c {
+            c if c == quote => is_quoted = !is_quoted,
+            c if c == separator && !is_quoted => parts.push(String::new()),
+            c => parts.last_mut().unwrap().push(c),
+        }
+    }
+    parts
+}
+
 /// A temporary folder with an experiment in it.
 pub(crate) struct Bench {
     dir: tempfile::TempDir,

@@ -104,7 +104,7 @@ proptest! {
         let [a, b, both] = [&runs[..1], &runs[1..], &runs[..]].map(|runs| SettingRuns::new("any", runs));
         let claims = claims(&[exhibit(vec![a, b]), exhibit(vec![both.clone(), both.clone()]), exhibit(vec![both])]);
         let alone = Comparison::new(&runs);
-        let joined = Comparison::of(vec![("both".into(), runs.iter().collect())]);
+        let joined = Comparison::of(vec![SettingRuns::new("both", &runs)]);
         let claims = claims_table(&claims);
         let config = ReportConfig { title: "any", extra_tables: claims.as_slice(), ..ReportConfig::default() };
         let wide = ReportConfig { width: FigureWidth::Page, written_unix_s: Some(1), ..config };

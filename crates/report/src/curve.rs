@@ -63,6 +63,11 @@ impl Level {
     pub(crate) fn new(label: impl Into<String>, at: f64) -> Self {
         Self { label: label.into(), at }
     }
+
+    /// Whether it is not so far above the largest value shown that it would flatten the figure.
+    pub(crate) fn is_near(&self, largest: f64) -> bool {
+        self.at < 3.0 * largest
+    }
 }
 
 /// The known values of a run's rows of one kind.

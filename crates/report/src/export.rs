@@ -8,6 +8,8 @@ use serde_json::Value;
 use walk_record::{Run, write_file};
 
 use crate::error::ReportError;
+use crate::overview::status;
+use crate::training::{snake, value_text};
 
 /// Keys of the experiment beside every row, with those in which the runs differ.
 const ALWAYS: &[&str] = &["model.plugin", "data.set", "optim.lr", "optim.batch_size", "seed"];
@@ -27,7 +29,7 @@ pub fn export(runs: &[Run], folder: &Path) -> Result<Vec<(String, usize)>, Repor
     for run in runs {
         let mut line = vec![("run".to_owned(), run.label.clone())];
         let info = &run.info;
-        line.push(("status".into(), format!("{:?}", info.status).to_lowercase()));
+        line.push(("status".into(), status(run)));
         line.push(("parameters".into(), info.network.n_params.to_string()));
         line.push((
             "elapsed_s".into(),
@@ -101,15 +103,9 @@ fn csv_of(lines: &[Line]) -> Result<Vec<u8>, ReportError> {
     writer.into_inner().map_err(|error| ReportError::Csv(error.into_error().into()))
 }
 
-fn snake(key: &str) -> String {
-    key.replace('.', "_")
-}
-
-/// The run's value under a key, a string without its quotes; nothing if it has none.
+/// The run's value under a key, nothing if it has none.
 fn text(run: &Run, key: &str) -> String {
-    run.value(key)
-        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-        .unwrap_or_default()
+    value_text(run, key).unwrap_or_default()
 }
 
 #[cfg(test)]

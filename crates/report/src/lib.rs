@@ -12,6 +12,7 @@ mod claims;
 mod comparison;
 mod curve;
 mod default;
+mod distinct;
 mod draw;
 mod error;
 mod export;

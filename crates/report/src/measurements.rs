@@ -2,7 +2,7 @@
 
 use walk_record::Run;
 
-use crate::comparison::Comparison;
+use crate::comparison::{Comparison, RunTables};
 use crate::curve::Curve;
 use crate::default;
 use crate::figure::Figure;
@@ -85,12 +85,21 @@ fn tables(run: &Run) -> Vec<Table> {
 impl Comparison<'_> {
     /// Every table that has rows, and what settings differ in.
     pub fn all_tables(&self) -> Vec<Table> {
-        let differences = self.differences(tables);
-        differences.into_iter().chain(self.tables(tables)).collect()
+        self.tables_from(&self.run_tables())
+    }
+
+    /// The tables of each run.
+    pub(crate) fn run_tables(&self) -> RunTables {
+        self.by_setting(tables)
+    }
+
+    /// [`Comparison::all_tables`], from those of each run.
+    pub(crate) fn tables_from(&self, own: &RunTables) -> Vec<Table> {
+        self.differences(own).into_iter().chain(self.tables(own)).collect()
     }
 
     /// Every figure that shows something; a probe without figures of its own has one for each of its rows' scalars.
-    pub(crate) fn all_figures(&self) -> Vec<Figure> {
+    pub(crate) fn all_figures(&self, own: &RunTables) -> Vec<Figure> {
         let known = kinds(|part| matches!(part, Part::Curves(_) | Part::Figures(_)));
         let mut figures = vec![];
         for listed in LISTED {
@@ -101,7 +110,7 @@ impl Comparison<'_> {
             }
         }
         figures.extend(self.curves(|run| default::curves(run, &known)));
-        figures.extend(self.dependence(tables));
+        figures.extend(self.dependence(own));
         figures.retain(|figure| !figure.chart.is_empty());
         self.with_subject(figures)
     }

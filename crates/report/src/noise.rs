@@ -4,6 +4,7 @@ use walk_record::rows::{Noise, Rounding};
 use walk_record::{Measured, Run};
 
 use crate::curve::{Curve, step_values};
+use crate::distinct::distinct;
 use crate::table::{Cell, Table, decimals, detail, main, place, scientific};
 
 /// One row per measurement: the standard deviation over evaluations, and the differences between f32 and f64 on some samples.
@@ -27,12 +28,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
 
 /// The standard deviation against the update, for each way of evaluation.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
-    let mut names: Vec<&str> = vec![];
-    for row in run.rows::<Noise>() {
-        if !names.contains(&row.evaluation.name()) {
-            names.push(row.evaluation.name());
-        }
-    }
+    let names = distinct(run.rows::<Noise>().map(|row| row.row.evaluation.name()));
     let several = names.len() > 1;
     let curve = |name: &str| {
         let sigma = |row: &Noise| if row.evaluation.name() == name { row.sigma } else { Measured::MISSING };

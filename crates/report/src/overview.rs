@@ -49,6 +49,11 @@ pub fn headline(run: &Run) -> String {
     lines.join("\n")
 }
 
+/// Whether the run is running, was stopped, failed or is finished, in a word.
+pub(crate) fn status(run: &Run) -> String {
+    format!("{:?}", run.info.status).to_lowercase()
+}
+
 /// How long the run took, and each probe's part of it.
 pub fn cost(run: &Run) -> String {
     let Some(elapsed) = run.info.elapsed_s else { return "not finished".into() };

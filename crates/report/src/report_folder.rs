@@ -33,9 +33,10 @@ pub fn write_report(
     comparison: &Comparison<'_>,
     config: &ReportConfig<'_>,
 ) -> Result<Vec<Table>, ReportError> {
-    let tables = [config.extra_tables, &comparison.all_tables()].concat();
+    let own = comparison.run_tables();
+    let tables = [config.extra_tables, &comparison.tables_from(&own)].concat();
     tables.iter().try_for_each(|table| write_table(folder, table))?;
-    let drawn = comparison.all_figures().into_iter().map(|figure| figure.draw(config.width));
+    let drawn = comparison.all_figures(&own).into_iter().map(|figure| figure.draw(config.width));
     let figures: Vec<DrawnFigure> = drawn.collect::<Result<_, _>>()?;
     for DrawnFigure { figure, picture } in &figures {
         let path = |extension: &str| folder.join("figures").join(format!("{}.{extension}", figure.name()));

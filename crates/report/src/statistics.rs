@@ -44,6 +44,11 @@ pub(crate) fn sample_mean(values: &[f64]) -> Option<Mean> {
     (values.len() > 1).then(|| Mean { value, error: (variance / n).sqrt(), freedom: n - 1.0 })
 }
 
+/// The standard deviation of values, with n - 1; missing for fewer than two.
+pub(crate) fn deviation(values: &[f64]) -> Measured {
+    sample_mean(values).map(|mean| mean.error * (values.len() as f64).sqrt()).into()
+}
+
 /// Welch's test of the difference between two means (Welch, 1947).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Welch {

@@ -34,7 +34,7 @@ impl Thresholds {
 
     /// Those of its levels that are not far above `largest`, which would flatten what the figure shows.
     pub(crate) fn rules(self, largest: f64) -> Vec<Rule> {
-        let levels = self.levels().into_iter().filter(|level| level.at < 3.0 * largest);
+        let levels = self.levels().into_iter().filter(|level| level.is_near(largest));
         levels.map(|level| Rule { label: Some(level.label), ..Rule::across(level.at) }).collect()
     }
 }

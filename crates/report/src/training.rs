@@ -22,6 +22,16 @@ pub(crate) fn setting(run: &Run) -> Vec<String> {
     [vec![network], method, vec![format!("lr = {lr}")]].concat()
 }
 
+/// The run's value under a key of its experiment, a string without its quotes.
+pub(crate) fn value_text(run: &Run, key: &str) -> Option<String> {
+    run.value(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+/// A dotted key as a name in snake case.
+pub(crate) fn snake(key: &str) -> String {
+    key.replace('.', "_")
+}
+
 fn is_gradient_descent(run: &Run) -> bool {
     run.value("optim.method").and_then(|value| value.as_str()) == Some("gd")
 }

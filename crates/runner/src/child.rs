@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use walk_record::{ForkInfo, RunFolder, Status};
 use walk_report::counted;
 
 use crate::failure::{Failure, chain};
 use crate::interrupt;
 use crate::output::errln;
+use crate::progress::bar;
 
 /// A run to be made.
 #[derive(Clone, Debug)]
@@ -81,7 +81,8 @@ pub(crate) fn run_all(
     let program = program()?;
     let next = AtomicUsize::new(0);
     let stopped = AtomicBool::new(false);
-    let bar = members_bar(children.len(), pool.quiet);
+    let template = "{pos} of {len} {wide_bar} {eta} left, running {msg}";
+    let bar = bar(children.len() as u64, template, pool.quiet);
     let failures: Mutex<BTreeMap<usize, String>> = Mutex::default();
     std::thread::scope(|scope| {
         let work = || {
@@ -126,16 +127,6 @@ pub(crate) fn run_all(
     let lines: String = lines.collect();
     let all = counted(children.len(), "run");
     Err(Failure::Run(anyhow!("{} of {all} failed:{lines}", failures.len())))
-}
-
-/// A bar over runs.
-fn members_bar(count: usize, quiet: bool) -> ProgressBar {
-    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
-    let style = ProgressStyle::with_template("{pos} of {len} {wide_bar} {eta} left, running {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
 }
 
 /// This program. Linux finds it even if the file was replaced or removed since it started; elsewhere the path at the start of

@@ -1,10 +1,12 @@
 //! Reports that are rewritten while runs are running.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use walk_record::Run;
 use walk_report::{Comparison, ReportConfig, write_report};
+
+use crate::timing::unix_seconds;
 
 /// When the first report is written.
 const FIRST: Duration = Duration::from_secs(5);
@@ -28,27 +30,26 @@ impl LiveReport {
         Self { folder: folder.into(), title: title.into(), due: Instant::now() + FIRST }
     }
 
-    /// Writes the report of the runs in `paths` if the last one is old enough. A report that cannot be written is left to the one
+    /// Writes the report of the runs at `paths` if the last one is old enough. A report that cannot be written is left to the one
     /// at the end.
-    pub(crate) fn write_if_due(&mut self, paths: &[PathBuf]) {
+    pub(crate) fn write_if_due(&mut self, paths: impl FnOnce() -> Vec<PathBuf>) {
         let started = Instant::now();
         if started < self.due {
             return;
         }
+        let paths = paths();
         let mut runs: Vec<Run> = paths.iter().filter_map(|path| Run::read(path).ok()).collect();
         if paths.len() > 1 {
             Run::tell_apart(&mut runs);
         }
         if !runs.is_empty() {
-            let config =
-                ReportConfig { title: &self.title, written_unix_s: Some(now()), ..ReportConfig::default() };
+            let config = ReportConfig {
+                title: &self.title,
+                written_unix_s: Some(unix_seconds()),
+                ..ReportConfig::default()
+            };
             let _ = write_report(&self.folder, &Comparison::new(&runs), &config);
         }
         self.due = Instant::now() + PERIOD.max(started.elapsed() * SHARE);
     }
-}
-
-/// Now, in seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -14,6 +14,16 @@ use crate::timing::duration;
 /// Steps of the bar.
 const LENGTH: u64 = 1000;
 
+/// A bar with a template, on standard error unless `quiet`.
+pub(crate) fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.progress_chars("=> "));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
 /// A bar as long as the time that the run's work takes.
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -35,7 +45,7 @@ impl Progress {
         [train, valid]: [usize; 2],
         done: Step,
         recorded: &[Row],
-        target: ProgressDrawTarget,
+        quiet: bool,
     ) -> Self {
         let updates = config.optim.updates_per_epoch(train);
         let span = Span { epochs: config.epochs, updates: updates as u32 };
@@ -56,11 +66,7 @@ impl Progress {
         kinds.extend(probes.iter().map(|probe| {
             of(probe.name, probe.work(), probe.count(span), probe.count_first(done, span.updates))
         }));
-        let bar = ProgressBar::with_draw_target(Some(LENGTH), target);
-        let template = "{msg} {wide_bar} {percent}% {prefix}";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.progress_chars("=> "));
-        bar.enable_steady_tick(Duration::from_millis(500));
+        let bar = bar(LENGTH, "{msg} {wide_bar} {percent}% {prefix}", quiet);
         let costs = Costs { kinds, current: None };
         let mut progress = Self {
             bar,
@@ -89,6 +95,9 @@ impl Progress {
 
     /// Notes that a piece of work begins.
     pub(crate) fn begins(&mut self, at: Position, work: &'static str) {
+        if self.bar.is_hidden() {
+            return;
+        }
         self.costs.begins(work, Instant::now());
         let (epochs, updates) = (self.epochs, self.updates);
         let segments = match self.segments {

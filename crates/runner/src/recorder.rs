@@ -96,7 +96,7 @@ impl Sink for Recorder<'_> {
     }
 
     fn after(&mut self, at: Position) -> After {
-        self.report.write_if_due(&[self.folder.path().to_path_buf()]);
+        self.report.write_if_due(|| vec![self.folder.path().to_path_buf()]);
         let end_of_epoch = at.iteration == at.updates && self.is_regular(at.epoch);
         let by_clock =
             self.config.seconds > 0 && self.saved.elapsed() >= Duration::from_secs(self.config.seconds);

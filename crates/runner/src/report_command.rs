@@ -10,10 +10,10 @@ use walk_report::{
 
 use crate::cli::{ReportArguments, RunOptions};
 use crate::failure::{Failure, chain};
-use crate::live_report;
 use crate::output::{errln, outln};
 use crate::resume::open_run;
 use crate::sweep_folder::{is_sweep, runs_of};
+use crate::timing::unix_seconds;
 
 /// Prints the runs' tables, those that differ by their seeds alone joined, and writes them, the figures and the page: of one run
 /// into its folder, of a sweep into its report, of others into `out` if that is given. Of several runs, those that cannot be read
@@ -112,7 +112,7 @@ fn print_unfinished(runs: &[Run]) {
 /// Now, in seconds since 1970, if one of the runs is still running.
 fn live(runs: &[Run]) -> Option<u64> {
     let is_running = runs.iter().any(|run| run.info.status == Status::Running);
-    is_running.then(live_report::now)
+    is_running.then(unix_seconds)
 }
 
 /// Prints what a run found when it ends, and writes its tables, its figures and its page into its folder.
@@ -134,12 +134,8 @@ pub(crate) fn print_run(folder: &RunFolder, options: RunOptions) -> Result<()> {
     if let Some(conclusion) = conclusion(&[&run]) {
         outln!("{}", wrapped(&conclusion));
     }
-    outln!("\n{}; the report is {}", cost(&run), shown(&folder.path().join("report.html")));
+    outln!("\n{}; the report is {}", cost(&run), folder.path().join("report.html").display());
     Ok(())
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// Prints a table that is not wider than the terminal.

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::ProgressDrawTarget;
 use walk_core::{Backend, Model, Seed};
 use walk_data::{DataConfig, Split};
 use walk_record::{
@@ -32,6 +31,7 @@ use crate::progress::Progress;
 use crate::recorder::{Follower, Recorder};
 use crate::report_command::print_run;
 use crate::resume::{Start, resume};
+use crate::timing::unix_seconds;
 
 /// A run to be made.
 pub(crate) struct RunRequest {
@@ -107,12 +107,13 @@ fn run_on(
     }
     let samples = [split.train.len(), split.valid.len()];
     let recorded = match &request.folder {
-        Folder::Resumed(_) => start.folder.read_rows(&start.info).unwrap_or_default(),
-        Folder::New { .. } => vec![],
+        Folder::Resumed(_) if !request.options.quiet => {
+            start.folder.read_rows(&start.info).unwrap_or_default()
+        }
+        _ => vec![],
     };
-    let target =
-        if request.options.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let progress = Progress::new(&train_config, &probes, samples, start.state.step, &recorded, target);
+    let progress =
+        Progress::new(&train_config, &probes, samples, start.state.step, &recorded, request.options.quiet);
     let mut recorder = Recorder::new(&start, model.network(), &experiment, progress, ranks)?;
     let Start { folder, lock: _lock, mut info, state, .. } = start;
     let started = Instant::now();
@@ -262,7 +263,6 @@ fn data_info(config: &DataConfig, split: &Split) -> DataInfo {
 
 fn describe(prepared: &Prepared, backend: &dyn Backend) -> Result<RunInfo> {
     let Prepared { experiment, network, network_sha256, split, plugin, .. } = prepared;
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // what cannot be read is reported by what needs it
     let files = experiment.files().into_iter().filter_map(|(key, path)| {
         let sha256 = sha256(std::fs::read(path).ok()?);
@@ -277,7 +277,7 @@ fn describe(prepared: &Prepared, backend: &dyn Backend) -> Result<RunInfo> {
         seed: experiment.seed,
         device: backend.name().into(),
         threads: rayon::current_num_threads(),
-        started_unix_s: started.as_secs(),
+        started_unix_s: unix_seconds(),
         elapsed_s: None,
         probes: vec![],
         fork: None,

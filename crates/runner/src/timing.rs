@@ -1,4 +1,11 @@
-//! Times as people read them.
+//! Times: now, and as people read them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Now, in seconds since 1970.
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
 
 /// A time of so many seconds.
 pub(crate) fn duration(seconds: f64) -> String {

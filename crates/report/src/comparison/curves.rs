@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use walk_record::Run;
 
-use super::setting::{Comparison, Setting, distinct};
+use super::setting::{Comparison, Setting};
 use crate::chart::{Chart, Rule, Series, Stroke};
 use crate::curve::{Curve, Level};
+use crate::distinct::distinct;
 use crate::figure::{Figure, columns};
 use crate::plural::counted;
-use crate::statistics::mean;
+use crate::statistics::{deviation, mean};
 use crate::table::{Cell, short};
 
 /// Points of a line, at most: of more values, means over equal stretches are drawn, so that lines stay lines.
@@ -73,9 +74,8 @@ impl Comparison<'_> {
     }
 
     fn row(&self, setting: &Setting<'_>, variant: &str, point: &Point) -> Vec<Cell> {
-        let values = setting.values.iter().map(|value| Cell::from(value.as_str()));
         let numbers = [short(point.x), short(point.mean), short(point.deviation)];
-        values.chain([variant.into()]).chain(numbers).chain([point.values.into()]).collect()
+        setting.cells().chain([variant.into()]).chain(numbers).chain([point.values.into()]).collect()
     }
 
     /// What a line is called: nothing if it is the only one of a single run.
@@ -107,16 +107,15 @@ impl Comparison<'_> {
             }
         }
         let n_settings = of_settings.iter().filter(|runs| runs.iter().flatten().next().is_some()).count();
-        let rules =
-            found.into_iter().filter(|(level, _)| level.at < 3.0 * largest).map(|(level, numbers)| {
-                let is_shared = numbers.len() == n_settings;
-                let label = match (level.label.is_empty(), is_shared) {
-                    (true, _) => None,
-                    (false, true) => Some(level.label),
-                    (false, false) => Some(format!("{}, {}", level.label, self.settings[numbers[0]].label)),
-                };
-                Rule { label, number: (!is_shared).then(|| numbers[0]), ..Rule::across(level.at) }
-            });
+        let rules = found.into_iter().filter(|(level, _)| level.is_near(largest)).map(|(level, numbers)| {
+            let is_shared = numbers.len() == n_settings;
+            let label = match (level.label.is_empty(), is_shared) {
+                (true, _) => None,
+                (false, true) => Some(level.label),
+                (false, false) => Some(format!("{}, {}", level.label, self.settings[numbers[0]].label)),
+            };
+            Rule { label, number: (!is_shared).then(|| numbers[0]), ..Rule::across(level.at) }
+        });
         rules.collect()
     }
 }
@@ -161,7 +160,7 @@ fn joined(curves: &[&Curve]) -> (Vec<Point>, String) {
             several => several.iter().map(|points| means(points)).collect(),
         };
         let (x, numbers) = (means(&values).0, values.iter().map(|value| value.1).collect::<Vec<f64>>());
-        let deviation = super::tables::deviation(&numbers).get();
+        let deviation = deviation(&numbers).get();
         Some(Point { x, mean: mean(&numbers).get()?, deviation, values: numbers.len() })
     });
     let points: Vec<Point> = points.collect();

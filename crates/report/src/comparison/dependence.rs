@@ -1,25 +1,25 @@
 //! How what runs end with depends on a number that was swept, such as the learning rate or the batch size.
 
-use walk_record::Run;
-
+use super::endpoints::endpoints;
 use super::setting::Comparison;
-use super::tables::deviation;
+use super::tables::RunTables;
 use crate::chart::{Chart, Series};
 use crate::figure::{Figure, columns, file_name};
-use crate::statistics::mean;
-use crate::table::{Cell, Table, short};
+use crate::statistics::{deviation, mean};
+use crate::table::short;
 
 impl Comparison<'_> {
     /// For each key whose values are numbers and each table's first number: its mean over seeds with a band of one standard
     /// deviation against the key, a line for each combination of the other keys.
-    pub(crate) fn dependence(&self, of_run: impl Fn(&Run) -> Vec<Table>) -> Vec<Figure> {
-        let endpoints = self.endpoints(of_run);
+    pub(crate) fn dependence(&self, own: &RunTables) -> Vec<Figure> {
+        let mut endpoints = endpoints(own);
+        endpoints.retain(|endpoint| endpoint.leads);
         let mut figures = vec![];
         for (index, key) in self.keys.iter().enumerate() {
             let number = |setting: usize| self.settings[setting].values[index].parse::<f64>().ok();
             let numbers: Option<Vec<f64>> = (0..self.settings.len()).map(number).collect();
             let Some(numbers) = numbers else { continue };
-            for endpoint in endpoints.iter().filter(|endpoint| endpoint.leads) {
+            for (place, endpoint) in endpoints.iter().enumerate() {
                 let what = &endpoint.title;
                 let title = format!("At epoch {}: {what} against {}", endpoint.epoch, key.title);
                 let mut chart = Chart::new(title, &key.title, what);
@@ -36,7 +36,7 @@ impl Comparison<'_> {
                         let values = &endpoint.values[member];
                         let Some(value) = mean(values).get() else { continue };
                         let reach = deviation(values);
-                        let own = self.settings[member].values.iter().map(|value| Cell::from(value.as_str()));
+                        let own = self.settings[member].cells();
                         rows.push(own.chain([short(value), short(reach), values.len().into()]).collect());
                         series.points.push((numbers[member], value));
                         let reach = reach.get().unwrap_or(0.0);
@@ -47,11 +47,12 @@ impl Comparison<'_> {
                 if self.is_joined() {
                     chart.note = "band: 1 std. dev. over seeds".into();
                 }
-                // at several batch sizes there are several of one name
                 let name = file_name(&format!("{}-against-{}", endpoint.key, key.snake));
-                let alike =
-                    figures.iter().filter(|figure: &&Figure| figure.name().starts_with(&name)).count();
-                let name = if alike == 0 { name } else { format!("{name}-{}", alike + 1) };
+                // at several batch sizes there are several of one name
+                let name = match endpoints[..place].iter().filter(|other| other.key == endpoint.key).count() {
+                    0 => name,
+                    earlier => format!("{name}-{}", earlier + 1),
+                };
                 let columns = self.names().into_iter().chain(columns(["mean", "std", "n"]));
                 figures.push(Figure::new(name, chart, columns, rows));
             }
@@ -81,7 +82,7 @@ impl Comparison<'_> {
     fn line_label(&self, key: usize, setting: usize) -> Option<String> {
         let pairs = self.keys.iter().zip(&self.settings[setting].values).enumerate();
         let pairs = pairs.filter(|(index, _)| *index != key);
-        let pairs: Vec<String> = pairs.map(|(_, (key, value))| format!("{} = {value}", key.title)).collect();
+        let pairs: Vec<String> = pairs.map(|(_, (key, value))| key.with(value)).collect();
         (!pairs.is_empty()).then(|| pairs.join(", "))
     }
 }
@@ -95,9 +96,11 @@ fn is_wide(numbers: &[f64]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use walk_record::Run;
+
     use super::*;
     use crate::fixture::swept;
-    use crate::table::{place, result};
+    use crate::table::{Table, place, result};
 
     #[test]
     fn a_line_shows_each_combination_of_the_other_keys() {
@@ -112,7 +115,8 @@ mod tests {
             let row = vec![1.into(), short(number("optim.lr") * number("optim.batch_size"))];
             vec![Table::new("t", "T", [place("epoch", "epoch"), result("x", "x")], [row])]
         };
-        let figures = Comparison::new(&runs).dependence(of_run);
+        let comparison = Comparison::new(&runs);
+        let figures = comparison.dependence(&comparison.by_setting(of_run));
         let names: Vec<&str> = figures.iter().map(Figure::name).collect();
         assert_eq!(names, ["t-x-against-optim_lr", "t-x-against-optim_batch_size"]);
         assert_eq!((figures[0].chart.x.log, figures[1].chart.x.log), (true, false));

@@ -1,10 +1,10 @@
 //! Whether settings differ by more than their seeds do.
 
-use walk_record::Run;
-
+use super::endpoints::endpoints;
 use super::setting::Comparison;
-use crate::statistics::{holm, sample_mean, welch};
-use crate::table::{Cell, Column, Format, Role, Table, detail, main, name, short};
+use super::tables::{RunTables, spread};
+use crate::statistics::{holm, welch};
+use crate::table::{Cell, Column, Role, Table, detail, main, name, short};
 
 /// Seeds of a setting, at least, from which a difference is tested.
 const MIN_SEEDS: usize = 3;
@@ -12,10 +12,10 @@ const MIN_SEEDS: usize = 3;
 impl Comparison<'_> {
     /// For each number that runs end with and each pair of settings with at least three seeds: the means and standard deviations
     /// over seeds, the difference, and Welch's test of it, with the p-values of all rows corrected together (Holm, 1979).
-    pub(crate) fn differences(&self, of_run: impl Fn(&Run) -> Vec<Table>) -> Option<Table> {
+    pub(crate) fn differences(&self, own: &RunTables) -> Option<Table> {
         let mut rows = vec![];
         let mut p_values = vec![];
-        let endpoints = self.endpoints(of_run);
+        let endpoints = endpoints(own);
         let epoch = endpoints.first().map_or(0, |endpoint| endpoint.epoch);
         let is_one_epoch = endpoints.iter().all(|endpoint| endpoint.epoch == epoch);
         for endpoint in endpoints {
@@ -32,8 +32,8 @@ impl Comparison<'_> {
                         title.as_str().into(),
                         label(first),
                         label(second),
-                        spread(a),
-                        spread(b),
+                        spread(a, a.len(), None),
+                        spread(b, b.len(), None),
                         Cell::Missing,
                         short(test.difference),
                         short(test.t),
@@ -76,19 +76,10 @@ impl Comparison<'_> {
     }
 }
 
-fn spread(values: &[f64]) -> Cell {
-    let mean = sample_mean(values);
-    let deviation = mean.map(|mean| mean.error * (values.len() as f64).sqrt());
-    Cell::Spread {
-        mean: mean.map(|mean| mean.value).into(),
-        deviation: deviation.into(),
-        format: Format::Short,
-        values: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use walk_record::Run;
+
     use super::*;
     use crate::fixture::swept;
     use crate::table::{place, result};
@@ -110,7 +101,11 @@ mod tests {
             let columns = [place("epoch", "epoch"), result("x", "x"), result("none", "none")];
             vec![Table::new("t", "T", columns, [row(1), row(2)])]
         };
-        let found = Comparison::new(&runs).differences(of_run).unwrap();
+        let differences = |runs: &[Run]| {
+            let comparison = Comparison::new(runs);
+            comparison.differences(&comparison.by_setting(of_run))
+        };
+        let found = differences(&runs).unwrap();
         // 24 and 44 with deviations of 2: t = 20 / sqrt(8 / 3) with 4 degrees of freedom; what never varies is not tested
         let expected = [
             "x",
@@ -126,6 +121,6 @@ mod tests {
         ];
         assert_eq!(found.texts(), [expected]);
         assert!(found.title.starts_with("Differences between settings at epoch 2 ("), "{}", found.title);
-        assert!(Comparison::new(&runs[..5]).differences(of_run).is_none());
+        assert!(differences(&runs[..5]).is_none());
     }
 }

@@ -1,8 +1,6 @@
 //! What each run ends with: the numbers of its tables' last rows, by which settings are compared.
 
-use walk_record::Run;
-
-use super::setting::{Comparison, distinct};
+use super::tables::{RunTables, named, names};
 use crate::table::{Cell, Role, Table};
 
 /// A number that every setting has at the same place of its runs, the last that all of them measured.
@@ -25,20 +23,13 @@ pub(super) struct Endpoint {
 /// The place of a row: its epoch, the last of them where it is about several, and what else says where.
 type Place = (usize, Vec<(String, String)>);
 
-impl Comparison<'_> {
-    /// The numbers that at least two settings have, in the order of the tables.
-    pub(super) fn endpoints(&self, of_run: impl Fn(&Run) -> Vec<Table>) -> Vec<Endpoint> {
-        let of_settings = self.by_setting(of_run);
-        let names = distinct(of_settings.iter().flatten().flatten().map(|table| table.name.as_str()));
-        names.into_iter().flat_map(|name| of_table(name, &of_settings)).collect()
-    }
+/// The numbers that at least two settings have, in the order of the tables.
+pub(super) fn endpoints(own: &RunTables) -> Vec<Endpoint> {
+    names(own).into_iter().flat_map(|name| of_table(name, &named(own, name))).collect()
 }
 
 /// The results of one table, at each place of the last epoch that all runs have.
-fn of_table(name: &str, of_settings: &[Vec<Vec<Table>>]) -> Vec<Endpoint> {
-    let of_run = |tables: &Vec<Table>| tables.iter().find(|table| table.name == name).cloned();
-    let tables: Vec<Vec<Table>> =
-        of_settings.iter().map(|runs| runs.iter().filter_map(of_run).collect()).collect();
+fn of_table(name: &str, tables: &[Vec<Table>]) -> Vec<Endpoint> {
     let last = |table: &Table| table.rows.iter().filter_map(|row| Some(place(table, row)?.0)).max();
     let Some(epoch) = tables.iter().flatten().filter_map(last).min() else { return vec![] };
     let Some(first) = tables.iter().flatten().next() else { return vec![] };

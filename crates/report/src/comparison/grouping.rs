@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use walk_record::Run;
 
 use super::setting::{Comparison, Setting, SettingKey};
+use crate::claims::SettingRuns;
 use crate::error::ReportError;
 use crate::plural::counted;
+use crate::training::{snake, value_text};
 
 /// Keys and sections that change nothing that is measured.
 const WITHOUT_EFFECT: &[&str] = &["name", "claims", "reproduce_seeds", "record", "checkpoint"];
@@ -17,7 +19,24 @@ const MAX_KEYS: usize = 3;
 impl<'a> Comparison<'a> {
     /// Joins the runs that differ by their seeds alone.
     pub fn new(runs: &'a [Run]) -> Self {
-        by_training(runs)
+        let keys: Vec<String> = differing(runs).into_iter().filter(|key| key != "seed").collect();
+        let grouped = grouped(runs, &keys);
+        let has_each_seed_once = |setting: &Setting<'_>| {
+            let seeds: BTreeSet<String> = setting.runs.iter().map(|run| text(run, "seed")).collect();
+            seeds.len() == setting.runs.len()
+        };
+        if !grouped.iter().all(has_each_seed_once) {
+            return Self::of(
+                runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect(),
+            );
+        }
+        if keys.len() > MAX_KEYS {
+            let groups = grouped.into_iter();
+            return Self::of(
+                groups.map(|setting| SettingRuns { label: of_seeds(&setting), runs: setting.runs }).collect(),
+            );
+        }
+        Self::keyed(runs, grouped, &keys)
     }
 
     /// Joins the runs that agree in `keys`, each a key of the experiment or its last part.
@@ -25,70 +44,50 @@ impl<'a> Comparison<'a> {
     /// # Errors
     /// [`ReportError::By`] if the runs do not differ in one of the keys.
     pub fn by(runs: &'a [Run], keys: &[String]) -> Result<Self, ReportError> {
-        by_keys(runs, keys)
+        let differing = differing(runs);
+        let full = keys.iter().map(|key| {
+            let is_meant = |known: &&String| *known == key || last_part(known) == key;
+            differing.iter().find(is_meant).cloned().ok_or_else(|| ReportError::By {
+                key: key.clone(),
+                known: if differing.is_empty() { "nothing".into() } else { differing.join(", ") },
+            })
+        });
+        let keys: Vec<String> = full.collect::<Result<_, _>>()?;
+        Ok(Self::keyed(runs, grouped(runs, &keys), &keys))
     }
 
-    /// Joins the runs of each group, under a label.
-    pub fn of(groups: Vec<(String, Vec<&'a Run>)>) -> Self {
-        of_groups(groups)
-    }
-}
-
-/// Runs that differ by their seeds alone are one setting.
-fn by_training(runs: &[Run]) -> Comparison<'_> {
-    let keys: Vec<String> = differing(runs).into_iter().filter(|key| key != "seed").collect();
-    let grouped = grouped(runs, &keys);
-    let has_each_seed_once = |setting: &Setting<'_>| {
-        let seeds: BTreeSet<String> = setting.runs.iter().map(|run| text(run, "seed")).collect();
-        seeds.len() == setting.runs.len()
-    };
-    if grouped.iter().all(has_each_seed_once) && keys.len() <= MAX_KEYS {
-        return Comparison {
-            runs: runs.iter().collect(),
-            keys: titled(&keys),
-            settings: labeled(grouped, &keys),
+    /// Settings that are given, told apart by their labels.
+    pub fn of(groups: Vec<SettingRuns<'a>>) -> Self {
+        let runs: Vec<&Run> = groups.iter().flat_map(|group| group.runs.iter().copied()).collect();
+        let keys = match groups.len() {
+            0 | 1 => vec![],
+            _ => {
+                let is_joined = groups.iter().any(|group| group.runs.len() > 1);
+                let name = if is_joined { "setting" } else { "run" };
+                vec![SettingKey { snake: name.into(), title: name.into() }]
+            }
         };
+        let setting = |SettingRuns { label, runs }| {
+            let values = keys.iter().map(|_| String::clone(&label)).collect();
+            Setting { values, label, runs }
+        };
+        let settings = groups.into_iter().map(setting).collect();
+        Self { runs, keys, settings }
     }
-    let groups = if grouped.iter().all(has_each_seed_once) {
-        grouped.into_iter().map(|setting| (of_seeds(&setting), setting.runs)).collect()
-    } else {
-        runs.iter().map(|run| (run.label.clone(), vec![run])).collect()
-    };
-    of_groups(groups)
-}
 
-/// Runs that agree in the keys are one setting.
-fn by_keys<'a>(runs: &'a [Run], keys: &[String]) -> Result<Comparison<'a>, ReportError> {
-    let differing = differing(runs);
-    let full = keys.iter().map(|key| {
-        let is_meant = |known: &&String| *known == key || last_part(known) == key;
-        differing.iter().find(is_meant).cloned().ok_or_else(|| ReportError::By {
-            key: key.clone(),
-            known: if differing.is_empty() { "nothing".into() } else { differing.join(", ") },
-        })
-    });
-    let keys: Vec<String> = full.collect::<Result<_, _>>()?;
-    let settings = labeled(grouped(runs, &keys), &keys);
-    Ok(Comparison { runs: runs.iter().collect(), keys: titled(&keys), settings })
-}
-
-/// The runs of each group are one setting.
-fn of_groups(groups: Vec<(String, Vec<&Run>)>) -> Comparison<'_> {
-    let runs: Vec<&Run> = groups.iter().flat_map(|(_, runs)| runs.iter().copied()).collect();
-    let keys = match groups.len() {
-        0 | 1 => vec![],
-        _ => {
-            let is_joined = groups.iter().any(|(_, runs)| runs.len() > 1);
-            let name = if is_joined { "setting" } else { "run" };
-            vec![SettingKey { snake: name.into(), title: name.into() }]
+    /// Settings told apart by their values of `keys`, with labels that name key and value.
+    fn keyed(runs: &'a [Run], mut settings: Vec<Setting<'a>>, keys: &[String]) -> Self {
+        let keys = titled(keys);
+        for setting in &mut settings {
+            let pairs = keys.iter().zip(&setting.values).map(|(key, value)| key.with(value));
+            setting.label = match pairs.collect::<Vec<String>>().join(", ") {
+                // the only one: its runs tell what it is
+                pairs if pairs.is_empty() => setting.runs[0].info.plugin.name.clone(),
+                pairs => pairs,
+            };
         }
-    };
-    let setting = |(label, runs): (String, Vec<_>)| {
-        let values = keys.iter().map(|_| label.clone()).collect();
-        Setting { values, label, runs }
-    };
-    let settings = groups.into_iter().map(setting).collect();
-    Comparison { runs, keys, settings }
+        Self { runs: runs.iter().collect(), keys, settings }
+    }
 }
 
 /// The keys in which the runs differ, of those that change what is measured.
@@ -122,29 +121,14 @@ fn grouped<'a>(runs: &'a [Run], keys: &[String]) -> Vec<Setting<'a>> {
     settings
 }
 
-/// The settings with labels that name key and value, as in `lr = 0.1, B = 10`.
-fn labeled<'a>(mut settings: Vec<Setting<'a>>, keys: &[String]) -> Vec<Setting<'a>> {
-    let titles = titled(keys);
-    for setting in &mut settings {
-        let pairs = titles.iter().zip(&setting.values).map(|(key, value)| format!("{} = {value}", key.title));
-        setting.label = match pairs.collect::<Vec<String>>().join(", ") {
-            // the only one: its runs tell what it is
-            pairs if pairs.is_empty() => setting.runs[0].info.plugin.name.clone(),
-            pairs => pairs,
-        };
-    }
-    settings
-}
-
 /// Each key by its last part, unless another one has the same.
 fn titled(keys: &[String]) -> Vec<SettingKey> {
     let titled = |dotted: &String| {
         let last = last_part(dotted);
         let is_shared = keys.iter().any(|other| other != dotted && last_part(other) == last);
-        let snake = dotted.replace('.', "_");
         let title = if is_shared { dotted.clone() } else { last.replace('_', " ") };
         let title = if title == "batch size" { "B".into() } else { title };
-        SettingKey { snake, title }
+        SettingKey { snake: snake(dotted), title }
     };
     keys.iter().map(titled).collect()
 }
@@ -153,12 +137,9 @@ fn last_part(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
-/// The run's value under a key, a string without its quotes.
+/// The run's value under a key, "-" if it has none.
 pub(super) fn text(run: &Run, key: &str) -> String {
-    match run.value(key) {
-        None => "-".into(),
-        Some(value) => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
-    }
+    value_text(run, key).unwrap_or_else(|| "-".into())
 }
 
 fn of_seeds(setting: &Setting<'_>) -> String {

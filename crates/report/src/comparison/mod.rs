@@ -11,3 +11,4 @@ mod setting;
 mod tables;
 
 pub use self::setting::Comparison;
+pub(crate) use self::tables::RunTables;

@@ -46,6 +46,7 @@ impl Comparison<'_> {
 mod tests {
     use super::*;
     use crate::chart::Chart;
+    use crate::claims::SettingRuns;
     use crate::fixture;
 
     #[test]
@@ -53,7 +54,8 @@ mod tests {
         let figure = |_: &Run| vec![Figure::new("x", Chart::default(), [], [])];
         let names = |labels: &[&str]| -> Vec<String> {
             let runs: Vec<Run> = labels.iter().map(|label| fixture::run(label, [])).collect();
-            let groups = runs.iter().map(|run| (run.label.clone(), vec![run])).collect();
+            let groups =
+                runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect();
             Comparison::of(groups)
                 .figures_of_runs(figure)
                 .iter()

@@ -3,6 +3,7 @@
 use walk_record::Run;
 
 use crate::figure::Figure;
+use crate::table::Cell;
 use crate::training::setting;
 
 /// Runs shown together, joined into settings.
@@ -36,6 +37,20 @@ pub(crate) struct Setting<'a> {
     pub(crate) runs: Vec<&'a Run>,
 }
 
+impl SettingKey {
+    /// The key and one of its values, as in `lr = 0.1`.
+    pub(super) fn with(&self, value: &str) -> String {
+        format!("{} = {value}", self.title)
+    }
+}
+
+impl Setting<'_> {
+    /// The values of the keys as cells of a table.
+    pub(super) fn cells(&self) -> impl Iterator<Item = Cell> {
+        self.values.iter().map(|value| value.as_str().into())
+    }
+}
+
 impl Comparison<'_> {
     /// Whether a setting has several runs.
     pub(crate) fn is_joined(&self) -> bool {
@@ -43,7 +58,7 @@ impl Comparison<'_> {
     }
 
     /// What `make` makes of each run, by setting.
-    pub(super) fn by_setting<T>(&self, make: impl Fn(&Run) -> T) -> Vec<Vec<T>> {
+    pub(crate) fn by_setting<T>(&self, make: impl Fn(&Run) -> T) -> Vec<Vec<T>> {
         self.settings.iter().map(|setting| setting.runs.iter().map(|run| make(run)).collect()).collect()
     }
 
@@ -64,15 +79,4 @@ impl Comparison<'_> {
         }
         common.join(", ")
     }
-}
-
-/// Names in the order in which they first come.
-pub(super) fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    let mut found: Vec<&str> = vec![];
-    for name in names {
-        if !found.contains(&name) {
-            found.push(name);
-        }
-    }
-    found
 }

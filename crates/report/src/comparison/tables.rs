@@ -1,31 +1,39 @@
 //! Tables of several runs: theirs below each other, those of one setting joined.
 
-use walk_record::{Measured, Run};
+use walk_record::Measured;
 
-use super::setting::{Comparison, Setting, distinct};
-use crate::statistics::{mean, sample_mean};
+use super::setting::Comparison;
+use crate::distinct::distinct;
+use crate::statistics::{deviation, mean};
 use crate::table::{Cell, Column, Format, Role, Table, name, place};
 
 /// What a joined table's title says of its numbers.
 const JOINED: &str = "mean ± std. dev. over seeds";
 
+/// The tables of each run, by setting.
+pub(crate) type RunTables = Vec<Vec<Vec<Table>>>;
+
+/// The names of the tables that runs have.
+pub(super) fn names(own: &RunTables) -> Vec<&str> {
+    distinct(own.iter().flatten().flatten().map(|table| table.name.as_str()))
+}
+
+/// The tables of one name, by setting.
+pub(super) fn named(own: &RunTables, name: &str) -> Vec<Vec<Table>> {
+    let of_run = |tables: &Vec<Table>| tables.iter().find(|table| table.name == name).cloned();
+    own.iter().map(|runs| runs.iter().filter_map(of_run).collect()).collect()
+}
+
 impl Comparison<'_> {
-    /// The tables that `of_run` makes of each run, under the names that they share.
-    pub(crate) fn tables(&self, of_run: impl Fn(&Run) -> Vec<Table>) -> Vec<Table> {
-        let of_settings = self.by_setting(of_run);
-        let names = distinct(of_settings.iter().flatten().flatten().map(|table| table.name.as_str()));
-        let tables = names.into_iter().map(|name| {
-            let of_run = |tables: &Vec<Table>| tables.iter().find(|table| table.name == name).cloned();
-            let parts = self.settings.iter().zip(&of_settings);
-            let parts = parts.map(|(setting, runs)| (setting, runs.iter().filter_map(of_run).collect()));
-            self.stacked(&parts.collect::<Vec<(&Setting<'_>, Vec<Table>)>>())
-        });
+    /// The tables that `own` has of each run, under the names that they share.
+    pub(crate) fn tables(&self, own: &RunTables) -> Vec<Table> {
+        let tables = names(own).into_iter().map(|name| self.stacked(&named(own, name)));
         tables.filter(|table| !table.rows.is_empty()).collect()
     }
 
     /// A table of every setting's rows, joined where it has several runs.
-    fn stacked(&self, parts: &[(&Setting<'_>, Vec<Table>)]) -> Table {
-        let tables = || parts.iter().flat_map(|(_, tables)| tables);
+    fn stacked(&self, of_settings: &[Vec<Table>]) -> Table {
+        let tables = || of_settings.iter().flatten();
         let first = tables().next().expect("a table has a name because some run has it");
         let mut columns: Vec<Column> = vec![];
         for column in tables().flat_map(|table| &table.columns) {
@@ -40,8 +48,8 @@ impl Comparison<'_> {
         }
         let is_joined = self.is_joined();
         let mut rows: Vec<Vec<Cell>> = vec![];
-        for (setting, tables) in parts {
-            let mut own: Vec<Cell> = setting.values.iter().map(|value| value.as_str().into()).collect();
+        for (setting, tables) in self.settings.iter().zip(of_settings) {
+            let mut own: Vec<Cell> = setting.cells().collect();
             if needs_name {
                 own.push(setting.label.as_str().into());
             }
@@ -175,7 +183,7 @@ fn sum(cells: &[&Cell]) -> Cell {
 }
 
 /// The mean and the standard deviation of the values that are known of `all` runs.
-fn spread(values: &[f64], all: usize, format: Option<Format>) -> Cell {
+pub(super) fn spread(values: &[f64], all: usize, format: Option<Format>) -> Cell {
     if values.is_empty() {
         return Cell::Missing;
     }
@@ -187,18 +195,18 @@ fn spread(values: &[f64], all: usize, format: Option<Format>) -> Cell {
     }
 }
 
-/// The standard deviation of values, with n - 1; missing for fewer than two.
-pub(super) fn deviation(values: &[f64]) -> Measured {
-    sample_mean(values).map(|mean| mean.error * (values.len() as f64).sqrt()).into()
-}
-
 #[cfg(test)]
 mod tests {
-    use walk_record::measured;
+    use walk_record::{Run, measured};
 
     use super::*;
     use crate::fixture::swept;
     use crate::table::{Extent, estimate, main, share, short};
+
+    fn joined_tables(runs: &[Run], of_run: impl Fn(&Run) -> Vec<Table>) -> Vec<Table> {
+        let comparison = Comparison::new(runs);
+        comparison.tables(&comparison.by_setting(of_run))
+    }
 
     #[test]
     fn seeds_are_joined_row_by_row() {
@@ -220,7 +228,7 @@ mod tests {
                 [place("epoch", "epoch"), main("x", "x"), main("y", "y"), main("n", "n"), main("l", "l")];
             vec![Table::new("t", "T", columns, rows)]
         };
-        let tables = Comparison::new(&runs).tables(table);
+        let tables = joined_tables(&runs, table);
         assert_eq!(tables[0].title, "T (mean ± std. dev. over seeds; counts are summed)");
         let expected = [
             ["0.1", "2", "1", "2.0 ± 1.4", "2.0 ± 1.4", "2 / 20", "2.0 ± 1.4, -"],
@@ -231,7 +239,7 @@ mod tests {
         assert_eq!(tables[0].texts(), expected);
         assert!(tables[0].boxed(None, Extent::Main).contains("│ lr  │"));
         // of one run there is nothing to tell apart
-        let tables = Comparison::new(&runs[..1]).tables(table);
+        let tables = joined_tables(&runs[..1], table);
         assert_eq!(tables[0].texts()[0], ["1", "1.000", "1.0 ± 9.0", "1 / 10", "1.000, -"]);
     }
 

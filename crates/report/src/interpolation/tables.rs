@@ -175,7 +175,8 @@ Barriers / updates
 │ mlp   │   1 / 2 │        - │
 │ vgg11 │       - │    0 / 1 │
 ╰───────┴─────────┴──────────╯";
-        let found = Comparison::new(&runs).tables(tables).remove(0);
+        let comparison = Comparison::new(&runs);
+        let found = comparison.tables(&comparison.by_setting(tables)).remove(0);
         assert_eq!(found.boxed(None, Extent::Main), expected);
         // for three segments, one interior point and two degrees of freedom q is 6.0
         let heights = [0.05, 0.25, 0.8].map(|height| row(1, 1, segment(true, height)));

@@ -12,8 +12,10 @@ use self::html::{Html, escape};
 use self::utc::utc;
 use crate::claims::conclusion;
 use crate::comparison::Comparison;
+use crate::distinct::distinct;
 use crate::error::ReportError;
 use crate::figure::DrawnFigure;
+use crate::overview::status;
 use crate::table::{Table, decimals, percent};
 
 /// What a page shows.
@@ -215,12 +217,8 @@ impl Page<'_> {
     }
 
     fn configuration(&self, html: &mut Html) {
-        let mut keys: Vec<&str> = vec![];
-        for value in self.comparison.runs.iter().flat_map(|run| &run.config) {
-            if !keys.contains(&value.key.as_str()) {
-                keys.push(&value.key);
-            }
-        }
+        let values = self.comparison.runs.iter().flat_map(|run| &run.config);
+        let keys = distinct(values.map(|value| value.key.as_str()));
         let value = |run: &Run, key: &str| run.value(key).map_or("-".into(), |value| value.to_string());
         self.joined(html, keys.iter().map(|key| self.row(key, |run| value(run, key))).collect());
     }
@@ -240,10 +238,6 @@ impl Page<'_> {
         ];
         self.joined(html, rows);
     }
-}
-
-fn status(run: &Run) -> String {
-    format!("{:?}", run.info.status).to_lowercase()
 }
 
 /// The path that leads from a page in `folder` to files in `target`: empty, or with a `/` at its end.

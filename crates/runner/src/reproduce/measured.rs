@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use walk_core::Step;
 use walk_record::{Row, Run};
-use walk_report::{ClaimName, Comparison, Exhibit, SettingRuns, batch_size};
+use walk_report::{ClaimName, Exhibit, SettingRuns, batch_size};
 use walk_train::Position;
 
 use super::plan::{PaperItem, ReproductionPlan};
@@ -66,18 +66,15 @@ impl MeasuredItem {
     }
 
     /// Its runs, a setting for each member.
-    pub(super) fn comparison(&self) -> Comparison<'_> {
+    pub(super) fn settings(&self) -> Vec<SettingRuns<'_>> {
         let setting =
-            |member: &MeasuredMember| (member.label.clone(), self.runs[member.runs.clone()].iter().collect());
-        Comparison::of(self.members.iter().map(setting).collect())
+            |member: &MeasuredMember| SettingRuns::new(&member.label, &self.runs[member.runs.clone()]);
+        self.members.iter().map(setting).collect()
     }
 
     /// As claims are tested on it.
     pub(super) fn exhibit(&self) -> Exhibit<'_> {
-        let setting =
-            |member: &MeasuredMember| SettingRuns::new(&member.label, &self.runs[member.runs.clone()]);
-        let settings = self.members.iter().map(setting).collect();
-        Exhibit { name: &self.name, claims: &self.claims, settings }
+        Exhibit { name: &self.name, claims: &self.claims, settings: self.settings() }
     }
 }
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use walk_record::{Run, RunFolder, Status, write_file};
-use walk_report::{Comparison, Exhibit, Extent, ReportConfig, claims, claims_table, counted, write_report};
+use walk_report::{
+    Comparison, Exhibit, Extent, ReportConfig, SettingRuns, claims, claims_table, counted, write_report,
+};
 
 use self::measured::{MeasuredItem, measured};
 use self::plan::{ReproductionPlan, SharedRun};
@@ -71,13 +73,15 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Resul
     let items = measured(plan, &made);
     for item in items.iter().filter(|item| !item.runs.is_empty()) {
         let config = ReportConfig { title: &item.name, ..ReportConfig::default() };
-        write_report(&out.join(&item.name), &item.comparison(), &config)?;
+        write_report(&out.join(&item.name), &Comparison::of(item.settings()), &config)?;
     }
     let exhibits: Vec<Exhibit<'_>> = items.iter().map(MeasuredItem::exhibit).collect();
     let claims = claims_table(&claims(&exhibits));
     let label = |run: Run| Run { label: run.info.name.clone(), ..run };
     let runs: Vec<Run> = made.into_iter().flatten().map(label).collect();
-    let all = Comparison::of(runs.iter().map(|run| (run.label.clone(), vec![run])).collect());
+    let all = Comparison::of(
+        runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect(),
+    );
     let title = format!("The paper at scale {scale}");
     let config = ReportConfig { title: &title, extra_tables: claims.as_slice(), ..ReportConfig::default() };
     write_report(out, &all, &config)?;

@@ -38,7 +38,7 @@ pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), F
     };
     let live = Mutex::new(LiveReport::new(&folder.join("report"), &counted(children.len(), "run")));
     let outcome = run_all(&children, PoolConfig { jobs, threads, quiet }, &|| {
-        live.lock().expect("no thread panics").write_if_due(&made());
+        live.lock().expect("no thread panics").write_if_due(made);
     });
     let runs = made();
     let n_runs = runs.len();

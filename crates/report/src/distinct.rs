@@ -1,0 +1,12 @@
+//! Names without repetitions.
+
+/// Names in the order in which they first come.
+pub(crate) fn distinct<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut found: Vec<&str> = vec![];
+    for name in names {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
