@@ -5,14 +5,16 @@ use crate::support::root;
 
 #[test]
 fn commands_print_what_is_on_record() {
-    let cases = trycmd::TestCases::new();
-    cases.register_bin("sgdwalk", std::path::Path::new(env!("CARGO_BIN_EXE_sgdwalk")));
-    // helps are laid out for 100 columns, whatever the terminal
-    cases.env("COLUMNS", "100").env("NO_COLOR", "1");
-    // not under the name by which cargo runs it
-    cases.env("CARGO_PKG_NAME", "");
-    cases.case(root().join("tests/cmd/*.trycmd"));
-    cases.run();
+    // helps are laid out for so many columns, whatever the terminal
+    for (columns, files) in [("100", "*.trycmd"), ("80", "80/*.trycmd"), ("120", "120/*.trycmd")] {
+        let cases = trycmd::TestCases::new();
+        cases.register_bin("sgdwalk", std::path::Path::new(env!("CARGO_BIN_EXE_sgdwalk")));
+        cases.env("COLUMNS", columns).env("NO_COLOR", "1");
+        // not under the name by which cargo runs it
+        cases.env("CARGO_PKG_NAME", "");
+        cases.case(root().join("tests/cmd").join(files));
+        cases.run();
+    }
 }
 
 #[test]

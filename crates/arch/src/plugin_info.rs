@@ -25,4 +25,13 @@ impl PluginInfo {
     pub fn check_options(&self, values: &OptionValues) -> Result<(), OptionError> {
         options::check(&self.options, values)
     }
+
+    /// Adds the defaults of the options that `values` leaves out; returns their names.
+    pub fn add_defaults(&self, values: &mut OptionValues) -> Vec<String> {
+        let left_out = self.options.iter().filter(|option| !values.contains_key(&option.name));
+        let left_out: Vec<&OptionSpec> = left_out.collect();
+        let names = left_out.iter().map(|option| option.name.clone()).collect();
+        values.extend(left_out.into_iter().map(|option| (option.name.clone(), option.default.clone())));
+        names
+    }
 }

@@ -98,6 +98,8 @@ pub struct BatchStatistics {
 pub struct BatchGradient {
     /// Per-sample losses.
     pub losses: Vec<f32>,
+    /// Number of samples whose largest output is at their label.
+    pub correct: usize,
     /// g_B = 1/B Σ ∂L_i/∂θ, of length P.
     pub grad: Vec<f32>,
     /// By layer index, what the batch norms that used the batch's statistics measured.

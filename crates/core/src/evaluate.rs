@@ -70,12 +70,17 @@ impl ChunkResult {
     /// Adds a sample.
     pub(crate) fn add<E: PartialOrd + Copy>(&mut self, outputs: &[E], label: usize, loss: f64) {
         self.losses.push(loss);
-        let own = outputs[label];
-        let beaten = outputs.iter().enumerate().any(|(class, &z)| z > own || (z >= own && class < label));
-        // a NaN does not compare, not even to itself
-        let number = own.partial_cmp(&own).is_some();
-        self.correct += usize::from(!beaten && number);
+        self.correct += usize::from(is_correct(outputs, label));
     }
+}
+
+/// Whether the largest output is at the label; of equal outputs the first counts.
+pub(crate) fn is_correct<E: PartialOrd + Copy>(outputs: &[E], label: usize) -> bool {
+    let own = outputs[label];
+    let beaten = outputs.iter().enumerate().any(|(class, &z)| z > own || (z >= own && class < label));
+    // a NaN does not compare, not even to itself
+    let number = own.partial_cmp(&own).is_some();
+    !beaten && number
 }
 
 impl Evaluation {

@@ -11,7 +11,7 @@ use walk_kernels::memory::copied;
 
 use crate::backend::{AtPoint, Backend, BatchGradient, BatchStatistics, PassKind};
 use crate::batch::{Batch, DropoutDraw};
-use crate::evaluate::check_labels;
+use crate::evaluate::{check_labels, is_correct};
 use crate::{BatchNormMode, CoreError, Evaluator, Loss, Point};
 
 /// A batch of values on a device: one row per sample, `[rows, features]`.
@@ -255,11 +255,14 @@ impl<B: TensorBackend> AtPoint for TensorPoint<'_, B> {
         awake(|| {
             let inputs = self.inputs(batch)?;
             let forward = self.backend.forward::<OwnedTape<f32, B::Device>>(self.at(batch, mode), inputs)?;
+            let outputs = forward.outputs.as_vec();
+            let rows = outputs.chunks_exact(self.network.problem().classes).zip(&batch.labels);
+            let correct = rows.filter(|&(row, &label)| is_correct(row, label)).count();
             let losses = self.backend.losses(forward.outputs, &batch.labels, self.loss)?;
             let mut values = vec![0.0; batch.labels.len()];
             losses.copy_into(&mut values);
             let grad = self.reverse(losses)?;
-            Ok(BatchGradient { losses: values, grad, statistics: forward.statistics })
+            Ok(BatchGradient { losses: values, correct, grad, statistics: forward.statistics })
         })
     }
 

@@ -115,6 +115,9 @@ pub struct PluginRecord {
     pub library: String,
     /// SHA-256 of the library.
     pub sha256: String,
+    /// The options that the experiment left out; `config.toml` has their defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_options: Vec<String>,
 }
 
 /// The network a run trained.

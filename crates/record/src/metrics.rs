@@ -282,7 +282,13 @@ mod tests {
             let kind: Kind = if is_train {
                 Train { loss: a.into(), grad_norm: b.into(), lr: 0.1 }.into()
             } else {
-                Epoch { train_loss: a.into(), valid_loss: b.into(), valid_accuracy: Measured::MISSING }.into()
+                Epoch {
+                    train_loss: a.into(),
+                    train_accuracy: Measured::MISSING,
+                    valid_loss: b.into(),
+                    valid_accuracy: Measured::MISSING,
+                }
+                .into()
             };
             Row { at: Stamp { epoch: 1, iteration: 2, step }, kind }
         });

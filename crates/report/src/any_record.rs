@@ -1,5 +1,5 @@
 //! A law: whatever a record holds, it can be reported. Rows of every kind are drawn from the kinds' own schemas, with missing
-//! and extreme numbers and lists of any length.
+//! and extreme numbers and lists of any length. And every table of one such record, at three widths, held by snapshots.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,17 +10,21 @@ use walk_record::rows::Kind;
 use walk_record::{FORMAT, Run, RunFolder, RunInfo};
 
 use crate::{
-    ClaimName, Comparison, Exhibit, Extent, FigureWidth, ReportConfig, Role, SettingRuns, claims,
+    ClaimName, Comparison, Exhibit, Extent, FigureWidth, ReportConfig, Role, SettingRuns, Table, claims,
     claims_table, headline, meaning, summary_json, write_report,
 };
 
 /// A generator of numbers (splitmix64, Steele et al., 2014).
-struct Numbers(u64);
+struct Numbers {
+    state: u64,
+    /// Whether some are as large or as small as numbers can be.
+    extreme: bool,
+}
 
 impl Numbers {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) % end as u64) as usize
@@ -53,7 +57,8 @@ fn drawn(schema: &Value, root: &Value, numbers: &mut Numbers) -> Value {
             let extremes =
                 [0.0, -0.0, 1.0, -1.0, 1e-300, -1e-300, 1e308, -1e308, f64::MAX, f64::MIN_POSITIVE];
             let any = numbers.below(6000) as f64 / 1000.0 - 3.0;
-            json!(*extremes.get(numbers.below(2 * extremes.len())).unwrap_or(&any))
+            let extreme = extremes.get(numbers.below(2 * extremes.len())).filter(|_| numbers.extreme);
+            json!(*extreme.unwrap_or(&any))
         }
         "string" => json!("start"),
         "array" => {
@@ -93,23 +98,51 @@ fn any_run(path: &Path, batch_size: usize, numbers: &mut Numbers) -> Run {
     Run::read(path).unwrap()
 }
 
+/// All tables of two runs and of both joined.
+fn all_tables(dir: &Path, numbers: &mut Numbers) -> Vec<Table> {
+    let mut runs = [any_run(&dir.join("a"), 10, numbers), any_run(&dir.join("b"), 100, numbers)];
+    Run::tell_apart(&mut runs);
+    let exhibit = |settings| Exhibit { name: "any", claims: ClaimName::ALL, settings };
+    let [a, b, both] = [&runs[..1], &runs[1..], &runs[..]].map(|runs| SettingRuns::new("any", runs));
+    let claims =
+        claims(&[exhibit(vec![a, b]), exhibit(vec![both.clone(), both.clone()]), exhibit(vec![both])]);
+    let claims = claims_table(&claims);
+    let config = ReportConfig { title: "any", extra_tables: claims.as_slice(), ..ReportConfig::default() };
+    let wide = ReportConfig { width: FigureWidth::Page, written_unix_s: Some(1), ..config };
+    let mut tables = write_report(&dir.join("report"), &Comparison::new(&runs), &config).unwrap();
+    let joined = Comparison::of(vec![SettingRuns::new("both", &runs)]);
+    tables.extend(write_report(&dir.join("joined"), &joined, &wide).unwrap());
+    for run in &runs {
+        assert!(!headline(run).contains("NaN"));
+        summary_json(run).unwrap();
+    }
+    tables
+}
+
+/// `SNAPSHOTS=overwrite cargo test -p walk-report` takes new tables over; review the difference like code.
+#[test]
+fn every_table_is_laid_out_as_on_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = all_tables(dir.path(), &mut Numbers { state: 1, extreme: false });
+    for width in [80, 100, 120] {
+        let texts = tables.iter().map(|table| table.boxed(Some(width), Extent::All));
+        let text = texts.collect::<Vec<String>>().join("\n\n") + "\n";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("snapshots/tables-{width}.txt"));
+        if std::env::var("SNAPSHOTS").is_ok_and(|value| value == "overwrite") {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap();
+        let differs = text.lines().zip(expected.lines()).position(|(line, expected)| line != expected);
+        assert!(text == expected, "{}: differs from line {differs:?} on", path.display());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20))]
     #[test]
     fn every_record_can_be_reported(seed in any::<u64>()) {
-        let (dir, mut numbers) = (tempfile::tempdir().unwrap(), Numbers(seed));
-        let mut runs = [any_run(&dir.path().join("a"), 10, &mut numbers), any_run(&dir.path().join("b"), 100, &mut numbers)];
-        Run::tell_apart(&mut runs);
-        let exhibit = |settings| Exhibit { name: "any", claims: ClaimName::ALL, settings };
-        let [a, b, both] = [&runs[..1], &runs[1..], &runs[..]].map(|runs| SettingRuns::new("any", runs));
-        let claims = claims(&[exhibit(vec![a, b]), exhibit(vec![both.clone(), both.clone()]), exhibit(vec![both])]);
-        let alone = Comparison::new(&runs);
-        let joined = Comparison::of(vec![SettingRuns::new("both", &runs)]);
-        let claims = claims_table(&claims);
-        let config = ReportConfig { title: "any", extra_tables: claims.as_slice(), ..ReportConfig::default() };
-        let wide = ReportConfig { width: FigureWidth::Page, written_unix_s: Some(1), ..config };
-        let mut tables = write_report(&dir.path().join("report"), &alone, &config).unwrap();
-        tables.extend(write_report(&dir.path().join("joined"), &joined, &wide).unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let tables = all_tables(dir.path(), &mut Numbers { state: seed, extreme: true });
         // every term is in the glossary
         for table in &tables {
             for column in table.columns.iter().filter(|column| column.role != Role::Name) {
@@ -123,6 +156,10 @@ proptest! {
                 let text = table.boxed(Some(width), extent);
                 let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
                 prop_assert!(widest <= width, "{widest} of {width}:\n{text}");
+                // and no column is lost
+                for word in table.shown().titles().iter().flat_map(|title| title.split([' ', '\u{a0}'])) {
+                    prop_assert!(text.contains(word), "{word} is not in:\n{text}");
+                }
             }
         }
         // a number that is none is shown as a dash
@@ -130,10 +167,6 @@ proptest! {
             for cell in table.texts().iter().flatten() {
                 prop_assert!(!cell.contains("NaN") && !cell.contains("inf"), "{}: {}", table.name, cell);
             }
-        }
-        for run in &runs {
-            prop_assert!(!headline(run).contains("NaN"));
-            summary_json(run).unwrap();
         }
     }
 }

@@ -117,6 +117,10 @@ const TRAINING: &[Term] = &[
     ),
     term("validation loss", "The mean loss of the validation samples at the end of the epoch."),
     term(
+        "training accuracy",
+        "The share of the samples of the epoch's batches classified correctly, each at the parameters of its own update.",
+    ),
+    term(
         "validation accuracy",
         "The share of validation samples classified correctly at the end of the epoch.",
     ),

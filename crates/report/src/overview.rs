@@ -93,8 +93,12 @@ mod tests {
 
     #[test]
     fn a_run_is_summed_up() {
-        let epoch =
-            Epoch { train_loss: 0.5.into(), valid_loss: f64::NAN.into(), valid_accuracy: 0.75.into() };
+        let epoch = Epoch {
+            train_loss: 0.5.into(),
+            train_accuracy: 0.7.into(),
+            valid_loss: f64::NAN.into(),
+            valid_accuracy: 0.75.into(),
+        };
         let rows = [fixture::row(1, 9, fixture::segment(true, 0.1)), fixture::row(2, 9, epoch)];
         let run = fixture::run("mlp", rows);
         let text = headline(&run);

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use walk_record::{ForkInfo, RunFolder, Status};
 use walk_report::counted;
 
+use crate::experiment::Experiment;
 use crate::failure::{Failure, chain};
 use crate::interrupt;
 use crate::output::errln;
@@ -143,7 +144,8 @@ impl Child {
     pub(crate) fn folder_state(&self) -> Result<FolderState> {
         let Ok(folder) = RunFolder::open(&self.out) else { return Ok(FolderState::New) };
         let info = folder.read_info()?;
-        if folder.read_config()? != self.config || info.fork != self.fork {
+        let config = Experiment::as_given(&folder)?.to_toml()?;
+        if config != self.config || info.fork != self.fork {
             return Ok(FolderState::Foreign);
         }
         Ok(match info.status {

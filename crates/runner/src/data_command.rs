@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tabled::builder::Builder;
-use tabled::settings::Style;
 use walk_arch::did_you_mean;
 use walk_data::fetch::{Fetched, fetch, remote_set};
 use walk_data::{DataConfig, DataSet, usual_root};
+use walk_report::{Cell, Column, Extent, Role, Table};
 
 use crate::cli::DataCommand;
 use crate::failure::Failure;
-use crate::output::outln;
+use crate::output::{outln, print_table};
 
 pub(crate) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
@@ -59,19 +58,24 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
 }
 
 fn list(dir: &Path) {
-    let mut table = Builder::default();
-    table.push_record(["set", "size to fetch", "where", "present"]);
-    for set in DataSet::ALL {
-        let origin = remote_set(set).map_or("-".into(), |origin| format!("{} MB", origin.megabytes));
+    let rows = DataSet::ALL.into_iter().map(|set| {
+        let download =
+            remote_set(set).map_or(Cell::Missing, |origin| format!("{} MB", origin.megabytes).into());
         let place = dir.join(set.name());
         let (place, there) = match set {
             DataSet::Digits => ("built in".into(), "yes".into()),
             DataSet::Folder => ("a folder of your own".into(), String::new()),
             _ => (place.display().to_string(), state(set, place)),
         };
-        table.push_record([set.name().to_owned(), origin, place, there]);
-    }
-    outln!("{}", table.build().with(Style::sharp()));
+        vec![set.name().into(), place.into(), there.into(), download]
+    });
+    let columns = [
+        Column::new("set", "set", Role::Name),
+        Column::new("place", "place", Role::Words),
+        Column::new("present", "present", Role::Words),
+        Column::new("download", "download", Role::Main),
+    ];
+    print_table(&Table::new("sets", "Data sets", columns, rows), Extent::All);
     outln!("download one with `sgdwalk data fetch NAME`");
 }
 

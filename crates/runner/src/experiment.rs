@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
 use walk_core::{Convolution, DeviceName};
 use walk_data::DataConfig;
+use walk_record::RunFolder;
 use walk_report::ClaimName;
 use walk_train::probe::ProbeConfig;
 use walk_train::{CheckpointConfig, OptimConfig};
@@ -205,6 +206,16 @@ impl Experiment {
         relevant(self) == relevant(other)
     }
 
+    /// The experiment of a run as it was given, without the defaults of its plugin's options that config.toml has.
+    pub(crate) fn as_given(folder: &RunFolder) -> Result<Self> {
+        let mut experiment: Self = toml::from_str(&folder.read_config()?)
+            .with_context(|| folder.config_path().display().to_string())?;
+        for name in folder.read_info()?.plugin.default_options {
+            experiment.model.options.remove(&name);
+        }
+        Ok(experiment)
+    }
+
     /// As it is written to config.toml.
     pub(crate) fn to_toml(&self) -> Result<String> {
         toml::to_string(self).context("the experiment cannot be written")
@@ -215,7 +226,7 @@ impl Experiment {
         if self.epochs < last { self.probe.clone().within(self.epochs) } else { self.probe.clone() }
     }
 
-    /// SHA-256 of what its numbers follow from, apart from the contents of files: a resumed run must keep it. It may train
+    /// SHA-256 of what its numbers follow from, apart from the network and the contents of files: a resumed run must keep it. It may train
     /// longer, keep other checkpoints and find its files elsewhere.
     pub(crate) fn numbers_sha256(&self) -> Result<String> {
         let fixed = Self {
@@ -223,7 +234,7 @@ impl Experiment {
             epochs: 0,
             claims: vec![],
             reproduce_seeds: None,
-            model: ModelSection { plugin: String::new(), ..self.model.clone() },
+            model: ModelSection { plugin: String::new(), options: OptionValues::new() },
             data: DataConfig { dir: None, root: None, ..self.data.clone() },
             record: RecordSection { tensorboard: false, ..self.record.clone() },
             checkpoint: CheckpointConfig::default(),

@@ -1,12 +1,11 @@
 //! `sgdwalk plugins [NAME]`.
 
 use anyhow::Context;
-use tabled::builder::Builder;
-use tabled::settings::Style;
 use walk_arch::{Network, OptionValues, PluginInfo, Problem};
+use walk_report::{Cell, Column, Extent, Role, Table};
 
 use crate::failure::Failure;
-use crate::output::outln;
+use crate::output::{outln, print_table};
 use crate::plugin;
 
 /// The images that parameters and multiply-adds are counted for: CIFAR-10's.
@@ -20,17 +19,30 @@ pub(crate) fn cifar10() -> Problem {
 
 /// Lists the plugins found.
 pub(crate) fn list() -> Result<(), Failure> {
-    let mut builder = Builder::default();
-    builder.push_record(["plugin", "about", "parameters", "MFLOP per image", "options", "crate"]);
+    let mut rows = vec![];
     for (name, place) in plugin::named() {
         let Description { info, network } = open(&name)?;
-        let size = |cell: fn(&Network) -> String| network.as_ref().map_or("-".into(), cell);
-        let (n_params, mflop) = (size(|network| network.n_params().to_string()), size(mflop));
+        let size = |cell: fn(&Network) -> Cell| network.as_ref().map_or(Cell::Missing, cell);
+        let n_params = size(|network| network.n_params().into());
+        let mflop = size(|network| mflop(network).into());
         let options: Vec<String> = info.options.into_iter().map(|option| option.name).collect();
-        builder.push_record([info.name, info.about, n_params, mflop, options.join(", "), place.to_string()]);
+        let options = options.join(", ");
+        let place = place.to_string();
+        rows.push(vec![info.name.into(), info.about.into(), n_params, mflop, options.into(), place.into()]);
     }
-    outln!("{}", builder.build().with(Style::rounded()));
-    outln!("sizes are of the default options for {}x{} images in {CLASSES} classes", SHAPE[1], SHAPE[2]);
+    let columns = [
+        Column::new("plugin", "plugin", Role::Name),
+        Column::new("about", "about", Role::Words),
+        Column::new("parameters", "parameters", Role::Main),
+        Column::new("mflop", "MFLOP per image", Role::Main),
+        Column::new("options", "options", Role::Remark),
+        Column::new("crate", "crate", Role::Remark),
+    ];
+    let [channels, height, width] = SHAPE;
+    let title = format!(
+        "Plugins; sizes are of their default networks for images of {channels}x{height}x{width} in {CLASSES} classes"
+    );
+    print_table(&Table::new("plugins", title, columns, rows), Extent::All);
     Ok(())
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn on_threads<R: Send>(
 
 /// Loads data and plugin and checks every value of the experiment.
 pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
-    let experiment = Experiment::parse(source)?;
+    let mut experiment = Experiment::parse(source)?;
     let started = Instant::now();
     let split = experiment.data.load().map_err(|error| match &error {
         DataError::Value { key, .. } => source.error_at(&format!("data.{key}"), &error),
@@ -96,8 +96,9 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     info.check_options(&model.options).map_err(|error| {
         source.error_at(&format!("model.options.{}", error.name()), format!("plugin {}: {error}", info.name))
     })?;
+    let default_options = info.add_defaults(&mut experiment.model.options);
     let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes.len() };
-    let graph = plugin.build(&problem, &model.options);
+    let graph = plugin.build(&problem, &experiment.model.options);
     let graph = graph.map_err(|error| error_at("model", &error))?;
     let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
     let network_sha256 = sha256(description);
@@ -107,7 +108,7 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     let bytes =
         std::fs::read(&plugin.library).with_context(|| format!("plugin {library}: cannot be read"))?;
     let sha256 = sha256(bytes);
-    let plugin = PluginRecord { name: info.name, library: library.to_string(), sha256 };
+    let plugin = PluginRecord { name: info.name, library: library.to_string(), sha256, default_options };
     Ok(Prepared { experiment, network, network_sha256, split, plugin, load_time })
 }
 

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use walk_record::{Run, RunFolder, Status};
 use walk_report::{
-    Comparison, Extent, ReportConfig, Table, conclusion, cost, counted, headline, summary_json, write_report,
+    Comparison, Extent, ReportConfig, conclusion, cost, counted, headline, summary_json, write_report,
 };
 
 use crate::cli::{ReportArguments, RunOptions};
 use crate::failure::{Failure, chain};
-use crate::output::{errln, outln};
+use crate::output::{errln, outln, print_table, wrapped};
 use crate::resume::open_run;
 use crate::sweep_folder::{is_sweep, runs_of};
 use crate::timing::unix_seconds;
@@ -136,22 +136,4 @@ pub(crate) fn print_run(folder: &RunFolder, options: RunOptions) -> Result<()> {
     }
     outln!("\n{}; the report is {}", cost(&run), folder.path().join("report.html").display());
     Ok(())
-}
-
-/// Prints a table that is not wider than the terminal.
-pub(crate) fn print_table(table: &Table, extent: Extent) {
-    outln!("\n{}", table.boxed(width(), extent));
-}
-
-/// Text in lines that are not wider than the terminal.
-fn wrapped(text: &str) -> String {
-    walk_report::wrap(text, width().unwrap_or(usize::MAX))
-}
-
-/// The width of the terminal, or what `COLUMNS` says where standard output is none.
-fn width() -> Option<usize> {
-    match terminal_size::terminal_size_of(std::io::stdout()) {
-        Some((width, _)) => Some(usize::from(width.0)),
-        None => std::env::var("COLUMNS").ok()?.parse().ok(),
-    }
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tabled::builder::Builder;
-use tabled::settings::Style;
 use walk_arch::{Activation, Network, Op, OptionValues};
 use walk_core::{Backend, Convolution, Difference, Quantity, differences, layer_networks};
+use walk_report::{Cell, Column, Extent, Role, Table};
 
 use crate::cli::SelfCheckArguments;
 use crate::device;
 use crate::failure::Failure;
-use crate::output::outln;
+use crate::output::{outln, print_table, wrapped};
 use crate::plugin;
 use crate::plugins_command::cifar10;
 use crate::prepare::on_threads;
@@ -54,8 +53,7 @@ fn networks(only: &[String]) -> Result<Vec<(String, Arc<Network>)>, Failure> {
 }
 
 fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) -> Result<(), Failure> {
-    let mut table = Builder::default();
-    table.push_record(["network", "losses", "gradient", "Hv", "norms of samples' gradients", "time"]);
+    let mut rows = vec![];
     let (mut broken, mut worst) = (vec![], [0.0f64; 4]);
     for (name, network, samples) in networks {
         let found = differences(backend, &network, samples).map_err(Failure::run)?;
@@ -66,25 +64,33 @@ fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) 
         };
         let time: Duration = found.iter().map(|difference| difference.time).sum();
         let time = format!("{:.1} ms", 1e3 * time.as_secs_f64());
-        table.push_record([name.clone()].into_iter().chain(found.iter().map(cell)).chain([time]));
+        rows.push([name.clone()].into_iter().chain(found.iter().map(cell)).chain([time]).collect());
         if found.iter().any(is_broken) {
             broken.push(name);
         }
         worst.iter_mut().zip(&found).for_each(|(worst, difference)| *worst = worst.max(difference.error));
     }
-    table.push_record(
-        ["largest".to_owned()]
-            .into_iter()
-            .chain(worst.map(|worst| format!("{worst:.1e}")))
-            .chain([String::new()]),
-    );
     let bounds = Quantity::ALL.map(|quantity| format!("{:.0e}", bound(quantity)));
-    table.push_record(["bound".to_owned()].into_iter().chain(bounds).chain([String::new()]));
-    outln!("{}", table.build().with(Style::rounded()));
+    for (name, cells) in [("largest", worst.map(|worst| format!("{worst:.1e}"))), ("bound", bounds)] {
+        rows.push([name.to_owned()].into_iter().chain(cells).chain([String::new()]).collect::<Vec<_>>());
+    }
+    let rows = rows.into_iter().map(|row| row.into_iter().map(Cell::from).collect());
+    let columns = [
+        Column::new("network", "network", Role::Name),
+        Column::new("losses", "losses", Role::Main),
+        Column::new("gradient", "gradient", Role::Main),
+        Column::new("hv", "Hv", Role::Main),
+        Column::new("sample_norms", "norms of samples' gradients", Role::Main),
+        Column::new("time", "time", Role::Main),
+    ];
+    let title = format!("Relative errors of {}", backend.name());
+    print_table(&Table::new("selfcheck", title, columns, rows), Extent::All);
     outln!(
-        "relative errors of {} against dfdx's operations on the processor in f64, the largest over both losses and both \
-         modes of batch norm; times are the device's; plugins' networks have SiLU in place of ReLU, in whose kink gradients jump",
-        backend.name()
+        "{}",
+        wrapped(
+            "errors are those against dfdx's operations on the processor in f64, the largest over both losses and both modes \
+             of batch norm; times are the device's; plugins' networks have SiLU in place of ReLU, in whose kink gradients jump"
+        )
     );
     if broken.is_empty() {
         return Ok(());

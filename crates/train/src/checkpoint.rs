@@ -87,6 +87,7 @@ pub fn state_tensors(network: &Network, state: &TrainState, metrics: &MetricsMar
     add(format!("{OURS}initial"), Values::F32(state.initial.params.clone()));
     add(format!("{OURS}initial_buffers"), Values::F32(state.initial.buffers.clone()));
     add(format!("{OURS}loss_sum"), Values::F64(vec![state.loss_sum]));
+    add(format!("{OURS}correct"), Values::F64(vec![state.correct]));
     if state.velocity.iter().any(|&v| v != 0.0) {
         add(format!("{OURS}velocity"), Values::F32(state.velocity.clone()));
     }
@@ -172,6 +173,11 @@ fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, Tra
         _ => None,
     };
     let Some(Values::F64(loss_sum)) = find("loss_sum") else { return Err(wrong("sgdwalk.loss_sum")) };
+    // checkpoints of versions that did not count them have none
+    let correct = match find("correct") {
+        Some(Values::F64(count)) => count.first().copied(),
+        _ => None,
+    };
     let velocity = match find("velocity") {
         None => vec![0.0; n_params],
         Some(_) => f32s("velocity", n_params)?,
@@ -191,6 +197,7 @@ fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, Tra
         epoch_done: place.epoch_done,
         step: place.step,
         loss_sum: *loss_sum.first().ok_or_else(|| wrong("sgdwalk.loss_sum"))?,
+        correct: correct.unwrap_or(f64::NAN),
         probes,
     };
     Ok(SavedState { state, metrics: metrics.ok_or_else(|| wrong("sgdwalk.metrics"))? })

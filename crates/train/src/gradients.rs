@@ -23,6 +23,8 @@ pub(crate) struct Gradients<'a> {
 pub(crate) struct BatchLoss {
     /// Their mean loss.
     pub(crate) loss: f64,
+    /// How many of them were classified correctly.
+    pub(crate) correct: usize,
     pub(crate) samples: usize,
 }
 
@@ -67,9 +69,9 @@ impl<'a> Gradients<'a> {
             Method::Sgd => {
                 let start = (at.iteration as usize - 1) * self.optim.batch_size;
                 let gradient = self.part(point, buffers, order, Part { at, index: 0, start })?;
-                let loss = gradient.mean_loss();
+                let (loss, correct) = (gradient.mean_loss(), gradient.correct);
                 self.grad = gradient.grad;
-                Ok(BatchLoss { loss, samples: self.batch.labels.len() })
+                Ok(BatchLoss { loss, correct, samples: self.batch.labels.len() })
             }
             Method::Gd => {
                 let n = self.train.len();
@@ -77,19 +79,20 @@ impl<'a> Gradients<'a> {
                 let order = self.train.mixed();
                 self.grad.clear();
                 self.grad.resize(point.params.len(), 0.0);
-                let mut loss_sum = 0.0;
+                let (mut loss_sum, mut correct) = (0.0, 0);
                 for (index, start) in (0..n).step_by(self.optim.batch_size).enumerate() {
                     let part = Part { at, index: index as u32, start };
                     let gradient = self.part(point, buffers, order, part)?;
                     let rows = self.batch.labels.len();
                     loss_sum += gradient.mean_loss() * rows as f64;
+                    correct += gradient.correct;
                     let weight = match self.optim.accumulate {
                         Accumulate::Mean => rows as f32 / n as f32,
                         Accumulate::Sum => 1.0,
                     };
                     self.grad.iter_mut().zip(&gradient.grad).for_each(|(sum, g)| *sum += weight * g);
                 }
-                Ok(BatchLoss { loss: loss_sum / n as f64, samples: n })
+                Ok(BatchLoss { loss: loss_sum / n as f64, correct, samples: n })
             }
         }
     }

@@ -25,6 +25,8 @@ pub struct TrainState {
     pub step: Step,
     /// Sum of the losses of the samples in the epoch's batches so far.
     pub loss_sum: f64,
+    /// How many of these samples were classified correctly; NaN if that is unknown.
+    pub correct: f64,
     /// What the probes remember, by their names.
     pub probes: BTreeMap<String, Memory>,
 }
@@ -41,6 +43,7 @@ impl TrainState {
             epoch_done: true,
             step: Step(0),
             loss_sum: 0.0,
+            correct: 0.0,
             probes: BTreeMap::new(),
         }
     }

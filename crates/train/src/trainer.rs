@@ -60,7 +60,8 @@ pub fn train(
     let first_epoch = state.epoch + u32::from(state.epoch_done);
     for epoch in first_epoch..=config.epochs {
         if state.epoch_done {
-            state = TrainState { epoch, iteration: 0, epoch_done: false, loss_sum: 0.0, ..state };
+            state =
+                TrainState { epoch, iteration: 0, epoch_done: false, loss_sum: 0.0, correct: 0.0, ..state };
         }
         let order = epoch_order(config.seed, epoch, optim, split.train.len());
         if config.record_order && state.iteration == 0 {
@@ -72,7 +73,8 @@ pub fn train(
             sink.begins(at, UPDATE);
             let before = &state.point;
             after.buffers.copy_from_slice(&before.buffers);
-            let BatchLoss { loss, samples } = gradients.next(before, &mut after.buffers, &order, at)?;
+            let BatchLoss { loss, correct, samples } =
+                gradients.next(before, &mut after.buffers, &order, at)?;
             TrainError::check_finite("the batch's loss", loss, at)?;
             let grad_norm = dot(&gradients.grad, &gradients.grad).sqrt();
             TrainError::check_finite("the gradient's norm", grad_norm, at)?;
@@ -96,6 +98,7 @@ pub fn train(
             }
             std::mem::swap(&mut state.point, &mut after);
             state.loss_sum += loss * samples as f64;
+            state.correct += correct as f64;
             (state.step, state.iteration) = (at.step, iteration);
             if iteration == updates {
                 state.epoch_done = true;
@@ -103,8 +106,10 @@ pub fn train(
                 let samples = Fixed(&split.valid);
                 let mode = BatchNormMode::Running;
                 let valid = evaluator.evaluate(&state.point, &samples, VALIDATION_CHUNK, mode)?;
+                let samples = optim.samples_per_epoch(split.train.len()) as f64;
                 let row = Epoch {
-                    train_loss: (state.loss_sum / optim.samples_per_epoch(split.train.len()) as f64).into(),
+                    train_loss: (state.loss_sum / samples).into(),
+                    train_accuracy: (state.correct / samples).into(),
                     valid_loss: valid.mean_loss().into(),
                     valid_accuracy: valid.accuracy().into(),
                 };

@@ -66,10 +66,10 @@ fn values_that_are_computed_again_change_no_bit() {
             let point = point(&model);
             let direction: Vec<f32> = (0..point.params.len()).map(|i| (i % 5) as f32 - 2.0).collect();
             let at = model.at(&point).unwrap();
-            let BatchGradient { losses, grad, statistics } = at.gradient(&batch, mode).unwrap();
+            let BatchGradient { losses, correct, grad, statistics } = at.gradient(&batch, mode).unwrap();
             let product = at.hessian_vector(&batch, &direction, mode).unwrap();
             let norms = at.sample_norms_sq(&batch, mode).ok();
-            (losses, grad, statistics, product, norms)
+            (losses, correct, grad, statistics, product, norms)
         });
         assert_eq!(results[0], results[1], "{mode:?}");
     }
@@ -82,8 +82,10 @@ fn gradient_agrees_with_central_differences_of_the_evaluated_loss() {
         let samples = BatchSamples::random(&network, 12);
         let model = Model::new(Rc::new(Fused::default()), network.clone(), Loss::CrossEntropy);
         let at = point(&model);
-        let grad = model.at(&at).unwrap().gradient(&samples.0, mode).unwrap().grad;
+        let BatchGradient { correct, grad, .. } = model.at(&at).unwrap().gradient(&samples.0, mode).unwrap();
         let mut evaluator = model.evaluator();
+        let evaluated = evaluator.evaluate(&at, &samples, 12, mode).unwrap();
+        assert_eq!(correct, evaluated.chunks[0].correct, "{mode:?}");
         let mut loss = |params: Vec<f32>| {
             let point = Point { params, buffers: at.buffers.clone() };
             evaluator.evaluate(&point, &samples, 12, mode).unwrap().mean_loss()

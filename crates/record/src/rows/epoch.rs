@@ -7,10 +7,14 @@ use super::prelude::*;
 pub struct Epoch {
     /// Mean loss of the samples of the epoch's batches, each at the θ of its own update.
     pub train_loss: Measured,
+    /// Fraction of the samples of the epoch's batches classified correctly, each at the θ of its own update; missing in runs of
+    /// versions that did not record it.
+    #[serde(default)]
+    pub train_accuracy: Measured,
     /// Mean loss of the validation samples at the end of the epoch, batch norm on running statistics.
     pub valid_loss: Measured,
     /// Fraction of the validation samples classified correctly.
     pub valid_accuracy: Measured,
 }
 
-scalars!(Epoch: train_loss, valid_loss, valid_accuracy);
+scalars!(Epoch: train_loss, train_accuracy, valid_loss, valid_accuracy; optional: train_accuracy);

@@ -182,6 +182,7 @@ impl Page<'_> {
             }),
             self.row("last epoch", |run| of_last(run, |row| row.at.epoch.to_string())),
             self.row("training loss", |run| of_last(run, |row| decimals(row.train_loss, 4).text())),
+            self.row("training accuracy", |run| of_last(run, |row| percent(row.train_accuracy, 2).text())),
             self.row("validation loss", |run| of_last(run, |row| decimals(row.valid_loss, 4).text())),
             self.row("validation accuracy", |run| of_last(run, |row| percent(row.valid_accuracy, 2).text())),
             self.row("forked from", |run| match &run.info.fork {

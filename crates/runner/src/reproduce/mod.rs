@@ -16,9 +16,9 @@ use self::measured::{MeasuredItem, measured};
 use self::plan::{ReproductionPlan, SharedRun};
 use crate::child::{Child, PoolConfig, run_all};
 use crate::cli::ReproduceArguments;
+use crate::experiment::Experiment;
 use crate::failure::Failure;
-use crate::output::{errln, outln};
-use crate::report_command::print_table;
+use crate::output::{errln, outln, print_table};
 
 /// Runs what is missing and prints the claims.
 pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
@@ -98,9 +98,9 @@ fn finished(runs: &Path) -> Vec<SharedRun> {
     let finished = |path: &PathBuf| {
         let folder = RunFolder::open(path).ok()?;
         let is_finished = folder.read_info().ok()?.status == Status::Finished;
-        let config = folder.read_config().ok().filter(|_| is_finished)?;
+        let experiment = Experiment::as_given(&folder).ok().filter(|_| is_finished)?;
         let name = path.file_name()?.to_string_lossy().into_owned();
-        Some(SharedRun { name, experiment: toml::from_str(&config).ok()?, config })
+        Some(SharedRun { name, config: experiment.to_toml().ok()?, experiment })
     };
     paths.iter().filter_map(finished).collect()
 }

@@ -90,6 +90,7 @@ fn learns_the_digits_and_counts_its_updates() {
     let epochs: Vec<_> = rows_of::<Epoch>(&rows).collect();
     assert_eq!((epochs.len(), epochs[19].at.iteration, epochs[19].at.step), (20, 5, 100)); // 4 x 70 + 20
     assert!(epochs[19].train_loss.or_nan() < 0.5 * epochs[0].train_loss.or_nan());
+    assert!(epochs[19].train_accuracy.or_nan() > epochs[0].train_accuracy.or_nan());
     assert!(epochs[19].valid_accuracy.or_nan() > 0.8, "{}", epochs[19].valid_accuracy);
 }
 
