@@ -12,6 +12,9 @@
 //! 5. No panic leaves a function: each runs under [`guard`].
 //! 6. Bytes are UTF-8 JSON: a [`PluginInfo`] from `describe`, a [`Graph`] from
 //!    `build`, a [`Request`] to `build`; with [`Status::Failed`] and [`Status::Panicked`] they are a message.
+//! 7. `initial_values`, which a table may lack, takes the [`Request`] of `build` and writes the parameters and buffers from which
+//!    the graph starts: the length of a header in bytes, as a 64-bit integer, the header, a JSON list of names and shapes, and
+//!    the values of all as 32-bit floats, one after another; numbers are little-endian.
 #![expect(unsafe_code, reason = "this module is the C boundary")]
 
 use std::any::Any;
@@ -19,7 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Graph, OptionValues, Options, PluginInfo, Problem};
+use crate::{Graph, InitialValues, OptionValues, Options, PluginInfo, Problem, initial_values};
 
 /// Version of the contract above. It changes only with the contract, not with releases.
 pub const ABI_VERSION: u32 = 1;
@@ -42,6 +45,8 @@ pub struct PluginTable {
     pub describe: unsafe extern "C" fn(out: *mut Buffer) -> i32,
     /// Reads a [`Request`], writes the [`Graph`].
     pub build: unsafe extern "C" fn(request: *const u8, request_len: usize, out: *mut Buffer) -> i32,
+    /// Reads a [`Request`], writes parameters and buffers (point 7).
+    pub initial_values: unsafe extern "C" fn(request: *const u8, request_len: usize, out: *mut Buffer) -> i32,
 }
 
 /// Room for output, owned by the host.
@@ -95,6 +100,13 @@ pub trait Plugin {
     /// # Errors
     /// A message, if the options do not fit each other or the problem.
     fn build(options: &Self::Options, problem: &Problem) -> Result<Graph, String>;
+    /// The parameters and buffers that the graph starts from, if the plugin has any.
+    ///
+    /// # Errors
+    /// A message, if it has none or they cannot be read.
+    fn initial_values(_options: &Self::Options, _problem: &Problem) -> Result<Vec<InitialValues>, String> {
+        Err("it has no initial values; remove `init.from = \"plugin\"`".into())
+    }
 }
 
 /// The table of plugin `P`.
@@ -104,6 +116,7 @@ pub const fn table<P: Plugin>() -> PluginTable {
         struct_size: size_of::<PluginTable>() as u32,
         describe: describe::<P>,
         build: build::<P>,
+        initial_values: initial_values::<P>,
     }
 }
 
@@ -122,6 +135,37 @@ unsafe extern "C" fn describe<P: Plugin>(out: *mut Buffer) -> i32 {
 /// # Safety
 /// `request` and `out` as required by the contract's point 3.
 unsafe extern "C" fn build<P: Plugin>(request: *const u8, request_len: usize, out: *mut Buffer) -> i32 {
+    // SAFETY: the caller keeps point 3
+    unsafe {
+        respond::<P>(request, request_len, out, |options, problem| to_json(&P::build(options, problem)?))
+    }
+}
+
+/// # Safety
+/// `request` and `out` as required by the contract's point 3.
+unsafe extern "C" fn initial_values<P: Plugin>(
+    request: *const u8,
+    request_len: usize,
+    out: *mut Buffer,
+) -> i32 {
+    // SAFETY: the caller keeps point 3
+    unsafe {
+        respond::<P>(request, request_len, out, |options, problem| {
+            initial_values::to_bytes(&P::initial_values(options, problem)?)
+        })
+    }
+}
+
+/// Reads a request and writes what `work` makes of it.
+///
+/// # Safety
+/// `request` and `out` as required by the contract's point 3.
+unsafe fn respond<P: Plugin>(
+    request: *const u8,
+    request_len: usize,
+    out: *mut Buffer,
+    work: impl FnOnce(&P::Options, &Problem) -> Result<Vec<u8>, String>,
+) -> i32 {
     if request.is_null() {
         return Status::NullPointer as i32;
     }
@@ -133,7 +177,7 @@ unsafe extern "C" fn build<P: Plugin>(request: *const u8, request_len: usize, ou
             let request: Request =
                 serde_json::from_slice(request).map_err(|error| format!("unreadable request: {error}"))?;
             let options = P::Options::from_values(&request.options).map_err(|error| error.to_string())?;
-            to_json(&P::build(&options, &request.problem)?)
+            work(&options, &request.problem)
         })
     }
 }
@@ -174,7 +218,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }
 
-/// Makes a crate a plugin: implements [`abi::Plugin`](crate::abi::Plugin) and exports the one C symbol.
+/// Makes a crate a plugin: implements [`abi::Plugin`](crate::abi::Plugin) and exports the one C symbol. A plugin that has
+/// parameters to start from names a function for them after `build`: `initial_values: values`.
 ///
 /// ```
 /// use walk_arch::{Activation, Graph, Net, Problem, flatten, linear};
@@ -202,7 +247,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 /// ```
 #[macro_export]
 macro_rules! export_plugin {
-    ($(#[doc = $about:literal])+ name: $name:literal, options: $options:ty, build: $build:path $(,)?) => {
+    ($(#[doc = $about:literal])+ name: $name:literal, options: $options:ty, build: $build:path
+        $(, initial_values: $initial_values:path)? $(,)?) => {
         $(#[doc = $about])+
         #[derive(Clone, Copy, Debug)]
         pub struct Exported;
@@ -214,6 +260,12 @@ macro_rules! export_plugin {
             fn build(options: &$options, problem: &$crate::Problem) -> Result<$crate::Graph, String> {
                 $build(options, problem)
             }
+            $(fn initial_values(
+                options: &$options,
+                problem: &$crate::Problem,
+            ) -> Result<Vec<$crate::InitialValues>, String> {
+                $initial_values(options, problem)
+            })?
         }
 
         static TABLE: $crate::abi::PluginTable = $crate::abi::table::<Exported>();

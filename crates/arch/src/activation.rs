@@ -19,12 +19,27 @@ pub enum Activation {
     Tanh,
     /// 1 / (1 + e^(-x)).
     Sigmoid,
+    /// min(max(0, x), 6); the derivative at 0 and 6 is 0, as in PyTorch.
+    Relu6,
+    /// x for x > 0, e^x - 1 elsewhere.
+    Elu,
+    /// x min(max(0, x + 3), 6) / 6; the derivative is 0 at -3 and 1 at 3, as in PyTorch.
+    HardSwish,
 }
 
 impl Activation {
     /// Every activation, in the order they are listed to users.
-    pub const ALL: [Self; 6] =
-        [Self::Relu, Self::LeakyRelu, Self::Gelu, Self::Silu, Self::Tanh, Self::Sigmoid];
+    pub const ALL: [Self; 9] = [
+        Self::Relu,
+        Self::LeakyRelu,
+        Self::Gelu,
+        Self::Silu,
+        Self::Tanh,
+        Self::Sigmoid,
+        Self::Relu6,
+        Self::Elu,
+        Self::HardSwish,
+    ];
 
     /// Negative slope of [`Activation::LeakyRelu`].
     pub const LEAKY_SLOPE: f32 = 0.01;
@@ -38,6 +53,9 @@ impl Activation {
             Self::Silu => "silu",
             Self::Tanh => "tanh",
             Self::Sigmoid => "sigmoid",
+            Self::Relu6 => "relu6",
+            Self::Elu => "elu",
+            Self::HardSwish => "hard_swish",
         }
     }
 }

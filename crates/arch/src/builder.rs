@@ -39,7 +39,7 @@ pub struct Sequential<'net> {
 impl Net {
     /// A network that has only its input.
     pub fn new() -> Self {
-        let input = Node { name: "input".into(), op: Op::Input, inputs: vec![] };
+        let input = Node { name: "input".into(), op: Op::Input, inputs: vec![], names: vec![] };
         Self { nodes: RefCell::new(vec![input]) }
     }
 
@@ -66,7 +66,7 @@ impl Net {
 
     fn push(&self, name: String, op: Op, inputs: Vec<usize>) -> Var<'_> {
         let mut nodes = self.nodes.borrow_mut();
-        nodes.push(Node { name, op, inputs });
+        nodes.push(Node { name, op, inputs, names: vec![] });
         Var { net: self, index: nodes.len() - 1 }
     }
 }

@@ -39,4 +39,20 @@ pub struct Node {
     pub op: Op,
     /// Indices of the nodes it reads.
     pub inputs: Vec<usize>,
+    /// Names of its parameters and buffers that do not follow from its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<ParamName>,
+}
+
+/// The name, and perhaps the shape, of a parameter or buffer where another program's differ from ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParamName {
+    /// What it is in the layer: `weight`, `bias`, `running_mean` or `running_var`.
+    pub of: String,
+    /// Its whole name, in place of the node's with this ending.
+    pub name: String,
+    /// Its shape in files, of as many elements as the layer's: `[1, 16, 8]` for `[16, 8]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Vec<usize>>,
 }

@@ -1,10 +1,12 @@
 //! The host's side of the boundary: calls a plugin's functions and trusts none of their answers.
 #![expect(unsafe_code, reason = "calls the function pointers of the C boundary")]
 
+use std::mem::offset_of;
+
 use serde::Deserialize;
 
 use crate::abi::{ABI_VERSION, Buffer, PluginTable, Request, Status};
-use crate::{Graph, OptionValues, PluginInfo, Problem};
+use crate::{Graph, Network, OptionValues, PluginInfo, Problem, initial_values};
 
 /// Size of the first buffer, enough for most answers.
 const FIRST_CAPACITY: usize = 64 << 10;
@@ -32,8 +34,8 @@ pub enum PluginError {
     Refused { function: &'static str, message: String },
     #[error("`{function}` returned {found}, which is not a status of plugin ABI {ABI_VERSION}")]
     Status { function: &'static str, found: i32 },
-    #[error("`{function}` needs a buffer of {len} bytes, at most {MAX_CAPACITY} are allowed")]
-    TooLong { function: &'static str, len: usize },
+    #[error("`{function}` needs a buffer of {len} bytes, at most {limit} are allowed")]
+    TooLong { function: &'static str, len: usize, limit: usize },
     #[error("`{function}` says it wrote {len} bytes into {capacity}")]
     Overrun { function: &'static str, len: usize, capacity: usize },
     #[error("`{function}` answered with bytes that cannot be read: {message}")]
@@ -43,8 +45,13 @@ pub enum PluginError {
 /// A plugin whose table passed the first checks.
 #[derive(Clone, Copy, Debug)]
 pub struct PluginHandle {
-    table: &'static PluginTable,
+    describe: unsafe extern "C" fn(*mut Buffer) -> i32,
+    build: RequestFn,
+    /// Missing in plugins that were built before it was part of the contract.
+    initial_values: Option<RequestFn>,
 }
+
+type RequestFn = unsafe extern "C" fn(*const u8, usize, *mut Buffer) -> i32;
 
 impl PluginHandle {
     /// Checks the table's version and size.
@@ -64,12 +71,17 @@ impl PluginHandle {
         if version != ABI_VERSION {
             return Err(PluginError::AbiVersion { found: version });
         }
-        let expected = size_of::<PluginTable>();
+        let expected = offset_of!(PluginTable, initial_values);
         if (size as usize) < expected {
             return Err(PluginError::TableSize { found: size, expected });
         }
-        // SAFETY: by version and size the table is complete; it lives as long as the process (point 1)
-        Ok(Self { table: unsafe { &*table } })
+        // SAFETY: by version and size the table has these fields (point 2)
+        let (describe, build) = unsafe { ((*table).describe, (*table).build) };
+        let initial_values = (size as usize >= size_of::<PluginTable>()).then(|| {
+            // SAFETY: by its size the table has this field too
+            unsafe { (*table).initial_values }
+        });
+        Ok(Self { describe, build, initial_values })
     }
 
     /// The plugin's name, description and options.
@@ -78,7 +90,7 @@ impl PluginHandle {
     /// A [`PluginError`] if it does not keep the contract.
     pub fn describe(&self) -> Result<PluginInfo, PluginError> {
         // SAFETY: `out` is a valid buffer for the length of the call (point 3)
-        let bytes = call("describe", |out| unsafe { (self.table.describe)(out) })?;
+        let bytes = call("describe", MAX_CAPACITY, |out| unsafe { (self.describe)(out) })?;
         parse("describe", &bytes)
     }
 
@@ -87,14 +99,44 @@ impl PluginHandle {
     /// # Errors
     /// [`PluginError::Refused`] if the plugin refuses the options, others if it does not keep the contract.
     pub fn build(&self, problem: &Problem, options: &OptionValues) -> Result<Graph, PluginError> {
-        let request = Request { problem: problem.clone(), options: options.clone() };
-        let request = serde_json::to_vec(&request).map_err(|error| unreadable("build", &error))?;
-        let bytes = call("build", |out| {
-            // SAFETY: `request` and `out` are valid for the length of the call (point 3)
-            unsafe { (self.table.build)(request.as_ptr(), request.len(), out) }
-        })?;
-        parse("build", &bytes)
+        parse("build", &ask("build", self.build, MAX_CAPACITY, problem, options)?)
     }
+
+    /// θ and the buffers that the plugin's network for these options starts from.
+    ///
+    /// # Errors
+    /// [`PluginError::Refused`] if the plugin has none, others if it does not keep the contract or they do not fit the network.
+    pub fn initial_point(
+        &self,
+        network: &Network,
+        problem: &Problem,
+        options: &OptionValues,
+    ) -> Result<[Vec<f32>; 2], PluginError> {
+        let function = "initial_values";
+        let unreadable = |message| PluginError::Unreadable { function, message };
+        let message = "it was built before plugins could have initial values; rebuild it".into();
+        let entry = self.initial_values.ok_or(PluginError::Refused { function, message })?;
+        // the values themselves, and a header like the description of the network
+        let limit = 4 * (network.n_params() + network.n_buffers()) + MAX_CAPACITY;
+        let bytes = ask(function, entry, limit, problem, options)?;
+        network.initial_point(&initial_values::from_bytes(&bytes).map_err(unreadable)?).map_err(unreadable)
+    }
+}
+
+/// Calls a function that takes a request.
+fn ask(
+    function: &'static str,
+    entry: RequestFn,
+    limit: usize,
+    problem: &Problem,
+    options: &OptionValues,
+) -> Result<Vec<u8>, PluginError> {
+    let request = Request { problem: problem.clone(), options: options.clone() };
+    let request = serde_json::to_vec(&request).map_err(|error| unreadable(function, &error))?;
+    call(function, limit, |out| {
+        // SAFETY: `request` and `out` are valid for the length of the call (point 3)
+        unsafe { entry(request.as_ptr(), request.len(), out) }
+    })
 }
 
 fn unreadable(function: &'static str, error: &serde_json::Error) -> PluginError {
@@ -106,7 +148,11 @@ fn parse<T: for<'de> Deserialize<'de>>(function: &'static str, bytes: &[u8]) -> 
 }
 
 /// Calls a function with a buffer, and again with a larger one if that was too small.
-fn call(function: &'static str, ask: impl Fn(*mut Buffer) -> i32) -> Result<Vec<u8>, PluginError> {
+fn call(
+    function: &'static str,
+    limit: usize,
+    ask: impl Fn(*mut Buffer) -> i32,
+) -> Result<Vec<u8>, PluginError> {
     let mut bytes = vec![0u8; FIRST_CAPACITY];
     for _ in 0..2 {
         let capacity = bytes.len();
@@ -114,8 +160,8 @@ fn call(function: &'static str, ask: impl Fn(*mut Buffer) -> i32) -> Result<Vec<
         let status = ask(&raw mut out);
         let len = out.len;
         if status == Status::BufferTooSmall as i32 {
-            if len > MAX_CAPACITY {
-                return Err(PluginError::TooLong { function, len });
+            if len > limit {
+                return Err(PluginError::TooLong { function, len, limit });
             }
             bytes = vec![0; len];
             continue;

@@ -30,6 +30,7 @@ mod builder;
 mod check;
 mod graph;
 mod host;
+mod initial_values;
 mod network;
 mod ops;
 mod options;
@@ -39,14 +40,15 @@ mod suggest;
 pub use activation::Activation;
 pub use builder::{Net, Sequential, Var};
 pub use check::GraphError;
-pub use graph::{Graph, Node, Problem};
+pub use graph::{Graph, Node, ParamName, Problem};
 pub use host::{PluginError, PluginHandle};
+pub use initial_values::InitialValues;
 pub use network::{BufferSpec, Layer, LayerBuffers, LayerParams, Network, ParamSpec};
 pub use ops::{
-    BatchNorm, Bias, Concat, Conv2d, Dropout, GroupNorm, Init, LayerNorm, Linear, Matmul, Op, PadChannels,
-    Permute, Pool2d, Reshape, Subsample, avg_pool2d, batch_norm, bias, conv2d, dropout, flatten,
-    global_avg_pool, group_norm, layer_norm, linear, matmul, max_pool2d, pad_channels, permute, reshape,
-    softmax, subsample,
+    Affine, BatchNorm, Bias, Concat, Conv2d, Crop, Dropout, GroupNorm, Init, LayerNorm, Linear, Matmul, Op,
+    PadChannels, Permute, Pool2d, Reshape, Scale, Subsample, affine, avg_pool2d, batch_norm, bias, conv2d,
+    crop, dropout, flatten, global_avg_pool, group_norm, layer_norm, linear, matmul, max_pool2d,
+    pad_channels, permute, reshape, softmax, subsample,
 };
 pub use options::{OptionError, OptionKind, OptionSpec, OptionValue, OptionValues, Options};
 pub use plugin_info::PluginInfo;

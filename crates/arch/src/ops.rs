@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub use self::init::Init;
 pub use self::layers::{BatchNorm, Conv2d, Linear, Pool2d, batch_norm, conv2d, linear};
 pub use self::tensor::{
-    Bias, Concat, Dropout, GroupNorm, LayerNorm, Matmul, PadChannels, Permute, Reshape, Subsample, bias,
-    group_norm, layer_norm, matmul,
+    Affine, Bias, Concat, Crop, Dropout, GroupNorm, LayerNorm, Matmul, PadChannels, Permute, Reshape, Scale,
+    Subsample, bias, group_norm, layer_norm, matmul,
 };
 use crate::Activation;
 
@@ -54,8 +54,14 @@ pub enum Op {
     LayerNorm(LayerNorm),
     /// Group normalization.
     GroupNorm(GroupNorm),
-    /// x + b with a trained b of the value's shape: a position embedding.
+    /// x + b with a trained b: a position embedding.
     Bias(Bias),
+    /// γ x with a trained γ.
+    Scale(Scale),
+    /// A constant times x, plus a constant.
+    Affine(Affine),
+    /// A window of a value, zero outside of it.
+    Crop(Crop),
     /// Random elements set to zero, in training.
     Dropout(Dropout),
     /// Channels of zeros around those of an image.
@@ -87,6 +93,9 @@ impl Op {
             Self::LayerNorm(_) => "layer_norm",
             Self::GroupNorm(_) => "group_norm",
             Self::Bias(_) => "bias",
+            Self::Scale(_) => "scale",
+            Self::Affine(_) => "affine",
+            Self::Crop(_) => "crop",
             Self::Dropout(_) => "dropout",
             Self::PadChannels(_) => "pad_channels",
             Self::Subsample(_) => "subsample",
@@ -143,6 +152,16 @@ pub const fn dropout(p: f32) -> Op {
     Op::Dropout(Dropout { p })
 }
 
+/// [`Op::Affine`].
+pub const fn affine(scale: f32, shift: f32) -> Op {
+    Op::Affine(Affine { scale, shift })
+}
+
+/// [`Op::Crop`].
+pub fn crop(start: &[i64], shape: &[usize]) -> Op {
+    Op::Crop(Crop { start: start.to_vec(), shape: shape.to_vec() })
+}
+
 /// [`Op::PadChannels`].
 pub const fn pad_channels(before: usize, after: usize) -> Op {
     Op::PadChannels(PadChannels { before, after })
@@ -164,4 +183,4 @@ macro_rules! from_layers {
     };
 }
 
-from_layers!(Activation, BatchNorm, Bias, Conv2d, GroupNorm, LayerNorm, Linear, Matmul);
+from_layers!(Activation, BatchNorm, Bias, Conv2d, GroupNorm, LayerNorm, Linear, Matmul, Scale);

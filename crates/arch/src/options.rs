@@ -1,6 +1,7 @@
 //! Typed options that a plugin declares: name, default, range and a line of help.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,6 +55,10 @@ pub enum OptionKind {
     Choice(Vec<String>),
     /// A list of whole numbers, each within the limits.
     Integers { min: f64, max: f64 },
+    /// Any text.
+    Text,
+    /// The path of a file, whose contents determine the network.
+    File,
 }
 
 /// Why an option's value cannot be used.
@@ -88,6 +93,8 @@ impl std::fmt::Display for OptionKind {
             Self::Number { min, max } => write!(f, "a number from {min} to {max}"),
             Self::Choice(words) => write!(f, "one of {}", quoted(words)),
             Self::Integers { min, max } => write!(f, "a list of whole numbers from {min} to {max}"),
+            Self::Text => write!(f, "text"),
+            Self::File => write!(f, "the path of a file"),
         }
     }
 }
@@ -109,6 +116,7 @@ impl OptionKind {
             Self::Integers { min, max } => value.as_array().is_some_and(|list| {
                 list.len() <= MAX_LIST && list.iter().all(|item| whole(item, *min, *max))
             }),
+            Self::Text | Self::File => value.is_string(),
         }
     }
 }
@@ -209,6 +217,30 @@ impl OptionValue for Vec<usize> {
     }
 }
 
+impl OptionValue for String {
+    fn kind(_: Limits) -> OptionKind {
+        OptionKind::Text
+    }
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_str().map(str::to_owned)
+    }
+    fn to_value(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl OptionValue for PathBuf {
+    fn kind(_: Limits) -> OptionKind {
+        OptionKind::File
+    }
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_str().map(Self::from)
+    }
+    fn to_value(&self) -> Value {
+        self.to_string_lossy().into()
+    }
+}
+
 impl OptionValue for Activation {
     fn kind(_: Limits) -> OptionKind {
         OptionKind::Choice(Self::ALL.iter().map(|activation| activation.name().into()).collect())
@@ -235,8 +267,8 @@ pub fn declared<T: OptionValue>(name: &str, help: &str, default: &T, limits: Opt
 
 /// Declares the options struct of a plugin.
 ///
-/// Each field has a documentation comment (its help), a type ([`bool`], [`usize`], [`f64`], `Vec<usize>` or
-/// [`Activation`](crate::Activation)), a default and, for numbers, a range.
+/// Each field has a documentation comment (its help), a type ([`bool`], [`usize`], [`f64`], `Vec<usize>`,
+/// [`Activation`](crate::Activation), [`String`], or [`PathBuf`] for a file), a default and, for numbers, a range.
 ///
 /// ```
 /// walk_arch::options! {
@@ -314,6 +346,10 @@ mod tests {
             activation: Activation = Activation::Tanh;
             /// a switch
             wide: bool = false;
+            /// a label
+            label: String = "none".into();
+            /// a file
+            file: PathBuf = PathBuf::new();
         }
     }
 
@@ -326,6 +362,9 @@ mod tests {
         let options = parse(r#"{"depth": 7, "activation": "gelu", "widths": [9]}"#).unwrap();
         assert_eq!((options.depth, options.activation, options.widths), (7, Activation::Gelu, vec![9]));
         assert_eq!((options.dropout, options.wide), (0.5, false));
+        assert_eq!((options.label.as_str(), options.file), ("none", PathBuf::new()));
+        let options = parse(r#"{"label": "a", "file": "b/c.onnx"}"#).unwrap();
+        assert_eq!((options.label.as_str(), options.file), ("a", PathBuf::from("b/c.onnx")));
     }
 
     #[test]
@@ -339,6 +378,7 @@ mod tests {
         );
         assert_eq!(message(r#"{"dropout": 1.5}"#), "`dropout` = 1.5, expected a number from 0 to 1");
         assert_eq!(message(r#"{"wide": 1}"#), "`wide` = 1, expected true or false");
+        assert_eq!(message(r#"{"file": 1}"#), "`file` = 1, expected the path of a file");
         assert!(
             message(r#"{"activation": "rleu"}"#)
                 .starts_with("`activation` = \"rleu\", expected one of \"relu\"")

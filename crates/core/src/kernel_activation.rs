@@ -12,5 +12,8 @@ pub(crate) fn kernel_activation(activation: Activation) -> kernel::Activation {
         Activation::Silu => kernel::Activation::Silu,
         Activation::Tanh => kernel::Activation::Tanh,
         Activation::Sigmoid => kernel::Activation::Sigmoid,
+        Activation::Relu6 => kernel::Activation::Relu6,
+        Activation::Elu => kernel::Activation::Elu,
+        Activation::HardSwish => kernel::Activation::HardSwish,
     }
 }

@@ -33,6 +33,12 @@ pub enum Activation {
     Tanh,
     /// σ(x) = 1 / (1 + e^(-x)).
     Sigmoid,
+    /// min(max(0, x), 6).
+    Relu6,
+    /// x for x > 0, e^x - 1 elsewhere.
+    Elu,
+    /// x min(max(0, x + 3), 6) / 6.
+    HardSwish,
 }
 
 impl Activation {
@@ -45,6 +51,9 @@ impl Activation {
             Self::Silu => map(values, |x| x * sigmoid(x)),
             Self::Tanh => map(values, f32::tanh),
             Self::Sigmoid => map(values, sigmoid),
+            Self::Relu6 => map(values, |x| x.clamp(0.0, 6.0)),
+            Self::Elu => map(values, |x| if x > 0.0 { x } else { x.exp_m1() }),
+            Self::HardSwish => map(values, hard_swish),
         }
     }
 
@@ -82,6 +91,9 @@ impl Activation {
             Self::Silu => add(|x| sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))), grad_input),
             Self::Tanh => add(|x| 1.0 - x.tanh() * x.tanh(), grad_input),
             Self::Sigmoid => add(|x| sigmoid(x) * (1.0 - sigmoid(x)), grad_input),
+            Self::Relu6 => add(|x| if x > 0.0 && x < 6.0 { 1.0 } else { 0.0 }, grad_input),
+            Self::Elu => add(|x| if x > 0.0 { 1.0 } else { x.exp() }, grad_input),
+            Self::HardSwish => add(hard_swish_slope, grad_input),
         }
     }
 }
@@ -89,7 +101,7 @@ impl Activation {
 impl Activation {
     /// Whether its second derivative is anywhere but 0.
     pub fn is_curved(self) -> bool {
-        !matches!(self, Self::Relu | Self::LeakyRelu { .. })
+        !matches!(self, Self::Relu | Self::LeakyRelu { .. } | Self::Relu6)
     }
 
     /// `grad_input` += f''(x) ẋ p, the gradient of Σ p f'(x) ẋ by x, over all threads.
@@ -99,7 +111,7 @@ impl Activation {
     pub fn tangent_backward(self, input: &[f32], dot_input: &[f32], p: &[f32], grad_input: &mut [f32]) {
         assert!(input.len() == p.len() && input.len() == dot_input.len() && input.len() == grad_input.len());
         let second: fn(f32) -> f32 = match self {
-            Self::Relu | Self::LeakyRelu { .. } => return,
+            Self::Relu | Self::LeakyRelu { .. } | Self::Relu6 => return,
             Self::Gelu => |x| normal_density(x) * (2.0 - x * x),
             Self::Silu => |x| {
                 let s = sigmoid(x);
@@ -110,6 +122,8 @@ impl Activation {
                 let s = sigmoid(x);
                 s * (1.0 - s) * (1.0 - 2.0 * s)
             },
+            Self::Elu => |x| if x > 0.0 { 0.0 } else { x.exp() },
+            Self::HardSwish => |x| if x > -3.0 && x < 3.0 { 1.0 / 3.0 } else { 0.0 },
         };
         let tasks = grad_input.par_chunks_mut(TASK).zip(input.par_chunks(TASK));
         let tasks = tasks.zip(dot_input.par_chunks(TASK).zip(p.par_chunks(TASK)));
@@ -138,6 +152,26 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
+fn hard_swish(x: f32) -> f32 {
+    if x <= -3.0 {
+        0.0
+    } else if x >= 3.0 {
+        x
+    } else {
+        x * (x + 3.0) / 6.0
+    }
+}
+
+fn hard_swish_slope(x: f32) -> f32 {
+    if x <= -3.0 {
+        0.0
+    } else if x >= 3.0 {
+        1.0
+    } else {
+        x / 3.0 + 0.5
+    }
+}
+
 /// Φ(x), the standard normal distribution function.
 fn normal_cdf(x: f32) -> f32 {
     0.5 * libm::erfcf(-x * std::f32::consts::FRAC_1_SQRT_2)
@@ -154,13 +188,16 @@ mod tests {
     use super::*;
     use crate::test_support::{norm_error, wide};
 
-    const ALL: [Activation; 6] = [
+    const ALL: [Activation; 9] = [
         Activation::Relu,
         Activation::LeakyRelu { slope: 0.01 },
         Activation::Gelu,
         Activation::Silu,
         Activation::Tanh,
         Activation::Sigmoid,
+        Activation::Elu,
+        Activation::HardSwish,
+        Activation::Relu6,
     ];
 
     fn exact(activation: Activation, x: f64) -> f64 {
@@ -177,6 +214,15 @@ mod tests {
             Activation::Silu => x / (1.0 + (-x).exp()),
             Activation::Tanh => x.tanh(),
             Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::Elu => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x.exp_m1()
+                }
+            }
+            Activation::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
         }
     }
 
@@ -202,7 +248,7 @@ mod tests {
     fn second_derivatives_agree_with_f64() {
         let x: Vec<f32> = (0..41).map(|i| (i as f32 - 20.3) * 0.25).collect();
         let ones = vec![1.0; x.len()];
-        for activation in &ALL[2..] {
+        for activation in &ALL[2..8] {
             let mut grad = vec![0.0; x.len()];
             activation.tangent_backward(&x, &ones, &ones, &mut grad);
             let h = 1e-3;

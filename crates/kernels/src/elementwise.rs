@@ -121,6 +121,26 @@ pub fn add(values: &[f32], out: &mut [f32]) {
     }
 }
 
+/// out += factor · values, over all threads.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add_scaled_parallel(values: &[f32], factor: f32, out: &mut [f32]) {
+    assert_eq!(values.len(), out.len());
+    let tasks = out.par_chunks_mut(TASK).zip(values.par_chunks(TASK));
+    tasks.for_each(|(out, values)| out.iter_mut().zip(values).for_each(|(out, &x)| *out += factor * x));
+}
+
+/// values = scale · values + shift.
+pub fn affine(values: &mut [f32], scale: f32, shift: f32) {
+    values.iter_mut().for_each(|x| *x = scale * *x + shift);
+}
+
+/// [`affine`] over all threads.
+pub fn affine_parallel(values: &mut [f32], scale: f32, shift: f32) {
+    values.par_chunks_mut(TASK).for_each(|values| affine(values, scale, shift));
+}
+
 /// out += a b, element by element, over all threads.
 ///
 /// # Panics

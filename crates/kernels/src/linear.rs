@@ -43,13 +43,13 @@ impl PackedLinear {
         Self { shape, weight: vec![0.0; shape.in_features * stride], bias: vec![0.0; stride] }
     }
 
-    /// Lays out W (`[out_features, in_features]`) and b.
+    /// Lays out W (`[out_features, in_features]`) and b, or no b if that is empty.
     ///
     /// # Panics
     /// If the lengths do not fit the shape.
     pub fn pack(&mut self, weight: &[f32], bias: &[f32]) {
         let LinearShape { in_features, out_features } = self.shape;
-        assert!(weight.len() == in_features * out_features && bias.len() == out_features);
+        assert!(weight.len() == in_features * out_features && [0, out_features].contains(&bias.len()));
         let stride = self.shape.stride();
         // in blocks, so that reads and writes both stay in the first-level cache
         const BLOCK: usize = 32;
@@ -64,7 +64,7 @@ impl PackedLinear {
                 }
             }
         }
-        self.bias[..out_features].copy_from_slice(bias);
+        self.bias[..bias.len()].copy_from_slice(bias);
     }
 
     /// y = x Wᵀ + b on the calling thread. The `rows` rows of `x` start `x_stride` elements apart,
@@ -82,13 +82,15 @@ impl PackedLinear {
     }
 }
 
-/// y = x Wᵀ + b over all threads, with `x` `[rows, in]` and `y` `[rows, out]`.
+/// y = x Wᵀ + b over all threads, with `x` `[rows, in]` and `y` `[rows, out]`; without b if that is empty.
 ///
 /// # Panics
 /// If a length does not fit.
 pub fn forward(shape: LinearShape, weight: &[f32], bias: &[f32], x: &[f32], y: &mut [f32]) {
     product(shape, weight, x, y, Write::Replace);
-    add_row(y, bias);
+    if !bias.is_empty() {
+        add_row(y, bias);
+    }
 }
 
 /// y = (or +=) x Wᵀ over all threads.

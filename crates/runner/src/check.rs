@@ -14,7 +14,7 @@ use walk_train::{
 
 use crate::child::{Child, FolderState, PoolConfig};
 use crate::cli::PlanArguments;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, InitFrom};
 use crate::failure::Failure;
 use crate::footprint::{self, Footprint};
 use crate::output::{self, errln, outln, print_table};
@@ -136,7 +136,7 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
     let estimate = |member: &&Member| {
         let Member { source, experiment, .. } = member;
         check_values(source, experiment, samples)?;
-        if let Some(from) = &experiment.init.from {
+        if let Some(InitFrom::File(from)) = &experiment.init.from {
             read_point(from, model.network(), "init.from").map_err(|error| source.train_error(error))?;
         }
         let (optim, seed) = (&experiment.optim, Seed(experiment.seed));

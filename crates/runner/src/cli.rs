@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::{Args, FromArgMatches, Subcommand};
 use clap_complete::Shell;
@@ -74,10 +75,7 @@ pub(crate) enum Verb {
         command: DataCommand,
     },
     /// List the available plugins, or the options of one
-    Plugins {
-        /// Crate name, folder or library of a plugin
-        name: Option<String>,
-    },
+    Plugins(PluginArguments),
     /// Create a plugin crate to start from; it builds and has a test
     NewPlugin {
         /// Name of the crate and its folder
@@ -339,4 +337,44 @@ pub(crate) enum DataCommand {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+}
+
+/// What `plugins` shows.
+#[derive(Debug, Args)]
+pub(crate) struct PluginArguments {
+    /// Crate name, folder or library of a plugin
+    pub(crate) name: Option<String>,
+    /// Set an option of the plugin, as in file=net.onnx, and show the network layer by layer; can be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "name")]
+    pub(crate) settings: Vec<Setting>,
+    /// Shape of the images
+    #[arg(long, value_name = "CxHxW", default_value = "3x32x32", requires = "name")]
+    pub(crate) input: ImageShape,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "name")]
+    pub(crate) classes: usize,
+    /// Show the network layer by layer
+    #[arg(long, requires = "name")]
+    pub(crate) layers: bool,
+}
+
+/// The shape of images: `3x32x32`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ImageShape(pub(crate) Vec<usize>);
+
+impl FromStr for ImageShape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let dims: Option<Vec<usize>> = text.split('x').map(|dim| dim.parse().ok()).collect();
+        let dims = dims.filter(|dims| dims.iter().all(|&dim| dim > 0));
+        dims.map(Self).ok_or_else(|| "expected numbers with an x between them, as in 3x32x32".into())
+    }
+}
+
+impl std::fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let dims: Vec<String> = self.0.iter().map(usize::to_string).collect();
+        write!(f, "{}", dims.join("x"))
+    }
 }

@@ -71,10 +71,40 @@ pub(crate) struct Experiment {
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitSection {
     /// A safetensors file with parameters and buffers under PyTorch's names, in F32, F16 or BF16; a prefix `module.`,
-    /// `_orig_mod.` or `model.` of all names is ignored. Drawn from the seed if not given.
+    /// `_orig_mod.` or `model.` of all names is ignored. Or `"plugin"`: the values that the plugin has, such as those in an ONNX
+    /// file. Drawn from the seed if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) from: Option<PathBuf>,
+    pub(crate) from: Option<InitFrom>,
 }
+
+/// Where initial values come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "PathBuf", into = "PathBuf")]
+#[schemars(with = "PathBuf")]
+pub(crate) enum InitFrom {
+    /// The plugin.
+    Plugin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl From<PathBuf> for InitFrom {
+    fn from(path: PathBuf) -> Self {
+        if path == Path::new(PLUGIN) { Self::Plugin } else { Self::File(path) }
+    }
+}
+
+impl From<InitFrom> for PathBuf {
+    fn from(from: InitFrom) -> Self {
+        match from {
+            InitFrom::Plugin => PLUGIN.into(),
+            InitFrom::File(path) => path,
+        }
+    }
+}
+
+/// What stands in the place of a file for the plugin's own values; a file of this name is `./plugin`.
+const PLUGIN: &str = "plugin";
 
 /// What is recorded besides measurements.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -247,7 +277,11 @@ impl Experiment {
     /// The files that it names, with their keys; their contents determine its numbers too.
     pub(crate) fn files(&self) -> Vec<(&'static str, &Path)> {
         let line = self.probe.line.as_ref().and_then(|line| line.from.as_deref());
-        let files = [("init.from", self.init.from.as_deref()), ("probe.line.from", line)];
+        let from = match &self.init.from {
+            Some(InitFrom::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        let files = [("init.from", from), ("probe.line.from", line)];
         files.into_iter().filter_map(|(key, path)| Some((key, path?))).collect()
     }
 

@@ -1,9 +1,10 @@
 //! `sgdwalk plugins [NAME]`.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use walk_arch::{Network, OptionValues, PluginInfo, Problem};
 use walk_report::{Cell, Column, Extent, Role, Table};
 
+use crate::cli::PluginArguments;
 use crate::failure::Failure;
 use crate::output::{outln, print_table};
 use crate::plugin;
@@ -18,7 +19,7 @@ pub(crate) fn cifar10() -> Problem {
 }
 
 /// Lists the plugins found.
-pub(crate) fn list() -> Result<(), Failure> {
+fn list() -> Result<(), Failure> {
     let mut rows = vec![];
     for (name, place) in plugin::named() {
         let Description { info, network } = open(&name)?;
@@ -46,21 +47,62 @@ pub(crate) fn list() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints a plugin's options.
-pub(crate) fn describe(name: &str) -> Result<(), Failure> {
-    let Description { info, network } = open(name)?;
+/// Prints a plugin's options, and its network for the values that are given, layer by layer.
+pub(crate) fn describe(arguments: &PluginArguments) -> Result<(), Failure> {
+    let PluginArguments { name, settings, input, classes, layers } = arguments;
+    let Some(name) = name else { return list() };
+    let plugin = plugin::open(name)?;
+    let context = || format!("plugin {}", plugin.library.display());
+    let info = plugin.describe().with_context(context)?;
+    let mut options = OptionValues::new();
+    for setting in settings {
+        let value = serde_json::to_value(setting.value()).with_context(|| setting.text().to_owned())?;
+        options.insert(setting.key(), value);
+    }
+    info.check_options(&options).map_err(|error| anyhow!("--set: plugin {}: {error}", info.name))?;
+    let problem = Problem { input: input.0.clone(), classes: *classes };
+    let built = plugin.build(&problem, &options).and_then(|graph| Ok(graph.check(&problem)?));
+    let shown = *layers || !settings.is_empty();
+    // a plugin need not have a network for the default options
+    let network = if shown { Some(built.with_context(context)?) } else { built.ok() };
     outln!("{}: {}", info.name, info.about);
-    if let Some(network) = network {
-        let (n_params, mflop) = (network.n_params(), mflop(&network));
-        outln!(
-            "by default {n_params} parameters and {mflop} MFLOP per image of 3x32x32 in {CLASSES} classes"
-        );
+    if let Some(network) = &network {
+        let (n_params, mflop) = (network.n_params(), mflop(network));
+        let how = if settings.is_empty() { "by default" } else { "with these options" };
+        outln!("{how} {n_params} parameters and {mflop} MFLOP per image of {input} in {classes} classes");
     }
     outln!("{}", if info.options.is_empty() { "It has no options." } else { "\n[model.options]" });
     for option in info.options {
         outln!("{} = {}\n    {}; {}", option.name, option.default, option.help, option.kind);
     }
+    if let Some(network) = network.filter(|_| shown) {
+        print_table(&layer_table(&network), Extent::All);
+    }
     Ok(())
+}
+
+/// The layers of a network, each with the shape of its value for one image.
+fn layer_table(network: &Network) -> Table {
+    let rows = network.layers().iter().map(|layer| {
+        let shape: Vec<String> = layer.shape.iter().map(usize::to_string).collect();
+        let params = layer.params.as_ref().map_or(0, |params| params.weight.len() + params.bias.len());
+        let mflop = 2.0 * network.layer_multiply_adds(layer) as f64 / 1e6;
+        vec![
+            layer.name.clone().into(),
+            layer.op.name().into(),
+            shape.join("x").into(),
+            if params == 0 { Cell::Missing } else { params.into() },
+            if mflop > 0.0 { format!("{mflop:.3}").into() } else { Cell::Missing },
+        ]
+    });
+    let columns = [
+        Column::new("layer", "layer", Role::Name),
+        Column::new("operation", "operation", Role::Words),
+        Column::new("shape", "shape", Role::Main),
+        Column::new("parameters", "parameters", Role::Main),
+        Column::new("mflop", "MFLOP", Role::Main),
+    ];
+    Table::new("layers", "Layers", columns, rows)
 }
 
 /// What a plugin says of itself.

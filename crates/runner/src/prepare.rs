@@ -1,16 +1,18 @@
 //! From an experiment file to everything a run needs, checked.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use walk_arch::{Network, Problem};
+use walk_arch::{Network, OptionKind, OptionSpec, Problem};
+use walk_core::Point;
 use walk_data::{DataError, Split};
 use walk_record::PluginRecord;
 use walk_train::Method;
 
 use crate::digest::sha256;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, InitFrom};
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
 use crate::output::errln;
@@ -24,6 +26,10 @@ pub(crate) struct Prepared {
     pub(crate) network_sha256: String,
     pub(crate) split: Split,
     pub(crate) plugin: PluginRecord,
+    /// The plugin's options that are files, with their keys.
+    pub(crate) option_files: Vec<(String, PathBuf)>,
+    /// The plugin's own point, if the experiment starts from it.
+    pub(crate) initial: Option<Point>,
     /// Time to read the data.
     pub(crate) load_time: Duration,
 }
@@ -105,11 +111,24 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     let network = graph.check(&problem).map_err(|error| error_at("model", &error))?;
     let checked = experiment.optim.check_batch_norm(split.train.len(), &network);
     checked.map_err(|error| source.train_error(error))?;
+    let initial = match experiment.init.from {
+        Some(InitFrom::Plugin) => {
+            let point = plugin.initial_point(&network, &experiment.model.options);
+            Some(point.map_err(|error| error_at("init.from", &error))?)
+        }
+        _ => None,
+    };
+    let is_file = |option: &&OptionSpec| option.kind == OptionKind::File;
+    let option_files = info.options.iter().filter(is_file).filter_map(|option| {
+        let path = experiment.model.options.get(&option.name)?.as_str()?;
+        Some((format!("model.options.{}", option.name), PathBuf::from(path)))
+    });
+    let option_files = option_files.collect();
     let bytes =
         std::fs::read(&plugin.library).with_context(|| format!("plugin {library}: cannot be read"))?;
     let sha256 = sha256(bytes);
     let plugin = PluginRecord { name: info.name, library: library.to_string(), sha256, default_options };
-    Ok(Prepared { experiment, network, network_sha256, split, plugin, load_time })
+    Ok(Prepared { experiment, network, network_sha256, split, plugin, option_files, initial, load_time })
 }
 
 /// Checks the values that depend on the number of training samples.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use walk_core::{Backend, Model, Seed};
+use walk_core::{Backend, Model, Point, Seed};
 use walk_data::{DataConfig, Split};
 use walk_record::{
     ClassInfo, DataInfo, FORMAT, FileInfo, ForkInfo, MachineInfo, MetricsMark, NetworkInfo, ProbeInfo,
@@ -19,7 +19,7 @@ use walk_train::{
 use crate::cli::RunOptions;
 use crate::device;
 use crate::digest::sha256;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, InitFrom};
 use crate::experiment_source::ExperimentSource;
 use crate::failure::Failure;
 use crate::fork::fork_state;
@@ -73,7 +73,7 @@ fn run_on(
     group: &ProcessGroup,
 ) -> Result<(), Failure> {
     let info = group.agree(describe(&prepared, &*backend))?;
-    let Prepared { experiment, network, split, .. } = prepared;
+    let Prepared { experiment, network, split, initial, .. } = prepared;
     let model = Model::new(backend, network, experiment.loss.into());
     let train_config = TrainConfig {
         epochs: experiment.epochs,
@@ -94,7 +94,7 @@ fn run_on(
         let state = ended.map_err(Failure::run)?;
         return if is_at_end(&state, &experiment) { Ok(()) } else { Err(Failure::Silent { exit_code: 3 }) };
     }
-    let mut start = begin(request, &experiment, &model, info)?;
+    let mut start = begin(request, &experiment, &model, initial, info)?;
     if ranks.size() > 1 {
         let tensors = state_tensors(model.network(), &start.state, &start.metrics);
         ranks.broadcast_bytes(checkpoint_bytes(&tensors)?);
@@ -181,8 +181,14 @@ fn is_at_end(state: &TrainState, experiment: &Experiment) -> bool {
 }
 
 /// Makes the run's folder, or takes the one to resume in.
-fn begin(request: &RunRequest, experiment: &Experiment, model: &Model, mut info: RunInfo) -> Result<Start> {
-    let initial = |info: &RunInfo| initial_state(&request.source, experiment, model, info);
+fn begin(
+    request: &RunRequest,
+    experiment: &Experiment,
+    model: &Model,
+    of_plugin: Option<Point>,
+    mut info: RunInfo,
+) -> Result<Start> {
+    let initial = |info: &RunInfo| initial_state(&request.source, experiment, model, of_plugin, info);
     match &request.folder {
         Folder::Resumed(path) => resume(path, experiment, model.network(), &info, initial),
         Folder::New { out, fork } => {
@@ -202,16 +208,19 @@ fn begin(request: &RunRequest, experiment: &Experiment, model: &Model, mut info:
     }
 }
 
-/// The state before the first update of a run: a checkpoint of its parent, the parameters of a file, or drawn parameters.
+/// The state before the first update of a run: a checkpoint of its parent, the parameters of a file or of the plugin, or drawn
+/// parameters.
 fn initial_state(
     source: &ExperimentSource,
     experiment: &Experiment,
     model: &Model,
+    of_plugin: Option<Point>,
     info: &RunInfo,
 ) -> Result<TrainState> {
     let point = match (&info.fork, &experiment.init.from) {
         (Some(fork), _) => return fork_state(fork, model.network(), info, experiment),
-        (None, Some(from)) => read_point(from, model.network(), "init.from"),
+        (None, Some(InitFrom::File(from))) => read_point(from, model.network(), "init.from"),
+        (None, Some(InitFrom::Plugin)) => Ok(of_plugin.context("the plugin's values were not read")?),
         (None, None) => Ok(model.initial(Seed(experiment.seed))),
     };
     Ok(TrainState::new(point.map_err(|error| source.train_error(error))?))
@@ -262,9 +271,10 @@ fn data_info(config: &DataConfig, split: &Split) -> DataInfo {
 }
 
 fn describe(prepared: &Prepared, backend: &dyn Backend) -> Result<RunInfo> {
-    let Prepared { experiment, network, network_sha256, split, plugin, .. } = prepared;
+    let Prepared { experiment, network, network_sha256, split, plugin, option_files, .. } = prepared;
+    let of_plugin = option_files.iter().map(|(key, path)| (key.as_str(), path.as_path()));
     // what cannot be read is reported by what needs it
-    let files = experiment.files().into_iter().filter_map(|(key, path)| {
+    let files = experiment.files().into_iter().chain(of_plugin).filter_map(|(key, path)| {
         let sha256 = sha256(std::fs::read(path).ok()?);
         Some(FileInfo { key: key.into(), path: path.display().to_string(), sha256 })
     });

@@ -11,7 +11,7 @@ use walk_report::{Cell, Column, Extent, Role, Table};
 use crate::cli::SelfCheckArguments;
 use crate::device;
 use crate::failure::Failure;
-use crate::output::{outln, print_table, wrapped};
+use crate::output::{errln, outln, print_table, wrapped};
 use crate::plugin;
 use crate::plugins_command::cifar10;
 use crate::prepare::on_threads;
@@ -41,7 +41,15 @@ fn networks(only: &[String]) -> Result<Vec<(String, Arc<Network>)>, Failure> {
         let plugin = plugin::open(&reference)?;
         let context = || format!("plugin {}", plugin.library.display());
         let name = plugin.describe().with_context(context)?.name;
-        let mut graph = plugin.build(&problem, &OptionValues::default()).with_context(context)?;
+        let mut graph = match plugin.build(&problem, &OptionValues::default()) {
+            Ok(graph) => graph,
+            // a plugin that was not asked for need not have a network without options
+            Err(error) if only.is_empty() => {
+                errln!("{name} is left out: {error:#}");
+                continue;
+            }
+            Err(error) => return Err(error.context(context()).into()),
+        };
         for node in &mut graph.nodes {
             if node.op == Op::Activation(Activation::Relu) {
                 node.op = Op::Activation(Activation::Silu);

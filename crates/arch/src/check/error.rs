@@ -42,6 +42,10 @@ pub enum GraphError {
     Field { layer: String, field: &'static str, found: String, expected: &'static str },
     #[error("layer `{layer}` is too large: {what} would have more than {limit} elements")]
     TooLarge { layer: String, what: &'static str, limit: usize },
+    #[error("parameter `{name}` has shape {found:?} in files, expected as many elements as {expected:?}")]
+    ParamShape { name: String, found: Vec<usize>, expected: Vec<usize> },
+    #[error("two parameters or buffers are called `{name}`; names must be unique")]
+    DuplicateParam { name: String },
     #[error("the graph names no output; finish the network with the value of its last layer")]
     NoOutput,
     #[error("the graph's output is node {output}, but it has only {count} nodes")]

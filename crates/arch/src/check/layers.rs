@@ -51,7 +51,8 @@ impl PartialNetwork {
                     linear.weight_init,
                     in_features,
                 )?;
-                let bias = self.param(node, "bias", &[out_features], linear.bias_init, in_features)?;
+                let biases = if linear.bias { out_features } else { 0 };
+                let bias = self.bias(node, biases, linear.bias_init, in_features)?;
                 layer.shape = [lead, vec![out_features]].concat();
                 layer.params = Some(LayerParams { weight, bias });
             }

@@ -31,6 +31,11 @@ impl Graph {
         }
         let output = self.check_output(&network.layers, problem)?;
         let PartialNetwork { layers, params, buffers } = network;
+        let names = params.iter().map(|param| &param.name).chain(buffers.iter().map(|buffer| &buffer.name));
+        let mut seen = BTreeSet::new();
+        if let Some(name) = names.into_iter().find(|&name| !seen.insert(name)) {
+            return Err(GraphError::DuplicateParam { name: name.clone() });
+        }
         if params.is_empty() {
             return Err(GraphError::NoParams);
         }
@@ -40,13 +45,15 @@ impl Graph {
     fn check_names(&self) -> Result<(), GraphError> {
         let mut seen = BTreeSet::new();
         for (index, node) in self.nodes.iter().enumerate() {
-            let name = &node.name;
-            let printable = name.chars().all(|c| !c.is_control() && !c.is_whitespace());
-            if name.is_empty() || name.len() > MAX_NAME || !printable {
-                return Err(GraphError::Name { index, name: name.escape_debug().to_string() });
+            let given = node.names.iter().map(|given| &given.name);
+            for name in given.chain([&node.name]) {
+                let printable = name.chars().all(|c| !c.is_control() && !c.is_whitespace());
+                if name.is_empty() || name.len() > MAX_NAME || !printable {
+                    return Err(GraphError::Name { index, name: name.escape_debug().to_string() });
+                }
             }
-            if !seen.insert(name) {
-                return Err(GraphError::DuplicateName { name: name.clone() });
+            if !seen.insert(&node.name) {
+                return Err(GraphError::DuplicateName { name: node.name.clone() });
             }
         }
         Ok(())

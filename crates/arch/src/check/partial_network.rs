@@ -37,8 +37,15 @@ impl PartialNetwork {
             }
             given => given,
         };
-        let name = format!("{}.{suffix}", node.name);
-        self.params.push(ParamSpec { name, shape: shape.to_vec(), init, range: start..end });
+        let given = node.names.iter().find(|given| given.of == suffix);
+        let name = given.map_or_else(|| format!("{}.{suffix}", node.name), |given| given.name.clone());
+        let shape = match given.and_then(|given| given.shape.clone()) {
+            Some(found) if elements(&found) != elements(shape) => {
+                return Err(GraphError::ParamShape { name, found, expected: shape.to_vec() });
+            }
+            given => given.unwrap_or_else(|| shape.to_vec()),
+        };
+        self.params.push(ParamSpec { name, shape, init, range: start..end });
         Ok(start..end)
     }
 
@@ -57,7 +64,9 @@ impl PartialNetwork {
     pub(super) fn buffer(&mut self, node: &Node, suffix: &str, len: usize, init: f32) -> Range<usize> {
         let start = self.buffers.last().map_or(0, |last| last.range.end);
         let range = start..start + len;
-        self.buffers.push(BufferSpec { name: format!("{}.{suffix}", node.name), init, range: range.clone() });
+        let given = node.names.iter().find(|given| given.of == suffix);
+        let name = given.map_or_else(|| format!("{}.{suffix}", node.name), |given| given.name.clone());
+        self.buffers.push(BufferSpec { name, init, range: range.clone() });
         range
     }
 }

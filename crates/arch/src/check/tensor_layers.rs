@@ -1,7 +1,9 @@
 //! Shapes and parameters of the layers on values of any shape.
 
-use super::error::GraphError;
-use super::partial_network::{PartialNetwork, at_least_one, check_init, check_number, elements, image};
+use super::error::{GraphError, MAX_VALUE};
+use super::partial_network::{
+    PartialNetwork, at_least_one, check_init, check_number, elements, image, too_large,
+};
 use crate::{Init, Layer, LayerParams, Node, Op};
 
 impl PartialNetwork {
@@ -74,7 +76,7 @@ impl PartialNetwork {
                     return Err(mismatch(x, format!("at least {} dimensions, at least 1", norm.dims)));
                 }
                 let shape = &x[x.len() - norm.dims..];
-                layer.params = Some(self.scale_and_shift(node, shape)?);
+                layer.params = Some(self.scale_and_shift(node, shape, norm.affine)?);
                 x.clone()
             }
             Op::GroupNorm(norm) => {
@@ -83,14 +85,38 @@ impl PartialNetwork {
                 if !x[0].is_multiple_of(groups) {
                     return Err(mismatch(x, format!("channels divisible by groups ({groups})")));
                 }
-                layer.params = Some(self.scale_and_shift(node, &x[..1])?);
+                layer.params = Some(self.scale_and_shift(node, &x[..1], norm.affine)?);
                 x.clone()
             }
             Op::Bias(bias) => {
                 check_init(node, "init", bias.init)?;
-                let range = self.param(node, "bias", x, bias.init, elements(x).unwrap_or(1))?;
+                let shape = trained_part(x, bias.axes).map_err(|expected| mismatch(x, expected))?;
+                let range = self.param(node, "bias", shape, bias.init, elements(shape).unwrap_or(1))?;
                 layer.params = Some(LayerParams { weight: range.start..range.start, bias: range });
                 x.clone()
+            }
+            Op::Scale(scale) => {
+                check_init(node, "init", scale.init)?;
+                let shape = trained_part(x, scale.axes).map_err(|expected| mismatch(x, expected))?;
+                let range = self.param(node, "weight", shape, scale.init, elements(shape).unwrap_or(1))?;
+                layer.params = Some(LayerParams { weight: range.clone(), bias: range.end..range.end });
+                x.clone()
+            }
+            Op::Affine(affine) => {
+                let finite = -f32::MAX..=f32::MAX;
+                check_number(node, "scale", affine.scale, finite.clone(), "a finite number")?;
+                check_number(node, "shift", affine.shift, finite, "a finite number")?;
+                x.clone()
+            }
+            Op::Crop(crop) => {
+                let dims = x.len();
+                if crop.start.len() != dims || crop.shape.len() != dims || crop.shape.contains(&0) {
+                    return Err(mismatch(x, format!("as many dimensions as the window {:?}", crop.shape)));
+                }
+                if elements(&crop.shape).is_none_or(|n| n > MAX_VALUE) {
+                    return Err(too_large(node, "its value for one sample", MAX_VALUE));
+                }
+                crop.shape.clone()
             }
             Op::Dropout(dropout) => {
                 check_number(node, "p", dropout.p, 0.0..=0.999_999, "a number from 0, below 1")?;
@@ -111,10 +137,26 @@ impl PartialNetwork {
         Ok(())
     }
 
-    /// γ = 1 and β = 0 of a normalization without running statistics.
-    fn scale_and_shift(&mut self, node: &Node, shape: &[usize]) -> Result<LayerParams, GraphError> {
+    /// γ = 1 and β = 0 of a normalization without running statistics, if it has them.
+    fn scale_and_shift(
+        &mut self,
+        node: &Node,
+        shape: &[usize],
+        affine: bool,
+    ) -> Result<LayerParams, GraphError> {
+        if !affine {
+            let end = self.params.last().map_or(0, |last| last.range.end);
+            return Ok(LayerParams { weight: end..end, bias: end..end });
+        }
         let weight = self.param(node, "weight", shape, Init::Constant(1.0), 1)?;
         let bias = self.param(node, "bias", shape, Init::Constant(0.0), 1)?;
         Ok(LayerParams { weight, bias })
     }
+}
+
+/// The dimensions of `shape` that a trained scale or shift has, or what was expected.
+fn trained_part(shape: &[usize], axes: Option<[usize; 2]>) -> Result<&[usize], String> {
+    let [first, end] = axes.unwrap_or([0, shape.len()]);
+    let part = shape.get(first..end).filter(|part| !part.is_empty());
+    part.ok_or_else(|| format!("a value with dimensions {first} to {end}, the last left out"))
 }

@@ -13,7 +13,7 @@ fn problem() -> Problem {
 }
 
 fn node(name: &str, op: impl Into<Op>, inputs: &[usize]) -> Node {
-    Node { name: name.into(), op: op.into(), inputs: inputs.to_vec() }
+    Node { name: name.into(), op: op.into(), inputs: inputs.to_vec(), names: vec![] }
 }
 
 /// A graph of `nodes` behind the input and a flatten, whose output is the last one.
@@ -164,7 +164,7 @@ proptest! {
         output in prop::option::of(0usize..9),
     ) {
         let nodes = nodes.into_iter().enumerate()
-            .map(|(i, (op, inputs))| Node { name: format!("n{i}"), op, inputs }).collect();
+            .map(|(i, (op, inputs))| Node { name: format!("n{i}"), op, inputs, names: vec![] }).collect();
         let graph = Graph { nodes, output };
         if let Ok(network) = graph.check(&problem()) {
             prop_assert_eq!(network.layers()[network.output()].shape.as_slice(), [3]);

@@ -11,15 +11,37 @@ use super::Init;
 pub struct Linear {
     /// Length of the output's last dimension.
     pub out_features: usize,
+    /// Whether there is a b.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub bias: bool,
     /// Initializer of W.
     pub weight_init: Init,
     /// Initializer of b.
     pub bias_init: Init,
 }
 
-/// A [`Linear`] layer with PyTorch's initializers.
+/// A [`Linear`] layer with a bias and PyTorch's initializers.
 pub const fn linear(out_features: usize) -> Linear {
-    Linear { out_features, weight_init: Init::FanIn, bias_init: Init::FanIn }
+    Linear { out_features, bias: true, weight_init: Init::FanIn, bias_init: Init::FanIn }
+}
+
+impl Linear {
+    /// Sets whether there is a bias.
+    #[must_use]
+    pub const fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+}
+
+/// The value of a switch that graphs leave out where it is on.
+pub(super) const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+pub(super) const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// Cross-correlation of an image with K filters, as PyTorch's Conv2d: W is `[out_channels, in_channels / groups,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Init;
+use super::layers::{is_yes, yes};
 
 /// Two values one after the other along dimension `axis`; the others must be equal. Channels of images are axis 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,11 +69,14 @@ pub struct LayerNorm {
     pub dims: usize,
     /// ε, added to the variance.
     pub eps: f32,
+    /// Whether there are γ and β.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub affine: bool,
 }
 
 /// A [`LayerNorm`] of the last dimension with PyTorch's ε = 1e-5.
 pub const fn layer_norm() -> LayerNorm {
-    LayerNorm { dims: 1, eps: 1e-5 }
+    LayerNorm { dims: 1, eps: 1e-5, affine: true }
 }
 
 /// y = γ (x - μ) / √(σ² + ε) + β with μ and the biased σ² over each group of channels of a sample, γ and β one value per
@@ -84,24 +88,62 @@ pub struct GroupNorm {
     pub groups: usize,
     /// ε, added to the variance.
     pub eps: f32,
+    /// Whether there are γ and β.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub affine: bool,
 }
 
 /// A [`GroupNorm`] with PyTorch's ε = 1e-5.
 pub const fn group_norm(groups: usize) -> GroupNorm {
-    GroupNorm { groups, eps: 1e-5 }
+    GroupNorm { groups, eps: 1e-5, affine: true }
 }
 
-/// y = x + b with b of the shape of one sample.
+/// y = x + b with b of the shape of some consecutive dimensions, all if none are given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bias {
     /// Initializer of b.
     pub init: Init,
+    /// The first dimension that b has, and the first after it that b does not have: `[0, 1]` for a b per channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub axes: Option<[usize; 2]>,
 }
 
 /// A [`Bias`] that starts as N(0, std²).
 pub const fn bias(std: f32) -> Bias {
-    Bias { init: Init::Normal { std } }
+    Bias { init: Init::Normal { std }, axes: None }
+}
+
+/// y = γ x with a trained γ of the shape of some consecutive dimensions, all if none are given: the layer scale of ConvNeXt
+/// (Touvron et al., 2021).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// Initializer of γ.
+    pub init: Init,
+    /// The dimensions of γ, as those of [`Bias`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub axes: Option<[usize; 2]>,
+}
+
+/// y = scale · x + shift, with constants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Affine {
+    /// Factor of the value.
+    pub scale: f32,
+    /// What is added to the product.
+    pub shift: f32,
+}
+
+/// A window of a value, zero outside of it: y[i] = x[start + i], in every dimension. A slice, a part of a split, or zero padding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crop {
+    /// The first place of the window in each dimension; negative for padding before it.
+    pub start: Vec<i64>,
+    /// The shape of the window.
+    pub shape: Vec<usize>,
 }
 
 /// In training each element is set to 0 with probability `p`, and divided by 1 - p otherwise (Srivastava et al., 2014).

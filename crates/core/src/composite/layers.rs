@@ -102,6 +102,19 @@ pub(super) fn activation<E: Number, D: Device<E>, T: Tape<E, D>>(
         }
         Activation::Tanh => x.try_tanh(),
         Activation::Sigmoid => x.try_sigmoid(),
+        Activation::Relu6 => x.try_clamp(0.0, 6.0),
+        Activation::Elu => {
+            // e^min(x, 0) - 1 is 0 for positive x
+            let (x, tape) = x.split_tape();
+            let below = x.retaped::<T>().try_clamp(f64::from(f32::MIN), 0.0)?;
+            let below = below.try_exp()?.try_sub(E::of(1.0))?;
+            x.put_tape(tape).try_relu()?.try_add(below)
+        }
+        Activation::HardSwish => {
+            let (x, tape) = x.split_tape();
+            let gate = x.retaped::<T>().try_add(E::of(3.0))?.try_clamp(0.0, 6.0)?;
+            x.put_tape(tape).try_mul(gate)?.try_div(E::of(6.0))
+        }
     }
 }
 

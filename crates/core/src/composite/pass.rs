@@ -9,7 +9,7 @@ use super::tensor_layers::concat;
 use super::{image, layers, tangents, tensor_layers};
 use crate::backend::BatchStatistics;
 use crate::executor::{layer_by_layer, walk};
-use crate::row_norm::RowNorm;
+use crate::row_norm::{RowNorm, trained_columns};
 use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows};
 use crate::{BatchNormMode, CoreError};
 
@@ -156,7 +156,7 @@ impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
                 let hat = Value { rows, tangent: tangent.transpose()? };
                 let pixels = shape[1..].iter().product();
                 self.affine(hat, params(), |x, theta, params| {
-                    tensor_layers::scale_shift(x, theta, params, shape[0], pixels)
+                    tensor_layers::scale_shift(x, theta, params, [shape[0], pixels])
                 })
             }
             Op::MaxPool2d(pool) => {
@@ -197,7 +197,7 @@ impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
                 };
                 Ok(Value { rows, tangent })
             }
-            Op::Permute(_) | Op::PadChannels(_) | Op::Subsample(_) => {
+            Op::Permute(_) | Op::PadChannels(_) | Op::Subsample(_) | Op::Crop(_) => {
                 self.linear(x, |x| tensor_layers::rearrange(device, x, &layer.op, shape, &layer.shape))
             }
             Op::Softmax => {
@@ -209,19 +209,30 @@ impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
             }
             Op::LayerNorm(_) | Op::GroupNorm(_) => {
                 let norm = RowNorm::new(&layer.op, shape).expect("both standardize rows");
-                let len: usize = shape.iter().product();
-                let columns = if let Op::GroupNorm(_) = layer.op { shape[0] } else { norm.len };
-                let inner = if let Op::GroupNorm(_) = layer.op { len / shape[0] } else { 1 };
-                self.row_norm(x, params(), norm, [columns, inner])
+                self.row_norm(x, params(), norm, trained_columns(&layer.op, shape))
             }
             Op::Bias(_) => {
-                let rows = self.run(&x.rows, |x| tensor_layers::shift(x, self.at.theta, params()))?;
+                let columns = trained_columns(&layer.op, shape);
+                let rows =
+                    self.run(&x.rows, |x| tensor_layers::shift(x, self.at.theta, params(), columns))?;
                 let own = self.direction.map(|v| {
                     let zeros = self.run(&x.rows, |x| x.try_mul(E::default()))?;
-                    self.run(&zeros, |zeros| tensor_layers::shift(zeros, v, params()))
+                    self.run(&zeros, |zeros| tensor_layers::shift(zeros, v, params(), columns))
                 });
                 let own = own.transpose()?;
                 Ok(Value { rows, tangent: self.sum(x.tangent, own)? })
+            }
+            Op::Scale(_) => {
+                let columns = trained_columns(&layer.op, shape);
+                self.affine(x, params(), |x, theta, params| {
+                    tensor_layers::scale_shift(x, theta, params, columns)
+                })
+            }
+            Op::Affine(affine) => {
+                let [scale, shift] = [affine.scale, affine.shift].map(|x| E::of(x.into()));
+                let rows = self.run(&x.rows, |x| x.try_mul(scale)?.try_add(shift))?;
+                let tangent = x.tangent.map(|dot| self.run(&dot, |dot| dot.try_mul(scale))).transpose()?;
+                Ok(Value { rows, tangent })
             }
             Op::Dropout(dropout) => {
                 let Some(draw) = self.at.dropout else { return Ok(x) };
@@ -238,14 +249,15 @@ impl<E: Number, D: Device<E>, T: Tape<E, D>> Pass<'_, E, D, T> {
         x: Value<E, D>,
         params: &LayerParams,
         RowNorm { len, eps }: RowNorm,
-        [columns, inner]: [usize; 2],
+        columns: [usize; 2],
     ) -> Result<Value<E, D>, CoreError> {
         let rows = self.run(&x.rows, |x| tensor_layers::standardize(x, len, eps))?;
         let tangent =
             x.tangent.map(|dot| self.run(&x.rows, |x| tangents::standardize_rows(x, dot, len, eps)));
         let hat = Value { rows, tangent: tangent.transpose()? };
-        self.affine(hat, params, |x, theta, params| {
-            tensor_layers::scale_shift(x, theta, params, columns, inner)
-        })
+        if params.weight.is_empty() {
+            return Ok(hat);
+        }
+        self.affine(hat, params, |x, theta, params| tensor_layers::scale_shift(x, theta, params, columns))
     }
 }

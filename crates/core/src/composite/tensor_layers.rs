@@ -80,6 +80,11 @@ pub(super) fn rearrange<E: Number, D: Device<E>, T: Tape<E, D>>(
                 Some(channel) if channel < shape[0] => place(&[channel, to[1], to[2]]),
                 _ => len,
             },
+            Op::Crop(crop) => {
+                let at = to.iter().zip(&crop.start).map(|(&to, &start)| usize::try_from(to as i64 + start));
+                let at: Option<Vec<usize>> = at.map(Result::ok).collect();
+                at.filter(|at| at.iter().zip(shape).all(|(at, size)| at < size)).map_or(len, |at| place(&at))
+            }
             Op::Subsample(sample) => place(&[to[0], to[1] * sample.stride[0], to[2] * sample.stride[1]]),
             op => unreachable!("{op:?} does more than move elements"),
         }
@@ -144,8 +149,7 @@ pub(super) fn scale_shift<E: Number, D: Device<E>, T: Tape<E, D>>(
     x: Rows<D, T, E>,
     theta: &Flat<D, NoneTape, E>,
     params: &LayerParams,
-    columns: usize,
-    inner: usize,
+    [columns, inner]: [usize; 2],
 ) -> Result<Rows<D, T, E>, D::Err> {
     let flat = *x.shape();
     let shape = (flat.0 * flat.1 / (columns * inner), columns, inner);
@@ -157,12 +161,15 @@ pub(super) fn scale_shift<E: Number, D: Device<E>, T: Tape<E, D>>(
     y.try_reshape_like(&flat)
 }
 
-/// x + b, one b per element of a sample.
+/// x + b, a sample being `[outer, columns, inner]`.
 pub(super) fn shift<E: Number, D: Device<E>, T: Tape<E, D>>(
     x: Rows<D, T, E>,
     theta: &Flat<D, NoneTape, E>,
     params: &LayerParams,
+    [columns, inner]: [usize; 2],
 ) -> Result<Rows<D, T, E>, D::Err> {
-    let shape = *x.shape();
-    x.try_add(part::<E, D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axis<0>>(&shape)?)
+    let flat = *x.shape();
+    let shape = (flat.0 * flat.1 / (columns * inner), columns, inner);
+    let shift = part::<E, D, T>(theta, &params.bias)?.try_broadcast_like::<_, Axes2<0, 2>>(&shape)?;
+    x.try_reshape_like(&shape)?.try_add(shift)?.try_reshape_like(&flat)
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use walk_arch::{
-    Activation, Conv2d, LayerNorm, Net, Network, Problem, Var, avg_pool2d, batch_norm, bias, conv2d, dropout,
-    flatten, global_avg_pool, group_norm, layer_norm, linear, matmul, max_pool2d, pad_channels, permute,
-    reshape, softmax, subsample,
+    Activation, Bias, Conv2d, GroupNorm, Init, LayerNorm, Net, Network, Problem, Scale, Var, affine,
+    avg_pool2d, batch_norm, bias, conv2d, crop, dropout, flatten, global_avg_pool, group_norm, layer_norm,
+    linear, matmul, max_pool2d, pad_channels, permute, reshape, softmax, subsample,
 };
 
 /// Every layer between a convolution or linear layer before it, so that gradients have something to pass through, and a linear
@@ -28,6 +28,8 @@ pub fn layer_networks() -> Vec<(String, Arc<Network>)> {
     for activation in Activation::ALL {
         add(activation.name(), vector, &|x| x.then("x", linear(17)).then("y", activation));
     }
+    add("linear without bias", vector, &|x| x.then("x", linear(9)).then("y", linear(17).bias(false)));
+    add("affine", vector, &|x| x.then("x", linear(17)).then("y", affine(-1.5, 0.5)));
     add("batch_norm of vectors", vector, &|x| x.then("x", linear(17)).then("y", batch_norm()));
     add("dropout", vector, &|x| x.then("x", linear(17)).then("y", dropout(0.25)));
     add("add", vector, &|x| x.then("a", linear(17)).add("y", x.then("b", linear(17))));
@@ -60,6 +62,15 @@ pub fn layer_networks() -> Vec<(String, Arc<Network>)> {
 
     add("reshape and permute", image, &|x| tokens(x));
     add("bias", image, &|x| tokens(x).then("y", bias(0.1)));
+    add("bias per channel", image, &|x| channels(x).then("y", Bias { axes: Some([0, 1]), ..bias(0.1) }));
+    add("scale", image, &|x| tokens(x).then("y", Scale { init: Init::Constant(0.5), axes: Some([1, 2]) }));
+    add("crop", image, &|x| channels(x).then("y", crop(&[2, -1, 1], &[9, 10, 6])));
+    add("group_norm without scale and shift", image, &|x| {
+        channels(x).then("y", GroupNorm { affine: false, ..group_norm(4) })
+    });
+    add("layer_norm without scale and shift", image, &|x| {
+        tokens(x).then("y", LayerNorm { affine: false, ..layer_norm() })
+    });
     add("linear of tokens", image, &|x| tokens(x).then("y", linear(5)));
     add("layer_norm of two dimensions", image, &|x| {
         tokens(x).then("y", LayerNorm { dims: 2, ..layer_norm() })

@@ -8,7 +8,8 @@ mod patience;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use walk_arch::{Graph, OptionValues, PluginHandle, PluginInfo, Problem};
+use walk_arch::{Graph, Network, OptionValues, PluginHandle, PluginInfo, Problem};
+use walk_core::Point;
 
 use self::patience::answer;
 
@@ -41,6 +42,14 @@ impl Plugin {
     pub(crate) fn describe(&self) -> Result<PluginInfo> {
         let handle = self.handle;
         Ok(answer("`describe`", move || handle.describe())??)
+    }
+
+    /// θ and the buffers that its network for these options starts from.
+    pub(crate) fn initial_point(&self, network: &Network, options: &OptionValues) -> Result<Point> {
+        let (handle, network, options) = (self.handle, network.clone(), options.clone());
+        let read = move || handle.initial_point(&network, network.problem(), &options);
+        let [params, buffers] = answer("`initial_values`", read)??;
+        Ok(Point { params, buffers })
     }
 
     /// Its graph for a problem, not yet checked.

@@ -2,6 +2,7 @@
 
 mod activation;
 mod add;
+mod affine;
 mod batch_norm;
 mod conv;
 mod linear;
@@ -17,6 +18,7 @@ use walk_arch::{Network, Op};
 
 use self::activation::Activation;
 use self::add::Add;
+use self::affine::Affine;
 use self::batch_norm::BatchNorm;
 use self::conv::Conv;
 pub(super) use self::conv::conv_shape;
@@ -59,12 +61,13 @@ pub(super) fn fused_layer(
         Op::Flatten => Box::new(Reshape { padded: true }),
         Op::Reshape(_) => Box::new(Reshape { padded: false }),
         Op::Dropout(dropout) => Box::new(Dropout { layer: index, p: dropout.p }),
+        Op::Affine(affine) => Box::new(Affine(affine.clone())),
         Op::Add => Box::new(Add),
         Op::Mul => Box::new(Mul),
         Op::Matmul(matmul) => Box::new(Matmul::new(matmul, shapes[0], shapes[1], layer.len())),
         Op::Softmax => Box::new(Softmax { len: *layer.shape.last().expect("shapes have a dimension") }),
-        Op::LayerNorm(_) | Op::GroupNorm(_) | Op::Bias(_) => Box::new(ScaleShift::new(layer)),
-        Op::Permute(_) | Op::Concat(_) | Op::PadChannels(_) | Op::Subsample(_) => {
+        Op::LayerNorm(_) | Op::GroupNorm(_) | Op::Bias(_) | Op::Scale(_) => Box::new(ScaleShift::new(layer)),
+        Op::Permute(_) | Op::Concat(_) | Op::PadChannels(_) | Op::Subsample(_) | Op::Crop(_) => {
             Box::new(Rearrange::new(&layer.op, &shapes, &layer.shape))
         }
     }

@@ -1,4 +1,4 @@
-//! Layers that only move elements: permutations, concatenations, padding, subsampling.
+//! Layers that only move elements: permutations, concatenations, padding, windows, subsampling.
 
 use std::sync::Arc;
 
@@ -89,6 +89,17 @@ fn parts(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Vec<Rearrangement> {
         Op::PadChannels(pad) => {
             let before = pad.before * x[1] * x[2];
             vec![part(0, &|to| to.checked_sub(before).filter(|&from| from < len(x)))]
+        }
+        Op::Crop(crop) => {
+            let (strides, to_strides) = (strides(x), self::strides(out));
+            vec![part(0, &|to| {
+                let mut from = 0;
+                for d in 0..out.len() {
+                    let digit = usize::try_from((to / to_strides[d] % out[d]) as i64 + crop.start[d]).ok()?;
+                    from += (digit < x[d]).then_some(digit * strides[d])?;
+                }
+                Some(from)
+            })]
         }
         Op::Subsample(sample) => {
             let [rows, columns] = [out[1], out[2]];

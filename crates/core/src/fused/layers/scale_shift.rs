@@ -1,8 +1,8 @@
-//! x γ + β, a trained bias among them, and the layers that standardize before: layer and group norm.
+//! x γ + β, a trained scale or bias among them, and the layers that standardize before: layer and group norm.
 
 use std::sync::Arc;
 
-use walk_arch::{Layer, LayerParams, Op};
+use walk_arch::{Layer, LayerParams};
 use walk_kernels::memory::{copied, zeros};
 use walk_kernels::scale_shift::{Columns, Trained};
 use walk_kernels::standardize as kernel;
@@ -12,11 +12,11 @@ use super::{
     Call, ChannelOrder, FusedLayer, Inputs, Layout, Operand, Output, Parameters, Pass, Recorder, Value,
     params, values,
 };
-use crate::row_norm::RowNorm;
+use crate::row_norm::{RowNorm, trained_columns};
 use crate::{CoreError, Point};
 
 pub(super) struct ScaleShift {
-    /// Where γ and β lie; γ is empty for a bias alone.
+    /// Where γ and β lie; either is empty where there is none.
     params: LayerParams,
     columns: Columns,
     /// What is done before, for layer and group norm.
@@ -26,7 +26,8 @@ pub(super) struct ScaleShift {
 
 impl ScaleShift {
     pub(super) fn new(layer: &Layer) -> Self {
-        let (params, columns) = (params(layer), columns(&layer.op, &layer.shape));
+        let [columns, inner] = trained_columns(&layer.op, &layer.shape);
+        let (params, columns) = (params(layer), Columns { columns, inner });
         let norm = RowNorm::new(&layer.op, &layer.shape);
         Self { params, columns, norm, packed: Default::default() }
     }
@@ -79,19 +80,10 @@ impl FusedLayer for ScaleShift {
             Some(norm) => standardized(pass, x, norm)?,
             None => x,
         };
-        self.scaled(pass, x)
-    }
-}
-
-/// How γ and β, or b, are laid out along a sample.
-fn columns(op: &Op, shape: &[usize]) -> Columns {
-    let all: usize = shape.iter().product();
-    match op {
-        Op::GroupNorm(_) => Columns { columns: shape[0], inner: all / shape[0] },
-        Op::LayerNorm(norm) => {
-            Columns { columns: shape[shape.len() - norm.dims..].iter().product(), inner: 1 }
+        if self.params.weight.is_empty() && self.params.bias.is_empty() {
+            return Ok(x);
         }
-        _ => Columns { columns: all, inner: 1 },
+        self.scaled(pass, x)
     }
 }
 
