@@ -14,6 +14,7 @@ mod layout;
 mod messages;
 mod mpi;
 mod networks;
+mod onnx;
 mod plugins;
 mod probes;
 mod pytorch;

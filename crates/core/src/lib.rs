@@ -29,7 +29,7 @@ mod test_support;
 
 pub use backend::{AtPoint, Backend, BatchGradient, BatchStatistics, PassKind};
 pub use batch::{Batch, DropoutDraw};
-pub use composite::Composite;
+pub use composite::{Composite, Reference};
 pub use device::{DeviceError, DeviceName, backend_for};
 pub use dfdx::tensor::Cpu;
 #[cfg(feature = "cuda")]

@@ -16,7 +16,7 @@ use dfdx::prelude::*;
 use walk_arch::Network;
 
 pub(crate) use self::evaluator::CompositeEvaluator;
-pub(crate) use self::reference::Reference;
+pub use self::reference::Reference;
 
 use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend};
 use crate::{CoreError, Evaluator, Loss};

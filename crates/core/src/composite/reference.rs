@@ -10,7 +10,8 @@ use crate::tensors::{At, Flat, Rows};
 use crate::{Batch, BatchNormMode, CoreError, Loss, Point};
 
 /// A network at a point, in dfdx's operations on the CPU in f64; the parameters and samples themselves are f32 numbers.
-pub(crate) struct Reference<'a> {
+#[derive(Debug)]
+pub struct Reference<'a> {
     network: &'a Arc<Network>,
     loss: Loss,
     theta: Flat<Cpu, NoneTape, f64>,
@@ -23,7 +24,7 @@ impl<'a> Reference<'a> {
     ///
     /// # Errors
     /// [`CoreError::Device`] if dfdx fails.
-    pub(crate) fn new(
+    pub fn new(
         network: &'a Arc<Network>,
         loss: Loss,
         point: &'a Point,
@@ -37,7 +38,7 @@ impl<'a> Reference<'a> {
     ///
     /// # Errors
     /// [`CoreError::Device`] if dfdx fails.
-    pub(crate) fn gradient(&self, batch: &Batch) -> Result<Vec<f64>, CoreError> {
+    pub fn gradient(&self, batch: &Batch) -> Result<Vec<f64>, CoreError> {
         let device = Cpu::default();
         let inputs = self.inputs(batch)?;
         let outputs = pass::forward::<f64, _, OwnedTape<f64, Cpu>>(&device, self.at(batch), inputs, None)?;
@@ -50,7 +51,7 @@ impl<'a> Reference<'a> {
     ///
     /// # Errors
     /// [`CoreError::Device`] if dfdx fails.
-    pub(crate) fn hessian_vector(&self, batch: &Batch, v: &[f32]) -> Result<Vec<f64>, CoreError> {
+    pub fn hessian_vector(&self, batch: &Batch, v: &[f32]) -> Result<Vec<f64>, CoreError> {
         let device = Cpu::default();
         let v = vector(v)?;
         let (at, inputs) = (self.at(batch), self.inputs(batch)?);
@@ -64,7 +65,7 @@ impl<'a> Reference<'a> {
     ///
     /// # Errors
     /// [`CoreError::Device`] if dfdx fails.
-    pub(crate) fn sample_norms_sq(&self, batch: &Batch) -> Result<Vec<f64>, CoreError> {
+    pub fn sample_norms_sq(&self, batch: &Batch) -> Result<Vec<f64>, CoreError> {
         let features = batch.inputs.len() / batch.labels.len();
         let samples = batch.inputs.chunks_exact(features).zip(&batch.labels);
         let norm = |(inputs, label): (&[f32], &usize)| {
