@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::output::{outln, print_table};
 use crate::plugin;
 
-/// The images that parameters and multiply-adds are counted for: CIFAR-10's.
+/// The image shape that parameters and multiply-adds are counted for: that of CIFAR-10.
 const SHAPE: [usize; 3] = [3, 32, 32];
 const CLASSES: usize = 10;
 
@@ -17,7 +17,7 @@ pub(crate) fn cifar10() -> Problem {
     Problem { input: SHAPE.to_vec(), classes: CLASSES }
 }
 
-/// Lists the plugins found.
+/// Lists the available plugins.
 pub(crate) fn list() -> Result<(), Failure> {
     let mut rows = vec![];
     for (name, place) in plugin::named() {
@@ -39,9 +39,8 @@ pub(crate) fn list() -> Result<(), Failure> {
         Column::new("crate", "crate", Role::Remark),
     ];
     let [channels, height, width] = SHAPE;
-    let title = format!(
-        "Plugins; sizes are of their default networks for images of {channels}x{height}x{width} in {CLASSES} classes"
-    );
+    let title =
+        format!("Plugins (sizes: default network, {channels}x{height}x{width} images, {CLASSES} classes)");
     print_table(&Table::new("plugins", title, columns, rows), Extent::All);
     Ok(())
 }
@@ -52,9 +51,7 @@ pub(crate) fn describe(name: &str) -> Result<(), Failure> {
     outln!("{}: {}", info.name, info.about);
     if let Some(network) = network {
         let (n_params, mflop) = (network.n_params(), mflop(&network));
-        outln!(
-            "by default {n_params} parameters and {mflop} MFLOP per image of 3x32x32 in {CLASSES} classes"
-        );
+        outln!("by default: {n_params} parameters, {mflop} MFLOP per 3x32x32 image, {CLASSES} classes");
     }
     outln!("{}", if info.options.is_empty() { "It has no options." } else { "\n[model.options]" });
     for option in info.options {
@@ -63,10 +60,10 @@ pub(crate) fn describe(name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a plugin says of itself.
+/// What a plugin reports about itself.
 struct Description {
     info: PluginInfo,
-    /// Its default network, if it has one for such images.
+    /// Its default network, if it supports such images.
     network: Option<Network>,
 }
 
