@@ -186,7 +186,7 @@ fn a_new_plugin_builds_passes_its_test_and_runs() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("--set model.plugin=./my-net"), "{}", ran.stdout);
     let again = bench.run(&["new-plugin", "my-net", "--dir", "."]);
-    assert_eq!((again.code, again.stderr.contains("exists already")), (2, true));
+    assert_eq!((again.code, again.stderr.contains("already exists")), (2, true));
     let manifest = bench.path("my-net/Cargo.toml");
     let tested = Command::new(env!("CARGO"))
         .args(["test", "--offline", "--manifest-path"])
