@@ -125,11 +125,7 @@ fn experiments_that_cannot_be_used() {
         ),
         (
             format!("{GOOD}[probe.line]\nwhen = {{}}\nfrom = \"none.safetensors\"\n"),
-            &[
-                "exp.toml:20",
-                "`probe.line.from` = \"none.safetensors\"",
-                "a safetensors file that can be read",
-            ],
+            &["exp.toml:20", "`probe.line.from` = \"none.safetensors\"", "a readable safetensors file"],
         ),
         (
             format!("{GOOD}[probe.alignment]\nwhen = {{ every = 0 }}\n"),

@@ -20,9 +20,7 @@ fn a_value_set_on_the_command_line_is_blamed_on_its_option() {
         (&["--set", "optim.lr=1e39"], &["`optim.lr` = 1e39", "f32", "it would become inf"]),
         (
             &["--set", "probe.interpolation.when={ every = 100 }"],
-            &[
-                "`probe.interpolation.when` = { every = 100 }, expected conditions that an update of the run meets",
-            ],
+            &["`probe.interpolation.when` = { every = 100 }, expected conditions that are met by"],
         ),
         (&["--set", "checkpoint.epochs=[9]"], &["`checkpoint.epochs` = [9], expected epochs from 1 to 2"]),
         (&["--scale", "quick"], &["no scale `quick`: it has no [scale.NAME] section"]),
