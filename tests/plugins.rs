@@ -82,7 +82,7 @@ fn a_plugin_outside_the_workspace_is_built_and_runs_and_its_mischief_is_named() 
 
     for (options, message) in [
         ("mischief = 1", "`build` panicked: this plugin panics when asked to"),
-        ("mischief = 2", "the graph names no output"),
+        ("mischief = 2", "the graph has no output"),
         ("mischief = 3", "layer `net.1` is too large"),
         ("mischief = 5", "the graph's output is a value of another `Net`"),
     ] {
@@ -147,7 +147,7 @@ fn libraries_that_are_no_plugins_are_refused() {
         )
     };
     library(&bench, &table("99, 24"));
-    refused("it speaks plugin ABI 99, this program speaks 1; rebuild it against this walk-arch");
+    refused("it uses plugin ABI 99, but this program uses 1; rebuild it against this walk-arch");
     library(&bench, &table("1, 8"));
     refused("its function table has 8 bytes, expected at least 24");
     library(
