@@ -1,4 +1,4 @@
-//! Images with channels first, as in the data and in PyTorch, and channels last, as the kernels take them.
+//! Images with channels first, as in the data and in PyTorch, and channels last, as used by the kernels.
 
 /// `[channels, pixels]` to `[pixels, channels]` for every image.
 ///
