@@ -1,7 +1,7 @@
 //! The verdict of [`Interpolation`](super::interpolation::Interpolation) from as few samples as possible.
 //!
 //! Chunks are drawn without replacement in growing looks. The ends and the middle of a segment use all chunks of a look,
-//! the other points only as many as their verdict requires (`verdict`), based on these chunks and their samples and on earlier segments
+//! the other points only as many as their verdict requires (`verdict`), based on these chunks, their samples and earlier segments
 //! (`history`). The error rate is nominal: it assumes that means of chunks are nearly normal, and makes an assumption about rare
 //! samples. To check it, a random share of the segments decided early is also measured on all samples (`audit`), and so is the
 //! first segment in each order of chunks.

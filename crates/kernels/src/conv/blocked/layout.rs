@@ -17,7 +17,7 @@ pub(in crate::conv) struct Layout {
 }
 
 impl Layout {
-    /// Tiles with this number of elements. The padding of a group moves its lines to another set of the caches; without it, those of
+    /// Tiles of this many elements. The padding of a group moves its lines to another set of the caches; without it, those of
     /// different groups would evict each other. That of a block moves its lines behind those of the one before.
     pub(in crate::conv) fn new(channels: usize, elements: usize) -> Self {
         const SETS: usize = 64;
