@@ -107,5 +107,5 @@ fn a_folders_classes_are_recorded_and_what_is_left_out_is_said_once() {
     bench.write("pets/val/3/0.bmp", &bmp(9));
     let ran = bench.run(&["exp.toml", "--out", "other"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("pets/val/3: is a class that pets/train lacks"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("pets/val/3: is a class that pets/train does not have"), "{}", ran.stderr);
 }

@@ -132,7 +132,11 @@ fn what_cannot_be_reproduced_is_named() {
     let expected = "--set reproduce_seeds=0: `reproduce_seeds` = 0, expected 1 to 10000";
     assert!(message.contains(expected), "{message}");
     let nowhere = bench.run(&["reproduce", "--dir", "nowhere", "--out", "out"]);
-    assert!(nowhere.code == 2 && nowhere.stderr.contains("nowhere: cannot be read"), "{}", nowhere.stderr);
+    assert!(
+        nowhere.code == 2 && nowhere.stderr.contains("nowhere: cannot read the folder"),
+        "{}",
+        nowhere.stderr
+    );
 }
 
 #[test]

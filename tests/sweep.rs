@@ -125,7 +125,7 @@ fn resume_and_fork_say_what_is_not_a_run() {
     assert!(error(&["fork", "out/runs@10"]).contains("out/runs: contains several runs"));
     assert!(error(&["resume", "exp.toml"]).contains("exp.toml: this is a file, expected a run folder"));
     assert!(error(&["resume", "nowhere"]).contains("nowhere: not a run folder"));
-    let hint = "out/runs/one: a run folder, not an experiment; use `sgdwalk resume out/runs/one`";
+    let hint = "out/runs/one: this is a run folder, not an experiment; use `sgdwalk resume out/runs/one`";
     assert!(error(&["out/runs/one"]).contains(hint));
 }
 
