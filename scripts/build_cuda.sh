@@ -3,7 +3,7 @@
 #
 #   bash scripts/build_cuda.sh
 #
-# Leaves target/cuda-dist/: sgdwalk, sgdwalk-cuda (which takes its place where device = "cuda"), plugins/, experiments/, and
+# Creates target/cuda-dist/: sgdwalk, sgdwalk-cuda (which replaces it if device = "cuda"), plugins/, experiments/, and
 # NVIDIA's libraries in libraries/; and the same as two archives, sgdwalk-cuda.tar.gz and nvidia-libraries.tar.gz.
 #
 # Unless CUDA_ROOT names a CUDA toolkit, the compiler and libraries of CUDA 13.0, which every driver from 580 on can run, come
@@ -18,7 +18,7 @@ dist=$PWD/target/cuda-dist
 build=$PWD/target/cuda-build
 packages=(nvidia-cuda-nvcc nvidia-nvvm nvidia-cuda-crt nvidia-cuda-runtime nvidia-cuda-nvrtc nvidia-cuda-cccl nvidia-cublas)
 
-# Ends with the code that says that this machine cannot build it.
+# Exits with the code for machines that cannot build it.
 unavailable() {
     echo "error: $1" >&2
     exit 77
@@ -53,8 +53,8 @@ export PATH=$work/bin:$CUDA_ROOT/bin:$PATH CUDA_COMPUTE_CAP=$capability
 
 cargo build --workspace
 
-# The driver's library, libcuda, is only where the driver is. The linker gets one with the functions that cudarc declares; each
-# returns CUDA_ERROR_NO_DEVICE, so that with it the program behaves as on a machine without a GPU.
+# The driver's library, libcuda, exists only where the driver is installed. The linker gets a stub with the functions that
+# cudarc declares; each returns CUDA_ERROR_NO_DEVICE, so that the program behaves as on a machine without a GPU.
 mkdir -p "$work/stub"
 cudarc=$(dirname "$(cargo metadata --format-version 1 --features cuda --manifest-path crates/runner/Cargo.toml |
     grep -oE '[^"]*/cudarc-[^"/]*/Cargo\.toml' | head -n 1)")

@@ -54,7 +54,7 @@ def residual_sum(losses):
 
 
 def pooled(noise):
-    """The deviation of the loss at one point, from the noise rows of an epoch, and its degrees of freedom."""
+    """The standard deviation of the loss at one point, from the noise rows of an epoch, and its degrees of freedom."""
     freedom = sum(row["evaluations"] - 1 for row in noise)
     squares = sum((row["evaluations"] - 1) * row["sigma"] ** 2 for row in noise)
     return math.sqrt(squares / freedom), freedom

@@ -14,7 +14,7 @@ import argparse, json, pathlib, platform, statistics, subprocess, sys, tempfile,
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EXPERIMENTS = {"mlp": "experiments/base/mlp-mnist.toml", "vgg11": "experiments/base/vgg11-cifar10.toml",
                "resnet56": "experiments/base/resnet56-cifar10.toml"}
-# number of samples evaluated: an even number of chunks of 100, so that two threads have equally many
+# number of samples evaluated: an even number of chunks of 100, so that two threads have the same number
 IMAGES = {"mlp": 20000, "vgg11": 600, "resnet56": 600}
 FASTER_IS_MORE = [("eval_images_per_s", "evaluation, images/s"), ("train_images_per_s", "training, images/s"),
                   ("hvp_images_per_s", "exact Hv, images/s")]

@@ -3,7 +3,7 @@
 #
 #   bash scripts/install.sh PREFIX
 #
-# Builds the program and the plugins in release mode and lays down PREFIX/bin/sgdwalk, PREFIX/lib/sgdwalk/plugins,
+# Builds the program and the plugins in release mode and installs PREFIX/bin/sgdwalk, PREFIX/lib/sgdwalk/plugins,
 # PREFIX/share/sgdwalk (experiments, and the source of walk-arch, which the crates of `sgdwalk new-plugin` depend on), completions
 # for bash, zsh and fish, and manual pages. Everything is found relative to the program, so PREFIX can be moved.
 set -euo pipefail
@@ -25,7 +25,7 @@ done
 rm -rf "$share/experiments" "$share/walk-arch"
 cp -r experiments "$share/experiments"
 
-# the manifest of a crate of a workspace, as one that stands alone
+# turns the manifest of a workspace member into a standalone one
 cargo package --quiet --allow-dirty --no-verify -p walk-arch
 version=$(cargo pkgid -p walk-arch | sed 's/.*[#@]//')
 tar -xzf "target/package/walk-arch-$version.crate" -C "$share"

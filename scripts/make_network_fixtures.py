@@ -22,7 +22,7 @@ CASES = [
      lambda: Vit(8, 4, 12, 2, 3, 20, 10)),
 ]
 ROWS = 6
-# The derivative of ReLU jumps at 0. Where an input is so close to 0 that a different order of f32 sums changes its sign, the
+# The derivative of ReLU jumps at 0. If an input is so close to 0 that a different order of f32 sums changes its sign, the
 # gradients of two correct programs differ. Inputs are drawn until every input of a ReLU is at least this far from 0
 # (Winograd's rounding error here is about 1e-6).
 MARGIN = 1.5e-5
@@ -40,7 +40,7 @@ def nearest_to_zero(net, x):
 
 
 def inputs(net, shape):
-    """The first stream of numbers whose inputs keep the margin, and these inputs."""
+    """The first stream of numbers whose inputs respect the margin, and these inputs."""
     state = {name: t.clone() for name, t in net.state_dict().items()}
     for stream in range(1, 400):
         x = numbers(stream, ROWS * shape[0] * shape[1] * shape[2]).view(ROWS, *shape).double() * 4
@@ -48,7 +48,7 @@ def inputs(net, shape):
         net.load_state_dict(state)  # running statistics as they were
         if near > MARGIN:
             return stream, x
-    sys.exit("no inputs keep the margin")
+    sys.exit("no inputs respect the margin")
 
 
 def projections(tensors):

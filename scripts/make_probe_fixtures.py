@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/fixtures/probes.json: what the probes must find, computed by PyTorch in float64.
+"""Makes tests/fixtures/probes.json: the expected results of the probes, computed by PyTorch in float64.
 
 usage: make_probe_fixtures.py [OUT]       Needs torch and numpy (python3 -m pip install torch numpy).
 

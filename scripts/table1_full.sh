@@ -4,10 +4,9 @@
 #   scripts/table1_full.sh vgg11|resnet56 [EPOCH...]
 #
 # Run it from a folder with data/; runs go to runs/table1-full/. SGDWALK is the program (default: cargo run -p runner --).
-# Whatever was stopped is resumed, so the script can be started again at any time. On two cores it takes about half a day per
-# network.
+# Stopped runs are resumed, so the script can be restarted at any time. On two cores, it takes about half a day per network.
 #
-# Of each epoch there are three forks:
+# For each epoch, there are three forks:
 #   fixed      every update in adaptive mode, and the noise of rounding after the last one: Table 1's cell
 #   augmented  every fifth update in adaptive mode on images that are cropped and flipped once, and the noise of the authors'
 #              evaluation: what that evaluation would be expected to show (table paper_barriers)
@@ -24,7 +23,7 @@ base=$here/experiments/base/$network-cifar10.toml
 folder=runs/table1-full
 updates=450
 
-# run OUT COMMAND...: resumes OUT, or makes it
+# run OUT COMMAND...: resumes OUT, or creates it
 run() {
     local out=$1
     shift
@@ -42,7 +41,7 @@ train() {
     run "$out" "$base" --set name="$network" --set epochs=100 --set 'checkpoint.epochs=[9, 24, 99]'
 }
 
-# measure EPOCH KIND SETTINGS...: epoch EPOCH, trained again with probes
+# measure EPOCH KIND SETTINGS...: repeats the training of epoch EPOCH with probes
 measure() {
     local epoch=$1 out=$folder/$network-epoch$1-$2
     local settings=(--set name="$network-$2" --set epochs="$epoch" --set 'checkpoint.epochs=[]' "${@:3}")

@@ -89,7 +89,7 @@ fn experiments_that_cannot_be_used() {
         (change("\"mlp\"", "\"mpl\""), &["exp.toml:4", "no plugin \"mpl\"", "did you mean \"mlp\"?"]),
         (
             change("\"mlp\"", "\"./nowhere.so\""),
-            &["exp.toml:4", "./nowhere.so: there is neither a library nor a crate"],
+            &["exp.toml:4", "./nowhere.so: neither a library nor a crate"],
         ),
         (
             format!("{GOOD}mode = \"adaptive\"\nchunk = 70\n"),
@@ -125,11 +125,7 @@ fn experiments_that_cannot_be_used() {
         ),
         (
             format!("{GOOD}[probe.line]\nwhen = {{}}\nfrom = \"none.safetensors\"\n"),
-            &[
-                "exp.toml:20",
-                "`probe.line.from` = \"none.safetensors\"",
-                "a safetensors file that can be read",
-            ],
+            &["exp.toml:20", "`probe.line.from` = \"none.safetensors\"", "a readable safetensors file"],
         ),
         (
             format!("{GOOD}[probe.alignment]\nwhen = {{ every = 0 }}\n"),
@@ -143,7 +139,7 @@ fn experiments_that_cannot_be_used() {
     }
     let ran = bench.run(&["nowhere.toml"]);
     assert_eq!(ran.code, 2);
-    assert!(ran.stderr.contains("nowhere.toml: the experiment cannot be read"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("nowhere.toml: cannot read the experiment"), "{}", ran.stderr);
 }
 
 #[test]

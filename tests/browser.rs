@@ -348,7 +348,7 @@ fn the_page_of_a_run_grows_with_it_and_says_when_the_run_is_gone() {
     }
     let mut page = Browser::open(program, &file);
     let live = "document.getElementById('live').textContent";
-    assert!(page.value(live).as_str().unwrap().starts_with("The run has not ended"));
+    assert!(page.value(live).as_str().unwrap().starts_with("The run is still in progress"));
     let last = "Math.max(...figures.flatMap((figure) => figure.chart.series.flatMap((one) => one.points.map((point) => point[0]))))";
     let before = page.value(last).as_f64().unwrap();
 
@@ -366,6 +366,10 @@ fn the_page_of_a_run_grows_with_it_and_says_when_the_run_is_gone() {
     let earlier = written.parse::<u64>().unwrap() - 600;
     std::fs::write(&file, format!("{start}data-written=\"{earlier}\"{rest}")).unwrap();
     page.reload();
-    assert!(page.value(live).as_str().unwrap().contains("it may have been killed"), "{}", page.value(live));
+    assert!(
+        page.value(live).as_str().unwrap().contains("the run may have been killed"),
+        "{}",
+        page.value(live)
+    );
     assert!(page.complaints().is_empty(), "{:#?}", page.complaints());
 }

@@ -151,7 +151,7 @@ fn an_existing_folder_is_refused_and_left_alone() {
     assert_eq!(ran.code, 2);
     assert!(
         ran.stderr
-            .contains("run: exists already, and nothing is overwritten; name another folder with --out")
+            .contains("run: already exists and will not be overwritten; choose another folder with --out")
     );
     assert!(before == bench.metrics("run"));
     // without --out the first free name is taken

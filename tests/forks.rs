@@ -56,7 +56,7 @@ fn a_fork_with_nothing_left_to_train_is_refused() {
         let ran = bench.run(arguments);
         assert_eq!(ran.code, 2, "{}", ran.stdout);
         assert!(
-            ran.stderr.contains("leaves nothing to train; raise it, as in --set epochs="),
+            ran.stderr.contains("leaves nothing to train; raise it, e.g. --set epochs="),
             "{}",
             ran.stderr
         );

@@ -52,11 +52,13 @@ fn check_all(folder: &Path) {
         let is_sensitive = case.plugin == "mobilenet_v2" && case.mode == BatchNormMode::Batch;
         let of_derivatives = if is_sensitive { 2e-3 } else { 1e-4 };
         let mut backends: Vec<Rc<dyn Backend>> = vec![Rc::new(Fused::default())];
-        // these take half a minute in f64
         let is_large = ["resnet18", "mobilenet_v2"].contains(&&*case.plugin);
+        if !is_large {
+            backends.push(Rc::new(Composite::<Cpu>::default()));
+        }
+        // the large ones take half a minute in f64
         if !is_large || std::env::var_os("SLOW_TESTS").is_some() {
             check_reference(&fixture, case, &graph);
-            backends.push(Rc::new(Composite::<Cpu>::default()));
         }
         for backend in backends {
             check(backend.clone(), &fixture, case, &graph, [1e-5, of_derivatives]);
@@ -73,7 +75,8 @@ fn check_all(folder: &Path) {
         let found = updates(&model, start, &batch(&fixture, case), case.lr, case.updates.len() - 1);
         for (found, expected) in found.iter().zip(&case.updates) {
             let error = (found / expected - 1.0).abs();
-            assert!(error < 1e-5, "{}: {found} {expected} ({error:e})", case.plugin);
+            let bound = if is_sensitive { 1e-4 } else { 1e-5 };
+            assert!(error < bound, "{}: {found} {expected} ({error:e})", case.plugin);
         }
     }
 }

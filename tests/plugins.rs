@@ -82,7 +82,7 @@ fn a_plugin_outside_the_workspace_is_built_and_runs_and_its_mischief_is_named() 
 
     for (options, message) in [
         ("mischief = 1", "`build` panicked: this plugin panics when asked to"),
-        ("mischief = 2", "the graph names no output"),
+        ("mischief = 2", "the graph has no output"),
         ("mischief = 3", "layer `net.1` is too large"),
         ("mischief = 5", "the graph's output is a value of another `Net`"),
     ] {
@@ -100,7 +100,7 @@ fn a_plugin_outside_the_workspace_is_built_and_runs_and_its_mischief_is_named() 
     let ended = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("`build` did not answer within 1 s"), "{stderr}");
+    assert!(stderr.contains("`build` did not return within 1 s"), "{stderr}");
     assert!(!bench.path("run").exists());
 
     // a changed source is built anew
@@ -137,9 +137,9 @@ fn libraries_that_are_no_plugins_are_refused() {
         assert!(ran.stderr.lines().count() == 1 && ran.stderr.contains(message), "{}", ran.stderr);
     };
     bench.write(&name, b"not a library at all");
-    refused("cannot be loaded as a library");
+    refused("cannot load the library");
     library(&bench, "#[unsafe(no_mangle)] pub extern \"C\" fn something_else() {}");
-    refused("not a plugin: it exports no `walk_plugin`");
+    refused("not a plugin: it does not export `walk_plugin`");
     let table = |table: &str| {
         format!(
             "#[repr(C)] pub struct Table(u32, u32, usize, usize); static TABLE: Table = Table({table}, 0, 0);\n\
@@ -147,7 +147,7 @@ fn libraries_that_are_no_plugins_are_refused() {
         )
     };
     library(&bench, &table("99, 24"));
-    refused("it speaks plugin ABI 99, this program speaks 1; rebuild it against this walk-arch");
+    refused("it uses plugin ABI 99, but this program uses 1; rebuild it against this walk-arch");
     library(&bench, &table("1, 8"));
     refused("its function table has 8 bytes, expected at least 24");
     library(
@@ -169,7 +169,7 @@ fn plugins_are_listed_with_their_options() {
     assert_eq!(
         one.stdout,
         "mlp: multi-layer perceptron: Linear, BatchNorm1d, nonlinearity per hidden layer\n\
-         by default 1717060 parameters and 3.4 MFLOP per image of 3x32x32 in 10 classes\n\
+         by default: 1717060 parameters, 3.4 MFLOP per 3x32x32 image, 10 classes\n\
          \n[model.options]\n\
          widths = [500,350]\n    width of each hidden layer; a list of whole numbers from 1 to 1000000\n\
          activation = \"relu\"\n    nonlinearity of the hidden layers; one of \"relu\", \"leaky_relu\", \"gelu\", \"silu\", \"tanh\", \"sigmoid\"\n\
@@ -186,7 +186,7 @@ fn a_new_plugin_builds_passes_its_test_and_runs() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("--set model.plugin=./my-net"), "{}", ran.stdout);
     let again = bench.run(&["new-plugin", "my-net", "--dir", "."]);
-    assert_eq!((again.code, again.stderr.contains("exists already")), (2, true));
+    assert_eq!((again.code, again.stderr.contains("already exists")), (2, true));
     let manifest = bench.path("my-net/Cargo.toml");
     let tested = Command::new(env!("CARGO"))
         .args(["test", "--offline", "--manifest-path"])

@@ -71,7 +71,7 @@ fn lost_rows_are_measured_again() {
         bench.write("run/metrics.jsonl", kept.as_bytes());
         let ran = bench.run(&["resume", "run", "--quiet"]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(ran.stderr.contains("rows are missing; they are measured again"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("rows are missing; they will be measured again"), "{}", ran.stderr);
         assert_same(&bench, "whole", "run");
     }
 }
@@ -93,11 +93,7 @@ fn a_resumed_run_may_train_longer_and_change_nothing_else() {
     run("run", "epochs=2");
     let done = bench.run(&["resume", "run"]);
     assert_eq!(done.code, 0);
-    assert!(
-        done.stderr.contains("nothing was run: run is finished, its 2 epochs are done"),
-        "{}",
-        done.stderr
-    );
+    assert!(done.stderr.contains("nothing to do: run is finished, its 2 epochs are done"), "{}", done.stderr);
     refused(&bench.run(&["resume", "run", "--epochs", "1"]), "`epochs` = 1");
 
     let config = std::fs::read_to_string(bench.path("run/config.toml")).unwrap();
@@ -121,7 +117,7 @@ fn a_resumed_run_may_train_longer_and_change_nothing_else() {
         .unwrap();
     refused(
         &bench.run(&["resume", "run", "--epochs", "3"]),
-        "`init.from`: start.safetensors does not hold what",
+        "`init.from`: start.safetensors does not have the contents that",
     );
     bench.write("start.safetensors", &start);
     let ran = bench.run(&["resume", "run", "--epochs", "3", "--quiet"]);
@@ -179,7 +175,7 @@ fn a_full_or_closed_output_costs_no_run() {
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let (code, stderr) = run(&["exp.toml", "--out", "full", "--quiet"], full().into());
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("standard output cannot be written: No space left"), "{stderr}");
+    assert!(stderr.contains("cannot write to standard output: No space left"), "{stderr}");
     assert_eq!(bench.info("full")["status"], "finished");
     assert!(bench.path("full/report.html").is_file());
     assert_eq!(run(&["report", "full"], full().into()).0, Some(1));

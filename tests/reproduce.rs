@@ -91,7 +91,7 @@ fn more_seeds_use_the_runs_of_fewer_and_are_the_units_of_claims() {
     };
     let (ran, claims_of_one, cosines) = reproduce(&[]);
     assert!(ran.stdout.contains("2 tables and figures at scale quick from 3 runs"), "{}", ran.stdout);
-    assert_eq!(claims_of_one.matches("at this run").count(), 4, "{claims_of_one}");
+    assert_eq!(claims_of_one.matches("in this run").count(), 4, "{claims_of_one}");
     assert!(cosines.contains("B = 25,1,") && !cosines.contains("seeds"), "{cosines}");
 
     let (ran, claims, cosines) = reproduce(&["--seeds", "3"]);
@@ -100,7 +100,7 @@ fn more_seeds_use_the_runs_of_fewer_and_are_the_units_of_claims() {
     // a claim is one row, whatever the seeds
     assert_eq!(claims.lines().count(), claims_of_one.lines().count(), "{claims}");
     assert_eq!(claims.matches("3 seeds: t-test paired by seed").count(), 4, "{claims}");
-    assert!(!claims.contains("at this run"), "{claims}");
+    assert!(!claims.contains("in this run"), "{claims}");
     // the seeds of a setting are joined
     assert!(cosines.starts_with("setting,seeds,epoch,cosine,cosine_std,"), "{cosines}");
     assert!(cosines.contains("\nB = 25,3,1,"), "{cosines}");
@@ -132,7 +132,11 @@ fn what_cannot_be_reproduced_is_named() {
     let expected = "--set reproduce_seeds=0: `reproduce_seeds` = 0, expected 1 to 10000";
     assert!(message.contains(expected), "{message}");
     let nowhere = bench.run(&["reproduce", "--dir", "nowhere", "--out", "out"]);
-    assert!(nowhere.code == 2 && nowhere.stderr.contains("nowhere: cannot be read"), "{}", nowhere.stderr);
+    assert!(
+        nowhere.code == 2 && nowhere.stderr.contains("nowhere: cannot read the folder"),
+        "{}",
+        nowhere.stderr
+    );
 }
 
 #[test]

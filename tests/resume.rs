@@ -181,7 +181,7 @@ fn damaged_checkpoints_and_rows_are_told_of_and_recovered_from() {
     std::fs::write(&file, &changed).unwrap();
     let ran = bench.run(&["resume", "other", "--quiet"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("is not the one measured now"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("differs from the one measured now"), "{}", ran.stderr);
     assert!(std::fs::read_to_string(&file).unwrap().starts_with(changed.trim_end_matches(|c| c != '\n')));
     // another network or other data too
     rewind(&bench, "whole", "wider", 1, 0);
@@ -277,7 +277,7 @@ fn a_signal_ends_a_run_at_an_update_and_a_second_run_in_its_folder_is_refused() 
         wait_for_rows(&bench, "run");
         let ran = bench.run(&["resume", "run"]);
         assert_eq!(ran.code, 2);
-        assert!(ran.stderr.contains("run: another process is running in this folder"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("run: another process is using this folder"), "{}", ran.stderr);
         signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(3), "SIG{name}");
         assert_eq!(bench.info("run")["status"], "stopped");

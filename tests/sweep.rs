@@ -104,7 +104,7 @@ fn a_sweep_of_forks_has_a_run_for_each_value() {
     let ran = bench.run(&["resume", "forks"]);
     assert_eq!(ran.code, 2);
     assert!(
-        ran.stderr.contains("forks: holds several runs; name one of them, or repeat the command"),
+        ran.stderr.contains("forks: contains several runs; choose one of them, or repeat the sweep command"),
         "{}",
         ran.stderr
     );
@@ -119,11 +119,13 @@ fn resume_and_fork_say_what_is_not_a_run() {
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
         ran.stderr
     };
-    assert!(error(&["resume", "out"]).contains("out: holds the runs of a reproduction; repeat its `sgdwalk"));
-    assert!(error(&["fork", "out/runs@10"]).contains("out/runs: holds several runs"));
-    assert!(error(&["resume", "exp.toml"]).contains("exp.toml: a file, expected the folder of a run"));
+    assert!(
+        error(&["resume", "out"]).contains("out: contains the runs of a reproduction; repeat its `sgdwalk")
+    );
+    assert!(error(&["fork", "out/runs@10"]).contains("out/runs: contains several runs"));
+    assert!(error(&["resume", "exp.toml"]).contains("exp.toml: this is a file, expected a run folder"));
     assert!(error(&["resume", "nowhere"]).contains("nowhere: not a run folder"));
-    let hint = "out/runs/one: a run folder, not an experiment; use `sgdwalk resume out/runs/one`";
+    let hint = "out/runs/one: this is a run folder, not an experiment; use `sgdwalk resume out/runs/one`";
     assert!(error(&["out/runs/one"]).contains(hint));
 }
 
@@ -170,7 +172,7 @@ fn check_estimates_each_member_of_a_sweep() {
         assert_eq!((cells[3].as_str(), cells[8].as_str()), ("10", "new"), "{cells:?}");
         assert!(cells[5].ends_with(" MB"), "{cells:?}");
     }
-    assert!(ran.stdout.contains("for 2 of 2 runs (2 at a time, threads of each: 2)"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("for 2 of 2 runs (2 at a time, threads per run: 2)"), "{}", ran.stdout);
     assert!(ran.stdout.contains("folder: all, which does not exist yet"), "{}", ran.stdout);
     assert!(!bench.path("all").exists());
     assert_eq!(bench.run(&sweep).code, 0);
@@ -224,23 +226,23 @@ fn a_sweep_keeps_out_of_the_folders_of_others() {
     for (arguments, part) in [
         (
             &["--seeds", "2", "--out", "all"][..],
-            "all: holds another sweep, over optim.lr; name another folder",
+            "all: contains another sweep, over optim.lr; choose another folder",
         ),
         (
             &["--sweep", "optim.lr=0.2", "--set", "seed=9", "--out", "all"],
-            "all: holds another sweep, of another experiment",
+            "all: contains another sweep, of another experiment",
         ),
         (
             &["--sweep", "optim.lr=0.1", "--set", "seed=9", "--out", "all"],
             "all/optim.lr=0.1: the run of another experiment",
         ),
         (&["--seeds", "2", "--out", "all/optim.lr=0.1"], "all/optim.lr=0.1: the folder of a run"),
-        (&["--out", "all"], "all: the folder of a sweep; name another folder"),
+        (&["--out", "all"], "all: the folder of a sweep; choose another folder"),
         (
             &["--out", "all/optim.lr=0.1/x"],
-            "all/optim.lr=0.1/x: lies in the folder of the run all/optim.lr=0.1",
+            "all/optim.lr=0.1/x: is inside the folder of the run all/optim.lr=0.1",
         ),
-        (&["--seeds", "2", "--out", "exp.toml"], "exp.toml: a file, expected a folder"),
+        (&["--seeds", "2", "--out", "exp.toml"], "exp.toml: this is a file, expected a folder"),
     ] {
         let ran = sweep(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stdout);

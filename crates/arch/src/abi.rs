@@ -1,17 +1,17 @@
 //! The C boundary between host and plugin.
 //!
 //! # Contract (ABI 1)
-//! 1. A plugin library exports one function, [`SYMBOL`], which takes nothing and returns a pointer to a
+//! 1. A plugin library exports one function, [`SYMBOL`], which takes no arguments and returns a pointer to a
 //!    [`PluginTable`] that lives as long as the library, which is never unloaded.
 //! 2. The table starts with `abi_version` and `struct_size`; the host reads nothing else before it has checked
 //!    both. New fields go last; `struct_size` says whether they exist.
-//! 3. Pointers that the host passes are valid for the call and not kept: `request[..request_len]` is not
-//!    written by anyone, `out` points to a [`Buffer`] that only the called function writes.
-//! 4. The host allocates every buffer and frees it. A function that needs more room than `capacity` writes
-//!    nothing, sets `len` to what it needs and returns [`Status::BufferTooSmall`]; the host calls it again.
-//! 5. No panic leaves a function: each runs under [`guard`].
+//! 3. Pointers that the host passes are valid during the call and must not be kept: nobody writes to
+//!    `request[..request_len]`, and `out` points to a [`Buffer`] that only the called function writes.
+//! 4. The host allocates and frees every buffer. A function that needs more room than `capacity` writes
+//!    nothing, sets `len` to the size it needs and returns [`Status::BufferTooSmall`]; the host calls it again.
+//! 5. No panic escapes from a function: each runs under [`guard`].
 //! 6. Bytes are UTF-8 JSON: a [`PluginInfo`] from `describe`, a [`Graph`] from
-//!    `build`, a [`Request`] to `build`; with [`Status::Failed`] and [`Status::Panicked`] they are a message.
+//!    `build`, a [`Request`] to `build`; with [`Status::Failed`] and [`Status::Panicked`], they are an error message.
 //! 7. `initial_values`, which a table may lack, takes the [`Request`] of `build` and writes the parameters and buffers from which
 //!    the graph starts: the length of a header in bytes, as a 64-bit integer, the header, a JSON list of names and shapes, and
 //!    the values of all as 32-bit floats, one after another; numbers are little-endian.
@@ -49,31 +49,31 @@ pub struct PluginTable {
     pub initial_values: unsafe extern "C" fn(request: *const u8, request_len: usize, out: *mut Buffer) -> i32,
 }
 
-/// Room for output, owned by the host.
+/// A buffer for output, owned by the host.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Buffer {
     /// Start of `capacity` writable bytes.
     pub data: *mut u8,
-    /// Room in bytes.
+    /// Capacity in bytes.
     pub capacity: usize,
     /// Bytes written, or needed.
     pub len: usize,
 }
 
-/// What a plugin function returned.
+/// The status returned by a plugin function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Status {
-    /// The buffer holds the answer.
+    /// The buffer contains the result.
     Ok = 0,
-    /// Nothing was written; `len` says how much room is needed.
+    /// Nothing was written; `len` is the required capacity.
     BufferTooSmall = 1,
     /// A pointer was null.
     NullPointer = 2,
-    /// The buffer holds an error message.
+    /// The buffer contains an error message.
     Failed = 3,
-    /// The plugin panicked; the buffer holds the message.
+    /// The plugin panicked; the buffer contains the message.
     Panicked = 4,
 }
 
@@ -93,12 +93,12 @@ pub trait Plugin {
     type Options: Options;
     /// Its name in tables.
     const NAME: &'static str;
-    /// One line about it.
+    /// A one-line description.
     const ABOUT: &'static str;
     /// The graph for these options.
     ///
     /// # Errors
-    /// A message, if the options do not fit each other or the problem.
+    /// A message if the options are inconsistent or do not fit the problem.
     fn build(options: &Self::Options, problem: &Problem) -> Result<Graph, String>;
     /// The parameters and buffers that the graph starts from, if the plugin has any.
     ///
@@ -218,7 +218,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }
 
-/// Makes a crate a plugin: implements [`abi::Plugin`](crate::abi::Plugin) and exports the one C symbol. A plugin that has
+/// Turns a crate into a plugin: implements [`abi::Plugin`](crate::abi::Plugin) and exports the one C symbol. A plugin that has
 /// parameters to start from names a function for them after `build`: `initial_values: values`.
 ///
 /// ```

@@ -28,7 +28,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Every activation, in the order they are listed to users.
+    /// All activations, in the order in which they are listed to users.
     pub const ALL: [Self; 9] = [
         Self::Relu,
         Self::LeakyRelu,

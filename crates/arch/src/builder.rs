@@ -28,7 +28,7 @@ pub struct Var<'net> {
     index: usize,
 }
 
-/// A chain of layers named as `torch.nn.Sequential` names them: `prefix.0`, `prefix.1`, ...
+/// A chain of layers, named as in `torch.nn.Sequential`: `prefix.0`, `prefix.1`, ...
 #[derive(Debug)]
 pub struct Sequential<'net> {
     at: Var<'net>,
@@ -37,7 +37,7 @@ pub struct Sequential<'net> {
 }
 
 impl Net {
-    /// A network that has only its input.
+    /// A network with only an input.
     pub fn new() -> Self {
         let input = Node { name: "input".into(), op: Op::Input, inputs: vec![], names: vec![] };
         Self { nodes: RefCell::new(vec![input]) }
@@ -78,7 +78,7 @@ impl Default for Net {
 }
 
 impl<'net> Var<'net> {
-    /// A layer on top of this value.
+    /// Applies a layer to this value.
     pub fn then(self, name: impl Into<String>, op: impl Into<Op>) -> Self {
         self.net.push(name.into(), op.into(), vec![self.index])
     }
@@ -93,7 +93,7 @@ impl<'net> Var<'net> {
         self.join(name, Op::Mul, other)
     }
 
-    /// This value followed by another along dimension `axis`.
+    /// The concatenation of this value and another along dimension `axis`.
     pub fn concat(self, name: impl Into<String>, other: Self, axis: usize) -> Self {
         self.join(name, Op::Concat(Concat { axis }), other)
     }
@@ -107,7 +107,7 @@ impl<'net> Var<'net> {
         self.net.push(name.into(), op.into(), vec![self.index, self.net.index_of(other)])
     }
 
-    /// A chain of layers on top of this value.
+    /// A chain of layers applied to this value.
     pub fn sequential(self, prefix: &str) -> Sequential<'net> {
         Sequential { at: self, prefix: prefix.into(), next: 0 }
     }

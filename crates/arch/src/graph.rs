@@ -1,10 +1,10 @@
-//! The graph as it comes from a plugin: unchecked data.
+//! The graph as received from a plugin: unchecked data.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Op;
 
-/// In place of a node's index: the value is one of another [`Net`](crate::Net).
+/// Replaces a node's index if the value belongs to another [`Net`](crate::Net).
 pub(crate) const FOREIGN: usize = usize::MAX;
 
 /// The problem a network is built for.
@@ -19,7 +19,7 @@ pub struct Problem {
 
 /// A directed acyclic graph of layers, in an order in which every layer follows its inputs.
 ///
-/// It comes from an untrusted plugin: nothing about it is certain until [`Graph::check`] has passed.
+/// It comes from an untrusted plugin: nothing about it is guaranteed until [`Graph::check`] has passed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Graph {
@@ -33,7 +33,7 @@ pub struct Graph {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Unique name; prefix of its parameters' names (`features.0` gives `features.0.weight`).
+    /// Unique name, used as the prefix of its parameters' names (`features.0` gives `features.0.weight`).
     pub name: String,
     /// What it computes.
     pub op: Op,

@@ -1,4 +1,4 @@
-//! The host's side of the boundary: calls a plugin's functions and trusts none of their answers.
+//! The host's side of the boundary: calls a plugin's functions and trusts none of their results.
 #![expect(unsafe_code, reason = "calls the function pointers of the C boundary")]
 
 use std::mem::offset_of;
@@ -19,7 +19,7 @@ const MAX_CAPACITY: usize = 64 << 20;
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PluginError {
     #[error(
-        "it speaks plugin ABI {found}, this program speaks {ABI_VERSION}; rebuild it against this walk-arch"
+        "it uses plugin ABI {found}, but this program uses {ABI_VERSION}; rebuild it against this walk-arch"
     )]
     AbiVersion { found: u32 },
     #[error(
@@ -34,11 +34,11 @@ pub enum PluginError {
     Refused { function: &'static str, message: String },
     #[error("`{function}` returned {found}, which is not a status of plugin ABI {ABI_VERSION}")]
     Status { function: &'static str, found: i32 },
-    #[error("`{function}` needs a buffer of {len} bytes, at most {limit} are allowed")]
+    #[error("`{function}` needs a buffer of {len} bytes, but at most {limit} are allowed")]
     TooLong { function: &'static str, len: usize, limit: usize },
-    #[error("`{function}` says it wrote {len} bytes into {capacity}")]
+    #[error("`{function}` reports that it wrote {len} bytes into a buffer of {capacity}")]
     Overrun { function: &'static str, len: usize, capacity: usize },
-    #[error("`{function}` answered with bytes that cannot be read: {message}")]
+    #[error("`{function}` returned bytes that cannot be parsed: {message}")]
     Unreadable { function: &'static str, message: String },
 }
 
@@ -60,7 +60,7 @@ impl PluginHandle {
     /// [`PluginError::BadTable`], [`PluginError::AbiVersion`] or [`PluginError::TableSize`].
     ///
     /// # Safety
-    /// `table` is null or came from a plugin's entry point and keeps the contract of [`crate::abi`]; its library
+    /// `table` is null or came from a plugin's entry point and obeys the contract of [`crate::abi`]; its library
     /// stays loaded for the rest of the process.
     pub unsafe fn new(table: *const PluginTable) -> Result<Self, PluginError> {
         if table.is_null() || !table.is_aligned() {
@@ -87,17 +87,17 @@ impl PluginHandle {
     /// The plugin's name, description and options.
     ///
     /// # Errors
-    /// A [`PluginError`] if it does not keep the contract.
+    /// A [`PluginError`] if it violates the contract.
     pub fn describe(&self) -> Result<PluginInfo, PluginError> {
         // SAFETY: `out` is a valid buffer for the length of the call (point 3)
         let bytes = call("describe", MAX_CAPACITY, |out| unsafe { (self.describe)(out) })?;
         parse("describe", &bytes)
     }
 
-    /// The plugin's graph for these options, not yet checked.
+    /// The plugin's graph for these options, unchecked.
     ///
     /// # Errors
-    /// [`PluginError::Refused`] if the plugin refuses the options, others if it does not keep the contract.
+    /// [`PluginError::Refused`] if the plugin rejects the options, others if it violates the contract.
     pub fn build(&self, problem: &Problem, options: &OptionValues) -> Result<Graph, PluginError> {
         parse("build", &ask("build", self.build, MAX_CAPACITY, problem, options)?)
     }
@@ -105,7 +105,7 @@ impl PluginHandle {
     /// θ and the buffers that the plugin's network for these options starts from.
     ///
     /// # Errors
-    /// [`PluginError::Refused`] if the plugin has none, others if it does not keep the contract or they do not fit the network.
+    /// [`PluginError::Refused`] if the plugin has none, others if it violates the contract or the values do not fit the network.
     pub fn initial_point(
         &self,
         network: &Network,
@@ -147,7 +147,7 @@ fn parse<T: for<'de> Deserialize<'de>>(function: &'static str, bytes: &[u8]) -> 
     serde_json::from_slice(bytes).map_err(|error| unreadable(function, &error))
 }
 
-/// Calls a function with a buffer, and again with a larger one if that was too small.
+/// Calls a function with a buffer, and again with a larger one if the first was too small.
 fn call(
     function: &'static str,
     limit: usize,

@@ -1,6 +1,6 @@
-//! Plugin API: how an architecture is described, checked and handed over.
+//! Plugin API: how an architecture is described, checked and passed to the host.
 //!
-//! A plugin describes a network as a [`Graph`] of the field's standard layers; it never touches a tensor.
+//! A plugin describes a network as a [`Graph`] of standard layers; it never touches a tensor.
 //! The host calls it through the C ABI of [`abi`], decodes the graph and turns it into a [`Network`]
 //! (shapes, named parameters, buffers) with [`Graph::check`] before anything else uses it.
 //!
@@ -56,6 +56,6 @@ pub use suggest::{did_you_mean, nearest, similarity};
 
 #[doc(hidden)]
 pub mod private {
-    //! What the macros expand to; not for direct use.
+    //! Items used by macro expansions; not for direct use.
     pub use crate::options::{Limits, check, declared};
 }

@@ -1,4 +1,4 @@
-//! A checked architecture: shapes known, parameters laid out in one flat vector.
+//! A checked architecture with known shapes and parameters laid out in one flat vector.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use crate::{Init, Op, Problem};
 
 /// A graph that passed [`Graph::check`](crate::Graph::check).
 ///
-/// Every layer comes after its inputs, every shape is known, and every parameter has its place in the flat
+/// Every layer comes after its inputs, every shape is known, and every parameter has its position in the flat
 /// vector θ of length P = [`Network::n_params`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
@@ -28,9 +28,9 @@ pub struct Layer {
     pub inputs: Vec<usize>,
     /// Shape of its value for one sample.
     pub shape: Vec<usize>,
-    /// The place of its parameters in θ.
+    /// The position of its parameters in θ.
     pub params: Option<LayerParams>,
-    /// The place of its buffers in the flat buffer vector.
+    /// The position of its buffers in the flat buffer vector.
     pub buffers: Option<LayerBuffers>,
 }
 
@@ -62,7 +62,7 @@ pub struct ParamSpec {
     /// Its initial values; [`Init::FanIn`] and [`Init::FanOut`] are already resolved to
     /// [`Init::Uniform`] and [`Init::Normal`].
     pub init: Init,
-    /// Its place in θ.
+    /// Its position in θ.
     pub range: Range<usize>,
 }
 
@@ -73,7 +73,7 @@ pub struct BufferSpec {
     pub name: String,
     /// The initial value of every element.
     pub init: f32,
-    /// Its place in the flat buffer vector.
+    /// Its position in the flat buffer vector.
     pub range: Range<usize>,
 }
 
@@ -98,7 +98,7 @@ impl Network {
         &self.params
     }
 
-    /// The buffers in their order.
+    /// The buffers in order.
     pub fn buffers(&self) -> &[BufferSpec] {
         &self.buffers
     }
@@ -113,7 +113,7 @@ impl Network {
         self.buffers.last().map_or(0, |last| last.range.end)
     }
 
-    /// Whether it has batch norms, the only layers with buffers.
+    /// Whether it has batch norm layers, the only layers with buffers.
     pub fn has_batch_norm(&self) -> bool {
         !self.buffers.is_empty()
     }
@@ -132,7 +132,7 @@ impl Network {
         self.layers.iter().map(|layer| self.layer_multiply_adds(layer)).sum()
     }
 
-    /// Those of one of its layers.
+    /// Multiply-adds of one of its layers.
     pub fn layer_multiply_adds(&self, layer: &Layer) -> usize {
         let weights = layer.params.as_ref().map_or(0, |params| params.weight.len());
         match layer.op {

@@ -28,19 +28,19 @@ pub enum Op {
     BatchNorm(BatchNorm),
     /// Largest value of each window.
     MaxPool2d(Pool2d),
-    /// Mean of each window; padding counts as zeros, as PyTorch's default.
+    /// Mean of each window; padding counts as zeros, as by default in PyTorch.
     AvgPool2d(Pool2d),
     /// Mean of each channel: `[channels, height, width]` to `[channels]`.
     GlobalAvgPool,
     /// Pointwise nonlinearity.
     Activation(Activation),
-    /// Any shape to a vector.
+    /// Flattens any shape to a vector.
     Flatten,
     /// Sum of two inputs of equal shape.
     Add,
     /// Product of two inputs of equal shape, element by element.
     Mul,
-    /// Two inputs joined along a dimension.
+    /// Concatenation of two inputs along a dimension.
     Concat(Concat),
     /// The same elements in another shape.
     Reshape(Reshape),
@@ -54,7 +54,7 @@ pub enum Op {
     LayerNorm(LayerNorm),
     /// Group normalization.
     GroupNorm(GroupNorm),
-    /// x + b with a trained b: a position embedding.
+    /// x + b with a trained b, e.g. a position embedding.
     Bias(Bias),
     /// γ x with a trained γ.
     Scale(Scale),
@@ -62,9 +62,9 @@ pub enum Op {
     Affine(Affine),
     /// A window of a value, zero outside of it.
     Crop(Crop),
-    /// Random elements set to zero, in training.
+    /// Sets random elements to zero during training.
     Dropout(Dropout),
-    /// Channels of zeros around those of an image.
+    /// Adds channels of zeros before and after those of an image.
     PadChannels(PadChannels),
     /// Every n-th pixel of an image.
     Subsample(Subsample),
@@ -167,12 +167,12 @@ pub const fn pad_channels(before: usize, after: usize) -> Op {
     Op::PadChannels(PadChannels { before, after })
 }
 
-/// [`Op::Subsample`] with the same stride both ways.
+/// [`Op::Subsample`] with the same stride in both dimensions.
 pub const fn subsample(stride: usize) -> Op {
     Op::Subsample(Subsample { stride: [stride; 2] })
 }
 
-/// Makes operations of layers' options.
+/// Converts layer options to operations.
 macro_rules! from_layers {
     ($($layer:ident),+) => {
         $(impl From<$layer> for Op {

@@ -1,4 +1,4 @@
-//! Typed options that a plugin declares: name, default, range and a line of help.
+//! Typed options declared by a plugin: name, default, range and a line of help.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::{Activation, nearest};
 
-/// Option values as the experiment file gives them, by name.
+/// Option values from the experiment file, by name.
 pub type OptionValues = serde_json::Map<String, Value>;
 
-/// Most elements of a list option.
+/// Maximum number of elements of a list option.
 const MAX_LIST: usize = 1000;
 
 /// The options struct of a plugin; [`options!`](crate::options) implements it.
@@ -19,10 +19,10 @@ pub trait Options: Sized {
     /// The declared options, in order.
     fn specs() -> Vec<OptionSpec>;
 
-    /// The options with `values` in place of the defaults they name.
+    /// The options, with `values` replacing the defaults.
     ///
     /// # Errors
-    /// [`OptionError`] if a name is unknown or a value has the wrong type or lies out of range.
+    /// [`OptionError`] if a name is unknown or a value has the wrong type or is out of range.
     fn from_values(values: &OptionValues) -> Result<Self, OptionError>;
 }
 
@@ -36,7 +36,7 @@ pub struct OptionSpec {
     pub help: String,
     /// Type and range.
     pub kind: OptionKind,
-    /// Its value if none is given.
+    /// Its default value.
     pub default: Value,
 }
 
@@ -61,12 +61,12 @@ pub enum OptionKind {
     File,
 }
 
-/// Why an option's value cannot be used.
+/// Why an option's value is invalid.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum OptionError {
-    #[error("there is no option `{name}`{}; the options are {known}", suggestion(.nearest))]
+    #[error("no option `{name}`{}; the options are {known}", suggestion(.nearest))]
     Unknown { name: String, nearest: Option<String>, known: String },
     #[error("`{name}` = {found}, expected {expected}")]
     Value { name: String, found: Value, expected: String },
@@ -121,10 +121,10 @@ impl OptionKind {
     }
 }
 
-/// Checks values against declared options; host and plugin share it.
+/// Checks values against declared options; used by both host and plugin.
 ///
 /// # Errors
-/// [`OptionError`] for the first name that is unknown or value that is not accepted.
+/// [`OptionError`] for the first unknown name or invalid value.
 #[doc(hidden)]
 pub fn check(specs: &[OptionSpec], values: &OptionValues) -> Result<(), OptionError> {
     for (name, value) in values {
@@ -159,11 +159,11 @@ impl From<RangeInclusive<f64>> for Limits {
     }
 }
 
-/// A type that a field of an options struct may have.
+/// A type allowed for fields of an options struct.
 pub trait OptionValue: Sized {
-    /// Its [`OptionKind`] with the given limits, if it has any.
+    /// Its [`OptionKind`], with the given limits if applicable.
     fn kind(limits: Limits) -> OptionKind;
-    /// The value, `None` if it has another type.
+    /// The value; `None` if it has another type.
     fn from_value(value: &Value) -> Option<Self>;
     /// As JSON, for the declared default.
     fn to_value(&self) -> Value;
@@ -286,7 +286,7 @@ pub fn declared<T: OptionValue>(name: &str, help: &str, default: &T, limits: Opt
 /// let error = SmallOptions::from_values(&values).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "there is no option `widht`, did you mean `widths`?; the options are widths, batch_norm"
+///     "no option `widht`, did you mean `widths`?; the options are widths, batch_norm"
 /// );
 /// ```
 #[macro_export]

@@ -1,4 +1,4 @@
-//! A plugin's description of itself.
+//! A plugin's self-description.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::{OptionError, OptionSpec, OptionValues};
 pub struct PluginInfo {
     /// Its name in tables.
     pub name: String,
-    /// One line about it.
+    /// A one-line description.
     pub about: String,
     /// Its options.
     pub options: Vec<OptionSpec>,
@@ -21,7 +21,7 @@ impl PluginInfo {
     /// Checks option values against this plugin's declarations.
     ///
     /// # Errors
-    /// [`OptionError`] for the first name that is unknown or value that is not accepted.
+    /// [`OptionError`] for the first unknown name or invalid value.
     pub fn check_options(&self, values: &OptionValues) -> Result<(), OptionError> {
         options::check(&self.options, values)
     }

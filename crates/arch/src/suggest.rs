@@ -1,11 +1,11 @@
-//! The nearest known word to a mistyped one.
+//! Finds the known word nearest to a mistyped one.
 
-/// How similar two words are, from 0 to 1 for equal ones, by edit distance.
+/// The similarity of two words by edit distance, from 0 to 1 (equal).
 pub fn similarity(a: &str, b: &str) -> f64 {
     strsim::normalized_damerau_levenshtein(a, b)
 }
 
-/// The candidate most similar to `word`, if there is one with at most half its letters wrong, by edit distance.
+/// The candidate most similar to `word` by edit distance, if at most half of its letters differ.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()

@@ -1,4 +1,4 @@
-//! The device trait: what is needed to run networks.
+//! The device trait: everything needed to run networks.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use walk_arch::Network;
 
 use crate::{Batch, BatchNormMode, CoreError, Evaluator, Loss, Point};
 
-/// A device that runs networks. Points and batches go in, and results come out, as slices of numbers.
+/// A device that runs networks. Inputs (points and batches) and results are slices of numbers.
 pub trait Backend: Debug {
     /// The name recorded with every run.
     fn name(&self) -> &'static str;
@@ -26,14 +26,14 @@ pub trait Backend: Debug {
     /// An evaluator of losses without gradients.
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator>;
 
-    /// About the bytes that `pass` holds at once for `samples` samples, θ and its like apart; `None` if that is not known.
+    /// Approximate peak memory of `pass` in bytes for `samples` samples, without θ and vectors of its size; `None` if unknown.
     fn bytes(&self, network: &Network, pass: PassKind, samples: usize) -> Option<usize>;
 }
 
-/// What is computed of a batch in one go.
+/// What is computed for a batch at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PassKind {
-    /// Losses, on one thread.
+    /// Losses, on a single thread.
     Evaluation,
     /// A gradient.
     Gradient,
@@ -41,7 +41,7 @@ pub enum PassKind {
     HessianVector,
 }
 
-/// A network at a point, which stays on the device: what batches of samples say there.
+/// A network at a point that is kept on the device, for computations on batches of samples.
 ///
 /// # Errors
 /// All of its methods return [`CoreError`] if a length does not fit the network, a label is out of range or the device fails.
@@ -51,7 +51,7 @@ pub trait AtPoint {
     fn gradient(&self, batch: &Batch, mode: BatchNormMode) -> Result<BatchGradient, CoreError>;
 
     /// H v for the Hessian H of the mean loss over `batch`: the reverse pass over the directional derivative L'(θ; v)
-    /// (Pearlmutter, 1994), exact but for rounding, batch norm's statistics included.
+    /// (Pearlmutter, 1994), exact up to rounding, including batch norm's statistics.
     #[expect(clippy::missing_errors_doc, reason = "they are those of the trait")]
     fn hessian_vector(
         &self,
@@ -60,13 +60,13 @@ pub trait AtPoint {
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError>;
 
-    /// ‖∇ℓ_i‖² of every sample of `batch`, the squared norms of the gradients of their own losses, of length B.
+    /// ‖∇ℓ_i‖² of every sample of `batch`, the squared norms of the per-sample gradients, of length B.
     ///
     /// # Errors
     /// Also [`CoreError::BatchStatistics`] if the network has batch norms and `mode` is [`BatchNormMode::Batch`].
     fn sample_norms_sq(&self, batch: &Batch, mode: BatchNormMode) -> Result<Vec<f64>, CoreError>;
 
-    /// ∇ℓ_i·v, the derivative of the own loss of every sample of `batch` along `direction`, of length B.
+    /// ∇ℓ_i·v, the derivative of the loss of every sample of `batch` along `direction`, of length B.
     ///
     /// # Errors
     /// Also [`CoreError::BatchStatistics`] if the network has batch norms and `mode` is [`BatchNormMode::Batch`].
@@ -77,7 +77,7 @@ pub trait AtPoint {
         mode: BatchNormMode,
     ) -> Result<Vec<f64>, CoreError>;
 
-    /// By layer index, what the batch norms measure on `batch`.
+    /// By layer index, the statistics that the batch norms measure on `batch`.
     #[expect(clippy::missing_errors_doc, reason = "they are those of the trait")]
     fn statistics(&self, batch: &Batch) -> Result<Vec<(usize, BatchStatistics)>, CoreError>;
 }
@@ -102,7 +102,7 @@ pub struct BatchGradient {
     pub correct: usize,
     /// g_B = 1/B Σ ∂L_i/∂θ, of length P.
     pub grad: Vec<f32>,
-    /// By layer index, what the batch norms that used the batch's statistics measured.
+    /// By layer index, the statistics measured by batch norms that used those of the batch.
     pub(crate) statistics: Vec<(usize, BatchStatistics)>,
 }
 

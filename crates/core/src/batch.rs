@@ -17,7 +17,7 @@ pub struct Batch {
     pub dropout: Option<DropoutDraw>,
 }
 
-/// Without dropout.
+/// A batch without dropout.
 impl Samples for Batch {
     fn len(&self) -> usize {
         self.labels.len()
@@ -42,7 +42,7 @@ pub struct DropoutDraw {
 }
 
 impl DropoutDraw {
-    /// For each of `len` elements of the value of layer `layer` 0 with probability `p`, 1 / (1 - p) otherwise.
+    /// For each of `len` elements of the value of layer `layer`: 0 with probability `p`, 1 / (1 - p) otherwise.
     pub(crate) fn mask(self, p: f32, layer: usize, len: usize) -> Vec<f32> {
         let mut rng = self.seed.rng(Stream::Dropout, [self.step, u64::from(self.part) << 32 | layer as u64]);
         let kept = 1.0 / (1.0 - p);

@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Backend, Composite, Convolution, Cpu, Fused};
 
-/// Where networks run.
+/// The device that networks run on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceName {
-    /// Fused kernels on the processor.
+    /// Fused kernels on the CPU.
     #[default]
     Cpu,
-    /// dfdx's operations on the processor: slow, to check the fused kernels against.
+    /// dfdx's operations on the CPU: slow, a reference for the fused kernels.
     CpuComposite,
-    /// dfdx's operations on an NVIDIA GPU: needs the program of `scripts/build_cuda.sh`, and has not been run on a GPU.
+    /// dfdx's operations on an NVIDIA GPU: requires the program built by `scripts/build_cuda.sh`, and has not been run on a GPU.
     Cuda,
 }
 
@@ -27,7 +27,7 @@ pub enum DeviceError {
     /// The feature `cuda` is off.
     #[error("this program was built without CUDA")]
     WithoutCuda,
-    /// What the driver says, for instance that there is no GPU.
+    /// The driver's message, for instance that there is no GPU.
     #[error("CUDA cannot be used: {0}")]
     Unusable(String),
 }
@@ -36,7 +36,7 @@ pub enum DeviceError {
 ///
 /// # Errors
 ///
-/// `device` is `Cuda`, and this program was built without it, or there is no GPU that it can use.
+/// If `device` is `Cuda`, and this program was built without CUDA or there is no usable GPU.
 pub fn backend_for(device: DeviceName, convolution: Convolution) -> Result<Rc<dyn Backend>, DeviceError> {
     match device {
         DeviceName::Cpu => Ok(Rc::new(Fused::new(convolution))),

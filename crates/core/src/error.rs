@@ -1,6 +1,6 @@
-//! What can go wrong while a network runs.
+//! Errors while a network runs.
 
-/// Why a computation could not be done.
+/// Why a computation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
@@ -12,7 +12,7 @@ pub enum CoreError {
     #[error("sample {sample} has the label {label}, expected one below {classes}")]
     Label { sample: usize, label: usize, classes: usize },
     #[error(
-        "with batch statistics no sample has a gradient of its own; use running statistics, or whole chunks"
+        "with batch statistics, samples have no individual gradients; use running statistics, or whole chunks"
     )]
     BatchStatistics,
     #[error("the batch is empty")]

@@ -12,10 +12,10 @@ use crate::{CoreError, Point};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchNormMode {
-    /// Mean and variance of each batch or evaluation chunk: the paper's.
+    /// Mean and variance of each batch or evaluation chunk, as in the paper.
     #[default]
     Batch,
-    /// The running averages gathered in training.
+    /// The running averages from training.
     Running,
 }
 
@@ -24,7 +24,7 @@ pub trait Samples: Sync {
     /// Number of samples.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Whether there are no samples.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -57,12 +57,12 @@ pub struct Evaluation {
 pub struct ChunkResult {
     /// The loss of each sample, in order.
     pub losses: Vec<f64>,
-    /// Number of samples whose largest output is at their label.
+    /// Number of samples whose largest output is that of their label.
     pub correct: usize,
 }
 
 impl ChunkResult {
-    /// Sum of the samples' losses, in order.
+    /// Sum of the samples' losses, added in order.
     pub fn loss_sum(&self) -> f64 {
         self.losses.iter().sum()
     }
@@ -74,7 +74,7 @@ impl ChunkResult {
     }
 }
 
-/// Whether the largest output is at the label; of equal outputs the first counts.
+/// Whether the largest output is that of the label; of equal outputs, the first counts.
 pub(crate) fn is_correct<E: PartialOrd + Copy>(outputs: &[E], label: usize) -> bool {
     let own = outputs[label];
     let beaten = outputs.iter().enumerate().any(|(class, &z)| z > own || (z >= own && class < label));
@@ -84,12 +84,12 @@ pub(crate) fn is_correct<E: PartialOrd + Copy>(outputs: &[E], label: usize) -> b
 }
 
 impl Evaluation {
-    /// The mean loss: the chunks' sums, added in order, over the number of samples.
+    /// The mean loss: the chunks' sums, added in order, divided by the number of samples.
     pub fn mean_loss(&self) -> f64 {
         self.chunks.iter().map(ChunkResult::loss_sum).sum::<f64>() / self.samples as f64
     }
 
-    /// The share of samples whose largest output is at their label; of equal outputs the first counts.
+    /// The share of samples whose largest output is that of their label; of equal outputs, the first counts.
     pub fn accuracy(&self) -> f64 {
         self.chunks.iter().map(|chunk| chunk.correct).sum::<usize>() as f64 / self.samples as f64
     }
@@ -97,7 +97,7 @@ impl Evaluation {
 
 /// Evaluates the loss of a network at any point, in fixed chunks of samples.
 ///
-/// A chunk's result depends on the point and the chunk alone, never on the number of threads.
+/// A chunk's result depends only on the point and the chunk, never on the number of threads.
 pub trait Evaluator {
     /// The loss of `samples` at `point`, in chunks of `chunk` samples (the last may be shorter).
     ///

@@ -1,4 +1,4 @@
-//! Computes a network's values in order and drops those that are not read again.
+//! Computes a network's values in order and drops values that are no longer needed.
 
 use walk_arch::Network;
 
@@ -17,7 +17,7 @@ pub(crate) fn layer_by_layer(network: &Network) -> Vec<Wire> {
     layers.map(|(value, layer)| Wire { value, inputs: layer.inputs.clone() }).collect()
 }
 
-/// Calls `step` with the place of every wire and the values it reads; returns value number `output`.
+/// Calls `step` with the index of every wire and the values it reads; returns value number `output`.
 pub(crate) fn walk<'w, V: Clone, E>(
     wires: impl Iterator<Item = &'w Wire> + Clone,
     output: usize,
@@ -33,14 +33,14 @@ pub(crate) fn walk<'w, V: Clone, E>(
     Ok(values.take(output))
 }
 
-/// Values by number, each until it is read for the last time.
+/// Values by number, each kept until it is read for the last time.
 pub(crate) struct Values<V> {
     uses: Vec<usize>,
     values: Vec<Option<V>>,
 }
 
 impl<V: Clone> Values<V> {
-    /// For steps with these wires, after which the values `kept` are taken.
+    /// Storage for steps with these wires, after which the values `kept` are taken.
     pub(crate) fn new<'w>(wires: impl Iterator<Item = &'w Wire> + Clone, kept: &[usize]) -> Self {
         let uses = uses(wires, kept);
         Self { values: vec![None; uses.len()], uses }
@@ -53,7 +53,7 @@ impl<V: Clone> Values<V> {
 
     /// A value that will be read again.
     pub(crate) fn get(&self, number: usize) -> &V {
-        self.values[number].as_ref().expect("inputs come before what reads them")
+        self.values[number].as_ref().expect("inputs come before their readers")
     }
 
     /// The values that a step reads.
@@ -66,7 +66,7 @@ impl<V: Clone> Values<V> {
         self.uses[number] -= 1;
         let value = &mut self.values[number];
         let value = if self.uses[number] == 0 { value.take() } else { value.clone() };
-        value.expect("inputs come before what reads them")
+        value.expect("inputs come before their readers")
     }
 }
 

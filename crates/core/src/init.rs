@@ -6,7 +6,7 @@ use walk_arch::{Init, Network};
 
 use crate::{Seed, Stream};
 
-/// θ_0. Every parameter tensor is drawn from its own stream, so a change of one layer does not affect the others.
+/// θ_0. Every parameter tensor is drawn from its own stream, so changing one layer does not affect the others.
 pub(crate) fn initial_params(network: &Network, seed: Seed) -> Vec<f32> {
     let mut params = vec![0.0; network.n_params()];
     for (index, spec) in network.params().iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Networks on dfdx tensors: flat parameters, loss, gradient, evaluation, and the probes of the loss surface.
 //!
-//! A [`Model`] joins a checked [`Network`](walk_arch::Network) with a [`Backend`]: [`Composite`] runs every layer as
+//! A [`Model`] combines a checked [`Network`](walk_arch::Network) with a [`Backend`]: [`Composite`] runs every layer as
 //! stable dfdx operations on any dfdx device, [`Fused`] replaces them on the CPU with the kernels of walk-kernels,
 //! recorded on dfdx's tape as custom operations. The two are tested against each other.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]

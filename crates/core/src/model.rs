@@ -37,8 +37,8 @@ impl Model {
         self.backend.evaluator(&self.network, self.loss)
     }
 
-    /// A slow evaluator in f64 throughout, by dfdx's operations on the CPU: the reference that the other's rounding is
-    /// measured against.
+    /// A slow evaluator entirely in f64, with dfdx's operations on the CPU: the reference for measuring the rounding of the
+    /// other one.
     pub fn reference(&self) -> Box<dyn Evaluator> {
         Box::new(CompositeEvaluator::<f64, _>::new(Cpu::default(), self.network.clone(), self.loss))
     }
@@ -56,12 +56,12 @@ impl Model {
         self.backend.at(&self.network, self.loss, point)
     }
 
-    /// About the bytes that `pass` holds at once for `samples` samples, θ and its like apart; `None` if that is not known.
+    /// Approximate peak memory of `pass` in bytes for `samples` samples, without θ and vectors of its size; `None` if unknown.
     pub fn bytes(&self, pass: PassKind, samples: usize) -> Option<usize> {
         self.backend.bytes(&self.network, pass, samples)
     }
 
-    /// Whether the loss of a sample depends on that sample alone: with batch norm on batch statistics it does not.
+    /// Whether the loss of a sample depends only on that sample, which is not the case with batch norm on batch statistics.
     pub fn samples_have_gradients(&self, mode: BatchNormMode) -> bool {
         samples_have_gradients(&self.network, mode)
     }
@@ -102,8 +102,8 @@ impl Model {
         Ok(())
     }
 
-    /// Calls `visit` with what a batch says about the running statistics: a layer's momentum, their place in the buffers, what
-    /// was measured, and the factor that makes it unbiased.
+    /// Calls `visit` with a batch's data on the running statistics: a layer's momentum, their position in the buffers, the
+    /// measured statistics, and the factor that makes the variance unbiased.
     fn visit_statistics(
         &self,
         statistics: &[(usize, BatchStatistics)],

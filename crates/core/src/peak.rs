@@ -1,4 +1,4 @@
-//! The speed of the matrix product on this computer, which other speeds are compared with.
+//! The speed of matrix products on this computer, a reference for other speeds.
 
 use std::time::Instant;
 

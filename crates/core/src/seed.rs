@@ -1,4 +1,4 @@
-//! Random streams that need no history: each is a function of the seed, the stream and its counters.
+//! Random streams without state: each is a function of the seed, the stream and its counters.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -7,15 +7,15 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seed(pub u64);
 
-/// What a stream is for; streams never overlap.
+/// The purpose of a stream; streams never overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Stream {
-    /// First values of the parameters.
+    /// Initial values of the parameters.
     Init = 1,
     /// Order of the training samples.
     Order = 2,
-    /// What dropout leaves out.
+    /// Dropout masks.
     Dropout = 3,
     /// Crops and flips of training samples.
     Augment = 4,
@@ -25,7 +25,7 @@ pub enum Stream {
     EvaluationAugment = 6,
     /// Order of the chunks of an adaptive interpolation.
     Interpolation = 7,
-    /// How the noise probe rounds parameters anew.
+    /// Perturbations of parameters by the noise probe.
     NoiseRounding = 8,
     /// Order of the samples of a noise evaluation on the authors' data.
     NoiseOrder = 9,
@@ -41,16 +41,16 @@ pub enum Stream {
     Plane = 14,
     /// Starts of the spectrum probe's search for the largest eigenvalues.
     SpectrumStart = 15,
-    /// Which adaptive verdicts are audited.
+    /// Selection of adaptive verdicts to audit.
     InterpolationAudit = 16,
-    /// Crops and flips that the evaluations of an epoch have in common.
+    /// Crops and flips shared by the evaluations of an epoch.
     CommonAugment = 17,
     /// Points, samples and directions of the self-check.
     SelfCheck = 18,
 }
 
 impl Seed {
-    /// The generator of `stream` at up to three counters, such as epoch and iteration; those left out are 0. Equal arguments
+    /// The generator of `stream` at up to three counters, such as epoch and iteration; missing ones are 0. Equal arguments
     /// give equal numbers on every machine.
     pub fn rng<const N: usize>(self, stream: Stream, counters: [u64; N]) -> ChaCha8Rng {
         const { assert!(N <= 3, "a stream has three counters") };

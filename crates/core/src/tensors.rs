@@ -43,11 +43,11 @@ pub(crate) struct At<'a, D: Device<E>, E: Dtype = f32> {
     pub(crate) buffers: &'a [f32],
     /// Which statistics batch norm uses.
     pub(crate) mode: BatchNormMode,
-    /// The random numbers of dropout, which does nothing without them.
+    /// The random numbers of dropout; without them, dropout does nothing.
     pub(crate) dropout: Option<DropoutDraw>,
 }
 
-// by hand, since the derived implementations would require D to be Copy
+// implemented by hand, since the derived implementations would require D to be Copy
 impl<D: Device<E>, E: Dtype> Clone for At<'_, D, E> {
     fn clone(&self) -> Self {
         *self
@@ -104,8 +104,8 @@ pub(crate) trait TensorBackend: Debug {
         loss: Loss,
     ) -> Result<Flat<Self::Device, T>, CoreError>;
 
-    /// ‖∇ℓ_i‖² of every sample's own loss. Batch norm must not use the batch's statistics, with which no sample has a
-    /// gradient of its own.
+    /// ‖∇ℓ_i‖² of every sample. Batch norm must not use the batch's statistics, with which samples have no individual
+    /// gradients.
     ///
     /// # Errors
     /// [`CoreError::Device`] if the device fails.
@@ -131,7 +131,7 @@ pub(crate) trait TensorBackend: Debug {
         samples.map(one).collect()
     }
 
-    /// Takes ∂/∂θ from the gradients of a backward pass.
+    /// Extracts ∂/∂θ from the gradients of a backward pass.
     ///
     /// # Errors
     /// [`CoreError::Device`] if the device fails.
@@ -148,7 +148,7 @@ pub(crate) trait TensorBackend: Debug {
     /// An evaluator of losses without gradients.
     fn evaluator(&self, network: &Arc<Network>, loss: Loss) -> Box<dyn Evaluator>;
 
-    /// About the bytes that a pass holds, if that is known.
+    /// Approximate peak memory of a pass in bytes, if known.
     fn bytes(&self, _network: &Network, _pass: PassKind, _samples: usize) -> Option<usize> {
         None
     }
@@ -187,7 +187,7 @@ pub(crate) struct TensorPoint<'a, B: TensorBackend> {
 }
 
 impl<'a, B: TensorBackend> TensorPoint<'a, B> {
-    /// Takes a point to the device.
+    /// Copies a point to the device.
     pub(crate) fn new(
         backend: &'a B,
         network: &'a Arc<Network>,

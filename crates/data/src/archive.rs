@@ -1,4 +1,4 @@
-//! A set's files, in a folder or in the archive that its authors publish, which is read without unpacking it to disk.
+//! A data set's files, in a folder or in the archive published by its authors, which is read without unpacking it to disk.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 
 use crate::DataError;
 
-/// Largest file that is read, unpacked: 1 GiB, twice EMNIST's largest.
+/// Maximum unpacked size of a file: 1 GiB, twice the size of EMNIST's largest.
 pub(crate) const MAX_BYTES: u64 = 1 << 30;
 
 /// Where a set's files are.
@@ -20,7 +20,7 @@ pub(crate) enum Place {
     Zip(PathBuf),
 }
 
-/// A file's bytes, and its name for messages.
+/// The contents of a file, and its name for messages.
 pub(crate) struct Found {
     pub(crate) file: PathBuf,
     pub(crate) bytes: Vec<u8>,
@@ -52,9 +52,9 @@ impl Place {
         }
     }
 
-    /// One file for each item of `names`, the first of its alternatives that exists. Folders within an archive are ignored.
+    /// For each item of `names`, the first of its alternatives that exists. Folders within an archive are ignored.
     pub(crate) fn read(&self, set: &'static str, names: &[Vec<String>]) -> Result<Vec<Found>, DataError> {
-        // of an archive every alternative is read, since its files may come in any order; the first of a name counts
+        // in an archive, every alternative is read, since files may come in any order; the first with a given name counts
         let mut found: BTreeMap<&str, Found> = BTreeMap::new();
         let wanted = |file: &Path| {
             let name = file.file_name()?.to_str()?;
@@ -119,7 +119,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, DataError> {
     let file = File::open(path).map_err(|error| DataError::io(path, error))?;
     let len = file.metadata().map_err(|error| DataError::io(path, error))?.len();
     let mut bytes = Vec::with_capacity(len.min(MAX_BYTES) as usize);
-    // one byte more than allowed, to notice a file that is too long
+    // one byte more than allowed, to detect a file that is too long
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| DataError::io(path, error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(DataError::TooLong { file: path.into(), expected: MAX_BYTES as usize });

@@ -1,4 +1,4 @@
-//! Random crops and flips, as the paper's authors trained with.
+//! Random crops and flips, as used by the paper's authors.
 
 use rand::Rng;
 use schemars::JsonSchema;
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
-    /// Black pixels added on each side before a crop of the original size is taken at a random place; 0 for none.
+    /// Number of black pixels added on each side before taking a random crop of the original size; 0 for no crop.
     #[serde(default)]
     pub crop_padding: usize,
-    /// Whether half the images, drawn at random, are mirrored left to right.
+    /// Whether to mirror a random half of the images left to right.
     #[serde(default)]
     pub flip: bool,
 }
 
-/// How one image is changed.
+/// The change of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
     /// Offset of the crop from the image's corner, down and across.
@@ -25,12 +25,12 @@ pub(crate) struct Change {
 }
 
 impl Augment {
-    /// Whether nothing is done.
+    /// Whether images are left unchanged.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Draws the change of one image.
+    /// Draws a random change of one image.
     pub(crate) fn draw(&self, rng: &mut impl Rng) -> Change {
         let most = 2 * self.crop_padding;
         let mut place = || rng.gen_range(0..=most) as isize - self.crop_padding as isize;
@@ -40,7 +40,7 @@ impl Augment {
 }
 
 impl Change {
-    /// Writes every pixel of a plane of `width` columns, converted by `convert`; `outside` where the image has none.
+    /// Writes every pixel of a plane of `width` columns, converted by `convert`; `outside` is used outside the image.
     pub(crate) fn plane(
         self,
         bytes: &[u8],
@@ -51,7 +51,7 @@ impl Change {
     ) {
         let height = bytes.len() / width;
         let [down, across] = self.shift;
-        // the columns of the image inside the crop, and their place in it
+        // the columns of the image inside the crop, and their position in it
         let first = across.clamp(0, width as isize) as usize;
         let to = (-across).clamp(0, width as isize) as usize;
         let visible = (width - first).min(width - to);

@@ -21,7 +21,7 @@ struct CifarSet {
     classes: &'static str,
 }
 
-/// CIFAR-10's 50,000 training images, in the order of its five files, followed by its 10,000 test images if `which` says so.
+/// CIFAR-10's 50,000 training images, in the order of its five files, followed by its 10,000 test images if requested by `which`.
 pub(crate) fn load_10(path: &Path, which: Published) -> Result<Images, DataError> {
     let training =
         &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
@@ -33,7 +33,7 @@ pub(crate) fn load_10(path: &Path, which: Published) -> Result<Images, DataError
     )
 }
 
-/// CIFAR-100's 50,000 training images with their fine labels, followed by its 10,000 test images if `which` says so.
+/// CIFAR-100's 50,000 training images with their fine labels, followed by its 10,000 test images if requested by `which`.
 pub(crate) fn load_100(path: &Path, which: Published) -> Result<Images, DataError> {
     let (archive, training, test) = ("cifar-100-binary.tar.gz", &["train.bin"], "test.bin");
     load(

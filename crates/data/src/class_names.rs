@@ -18,16 +18,16 @@ pub(crate) const FASHION: &str = "t-shirt trouser pullover dress coat sandal shi
 /// Digits'.
 pub(crate) const DIGITS: &str = "0 1 2 3 4 5 6 7 8 9";
 
-/// EMNIST's letters, of which each class holds upper and lower case.
+/// EMNIST's letters; each class contains upper and lower case.
 pub(crate) const LETTERS: &str = "A B C D E F G H I J K L M N O P Q R S T U V W X Y Z";
 
-/// EMNIST's small letters that differ in shape from the capital ones.
+/// EMNIST's lowercase letters that differ in shape from the uppercase ones.
 pub(crate) const SMALL_APART: &str = "a b d e f g h n q r t";
 
-/// All small letters.
+/// All lowercase letters.
 pub(crate) const SMALL: &str = "a b c d e f g h i j k l m n o p q r s t u v w x y z";
 
-/// The names in some lists, one list after the other.
+/// The names in several lists, concatenated.
 pub(crate) fn names(lists: &[&str]) -> Vec<String> {
     lists.iter().flat_map(|list| list.split_whitespace()).map(str::to_owned).collect()
 }

@@ -11,39 +11,40 @@ use crate::part::Part;
 use crate::split::SplitConfig;
 use crate::{DataError, Images, Preprocess, Split, cifar, digits, folder, mnist, tiny_imagenet};
 
-/// Which set is used, where its files are, and how its images are split and preprocessed.
+/// Which data set is used, where its files are, and how its images are split and preprocessed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// The set.
+    /// The data set.
     pub set: DataSet,
-    /// The folder with its files, or the archive that its authors publish; the folder of the set's name in `root` if not given.
+    /// The folder with its files, or the archive published by its authors; by default, the folder named after the set in `root`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// The folder that data sets are in, each in a folder of its name; `$SGDWALK_DATA` if not given, or else `data`.
+    /// The folder that contains the data sets, each in a subfolder of its name; by default `$SGDWALK_DATA`, or `data` if that is
+    /// not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<PathBuf>,
-    /// Which of EMNIST's parts: `balanced` if not given, `byclass`, `bymerge`, `letters`, `digits`, `mnist`.
+    /// Which variant of EMNIST: `balanced` (the default), `byclass`, `bymerge`, `letters`, `digits`, `mnist`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Channels of the images in your own folder: 1 for brightness, 3 for color.
+    /// Number of channels to read the images of your own folder with: 1 for grayscale, 3 for color.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// Training images: a number, from the start of the official order, or a range [first, end]; if not given, the set's usual
-    /// ones, or else all that are not for validation.
+    /// Training images: a number, counted from the start of the official order, or a range [first, end]; by default, the set's
+    /// usual ones, or else all that are not used for validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train: Option<Part>,
-    /// Validation images: a number, from the end, a range, or "test" for the set's own test images alone; if not given, the set's usual
-    /// ones, or else a sixth of the images that are not for training by name, the same share of each class, drawn at random.
+    /// Validation images: a number, counted from the end, a range, or "test" for only the set's own test images; by default, the
+    /// set's usual ones, or else a random sixth of the images not named for training, with the same share of each class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<Part>,
     /// Size of a random subset of the training images, balanced over the classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<usize>,
-    /// Seed of the subset; not the experiment's, so that runs with different seeds use the same samples.
+    /// Seed of the subset; independent of the experiment's seed, so that runs with different seeds use the same samples.
     #[serde(default)]
     pub subset_seed: u64,
-    /// Constants that inputs are normalized with.
+    /// Constants for normalizing inputs.
     #[serde(default)]
     pub normalize: Normalize,
     /// Your own mean of each channel, for values scaled to [0, 1].
@@ -57,39 +58,39 @@ pub struct DataConfig {
     pub augment: Augment,
 }
 
-/// Constants that inputs are normalized with, unless the user gives some.
+/// Constants for normalizing inputs, unless the user gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalize {
-    /// The authors' for the set; measured for sets they did not use.
+    /// The authors' constants for the set; measured for sets they did not use.
     #[default]
     Paper,
-    /// Mean and deviation of the training images.
+    /// Mean and standard deviation of the training images.
     Computed,
-    /// Mean 0, deviation 1: values from 0 to 1.
+    /// Mean 0, standard deviation 1: values range from 0 to 1.
     None,
 }
 
-/// A known set.
+/// A known data set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DataSet {
-    /// The built-in 8x8 digits: 1,400 to train, 397 to validate.
+    /// The built-in 8x8 digits: 1,400 for training, 397 for validation.
     #[default]
     Digits,
-    /// MNIST: the paper's 45,000 and 10,000 of its 60,000 training images.
+    /// MNIST: as in the paper, 45,000 and 10,000 of its 60,000 training images.
     Mnist,
-    /// Fashion-MNIST: split as MNIST.
+    /// Fashion-MNIST: split like MNIST.
     FashionMnist,
-    /// A part of EMNIST: a sixth of each class is for validation.
+    /// A variant of EMNIST: a sixth of each class is used for validation.
     Emnist,
-    /// CIFAR-10: the paper's 45,000 and 5,000 of its 50,000 training images.
+    /// CIFAR-10: as in the paper, 45,000 and 5,000 of its 50,000 training images.
     Cifar10,
-    /// CIFAR-100: likewise.
+    /// CIFAR-100: split like CIFAR-10.
     Cifar100,
     /// Tiny ImageNet: its training and validation images.
     TinyImagenet,
-    /// Your own images, in a folder per class, perhaps in folders for the training, validation and test parts.
+    /// Your own images, with one folder per class, optionally inside folders for the training, validation and test parts.
     Folder,
 }
 
@@ -100,8 +101,8 @@ struct UsualSplit {
     valid: usize,
 }
 
-/// The folder that data sets are in, each in a folder of its name, unless an experiment says otherwise: `$SGDWALK_DATA`, or else
-/// `data`.
+/// The default folder that contains the data sets, each in a subfolder of its name: `$SGDWALK_DATA`, or `data` if that is not
+/// set.
 pub fn usual_root() -> PathBuf {
     std::env::var_os("SGDWALK_DATA")
         .filter(|root| !root.is_empty())
@@ -135,13 +136,12 @@ impl DataSet {
         }
     }
 
-    /// Its folder among those of other sets, if the experiment names none: in `root`, or else where `$SGDWALK_DATA` says, or else
-    /// in `data`.
+    /// Its default folder: named after the set, in `root`, or else in `$SGDWALK_DATA`, or else in `data`.
     pub fn usual_dir(self, root: Option<&Path>) -> PathBuf {
         root.map_or_else(usual_root, Path::to_path_buf).join(self.name())
     }
 
-    /// Its usual split; `None` where the authors' own division is used.
+    /// Its usual split; `None` if the authors' own division is used.
     const fn usual_split(self) -> Option<UsualSplit> {
         let (train, valid) = match self {
             Self::Digits => (1400, 397),
@@ -152,7 +152,7 @@ impl DataSet {
         Some(UsualSplit { train, valid })
     }
 
-    /// The constants of the authors' runs: x - 0.5 for digits and MNIST, mean and deviation per channel for the others.
+    /// The constants of the authors' runs: x - 0.5 for digits and MNIST, mean and standard deviation per channel for the others.
     fn of_the_paper(self) -> Option<Preprocess> {
         let (mean, std): (&[f32], &[f32]) = match self {
             Self::Digits | Self::Mnist | Self::FashionMnist | Self::Emnist => (&[0.5], &[1.0]),
@@ -165,7 +165,7 @@ impl DataSet {
 }
 
 impl DataConfig {
-    /// A set with default values for everything else.
+    /// A data set with default values for everything else.
     pub fn new(set: DataSet) -> Self {
         Self { set, ..Self::default() }
     }
@@ -173,7 +173,7 @@ impl DataConfig {
     /// Reads the set and splits it.
     ///
     /// # Errors
-    /// [`DataError`] if a file is missing or broken, the split does not fit, or a value cannot be used.
+    /// [`DataError`] if a file is missing or broken, the split does not fit, or a value is invalid.
     pub fn load(&self) -> Result<Split, DataError> {
         let images = self.read()?;
         let [channels, height, width] = images.shape;
@@ -195,7 +195,7 @@ impl DataConfig {
         Split::new(images, preprocess, &config)
     }
 
-    /// The constants, `None` if they are to be measured.
+    /// The constants, or `None` if they need to be measured.
     fn preprocess(&self, channels: usize) -> Result<Option<Preprocess>, DataError> {
         if self.mean.is_some() || self.std.is_some() {
             let (mean, std) = (self.mean.clone().unwrap_or_default(), self.std.clone().unwrap_or_default());
@@ -223,7 +223,7 @@ impl DataConfig {
     /// Reads the whole set.
     ///
     /// # Errors
-    /// [`DataError`] if a file is missing or broken, or a value cannot be used.
+    /// [`DataError`] if a file is missing or broken, or a value is invalid.
     pub fn read(&self) -> Result<Images, DataError> {
         let only = |key: &'static str, given: Option<String>, what: &str| match given {
             Some(found) => Err(DataError::value(key, found, format!("none: {what}"))),
@@ -233,7 +233,7 @@ impl DataConfig {
             only("variant", self.variant.clone(), "only emnist has variants")?;
         }
         if self.set != DataSet::Folder {
-            only("channels", self.channels.map(|n| n.to_string()), "only set = \"folder\" takes it")?;
+            only("channels", self.channels.map(|n| n.to_string()), "only set = \"folder\" has it")?;
         }
         let no_test = match self.set {
             DataSet::Digits => Some("the digits have no test images"),
@@ -310,7 +310,7 @@ mod tests {
         is(first(DataConfig { normalize: Normalize::None, ..digits() }), 0.0);
         let own = DataConfig { mean: Some(vec![0.25]), std: Some(vec![0.5]), ..digits() };
         is(first(own), -0.5);
-        // the digits' mean is about 4.9 of 16, their deviation 6.0
+        // the digits' mean is about 4.9 of 16, their standard deviation 6.0
         let measured = first(DataConfig { normalize: Normalize::Computed, ..digits() });
         assert!((measured + 0.81).abs() < 0.02, "{measured}");
     }

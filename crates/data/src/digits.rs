@@ -1,5 +1,5 @@
 //! The built-in set: 1,797 handwritten digits of 8x8 pixels from the UCI repository (E. Alpaydin, C. Kaynak, 1998; CC BY 4.0),
-//! part of the program.
+//! included in the program.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use flate2::read::GzDecoder;
 use crate::Images;
 use crate::class_names::{DIGITS, names};
 
-/// The labels, then the pixels, a byte each, gzipped.
+/// The labels, followed by the pixels, one byte each, gzipped.
 const BYTES: &[u8] = include_bytes!("../assets/digits.gz");
 const COUNT: usize = 1797;
 

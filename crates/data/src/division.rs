@@ -1,4 +1,4 @@
-//! Which images of a set train and which validate.
+//! Divides a set into training and validation images.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ pub(crate) struct Division {
 }
 
 impl Division {
-    /// The parts that the user names; else those of the authors; else a sixth of the images validates, stratified by class,
-    /// and all others train.
+    /// The parts given by the user, or else those of the authors, or else a sixth of the images for validation, stratified by
+    /// class, and all others for training.
     pub(crate) fn new(
         images: &Images,
         train: &Option<Part>,
@@ -38,11 +38,11 @@ impl Division {
                 train: train.unwrap_or(Places::Range(0..official.train)),
                 valid: valid.unwrap_or(Places::Range(official.train..total)),
             },
-            // the images that train have been named, so all others may validate
+            // the training images were given, so all others may be used for validation
             (Some(train), None, None) => Self { valid: share(&train.others(total), 0), train },
             (None, Some(valid), None) => Self { train: valid.others(total), valid },
             (None, None, None) => {
-                // of each class at least one image trains
+                // at least one image of each class is used for training
                 let valid = share(&Places::Range(0..total), 1);
                 Self { train: valid.others(total), valid }
             }
@@ -57,12 +57,12 @@ impl Division {
             return Err(DataError::value("valid", found, expected));
         }
         if valid.len() == 0 {
-            let found = format!("nothing ({} of {total} images train)", train.len());
-            let expected = "images to validate on: name them, or use fewer for training";
+            let found = format!("nothing ({} of {total} images are for training)", train.len());
+            let expected = "images to validate on: specify them, or use fewer for training";
             return Err(DataError::value("valid", found, expected));
         }
         if train.len() == 0 {
-            let found = format!("nothing ({} of {total} images validate)", valid.len());
+            let found = format!("nothing ({} of {total} images are for validation)", valid.len());
             return Err(DataError::value("train", found, "images to train on: use fewer for validation"));
         }
         Ok(Self { train, valid })
@@ -79,7 +79,8 @@ fn range(
     match (part.clone(), official) {
         (Part::Range([first, end]), _) if first < end && end <= total => Ok(first..end),
         (Part::Range([first, end]), _) => {
-            let expected = format!("[first, end] with first < end, at most {total} (the images in all)");
+            let expected =
+                format!("[first, end] with first < end, at most {total} (the total number of images)");
             Err(DataError::value(key, format!("[{first}, {end}]"), expected))
         }
         (Part::Test, Some(Official { train, rest: Rest::Test })) if key == "valid" => Ok(train..total),
@@ -88,7 +89,7 @@ fn range(
         }
         // at least one image is left for the other part
         (Part::Count(count), _) if count == 0 || count >= total => {
-            let expected = format!("1 to {} ({total} images in all)", total.saturating_sub(1));
+            let expected = format!("1 to {} ({total} images in total)", total.saturating_sub(1));
             Err(DataError::value(key, count, expected))
         }
         (Part::Count(count), _) if key == "train" => Ok(0..count),
@@ -122,10 +123,10 @@ mod tests {
         let labels: Vec<u16> = (0..120).map(|i| u16::from(i >= 100)).collect();
         let Division { train, valid } = divided(&labels, None, None).unwrap();
         assert_eq!((classes(&labels, &train), classes(&labels, &valid)), ([83, 17], [17, 3]));
-        // what is named keeps its meaning; the other part is made of what is left
+        // the part given is used as is; the other part is made of the remaining images
         let Division { train, valid } = divided(&labels, Some(Part::Range([0, 60])), None).unwrap();
         assert_eq!((classes(&labels, &train), classes(&labels, &valid)), ([60, 0], [13, 7]));
-        // of the one image of each class that is left, one validates: a sixth, but at least one
+        // of the one remaining image of each class, one is for validation: a sixth, but at least one
         let Division { train, valid } = divided(&[0, 1, 0, 1], Some(Part::Count(2)), None).unwrap();
         assert_eq!((train, valid.len()), (Places::Range(0..2), 1));
         let Division { train, valid } = divided(&labels, None, Some(Part::Range([10, 20]))).unwrap();
@@ -138,9 +139,9 @@ mod tests {
     #[test]
     fn a_part_without_images_is_refused() {
         let all = divided(&[0, 1, 0], Some(Part::Range([0, 3])), None).unwrap_err();
-        assert!(all.contains("`data.valid` = nothing (3 of 3 images train)"), "{all}");
+        assert!(all.contains("`data.valid` = nothing (3 of 3 images are for training)"), "{all}");
         let all = divided(&[0, 1, 0], None, Some(Part::Range([0, 3]))).unwrap_err();
-        assert!(all.contains("`data.train` = nothing (3 of 3 images validate)"), "{all}");
+        assert!(all.contains("`data.train` = nothing (3 of 3 images are for validation)"), "{all}");
         let few = divided(&[0, 1], None, None).unwrap_err();
         assert!(few.contains("`data.valid` = nothing"), "{few}");
     }

@@ -1,4 +1,4 @@
-//! Random choices of images, by seeds that are not the experiment's, so that runs with different seeds use the same samples.
+//! Random choices of images. Their seeds are independent of the experiment's, so runs with different seeds use the same samples.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -12,7 +12,7 @@ const SHARE_SEED: u64 = 1;
 /// Seed of [`mixed`].
 const ORDER_SEED: u64 = 2;
 
-/// The numbers below `len` in a random order that depends on `len` alone.
+/// The numbers below `len` in a random order that depends only on `len`.
 pub(crate) fn mixed(len: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(ORDER_SEED));
@@ -28,8 +28,8 @@ fn shuffled_classes(images: &Images, places: &Places, seed: u64) -> (Vec<Vec<usi
     (classes, rng)
 }
 
-/// `size` images of `places`, drawn at random by `seed` and in the official order: of each class as many as of the others,
-/// as far as the class has enough.
+/// `size` images of `places`, drawn at random with `seed`, in the official order: equally many of each class, as far as the
+/// class has enough.
 pub(crate) fn balanced(
     images: &Images,
     places: &Places,
@@ -41,7 +41,7 @@ pub(crate) fn balanced(
         return Err(DataError::value("subset", size, expected));
     }
     let (classes, mut rng) = shuffled_classes(images, places, seed);
-    // one of each class in turn; the classes of the last, incomplete turn are drawn at random
+    // one image of each class per round; the classes of the last, incomplete round are drawn at random
     let mut chosen = Vec::with_capacity(size);
     let mut turn = 0;
     while chosen.len() < size {
@@ -54,8 +54,8 @@ pub(crate) fn balanced(
     Ok(chosen)
 }
 
-/// About `size` images of `places`, drawn at random and in the official order: of each class its share, rounded such that
-/// the shares add up to `size`. `kept` images of each class stay behind, so the result is shorter where classes are that small.
+/// About `size` images of `places`, drawn at random, in the official order: each class has its share, rounded such that the
+/// shares add up to `size`. `kept` images of each class are not drawn, so the result is shorter if classes are that small.
 pub(crate) fn stratified(images: &Images, places: &Places, size: usize, kept: usize) -> Vec<usize> {
     let (classes, _) = shuffled_classes(images, places, SHARE_SEED);
     let total = places.len();
@@ -100,7 +100,7 @@ mod tests {
         assert!(
             (6..=7).contains(&count(&images, &chosen, 1)) && chosen.windows(2).all(|pair| pair[0] < pair[1])
         );
-        // there are only nine of the rarer class
+        // the rarer class has only nine images
         assert_eq!(count(&images, &draw(40, 1), 1), 9);
         assert_eq!(chosen, draw(13, 1));
         assert_ne!(chosen, draw(13, 2));

@@ -1,13 +1,13 @@
-//! Formats of picture files: those that are read, and those that are only named in messages.
+//! Image formats: the supported ones, and others that are only named in messages.
 
 use std::path::Path;
 
 use image::ImageFormat;
 
-/// The formats that are read, as messages name them.
+/// The supported formats, as named in messages.
 pub(crate) const SUPPORTED: &str = "PNG, JPEG or BMP";
 
-/// A format that is read.
+/// A supported format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Png,
@@ -15,19 +15,19 @@ pub(crate) enum Format {
     Bmp,
 }
 
-/// What a file's first bytes say it is.
+/// The format that a file's first bytes indicate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guess {
     Supported(Format),
-    /// A known format that is not read.
+    /// A known but unsupported format.
     Named(&'static str),
     Unknown,
 }
 
-/// Extensions of the formats that are read, in lower case.
+/// Extensions of supported formats, in lower case.
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "jpe", "jfif", "bmp"];
 
-/// Extensions of picture formats that are not read, in lower case.
+/// Extensions of unsupported image formats, in lower case.
 const NOT_READ: [(&str, &str); 17] = [
     ("webp", "WebP"),
     ("gif", "GIF"),
@@ -53,12 +53,12 @@ fn extension(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
 }
 
-/// Whether a file's name is that of a picture in a format that is read.
+/// Whether a file's name is that of an image in a supported format.
 pub(crate) fn is_picture(path: &Path) -> bool {
     EXTENSIONS.contains(&extension(path).as_str())
 }
 
-/// The kind of a file that is no picture, by its extension: ".webp (WebP)", ".txt", "without an extension".
+/// The kind of a file that is not a supported image, by its extension: ".webp (WebP)", ".txt", "without an extension".
 pub(crate) fn kind(path: &Path) -> String {
     let extension = extension(path);
     match NOT_READ.iter().find(|(known, _)| *known == extension) {
@@ -68,7 +68,7 @@ pub(crate) fn kind(path: &Path) -> String {
     }
 }
 
-/// The format of a file's bytes, whatever its name.
+/// The format of a file by its bytes, regardless of its name.
 pub(crate) fn guess(bytes: &[u8]) -> Guess {
     match image::guess_format(bytes) {
         Ok(ImageFormat::Png) => Guess::Supported(Format::Png),

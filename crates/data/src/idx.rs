@@ -20,7 +20,7 @@ pub(crate) fn read(found: Found, dimensions: usize) -> Result<Idx, DataError> {
     let Found { file, mut bytes } = found;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();
-        // one byte more than allowed, to notice a file that is too long
+        // one byte more than allowed, to detect a file that is too long
         let result = MultiGzDecoder::new(&bytes[..]).take(MAX_BYTES + 1).read_to_end(&mut unpacked);
         result.map_err(|error| DataError::Gzip {
             file: file.clone(),
@@ -53,7 +53,7 @@ fn parse(path: &Path, mut bytes: Vec<u8>, dimensions: usize) -> Result<Idx, Data
     }
     let values = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     let Some(expected) = values.and_then(|n| n.checked_add(header)).filter(|&n| n as u64 <= MAX_BYTES) else {
-        return Err(format(4, format!("the sizes {sizes:?}"), format!("at most {MAX_BYTES} bytes in all")));
+        return Err(format(4, format!("the sizes {sizes:?}"), format!("at most {MAX_BYTES} bytes in total")));
     };
     if bytes.len() < expected {
         return Err(DataError::Truncated { file: path.into(), found: bytes.len(), expected });

@@ -13,36 +13,36 @@ pub struct Images {
     pub shape: [usize; 3],
     /// The names of the classes; a label is a place here.
     pub classes: Vec<String>,
-    /// The byte that stands for full intensity: 255, or 16 for the digits.
+    /// The byte value of full intensity: 255, or 16 for the digits.
     pub max: u8,
-    /// The authors' division of these images, if there is one.
+    /// The authors' division of these images, if any.
     pub official: Option<Official>,
-    /// What the user should know about the files that were read, such as what was left out; a sentence each.
+    /// Remarks for the user about the files that were read, such as what was left out; one sentence each.
     pub remarks: Vec<String>,
 }
 
-/// The authors' division of a set: images to train on, followed by the rest.
+/// The authors' division of a set: training images, followed by the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Official {
     /// Number of training images.
     pub train: usize,
-    /// What the images after them are for.
+    /// The purpose of the images after them.
     pub rest: Rest,
 }
 
-/// What images are for that do not train.
+/// The purpose of images that are not for training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// To validate on during training.
+    /// Validation during training.
     Validation,
-    /// To test on at the end.
+    /// Testing at the end.
     Test,
 }
 
-/// Which of a set's published images are read.
+/// Which of a set's published images to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Published {
-    /// The training images, then the validation images, where the authors have some.
+    /// The training images, then the authors' validation images, if any.
     Training,
     /// The training images, then the test images, with [`Images::official`] saying where these begin.
     TrainingAndTest,
@@ -54,7 +54,7 @@ impl Images {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -64,8 +64,8 @@ impl Images {
         self.shape.iter().product()
     }
 
-    /// SHA-256 over pixels, then labels (two bytes each, the low one first), in hexadecimal, by which a run's
-    /// record identifies its data.
+    /// SHA-256 over pixels, then labels (two bytes each, little-endian), in hexadecimal; it identifies the data in a run's
+    /// record.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(&self.pixels);

@@ -1,48 +1,48 @@
-//! What of a set on disk is not used, for the user to read.
+//! A report for the user of what is not used of a data set on disk.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::formats::{SUPPORTED, kind};
 
-/// Most names that a sentence lists.
+/// Maximum number of names that a sentence lists.
 const MAX_NAMES: usize = 5;
 
-/// Entries of a set's folders that are no samples.
+/// Entries of a set's folders that are not samples.
 #[derive(Debug, Default)]
 pub(crate) struct LeftOut {
     /// Files in other formats, by kind.
     files: BTreeMap<String, usize>,
-    /// Pictures outside of the class folders.
+    /// Number of images outside the class folders.
     stray: usize,
-    /// Folders without pictures.
+    /// Folders without images.
     folders: Vec<PathBuf>,
-    /// Folders of classes that a set's list does not name.
+    /// Folders of classes missing from the set's list.
     unlisted: Vec<PathBuf>,
 }
 
 impl LeftOut {
-    /// Adds files that are no pictures.
+    /// Adds files that are not supported images.
     pub(crate) fn add_files(&mut self, files: &[PathBuf]) {
         files.iter().for_each(|file| *self.files.entry(kind(file)).or_default() += 1);
     }
 
-    /// Adds pictures that lie outside of the class folders.
+    /// Adds images outside the class folders.
     pub(crate) fn add_stray(&mut self, pictures: &[PathBuf]) {
         self.stray += pictures.len();
     }
 
-    /// Adds a folder without pictures.
+    /// Adds a folder without images.
     pub(crate) fn add_folder(&mut self, folder: PathBuf) {
         self.folders.push(folder);
     }
 
-    /// Adds a folder of a class that the set's list does not name.
+    /// Adds a folder of a class missing from the set's list.
     pub(crate) fn add_unlisted(&mut self, folder: PathBuf) {
         self.unlisted.push(folder);
     }
 
-    /// A sentence for each kind of entry.
+    /// One sentence per kind of entry.
     pub(crate) fn remarks(&self, dir: &Path) -> Vec<String> {
         let dir = dir.display();
         let mut remarks = vec![];
@@ -52,10 +52,10 @@ impl LeftOut {
             remarks.push(format!("{dir}: left out {what} not {SUPPORTED}: {}", by_kind(&self.files)));
         }
         if self.stray > 0 {
-            let what = counted(self.stray, "image that lies", "images that lie");
-            remarks.push(format!("{dir}: left out {what} outside of the class folders"));
+            let what = counted(self.stray, "image that is", "images that are");
+            remarks.push(format!("{dir}: left out {what} outside the class folders"));
         }
-        let without = [(&self.folders, "without images"), (&self.unlisted, "that the list of classes lacks")];
+        let without = [(&self.folders, "without images"), (&self.unlisted, "not in the list of classes")];
         for (folders, why) in without.into_iter().filter(|(folders, _)| !folders.is_empty()) {
             let what = counted(folders.len(), "folder", "folders");
             let names = folders.iter().map(|folder| folder.display().to_string());
@@ -105,7 +105,7 @@ mod tests {
         (0..7).for_each(|i| left_out.add_folder(format!("data/{i}").into()));
         let expected = [
             "data: left out 4 files that are not PNG, JPEG or BMP: 1 .txt, 2 .webp (WebP), 1 without an extension",
-            "data: left out 1 image that lies outside of the class folders",
+            "data: left out 1 image that is outside the class folders",
             "data: left out 7 folders without images: data/0, data/1, data/2, data/3, data/4, and 2 more",
         ];
         assert_eq!(left_out.remarks(Path::new("data")), expected);

@@ -1,4 +1,4 @@
-//! Data sets: read, split, and turned into inputs batch by batch. Images are kept as bytes until they are used.
+//! Data sets: reads and splits them, and turns them into inputs batch by batch. Images are kept as bytes until they are used.
 
 mod archive;
 mod augment;

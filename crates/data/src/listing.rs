@@ -1,4 +1,4 @@
-//! What lies in a folder on disk, every entry of it.
+//! Lists every entry of a folder on disk.
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::formats::is_picture;
 use crate::{DataError, FolderError};
 
-/// What a folder holds, each kind sorted by path. What systems and tools leave behind is not part of it.
+/// The contents of a folder, each kind sorted by path, without the files that systems and tools leave behind.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Listing {
-    /// Files with the name of a picture that can be read.
+    /// Files with the name of a supported image.
     pub(crate) pictures: Vec<PathBuf>,
     /// Folders, and links to folders.
     pub(crate) folders: Vec<PathBuf>,
@@ -18,8 +18,8 @@ pub(crate) struct Listing {
     pub(crate) others: Vec<PathBuf>,
 }
 
-/// Whether an entry's name is one that systems and tools give to what they leave behind: names that begin with a dot, `__` or
-/// `@`, and some that Windows and Linux use.
+/// Whether an entry's name is typical of what systems and tools leave behind: names that begin with a dot, `__` or `@`, and
+/// some names used by Windows and Linux.
 pub(crate) fn is_left_behind(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     let known = [
@@ -39,7 +39,7 @@ pub(crate) fn is_left_behind(name: &OsStr) -> bool {
 /// Lists a folder.
 ///
 /// # Errors
-/// [`DataError::Io`] if it cannot be read; [`FolderError`] for a broken link, and for a picture's name on something that is
+/// [`DataError::Io`] if it cannot be read; [`FolderError`] for a broken link, and for an image name on something that is
 /// neither a file nor a folder.
 pub(crate) fn list(dir: &Path) -> Result<Listing, DataError> {
     let mut listing = Listing::default();
@@ -66,7 +66,7 @@ pub(crate) fn list(dir: &Path) -> Result<Listing, DataError> {
     Ok(listing)
 }
 
-/// What a path, or the link there, leads to.
+/// The type of what a path or link points to.
 fn followed(path: &Path) -> Result<Metadata, DataError> {
     path.metadata().map_err(|error| match path.read_link() {
         Ok(target) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -76,7 +76,7 @@ fn followed(path: &Path) -> Result<Metadata, DataError> {
     })
 }
 
-/// Whether a folder has a picture at any depth. Links below it are not followed; what cannot be read counts as empty.
+/// Whether a folder contains an image at any depth. Links below it are not followed; unreadable folders count as empty.
 pub(crate) fn holds_pictures(dir: &Path) -> bool {
     let mut open = vec![dir.to_path_buf()];
     while let Some(dir) = open.pop() {

@@ -8,10 +8,10 @@ use crate::class_names::{DIGITS, FASHION, LETTERS, SMALL, SMALL_APART, names};
 use crate::images::{Official, Published, Rest};
 use crate::{DataError, Images, idx};
 
-/// A set in MNIST's format.
+/// A data set in MNIST's format.
 struct MnistSet {
     name: &'static str,
-    /// The part of the files' names before `train-images-idx3-ubyte`.
+    /// The part of the file names before `train-images-idx3-ubyte`.
     prefix: String,
     archive: &'static str,
     classes: Vec<String>,
@@ -21,14 +21,14 @@ struct MnistSet {
     transposed: bool,
 }
 
-/// The 60,000 training images of `mnist` or `fashion_mnist`, followed by its 10,000 test images if `which` says so.
+/// The 60,000 training images of `mnist` or `fashion_mnist`, followed by its 10,000 test images if requested by `which`.
 pub(crate) fn load_mnist(path: &Path, which: Published, name: &'static str) -> Result<Images, DataError> {
     let (prefix, archive) = (String::new(), "");
     let classes = names(&[if name == "mnist" { DIGITS } else { FASHION }]);
     load(path, which, &MnistSet { name, prefix, archive, classes, first_label: 0, transposed: false })
 }
 
-/// The images of one of EMNIST's parts, upright.
+/// The images of a variant of EMNIST, upright.
 pub(crate) fn load_emnist(path: &Path, which: Published, part: &str) -> Result<Images, DataError> {
     let classes = match part {
         "balanced" | "bymerge" => names(&[DIGITS, LETTERS, SMALL_APART]),
@@ -41,7 +41,7 @@ pub(crate) fn load_emnist(path: &Path, which: Published, part: &str) -> Result<I
         }
     };
     let (prefix, archive) = (format!("emnist-{part}-"), "gzip.zip");
-    // the letters are counted from 1
+    // labels of letters start at 1
     let first_label = u8::from(part == "letters");
     load(path, which, &MnistSet { name: "emnist", prefix, archive, classes, first_label, transposed: true })
 }
@@ -70,7 +70,7 @@ fn load_files(path: &Path, stems: &[&str], set: &MnistSet) -> Result<Images, Dat
     let place = Place::new(path, set.archive, &names[0][0]);
     let mut found = place.read(set.name, &names)?.into_iter();
     let (image_file, label_file) =
-        (found.next().expect("two files were asked for"), found.next().expect("two files were asked for"));
+        (found.next().expect("two files were requested"), found.next().expect("two files were requested"));
     let (image_path, label_path) = (image_file.file.clone(), label_file.file.clone());
     let images = idx::read(image_file, 3)?;
     let labels = idx::read(label_file, 1)?;
@@ -107,7 +107,7 @@ fn transpose(pixels: &[u8], [_, height, width]: [usize; 3]) -> Vec<u8> {
     pixels.chunks_exact(height * width).flat_map(turned).collect()
 }
 
-/// The names a file may have: as published, or as other tools unpack it.
+/// The possible names of a file: as published, or as unpacked by other tools.
 fn file_names(prefix: &str, stem: &str, kind: &str) -> Vec<String> {
     let names = ["-", "."].map(|dot| format!("{prefix}{stem}{dot}{kind}-ubyte"));
     names.iter().flat_map(|name| [format!("{name}.gz"), name.clone()]).collect()

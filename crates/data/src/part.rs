@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Which images make up a part: a number of them, or a range of the official order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// A number of images from the start (training) or the end (validation).
+    /// A number of images, from the start (training) or the end (validation).
     Count(usize),
-    /// From the first to before the second.
+    /// A range that excludes its end.
     Range([usize; 2]),
     /// The set's own test images.
     Test,
@@ -38,7 +38,7 @@ impl JsonSchema for Part {
     }
 }
 
-// by hand, since serde's `untagged` loses the position of an error
+// implemented by hand, since serde's `untagged` loses the position of an error
 impl<'de> Deserialize<'de> for Part {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct PartVisitor;

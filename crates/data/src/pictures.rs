@@ -1,4 +1,4 @@
-//! Many picture files, all of one size, to the images of a set.
+//! Reads many image files, all of the same size, as the images of a set.
 
 use std::path::PathBuf;
 
@@ -7,29 +7,29 @@ use rayon::prelude::*;
 use crate::DataError;
 use crate::picture::{Color, Picture, decode};
 
-/// Most images of a set.
+/// Maximum number of images in a set.
 const MAX_IMAGES: usize = 1 << 24;
-/// Most bytes of all images together: 64 GiB.
+/// Maximum total size of all images: 64 GiB.
 const MAX_PIXELS: usize = 1 << 36;
 
-/// A picture to be read, and its class.
+/// An image to read, and its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) file: PathBuf,
     pub(crate) label: u16,
 }
 
-/// The bytes of all pictures, in order.
+/// The bytes of all images, in order.
 pub(crate) struct Decoded {
     pub(crate) pixels: Vec<u8>,
     /// `[channels, height, width]` of each.
     pub(crate) shape: [usize; 3],
 }
 
-/// Decodes the pictures of a set, of which `bytes` reads the files.
+/// Decodes the images of a set, whose files are read by `bytes`.
 ///
 /// # Errors
-/// [`DataError`] if a file cannot be read or decoded, two differ in size, or all together are too large.
+/// [`DataError`] if a file cannot be read or decoded, two differ in size, or the total size is too large.
 pub(crate) fn decode_all(
     entries: &[Entry],
     color: Color,
@@ -42,7 +42,7 @@ pub(crate) fn decode_all(
     let len = shape.iter().product::<usize>();
     if entries.len() > MAX_IMAGES || entries.len().saturating_mul(len) > MAX_PIXELS {
         let found = format!("{} images of {len} bytes", entries.len());
-        return Err(DataError::value("dir", found, "at most 64 GiB in all"));
+        return Err(DataError::value("dir", found, "at most 64 GiB in total"));
     }
     let mut pixels = vec![0; entries.len() * len];
     pixels.par_chunks_exact_mut(len).zip(entries).try_for_each(|(to, entry)| {

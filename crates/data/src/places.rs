@@ -1,8 +1,8 @@
-//! Images of a set by their places.
+//! Images of a set by index.
 
 use std::ops::Range;
 
-/// Images of a set by their places in the official order.
+/// Images of a set by their index in the official order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Places {
     Range(Range<usize>),

@@ -1,4 +1,4 @@
-//! From bytes to a network's inputs.
+//! Converts bytes to a network's inputs.
 
 use multiversion::multiversion;
 
@@ -10,12 +10,13 @@ use crate::augment::Change;
 pub struct Preprocess {
     /// Mean of each channel, after scaling to [0, 1].
     pub mean: Vec<f32>,
-    /// Deviation of each channel, after scaling to [0, 1].
+    /// Standard deviation of each channel, after scaling to [0, 1].
     pub std: Vec<f32>,
 }
 
 impl Preprocess {
-    /// Mean and deviation of each channel over some of the images, summed exactly in integers; 1 for a deviation of 0.
+    /// Mean and standard deviation of each channel over some of the images, summed exactly in integers; a standard deviation of 0
+    /// is replaced by 1.
     pub fn measured(images: &Images, indices: impl Iterator<Item = usize>) -> Self {
         let [channels, height, width] = images.shape;
         let (mut sums, mut squares, mut count) = (vec![0u64; channels], vec![0u64; channels], 0u64);
@@ -37,7 +38,7 @@ impl Preprocess {
         Self { mean, std }
     }
 
-    /// Writes `images[index]`, changed by `change`, into `out`; a crop is black where it reaches outside the image.
+    /// Writes `images[index]`, changed by `change`, into `out`; a crop is black outside the image.
     ///
     /// # Panics
     /// If `out` is not one image long or the number of channels differs.

@@ -14,9 +14,9 @@ use crate::{DataError, Images, Preprocess};
 /// How a set is split.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SplitConfig {
-    /// Training part; if `None` the authors' one, or what is not for validation.
+    /// Training part; if `None`, that of the authors, or all images not used for validation.
     pub train: Option<Part>,
-    /// Validation part; if `None` the authors' one, or a sixth of the images, stratified by class.
+    /// Validation part; if `None`, that of the authors, or a sixth of the images, stratified by class.
     pub valid: Option<Part>,
     /// Size of a random subset of the training part, balanced over the classes as far as possible.
     pub subset: Option<usize>,
@@ -26,14 +26,14 @@ pub struct SplitConfig {
     pub augment: Augment,
 }
 
-/// A part of a set, preprocessed when asked for.
+/// A part of a set, preprocessed on demand.
 #[derive(Clone, Debug)]
 pub struct Subset {
     images: Arc<Images>,
     preprocess: Preprocess,
-    /// The images in the order in which training counts them.
+    /// The images in the order used for training indices.
     places: Places,
-    /// The order in which evaluations take them.
+    /// The order used for evaluations.
     mixed: Arc<[usize]>,
     augment: Augment,
 }
@@ -54,20 +54,20 @@ impl Subset {
         self.images.image_len()
     }
 
-    /// Whether samples are changed at random when [`Subset::augmented`] is asked for them.
+    /// Whether [`Subset::augmented`] randomly changes samples.
     pub fn is_augmented(&self) -> bool {
         !self.augment.is_none()
     }
 
-    /// Every sample once, mixed over the classes: the order in which fixed evaluations, `samples = N` and gradient descent take
-    /// them, whatever the order of the files. It is a random order that depends on nothing but the number of samples, so that
-    /// any number of samples from its start, or any chunk of it, is drawn at random without replacement, and runs with
-    /// different seeds use the same chunks.
+    /// Every sample once, mixed over the classes: the order used by fixed evaluations, `samples = N` and gradient descent,
+    /// regardless of the order of the files. It is a random order that depends only on the number of samples. Hence any number
+    /// of samples from its start, or any chunk of it, is a random draw without replacement, and runs with different seeds use
+    /// the same chunks.
     pub fn mixed(&self) -> &[usize] {
         &self.mixed
     }
 
-    /// Writes sample `index` of this part, as it is, into `out` and returns its label.
+    /// Writes sample `index` of this part, without augmentation, into `out` and returns its label.
     ///
     /// # Panics
     /// If `index` is out of range or `out` is not one sample long.
@@ -75,7 +75,7 @@ impl Subset {
         self.write(index, Change::default(), out)
     }
 
-    /// As [`Subset::sample`], cropped and flipped as `rng` draws.
+    /// Like [`Subset::sample`], but randomly cropped and flipped according to `rng`.
     ///
     /// # Panics
     /// If `index` is out of range or `out` is not one sample long.
@@ -185,7 +185,7 @@ mod tests {
         let refused = |train, valid| split(train, valid).unwrap_err().to_string();
         assert_eq!(
             refused(Part::Count(0), Part::Count(1)),
-            "`data.train` = 0, expected 1 to 4 (5 images in all)"
+            "`data.train` = 0, expected 1 to 4 (5 images in total)"
         );
         assert_eq!(
             refused(Part::Count(3), Part::Count(3)),

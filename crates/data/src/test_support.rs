@@ -1,8 +1,8 @@
-//! What the crate's tests share.
+//! Helpers shared by the crate's tests.
 
 use std::io::Write;
 
-/// Says that a test was skipped and what it needs: on standard error itself, since what a passing test prints is not shown.
+/// Reports that a test was skipped and what it needs, directly on standard error, since the output of passing tests is hidden.
 pub(crate) fn skipped(what: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }

@@ -7,14 +7,14 @@ use rayon::Yield;
 
 use crate::matmul::MAX_TASKS;
 
-/// How long a thread stays awake without work. It bounds what a waiting thread can hold up.
+/// How long a thread stays awake without work, which bounds the delay that a waiting thread can cause.
 const PATIENCE: Duration = Duration::from_micros(500);
 
-/// Whether some threads are kept awake already: a second time would pile up on their stacks.
+/// Whether some threads are already kept awake: a second time would pile up on their stacks.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
-/// Does `work`, during which the other threads of the pool look for work instead of going to sleep, as many as a product has
-/// tasks at most. Waking a thread takes tens of microseconds, as long as a layer of a small network.
+/// Does `work`, during which other threads of the pool, at most as many as a product has tasks, look for work instead of going
+/// to sleep. Waking a thread takes tens of microseconds, as long as a layer of a small network.
 pub fn awake<R>(work: impl FnOnce() -> R) -> R {
     if ACTIVE.swap(true, Ordering::AcqRel) {
         return work();
@@ -34,7 +34,7 @@ pub fn awake<R>(work: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Ends the activity, also if the work panics.
+/// Ends the activity, even if the work panics.
 struct Inactive;
 
 impl Drop for Inactive {

@@ -1,9 +1,9 @@
-//! Images with channels first, as in the data and in PyTorch, and channels last, as the kernels take them.
+//! Images with channels first, as in the data and in PyTorch, and channels last, as used by the kernels.
 
 /// `[channels, pixels]` to `[pixels, channels]` for every image.
 ///
 /// # Panics
-/// If the lengths differ or are no whole number of images.
+/// If the lengths differ or are not a whole number of images.
 pub fn to_channels_last(channels: usize, pixels: usize, from: &[f32], to: &mut [f32]) {
     transpose_each(channels, pixels, from, to);
 }
@@ -11,7 +11,7 @@ pub fn to_channels_last(channels: usize, pixels: usize, from: &[f32], to: &mut [
 /// `[pixels, channels]` to `[channels, pixels]` for every image.
 ///
 /// # Panics
-/// If the lengths differ or are no whole number of images.
+/// If the lengths differ or are not a whole number of images.
 pub fn to_channels_first(channels: usize, pixels: usize, from: &[f32], to: &mut [f32]) {
     transpose_each(pixels, channels, from, to);
 }

@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
-/// Elements per task: small enough to balance, large enough not to notice.
+/// Elements per task: small enough for load balancing, large enough for negligible overhead.
 const TASK: usize = 1 << 16;
 
 /// out = (1 - α) a + α b, each element rounded once from f64; exactly a at α = 0 and b at α = 1.
@@ -34,7 +34,7 @@ pub struct SgdStep {
     pub weight_decay: f32,
 }
 
-/// v ← m v + g + λ θ, out = θ - η v, as PyTorch's SGD; without momentum `velocity` is left alone.
+/// v ← m v + g + λ θ, out = θ - η v, as in PyTorch's SGD; without momentum, `velocity` is unchanged.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -49,7 +49,7 @@ pub fn sgd_step(step: SgdStep, params: &[f32], grad: &[f32], velocity: &mut [f32
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn sgd_task(step: SgdStep, params: &[f32], grad: &[f32], velocity: &mut [f32], out: &mut [f32]) {
     if step.momentum <= 0.0 {
-        // plain SGD needs no memory of the last step: two fifths less to read and write
+        // plain SGD needs no velocity: two fifths less to read and write
         for ((out, &param), &grad) in out.iter_mut().zip(params).zip(grad) {
             *out = param - step.lr * (grad + step.weight_decay * param);
         }

@@ -1,7 +1,7 @@
 //! CPU compute kernels on plain slices: matrix products, linear layers, batch norm, activations, losses.
 //!
 //! Matrices are row-major `[rows, columns]` unless said otherwise; a batch has one sample per row. Every kernel
-//! gives the same bits for any number of threads: work is cut into pieces by size alone, and sums run in a
+//! gives the same bits for any number of threads: work is divided only by size, and sums run in a
 //! fixed order. Kernels are compiled for several instruction sets, and the best one is chosen at run time.
 //!
 //! Slices of the wrong length are bugs of the caller and panic.

@@ -1,11 +1,11 @@
-//! Matrix products on gemm, with threads of our own.
+//! Matrix products with gemm, parallelized by our own threads.
 #![expect(unsafe_code, reason = "gemm takes pointers; tasks write disjoint columns of one matrix")]
 
 use rayon::prelude::*;
 
 /// Work per task of [`matmul_parallel`], in multiply-adds: about 0.1 ms on one core.
 const TASK_MULTIPLY_ADDS: usize = 1 << 23;
-/// Most tasks per product, so that operands are not packed too often.
+/// Maximum number of tasks per product; it limits how often operands are packed.
 pub(crate) const MAX_TASKS: usize = 8;
 
 /// A read-only matrix view with strides.
@@ -76,7 +76,7 @@ fn needed(rows: usize, columns: usize, stride: usize) -> usize {
     if rows == 0 || columns == 0 { 0 } else { (rows - 1) * stride + columns }
 }
 
-/// Whether a product replaces what is in the output or is added to it.
+/// Whether a product replaces the output or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
     /// C = A B
@@ -96,7 +96,7 @@ pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, c: &mut MatrixMut<'_>, write: Write)
     unsafe { product(a, b, c.data.as_mut_ptr(), c.stride, 0..columns, write) };
 }
 
-/// As [`matmul`], cut into tasks over C's columns, by size alone: same bits for any number of threads.
+/// Like [`matmul`], divided into tasks over C's columns, only by size: same bits for any number of threads.
 ///
 /// # Panics
 /// If the shapes do not fit.

@@ -1,4 +1,4 @@
-//! Large buffers: filled by all threads at once, their memory kept for the next one.
+//! Large buffers: filled by all threads in parallel, with their memory kept for reuse.
 #![expect(unsafe_code, reason = "buffers that are allocated uninitialized; a call into the C library")]
 
 use std::mem::MaybeUninit;
@@ -47,8 +47,8 @@ fn to_a_line(buffer: &[f32]) -> usize {
     buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE)
 }
 
-/// A buffer of unspecified contents, from a boundary of a cache line on, that is used again after it is dropped: a training step needs many megabytes for filters
-/// that are laid out anew, and filling them with zeros first would take a tenth of it.
+/// A buffer of unspecified contents that starts at a cache line boundary and is reused after it is dropped: a training step
+/// needs many megabytes for filters in a new layout, and filling them with zeros first would take a tenth of its time.
 #[derive(Debug)]
 pub(crate) struct Reused {
     values: Vec<f32>,
@@ -58,7 +58,7 @@ pub(crate) struct Reused {
 
 /// Buffers that were dropped.
 static SPARE: Mutex<Vec<Vec<f32>>> = Mutex::new(vec![]);
-/// Most of them that are kept.
+/// Maximum number of dropped buffers that are kept.
 const MOST_SPARE: usize = 12;
 
 impl Reused {
@@ -83,7 +83,7 @@ impl Drop for Reused {
         let mut spare = SPARE.lock().expect("no holder of this lock panics");
         spare.push(values);
         if spare.len() > MOST_SPARE {
-            // the one that was not used for longest
+            // the least recently used one
             spare.remove(0);
         }
     }

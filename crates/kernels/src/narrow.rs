@@ -1,9 +1,9 @@
-//! Work on rows of few columns, with what belongs to a column kept in registers: compilers keep it in memory, and with 16
-//! columns a row costs little else.
+//! Work on rows of few columns, with per-column values kept in registers: compilers keep them in memory, which dominates the
+//! cost of rows with 16 columns.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Most columns; beyond them a row is long enough.
+/// Maximum number of columns; beyond it, a row is long enough.
 const MAX_COLUMNS: usize = 64;
 
 /// Whether columns are few, and whole vectors on any machine.

@@ -39,7 +39,7 @@ impl PoolShape {
         height * width * self.channels
     }
 
-    /// The rows and columns of an output pixel's window, but for the padding.
+    /// The rows and columns of an output pixel's window, without the padding.
     fn window(&self, pixel: [usize; 2]) -> [Range<usize>; 2] {
         [0, 1].map(|axis| {
             let end = pixel[axis] * self.stride[axis] + self.kernel[axis];
@@ -74,7 +74,7 @@ pub fn max_forward(shape: &PoolShape, x: &[f32], y: &mut [f32]) {
 /// negative, the smallest where it is; NaN if there is one.
 ///
 /// The largest value of a window after batch norm (and ReLU) is batch norm (and ReLU) of this one, to the bit, since rounding
-/// keeps the order of values. So a norm that is followed by a pooling may be applied to the pooled values.
+/// keeps the order of values. Hence a norm followed by a pooling may be applied to the pooled values.
 #[derive(Clone, Debug)]
 pub struct Extremes {
     shape: PoolShape,
@@ -150,7 +150,7 @@ fn extreme<const N: usize>(
     }
 }
 
-/// The place of the largest value of every window (the first among equals), as an index into its image.
+/// The position of the largest value of every window (the first among equals), as an index into its image.
 ///
 /// # Panics
 /// If a length does not fit.
@@ -199,7 +199,7 @@ pub fn gather(shape: &PoolShape, places: &[u32], x: &[f32], y: &mut [f32]) {
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
 fn take_placed(x: &[f32], first: usize, places: &[u32], y: &mut [f32]) {
     for (i, ((&x, y), &place)) in x.iter().zip(y).zip(places).enumerate() {
-        // with masks, since of a condition the compiler makes a branch
+        // with masks, since the compiler would turn a condition into a branch
         let taken = u32::from(place == (first + i) as u32).wrapping_neg();
         *y = f32::from_bits(x.to_bits() & taken | y.to_bits() & !taken);
     }

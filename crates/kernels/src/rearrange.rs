@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::matmul::Write;
 
-/// An index that stands for a zero.
+/// The index that denotes a zero.
 pub const ZERO: u32 = u32::MAX;
 
 /// Where every element of a sample of the output comes from.

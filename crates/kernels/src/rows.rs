@@ -5,10 +5,10 @@ use rayon::prelude::*;
 
 use crate::narrow::{self, is_narrow};
 
-/// Rows that are summed in f32; the blocks' sums are added in f64, so that 100,000 rows round no worse than 256.
+/// Number of rows summed in f32; the blocks' sums are added in f64, so 100,000 rows round no worse than 256.
 pub(crate) const BLOCK_ROWS: usize = 256;
 
-/// Elements per task where rows are independent of each other.
+/// Elements per task if rows are independent of each other.
 pub(crate) const TASK: usize = 1 << 14;
 
 /// Whether an operation runs on the calling thread or on all; the bits are the same.
@@ -64,7 +64,7 @@ pub(crate) fn block(values: &[f32], columns: usize, index: usize) -> &[f32] {
     &values[start..values.len().min(start + BLOCK_ROWS * columns)]
 }
 
-/// Per column, the sum of what `work` gives for each block.
+/// Per column, the sum of the results of `work` for each block.
 pub(crate) fn sum_blocks(
     [rows, columns]: [usize; 2],
     threads: Threads,

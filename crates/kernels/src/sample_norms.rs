@@ -3,13 +3,13 @@
 //!
 //! For a layer y_p = W x_p at places p (pixels or tokens; one for a vector) ∂L_i/∂W = Σ_p δ_p x_pᵀ, whose squared norm is
 //! Σ_{p,q} (x_p·x_q)(δ_p·δ_q): for one place ‖x‖² ‖δ‖² (Goodfellow, 2015, arXiv 1510.01799), for few places two small Gram
-//! matrices (Bu, Mao, Xu, 2022, arXiv 2205.10683), for many the product itself. The cheapest is taken.
+//! matrices (Bu, Mao, Xu, 2022, arXiv 2205.10683), for many the product itself. The cheapest is used.
 
 use rayon::prelude::*;
 
 use crate::matmul::{Matrix, MatrixMut, Write, matmul};
 
-/// Room for the products of one thread.
+/// Buffer for the products of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct OuterScratch {
     first: Vec<f32>,

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-/// How γ and β lie along a sample: a sample is `[outer, columns, inner]`.
+/// The layout of γ and β along a sample: a sample is `[outer, columns, inner]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
     /// Number of γ's and β's.

@@ -1,4 +1,4 @@
-//! What the kernels' tests share.
+//! Helpers shared by the kernels' tests.
 
 /// `len` reproducible values in (-1, 1).
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<f32> {
@@ -40,7 +40,7 @@ pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&x| f64::from(x)).collect()
 }
 
-/// Runs a block once for each width of vectors that the machine has; in it, `$run!(work)` runs work with such vectors.
+/// Runs a block once for each vector width of the machine; in it, `$run!(work)` runs work with such vectors.
 macro_rules! for_every_width {
     ($run:ident => $block:block) => {{
         crate::test_support::with_width!(::pulp::Scalar::new(), $run => $block);

@@ -1,6 +1,6 @@
-//! Named tensors in safetensors files: checkpoints that PyTorch opens, and the state that a run continues from.
+//! Named tensors in safetensors files: checkpoints that PyTorch can open, and the state from which a run continues.
 //!
-//! Files written here carry the SHA-256 of their tensors' names and bytes, so that a flipped bit is detected.
+//! Files written here include the SHA-256 of their tensors' names and bytes, which detects a flipped bit.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::RecordError;
 /// Numbers of one type.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
-    /// Parameters and what is made of them.
+    /// Parameters and quantities derived from them.
     F32(Vec<f32>),
     /// Losses.
     F64(Vec<f64>),
@@ -47,7 +47,7 @@ impl Values {
         }
     }
 
-    /// `None` for a type that is not read. Half precision is widened, which is exact.
+    /// `None` for an unsupported type. Half precision is widened, which is exact.
     fn from_bytes(dtype: Dtype, bytes: &[u8]) -> Option<Self> {
         let half = || bytes.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
         let wide = || bytes.as_chunks::<8>().0.iter();
@@ -64,7 +64,7 @@ impl Values {
     }
 }
 
-/// The number whose bits in IEEE's half precision these are.
+/// The number with these bits in IEEE half precision.
 fn f16_to_f32(bits: u16) -> f32 {
     let (sign, exponent, fraction) = (u32::from(bits >> 15) << 31, u32::from(bits >> 10 & 31), bits & 1023);
     let magnitude = match exponent {
@@ -95,7 +95,7 @@ impl NamedTensor {
     }
 }
 
-/// The bytes of a file with these tensors: equal tensors, equal bytes.
+/// The bytes of a file with these tensors: equal tensors give equal bytes.
 ///
 /// # Errors
 /// [`RecordError::Unwritable`] if a shape does not fit its values.
@@ -107,7 +107,7 @@ pub fn checkpoint_bytes(tensors: &[NamedTensor]) -> Result<Vec<u8>, RecordError>
     });
     let views: Vec<(&str, TensorView<'_>)> = views.collect::<Result<_, _>>()?;
     let sum = checksum(views.iter().map(|(name, view)| (*name, view.data())));
-    // one key at most: the metadata is a hash map, whose order changes the bytes
+    // at most one key: the metadata is a hash map, whose order would change the bytes
     let metadata = HashMap::from([(CHECKSUM.to_owned(), sum)]);
     serialize(views, Some(metadata)).map_err(RecordError::unwritable)
 }
@@ -127,28 +127,28 @@ fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
     format!("{:x}", hash.finalize())
 }
 
-/// What a safetensors file holds.
+/// The contents of a safetensors file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Checkpoint {
-    /// The tensors whose numbers can be read, by name.
+    /// The tensors of supported types, by name.
     pub tensors: Vec<NamedTensor>,
     /// The others.
     pub others: Vec<OtherTensor>,
 }
 
-/// A tensor whose numbers are of a type that is not read.
+/// A tensor of an unsupported type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherTensor {
     /// Its name.
     pub name: String,
-    /// The type, as in `I64`.
+    /// The type, such as `I64`.
     pub dtype: String,
 }
 
-/// Reads a safetensors file, made here or elsewhere.
+/// Reads a safetensors file, written by this or another program.
 ///
 /// # Errors
-/// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is none or is damaged.
+/// [`RecordError::Io`] if the file cannot be read, [`RecordError::Checkpoint`] if it is not a safetensors file or is damaged.
 pub fn read_checkpoint(path: &Path) -> Result<Checkpoint, RecordError> {
     let bytes = std::fs::read(path).map_err(RecordError::io(path, "read"))?;
     parse_checkpoint(&bytes).map_err(|message| RecordError::Checkpoint { path: path.into(), message })
@@ -167,7 +167,7 @@ pub fn parse_checkpoint(bytes: &[u8]) -> Result<Checkpoint, String> {
     let expected = metadata.metadata().as_ref().and_then(|metadata| metadata.get(CHECKSUM));
     let found = || checksum(views.iter().map(|(name, view)| (*name, view.data())));
     if expected.is_some_and(|expected| *expected != found()) {
-        return Err("damaged: its contents are not those that were written (SHA-256)".into());
+        return Err("damaged: its contents differ from what was written (SHA-256)".into());
     }
     let mut checkpoint = Checkpoint::default();
     for (name, view) in views {
@@ -182,21 +182,21 @@ pub fn parse_checkpoint(bytes: &[u8]) -> Result<Checkpoint, String> {
     Ok(checkpoint)
 }
 
-/// What bytes are that safetensors refuses.
+/// Explains what bytes are that safetensors rejects.
 fn explain(bytes: &[u8], error: &SafeTensorError) -> String {
     const FROM_PYTORCH: &str = "in Python, `from safetensors.torch import save_file; \
-                                save_file(model.state_dict(), \"NAME.safetensors\")` saves the parameters in one";
+                                save_file(model.state_dict(), \"NAME.safetensors\")` saves the parameters in this format";
     // archives of torch.save, and its files before PyTorch 1.6
     if bytes.starts_with(b"PK\x03\x04") || bytes.first() == Some(&0x80) {
         return format!("it was saved by torch.save or pickle; {FROM_PYTORCH}");
     }
     if bytes.starts_with(b"\x89HDF") || bytes.starts_with(b"\x93NUMPY") {
-        return format!("it is a file of HDF5 or NumPy; {FROM_PYTORCH}");
+        return format!("it is an HDF5 or NumPy file; {FROM_PYTORCH}");
     }
     match (bytes.len(), error) {
         (0, _) => "it is empty".into(),
         (_, SafeTensorError::InvalidHeaderLength | SafeTensorError::MetadataIncompleteBuffer) => {
-            format!("it is cut off or of another kind ({error})")
+            format!("it is truncated or of another type ({error})")
         }
         _ => error.to_string(),
     }
@@ -260,8 +260,8 @@ mod tests {
         assert!(message(b"\x93NUMPY\x01\0\0\0").contains("NumPy"));
         assert_eq!(message(b""), "not a safetensors file: it is empty");
         let whole = checkpoint_bytes(&tensors()).unwrap();
-        assert!(message(&whole[..20]).contains("cut off"), "{}", message(&whole[..20]));
-        assert!(message(&whole[..whole.len() - 1]).contains("cut off"));
+        assert!(message(&whole[..20]).contains("truncated"), "{}", message(&whole[..20]));
+        assert!(message(&whole[..whole.len() - 1]).contains("truncated"));
     }
 
     #[test]

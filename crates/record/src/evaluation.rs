@@ -1,30 +1,30 @@
-//! How a loss was evaluated: choices that an experiment makes and records repeat.
+//! How a loss was evaluated: choices of an experiment that its records repeat.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Statistics that batch norm uses where a network is evaluated.
+/// Statistics that batch norm uses when a network is evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchNorm {
-    /// Mean and variance of each batch or evaluation chunk: the paper's.
+    /// Mean and variance of each batch or evaluation chunk, as in the paper.
     #[default]
     Batch,
-    /// The running averages gathered in training.
+    /// The running averages from training.
     Running,
 }
 
-/// What losses are evaluated on.
+/// The samples that losses are evaluated on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EvaluationData {
     /// The training samples as they are, in a fixed order: the only noise is rounding.
     #[default]
     Fixed,
-    /// The training samples in that order, cropped and flipped once an epoch: what the authors' evaluations vary around, without
+    /// The training samples in that order, cropped and flipped once per epoch: what the authors' evaluations vary around, without
     /// their noise.
     Augmented,
-    /// What the authors' loader gave: samples shuffled, cropped and flipped anew for every α, so that losses carry noise.
+    /// As with the authors' loader: samples shuffled, cropped and flipped anew for every α, which makes losses noisy.
     Paper,
 }
 

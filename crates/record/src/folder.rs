@@ -1,4 +1,4 @@
-//! The folder itself.
+//! The run folder itself.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -25,11 +25,11 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Creates a new folder and its parents. It is prepared under a temporary name and then renamed, so that it is complete
+    /// Creates a new folder and its parents. It is prepared under a temporary name and then renamed, so it is either complete
     /// or absent.
     ///
     /// # Errors
-    /// [`RecordError::Exists`] if there is anything at `path`, [`RecordError::Io`] if it cannot be made.
+    /// [`RecordError::Exists`] if `path` already exists, [`RecordError::Io`] if it cannot be created.
     pub fn create(path: &Path, config: &str, info: &RunInfo) -> Result<(Self, FolderLock), RecordError> {
         let io = RecordError::io(path, "created");
         let exists = || RecordError::Exists { path: path.into() };
@@ -45,12 +45,12 @@ impl RunFolder {
         let made = Self { path: temporary.clone() };
         let lock = made.fill(config, info).and_then(|lock| match fs::rename(&temporary, path) {
             Ok(()) => Ok(lock),
-            // another process was faster
+            // another process created it first
             Err(_) if path.exists() => Err(exists()),
             Err(error) => Err(io(error)),
         });
         if lock.is_err() {
-            // a folder that cannot be completed must not be left behind; nothing was measured yet
+            // do not leave an incomplete folder behind; nothing was measured yet
             let _ = fs::remove_dir_all(&temporary);
         }
         Ok((Self { path: path.into() }, lock?))
@@ -83,7 +83,7 @@ impl RunFolder {
         FolderLock::take(&self.path)
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -102,18 +102,18 @@ impl RunFolder {
         fs::read_to_string(&path).map_err(RecordError::io(&path, "read"))
     }
 
-    /// Writes the resolved experiment, in place of an earlier one.
+    /// Writes the resolved experiment, replacing an earlier one.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it.
+    /// [`RecordError::Io`] if it cannot be written.
     pub fn write_config(&self, text: &str) -> Result<(), RecordError> {
         self.replace(CONFIG, text.as_bytes())
     }
 
-    /// Writes the description, in place of an earlier one.
+    /// Writes the description, replacing an earlier one.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it.
+    /// [`RecordError::Io`] if it cannot be written.
     pub fn write_info(&self, info: &RunInfo) -> Result<(), RecordError> {
         let mut text = serde_json::to_string_pretty(info).map_err(RecordError::unwritable)?;
         text.push('\n');
@@ -131,7 +131,7 @@ impl RunFolder {
     /// Checks that the metrics start with the rows that `mark` marks.
     ///
     /// # Errors
-    /// [`RecordError::Short`] if rows are missing at the end, [`RecordError::Changed`] if others are there.
+    /// [`RecordError::Short`] if rows are missing at the end, [`RecordError::Changed`] if the rows differ.
     pub fn check_metrics(&self, mark: &MetricsMark) -> Result<(), RecordError> {
         let path = self.path.join(METRICS);
         mark.split(&path, &read(&path)?).map(|_| ())
@@ -140,7 +140,7 @@ impl RunFolder {
     /// Event files for TensorBoard in `tensorboard/`, rewritten from the rows that `kept` marks.
     ///
     /// # Errors
-    /// See [`RunFolder::read_rows`]; [`RecordError::Io`] if the disk refuses them.
+    /// See [`RunFolder::read_rows`]; [`RecordError::Io`] if they cannot be written.
     pub fn events(&self, kept: &MetricsMark) -> Result<EventWriter, RecordError> {
         let rows = read_marked(&self.path.join(METRICS), kept)?;
         EventWriter::create(&self.path.join("tensorboard"), &rows)
@@ -178,7 +178,7 @@ impl RunFolder {
         self.path.join(CHECKPOINTS).join(format!("{name}.safetensors"))
     }
 
-    /// The names of the checkpoints there are, sorted.
+    /// The names of the existing checkpoints, sorted.
     pub fn checkpoints(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path.join(CHECKPOINTS)).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| {
@@ -190,10 +190,10 @@ impl RunFolder {
         names
     }
 
-    /// Writes `checkpoints/NAME.safetensors` as [`write_file`] does.
+    /// Writes `checkpoints/NAME.safetensors` like [`write_file`].
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it, [`RecordError::Unwritable`] if a shape does not fit its values.
+    /// [`RecordError::Io`] if it cannot be written, [`RecordError::Unwritable`] if a shape does not fit its values.
     pub fn write_checkpoint(&self, name: &str, tensors: &[NamedTensor]) -> Result<(), RecordError> {
         let bytes = checkpoint_bytes(tensors)?;
         self.replace(&format!("{CHECKPOINTS}/{name}.safetensors"), &bytes)
@@ -202,7 +202,7 @@ impl RunFolder {
     /// Removes a checkpoint, if there is one.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it.
+    /// [`RecordError::Io`] if it cannot be written.
     pub fn remove_checkpoint(&self, name: &str) -> Result<(), RecordError> {
         let path = self.checkpoint_path(name);
         match fs::remove_file(&path) {
@@ -213,7 +213,7 @@ impl RunFolder {
         }
     }
 
-    /// Only the process that holds the lock writes here, so that what a kill left under the temporary name is replaced.
+    /// Only the process that holds the lock writes here, so leftovers of a kill under the temporary name can be replaced.
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
         let path = self.path.join(name);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -221,7 +221,7 @@ impl RunFolder {
     }
 }
 
-/// What a description of any format says.
+/// The fields that descriptions of all formats share.
 #[derive(Deserialize)]
 struct FormatInfo {
     format: u32,
@@ -229,11 +229,11 @@ struct FormatInfo {
     version: String,
 }
 
-/// Writes a file and the folders above it: to a temporary file, synced, then renamed, so that a reader sees either the old
+/// Writes a file and its parent folders: to a temporary file, synced, then renamed, so that a reader sees either the old
 /// file or the new one, even after a power failure.
 ///
 /// # Errors
-/// [`RecordError::Io`] if the disk refuses it.
+/// [`RecordError::Io`] if it cannot be written.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // several processes may write the same file at the same time, such as the reports of one run

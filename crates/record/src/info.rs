@@ -14,9 +14,9 @@ pub struct RunInfo {
     pub format: u32,
     /// The experiment's name.
     pub name: String,
-    /// How the run stands.
+    /// The status of the run.
     pub status: Status,
-    /// Why it failed.
+    /// The error, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Version of sgdwalk.
@@ -25,27 +25,27 @@ pub struct RunInfo {
     pub seed: u64,
     /// Where the network ran.
     pub device: String,
-    /// Threads used; they change no number.
+    /// Number of threads used; it does not affect results.
     pub threads: usize,
     /// When it started, in seconds since 1970.
     pub started_unix_s: u64,
-    /// How long it took.
+    /// Elapsed time in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub elapsed_s: Option<f64>,
-    /// What each probe took of that.
+    /// The cost of each probe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeInfo>,
-    /// The run it branched off from.
+    /// The run it was forked from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fork: Option<ForkInfo>,
-    /// SHA-256 of the experiment without what changes no number, such as `epochs` and where files lie: a run is resumed only
-    /// if it is the same.
+    /// SHA-256 of the experiment without settings that do not affect its numbers, such as `epochs` and file locations: a run is
+    /// resumed only if it is the same.
     #[serde(default)]
     pub config_sha256: String,
-    /// The files that the experiment names, and what they held.
+    /// The files that the experiment names, with digests of their contents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileInfo>,
-    /// The rows that were there at the last checkpoint, or when the run ended.
+    /// The rows at the last checkpoint, or at the end of the run.
     #[serde(default)]
     pub metrics: MetricsMark,
     /// The architecture's plugin.
@@ -58,12 +58,12 @@ pub struct RunInfo {
     pub machine: MachineInfo,
 }
 
-/// Where a run branched off.
+/// The point from which a run was forked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForkInfo {
     /// The other run's folder.
     pub run: String,
-    /// Updates made there.
+    /// Number of updates of that run up to there.
     pub step: u64,
     /// What was changed, as `key=value`.
     pub changes: Vec<String>,
@@ -72,35 +72,35 @@ pub struct ForkInfo {
 /// A file that an experiment names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileInfo {
-    /// The key that names it.
+    /// The key of the experiment that names it.
     pub key: String,
-    /// Where it was.
+    /// Its path.
     pub path: String,
     /// SHA-256 of its bytes.
     pub sha256: String,
 }
 
-/// What a probe cost.
+/// The cost of a probe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeInfo {
     /// Its section's name.
     pub name: String,
-    /// Updates it measured.
+    /// Number of updates it measured.
     pub measurements: usize,
-    /// Time it took, what it keeps of other updates included.
+    /// Time it took in seconds, including bookkeeping at other updates.
     pub elapsed_s: f64,
 }
 
-/// How a run stands.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Under way, or killed.
+    /// In progress, or killed.
     #[default]
     Running,
     /// Stopped by a signal; `sgdwalk resume` continues it.
     Stopped,
-    /// Done.
+    /// Completed.
     Finished,
     /// Ended by an error.
     Failed,
@@ -109,7 +109,7 @@ pub enum Status {
 /// The plugin a run used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PluginRecord {
-    /// The name it gives itself.
+    /// Its name.
     pub name: String,
     /// The library.
     pub library: String,
@@ -125,7 +125,7 @@ pub struct PluginRecord {
 pub struct NetworkInfo {
     /// P
     pub n_params: usize,
-    /// SHA-256 of its description: equal networks, equal sums, however the plugin was built.
+    /// SHA-256 of its description: equal for equal networks, however the plugin was built.
     pub sha256: String,
     /// Multiply-adds of a forward pass on one sample.
     pub multiply_adds: usize,
@@ -149,7 +149,7 @@ pub struct DataInfo {
     /// The classes in the order of their labels, which count from 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassInfo>,
-    /// What was said when the data were read, such as files that were left out.
+    /// Warnings from reading the data, such as files that were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
 }
@@ -170,7 +170,7 @@ pub struct ClassInfo {
 pub struct MachineInfo {
     /// Operating system and architecture.
     pub platform: String,
-    /// Processor, where the system tells.
+    /// Processor model, if the system reports it.
     pub processor: String,
     /// Cores that the program may use.
     pub cores: usize,

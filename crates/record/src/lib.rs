@@ -1,9 +1,9 @@
-//! The run folder and its typed records: what a run leaves behind, and all that a report is made from.
+//! The run folder and its typed records: everything that a run leaves behind and that reports are made from.
 //!
-//! A folder holds `config.toml` (the experiment, resolved), `run.json` (a [`RunInfo`]), `metrics.jsonl` (one
+//! A folder contains `config.toml` (the resolved experiment), `run.json` (a [`RunInfo`]), `metrics.jsonl` (one
 //! [`Row`] per line, append-only, readable after a kill at any byte),
-//! `checkpoints/*.safetensors`, and `tensorboard/` if the experiment asks for it. [`Run`] reads all of it back. Each kind of
-//! row is a file of [`rows`].
+//! `checkpoints/*.safetensors`, and `tensorboard/` if the experiment requests it. [`Run`] reads all of it back. Each kind of
+//! row has a file in [`rows`].
 
 mod checkpoint;
 mod error;

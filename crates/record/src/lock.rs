@@ -1,11 +1,11 @@
-//! One run at a time in a folder.
+//! Ensures that only one process at a time works in a run folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
 use crate::RecordError;
 
-/// Holds a folder until it is dropped or the process ends, however it ends.
+/// Locks a folder until it is dropped or the process ends, for whatever reason.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,

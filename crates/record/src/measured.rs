@@ -5,9 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A measured number, or none where nothing could be measured or the result was not finite.
+/// A measured number, or none if it could not be measured or was not finite.
 ///
-/// Written as a JSON number or `null`, shown as "-" where missing, so that no value can make a record unreadable.
+/// Written as a JSON number or `null` and shown as "-" if missing, so no value can make a record unreadable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(transparent)]

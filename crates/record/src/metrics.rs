@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{MetricsMark, RecordError, Row};
 
-/// Appends rows, each in one write, so that a kill can cut only the last line.
+/// Appends rows, each in a single write, so that a kill can truncate only the last line.
 ///
-/// A run resumed from a checkpoint measures again what was written after that checkpoint. Those rows are compared with the
-/// ones on disk, byte for byte, and only what follows them is appended, so that nothing written is ever removed.
+/// A run resumed from a checkpoint repeats the measurements written after that checkpoint. These rows are compared with the
+/// ones on disk, byte for byte, and only the rows after them are appended, so nothing written is ever removed.
 #[derive(Debug)]
 pub struct MetricsWriter {
     path: PathBuf,
@@ -20,15 +20,15 @@ pub struct MetricsWriter {
     bytes: u64,
     lines: u64,
     hash: Sha256,
-    /// Rows on disk that must be written again.
+    /// Rows on disk that must be reproduced.
     ahead: Vec<u8>,
-    /// Bytes of them that have been.
+    /// How many bytes of them have been.
     met: usize,
 }
 
 impl MetricsWriter {
     /// Opens the file for appending. It must start with the rows that `kept` marks; the complete rows after them must be
-    /// written again. Whatever follows the last complete row, a line cut by a kill or garbage, is moved to a separate file.
+    /// written again. Anything after the last complete row (a line truncated by a kill, or garbage) is moved to a separate file.
     ///
     /// # Errors
     /// [`RecordError::Io`] if the file cannot be opened, [`RecordError::Short`] or [`RecordError::Changed`] if it does not
@@ -50,10 +50,10 @@ impl MetricsWriter {
         Ok(Self { path: path.into(), file, bytes, lines, hash, ahead: tail[..whole].to_vec(), met: 0 })
     }
 
-    /// Appends a row, or matches it with the one on disk.
+    /// Appends a row, or compares it with the one on disk.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it, [`RecordError::Differs`] if another row is there.
+    /// [`RecordError::Io`] if it cannot be written, [`RecordError::Differs`] if the row on disk is different.
     pub fn write(&mut self, row: &Row) -> Result<(), RecordError> {
         let mut line = row.to_json()?.into_bytes();
         line.push(b'\n');
@@ -71,17 +71,17 @@ impl MetricsWriter {
         Ok(())
     }
 
-    /// Ends a run that has measured all its rows: what else is on disk is moved to the separate file.
+    /// Ends a run that has measured all its rows: any further contents of the file are moved to the separate file.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it.
+    /// [`RecordError::Io`] if it cannot be written.
     pub fn end(&mut self) -> Result<(), RecordError> {
         let surplus = std::mem::take(&mut self.ahead).split_off(self.met);
         self.met = 0;
         cut(&self.path, &self.file, self.bytes, &surplus)
     }
 
-    /// What marks the rows so far.
+    /// A mark of the rows so far.
     pub fn mark(&self) -> MetricsMark {
         MetricsMark::new(self.bytes, self.lines, self.hash.clone())
     }
@@ -95,7 +95,7 @@ impl MetricsWriter {
     }
 }
 
-/// Cuts the file to `len` bytes and adds what followed them to the file `metrics.garbage`.
+/// Truncates the file to `len` bytes and appends the rest to the file `metrics.garbage`.
 fn cut(path: &Path, file: &File, len: u64, garbage: &[u8]) -> Result<(), RecordError> {
     if garbage.is_empty() {
         return Ok(());
@@ -109,7 +109,7 @@ fn cut(path: &Path, file: &File, len: u64, garbage: &[u8]) -> Result<(), RecordE
     cut().map_err(RecordError::io(path, "cleaned"))
 }
 
-/// What is known of a file of rows.
+/// What is known about a file of rows.
 #[derive(Clone, Copy, Debug)]
 pub enum Sealed<'a> {
     /// The rows that it starts with.
@@ -118,14 +118,14 @@ pub enum Sealed<'a> {
     Whole(&'a MetricsMark),
 }
 
-/// The rows up to the last complete line; a line cut by a kill is left out.
+/// Reads the rows up to the last complete line; a line truncated by a kill is left out.
 ///
 /// # Errors
 /// [`RecordError::Io`] if the file cannot be read, [`RecordError::Line`] for a complete line that is not a record,
-/// [`RecordError::Short`], [`RecordError::Changed`] or [`RecordError::Long`] if the rows are not those that are known.
+/// [`RecordError::Short`], [`RecordError::Changed`] or [`RecordError::Long`] if the rows are not the known ones.
 pub fn read_metrics(path: &Path, sealed: Sealed<'_>) -> Result<Vec<Row>, RecordError> {
     let bytes = read(path)?;
-    // an error that names a line says more than one about the whole
+    // an error about a line is more specific than one about the file
     let rows = parse(path, &bytes)?;
     let (Sealed::Start(mark) | Sealed::Whole(mark)) = sealed;
     let (_, tail) = mark.split(path, &bytes)?;
@@ -244,7 +244,7 @@ mod tests {
             let damaged = [&bytes[..cut], garbage].concat();
             std::fs::write(&path, &damaged).unwrap();
             let mut writer = MetricsWriter::open(&path, &mark).unwrap();
-            // what was removed is kept in another file
+            // removed content is kept in another file
             let kept = std::fs::read(&path).unwrap();
             assert!(bytes.starts_with(&kept));
             if kept.len() < damaged.len() {
@@ -328,7 +328,7 @@ mod tests {
             std::fs::write(&path, &damaged).unwrap();
             let read = read_metrics(&path, Sealed::Whole(&sealed));
             prop_assert!(damaged == bytes || read.is_err(), "{:?}", read);
-            // a resumed run repeats all rows: it keeps what is whole and equal, or refuses
+            // a resumed run repeats all rows: it keeps complete and equal ones, or refuses
             match MetricsWriter::open(&path, &nothing()) {
                 Ok(mut writer) => {
                     if rows.iter().try_for_each(|row| writer.write(row)).is_ok() {

@@ -1,4 +1,4 @@
-//! A mark in `metrics.jsonl`: how much of it there was at some moment, and a hash of that.
+//! A mark in `metrics.jsonl`: its length at some point, and a hash of the contents up to there.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::RecordError;
 
-/// The first rows of `metrics.jsonl`, by their size and hash: a row among them that is changed, lost or added is noticed.
+/// Identifies the first rows of `metrics.jsonl` by size and hash, which detects rows that are changed, lost or added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricsMark {
     /// Bytes of the rows.
@@ -36,7 +36,7 @@ impl MetricsMark {
         Self::new(bytes.len() as u64, lines as u64, Sha256::new_with_prefix(bytes))
     }
 
-    /// What is marked in the bytes of the file `path`, and the rest.
+    /// Splits the bytes of the file `path` into the marked part and the rest.
     pub(crate) fn split<'a>(
         &self,
         path: &Path,
@@ -63,7 +63,7 @@ impl MetricsMark {
         [self.bytes, self.lines].into_iter().chain(hash).collect()
     }
 
-    /// The mark that [`MetricsMark::to_words`] gave.
+    /// The inverse of [`MetricsMark::to_words`].
     pub fn from_words(words: &[u64]) -> Option<Self> {
         let &[bytes, lines, ref hash @ ..] = words else { return None };
         let sha256: String = hash.iter().map(|word| format!("{word:016x}")).collect();

@@ -16,7 +16,7 @@ pub struct Row {
     pub kind: Kind,
 }
 
-/// What every line begins with.
+/// The fields that every line starts with.
 #[derive(Serialize, Deserialize)]
 struct Head {
     kind: String,
@@ -38,7 +38,7 @@ impl Row {
         Ok(format!("{},{}", head.trim_end_matches('}'), &fields[1..]))
     }
 
-    /// Reads what [`Row::to_json`] wrote.
+    /// Reads the output of [`Row::to_json`].
     ///
     /// # Errors
     /// What is wrong with the text.

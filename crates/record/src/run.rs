@@ -1,4 +1,4 @@
-//! A run read back from its folder: all that tables, figures, claims and pages are made from.
+//! A run read back from its folder: the source of all tables, figures, claims and pages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -8,10 +8,10 @@ use toml::{Table, Value};
 use crate::rows::{Epoch, RowKind};
 use crate::{RecordError, Row, RunFolder, RunInfo, Stamp, Stamped, rows_of};
 
-/// What a run left behind, under a label.
+/// The contents of a run folder, with a label.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
-    /// What tables and figures call it.
+    /// Its name in tables and figures.
     pub label: String,
     /// Its folder.
     pub path: PathBuf,
@@ -19,16 +19,16 @@ pub struct Run {
     pub info: RunInfo,
     /// Every value of its experiment.
     pub config: Vec<ConfigValue>,
-    /// The keys in which it differs from the runs that it is shown with.
+    /// The keys in which it differs from the runs shown with it.
     pub swept: Vec<String>,
-    /// What it recorded, in order.
+    /// Its rows, in order.
     pub records: Vec<Row>,
 }
 
 /// A value of an experiment under its dotted key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigValue {
-    /// As in `optim.lr`.
+    /// The key, such as `optim.lr`.
     pub key: String,
     /// Its value.
     pub value: Value,
@@ -38,7 +38,7 @@ impl Run {
     /// Reads a run folder; the label is the network's name.
     ///
     /// # Errors
-    /// [`RecordError`] if the folder is no run, was written in another format, or cannot be read.
+    /// [`RecordError`] if the folder is not a run, was written in another format, or cannot be read.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
         let folder = RunFolder::open(path)?;
         let info = folder.read_info()?;
@@ -54,10 +54,10 @@ impl Run {
         Ok(Self { label, path: path.into(), info, config, swept: vec![], records })
     }
 
-    /// Labels several runs by the ends of their paths, as long as it takes to tell them apart, and notes the keys in which
+    /// Labels several runs by the ends of their paths, as long as necessary to distinguish them, and records the keys in which
     /// they differ.
     pub fn tell_apart(runs: &mut [Self]) {
-        // each key is compared once, however many runs have it
+        // compare each key only once, however many runs have it
         let mut seen = BTreeSet::new();
         let keys = runs.iter().flat_map(|run| &run.config).map(|entry| entry.key.as_str());
         let keys = keys.filter(|key| seen.insert(*key));
@@ -75,7 +75,7 @@ impl Run {
         rows_of(&self.records)
     }
 
-    /// How many values of each kind of row are missing because they were not finite, of the kinds that have any.
+    /// The number of values missing because they were not finite, for each kind of row that has any.
     pub fn not_finite(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for row in &self.records {
@@ -92,18 +92,18 @@ impl Run {
         self.config.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
-    /// Whether an epoch is one update, as in gradient descent: then epochs say nothing that updates do not.
+    /// Whether each epoch is one update, as in gradient descent; grouping by epoch is then pointless.
     pub fn is_one_update_per_epoch(&self) -> bool {
         let mut epochs = self.rows::<Epoch>().map(|row| row.at.iteration);
         epochs.next() == Some(1) && epochs.all(|updates| updates == 1)
     }
 
-    /// The rows of one kind by epoch; where each epoch is one update, all of them under the first.
+    /// The rows of one kind by epoch; if each epoch is one update, all are under the first.
     pub fn by_epoch<T: RowKind>(&self) -> BTreeMap<u32, Vec<Stamped<'_, T>>> {
         self.grouped_by_epoch(self.rows(), |row| row.at)
     }
 
-    /// Rows of the run grouped as [`Run::by_epoch`] does, each by where `stamp` says it was recorded.
+    /// Rows of the run grouped as by [`Run::by_epoch`], according to where `stamp` says they were recorded.
     pub fn grouped_by_epoch<R>(
         &self,
         rows: impl Iterator<Item = R>,
@@ -118,7 +118,7 @@ impl Run {
     }
 }
 
-/// The shortest end of each path that no other path has; a path that comes again is numbered.
+/// The shortest unique end of each path; repeated paths are numbered.
 fn labels(paths: &[PathBuf]) -> Vec<String> {
     let parts = |path: &PathBuf| -> Vec<String> {
         let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -198,11 +198,11 @@ mod tests {
         let path = dir.path().join("run");
         let info = RunInfo { format: 2, version: "0.1.0".into(), ..RunInfo::default() };
         RunFolder::create(&path, "", &info).unwrap();
-        // what else stands in run.json need not be what this version knows
+        // the other contents of run.json may be unknown to this version
         std::fs::write(path.join("run.json"), r#"{ "format": 2, "version": "0.1.0", "old": [] }"#).unwrap();
         let message = Run::read(&path).unwrap_err().to_string();
         let expected = format!(
-            "run.json: written in format 2 by sgdwalk 0.1.0, which reads it; this program reads format {}",
+            "run.json: written in format 2 by sgdwalk 0.1.0; use that version to read it, since this program reads format {}",
             crate::FORMAT
         );
         assert!(message.ends_with(&expected), "{message}");

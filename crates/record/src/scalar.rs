@@ -1,4 +1,4 @@
-//! The numbers that a row is followed by over a run.
+//! Scalars: the numbers of a row that are tracked over a run.
 
 use crate::Measured;
 
@@ -17,16 +17,16 @@ impl Scalar {
     }
 }
 
-/// A row that names its scalars: TensorBoard, the default table and the default figure show them.
+/// A row that names its scalars, which TensorBoard, the default table and the default figures show.
 pub trait Scalars {
-    /// Fields that are `null` where there was nothing to measure; any other `null` is a value that was not finite.
+    /// Fields that are `null` if there was nothing to measure; any other `null` is a value that was not finite.
     const OPTIONAL: &'static [&'static str] = &[];
 
     /// The row's scalars, in the order in which they are shown.
     fn scalars(&self) -> Vec<Scalar>;
 }
 
-/// Names fields of a row as its scalars, and fields as optional.
+/// Declares fields of a row as scalars, and fields as optional.
 macro_rules! scalars {
     ($Row:ident: $($field:ident),*) => {
         scalars!($Row: $($field),*; optional:);

@@ -11,11 +11,11 @@ pub struct Stamp {
     pub epoch: u32,
     /// Update within the epoch, from 1; 0 before the epoch's first update.
     pub iteration: u32,
-    /// Updates made so far, this one included.
+    /// Number of updates so far, including this one.
     pub step: u64,
 }
 
-/// What a row says, and where it was recorded.
+/// The contents of a row, and where it was recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamped<'a, T> {
     /// Where.

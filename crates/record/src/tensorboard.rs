@@ -1,4 +1,4 @@
-//! TensorBoard's event files: records of protocol buffers, each with masked CRC-32C sums of its length and its bytes.
+//! TensorBoard event files: protocol buffer records, each with masked CRC-32C checksums of its length and its bytes.
 //!
 //! The format is that of TensorFlow's `record_writer.h` and `event.proto`.
 
@@ -17,10 +17,10 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Creates a new file in `folder` with the scalars of `rows`; event files that an earlier attempt left are removed.
+    /// Creates a new file in `folder` with the scalars of `rows`; event files left by an earlier attempt are removed.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it.
+    /// [`RecordError::Io`] if it cannot be written.
     pub fn create(folder: &Path, rows: &[Row]) -> Result<Self, RecordError> {
         let is_ours = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -45,7 +45,7 @@ impl EventWriter {
     /// Adds a row's scalars.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if the disk refuses it.
+    /// [`RecordError::Io`] if it cannot be written.
     pub fn write(&mut self, row: &Row) -> Result<(), RecordError> {
         self.append(&records(row, now()))
     }
@@ -70,7 +70,7 @@ fn records(row: &Row, wall_time: f64) -> Vec<u8> {
     values.flat_map(|(name, value)| record(&event(wall_time, row.at.step, &name, value))).collect()
 }
 
-/// A record: length, its sum, the bytes, their sum.
+/// A record: length, its checksum, the bytes, their checksum.
 fn record(bytes: &[u8]) -> Vec<u8> {
     let length = (bytes.len() as u64).to_le_bytes();
     let sum = |bytes: &[u8]| masked(crc32c(bytes)).to_le_bytes();
@@ -107,7 +107,7 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// CRC-32 with Castagnoli's polynomial, bit by bit: a record has some fifty bytes.
+/// CRC-32 with Castagnoli's polynomial, bit by bit; fast enough, since a record has about fifty bytes.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, &byte| {
         (0..8).fold(

@@ -12,10 +12,10 @@ use crate::table::{Cell, Table, detail, estimate, main, of_all, place, result, s
 use crate::thresholds::{PLATEAU, STABLE_BELOW, Thresholds};
 use crate::training::batch_size;
 
-/// What is measured.
+/// What the probe measures.
 const ALIGNMENT: &str = "gᵀHg / gᵀg";
 
-/// The measurements of a run, in order: the rows of one update each, by batch size.
+/// The measurements of a run in order, each with the rows of one update by batch size.
 pub(crate) fn measurements(run: &Run) -> Vec<Vec<Stamped<'_, Alignment>>> {
     let mut steps: BTreeMap<u64, Vec<Stamped<'_, Alignment>>> = BTreeMap::new();
     for row in run.rows::<Alignment>() {
@@ -26,7 +26,7 @@ pub(crate) fn measurements(run: &Run) -> Vec<Vec<Stamped<'_, Alignment>>> {
 }
 
 /// One row per measurement and batch size: mean and standard error of gᵀHg / gᵀg, its standard deviation over batches, the
-/// ratio of means, what Eq. 3 predicts for that, the thresholds of stability, and the samples behind the Hessian. Numbers of the
+/// ratio of means and its prediction by Eq. 3, the stability thresholds, and the samples used for the Hessian. Numbers for the
 /// batch of all samples have no error.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     fn of_batches(row: &Alignment, value: Measured, error: Measured) -> Cell {
@@ -38,7 +38,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         detail("batch_std", "std. dev. over batches").of(|row| short(row.deviation)),
         result("ratio_of_means", "ratio of means")
             .of(|row| of_batches(row, row.ratio_of_means, row.ratio_of_means_error)),
-        main("predicted", "by Eq. 3").of(|row| of_batches(row, row.predicted, row.predicted_error)),
+        main("predicted", "Eq. 3 prediction").of(|row| of_batches(row, row.predicted, row.predicted_error)),
         detail("stable_below", STABLE_BELOW).of(|row| short(row.stability_threshold)),
         detail("plateau", PLATEAU).of(|row| short(row.small_batch_plateau)),
         detail("batches", "batches").of(|row| row.batches.into()),
@@ -83,7 +83,7 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
         Curve { variant: variant.into(), points, levels: thresholds(&last[0]).levels(), dots: true, ..curve }
     };
     curves.push(by_batch_size("measured", |row| row.mean));
-    curves.push(by_batch_size("by Eq. 3", |row| row.predicted));
+    curves.push(by_batch_size("Eq. 3 prediction", |row| row.predicted));
     curves
 }
 
@@ -91,12 +91,12 @@ fn thresholds(row: &Alignment) -> Thresholds {
     Thresholds { stability: row.stability_threshold, small_batch: row.small_batch_plateau }
 }
 
-/// The mean over batches with a band of one standard deviation, a line per measurement; what Eq. 3 predicts, and the thresholds
-/// of stability.
+/// The mean over batches with a band of one standard deviation, one line per measurement; the prediction of Eq. 3, and the
+/// stability thresholds.
 pub(crate) fn figures(run: &Run) -> Vec<Figure> {
     let mut chart = Chart::new("Alignment of gradients with the Hessian", "batch size", ALIGNMENT);
     chart.x.log = true;
-    chart.note = "band: 1 std. dev. over batches; dashed: by Eq. 3".into();
+    chart.note = "band: 1 std. dev. over batches; dashed: Eq. 3 prediction".into();
     let mut lines = vec![];
     for (index, rows) in measurements(run).iter().enumerate() {
         let legend = format!("epoch {}", rows[0].at.epoch);
@@ -106,7 +106,7 @@ pub(crate) fn figures(run: &Run) -> Vec<Figure> {
             let size = row.batch_size as f64;
             if let Some(mean) = row.mean.get() {
                 series.points.push((size, mean));
-                // of one batch there is no band
+                // a single batch has no band
                 let reach = row.deviation.get().unwrap_or(0.0);
                 series.band.push((mean - reach, mean + reach));
             }

@@ -1,5 +1,5 @@
-//! A law: whatever a record holds, it can be reported. Rows of every kind are drawn from the kinds' own schemas, with missing
-//! and extreme numbers and lists of any length. And every table of one such record, at three widths, held by snapshots.
+//! Property test: any record can be reported. Rows of every kind are generated from their schemas, with missing and extreme
+//! numbers and lists of any length. Also, snapshots of every table of one such record at three widths.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -119,7 +119,7 @@ fn all_tables(dir: &Path, numbers: &mut Numbers) -> Vec<Table> {
     tables
 }
 
-/// `SNAPSHOTS=overwrite cargo test -p walk-report` takes new tables over; review the difference like code.
+/// `SNAPSHOTS=overwrite cargo test -p walk-report` accepts new tables; review the diff like code.
 #[test]
 fn every_table_is_laid_out_as_on_record() {
     let dir = tempfile::tempdir().unwrap();
@@ -162,7 +162,7 @@ proptest! {
                 }
             }
         }
-        // a number that is none is shown as a dash
+        // a missing number is shown as a dash
         for table in &tables {
             for cell in table.texts().iter().flatten() {
                 prop_assert!(!cell.contains("NaN") && !cell.contains("inf"), "{}: {}", table.name, cell);

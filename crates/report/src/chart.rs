@@ -1,4 +1,4 @@
-//! What a figure shows, independent of what draws it.
+//! The contents of a figure, independent of how it is drawn.
 
 use serde::Serialize;
 
@@ -7,12 +7,12 @@ use serde::Serialize;
 pub(crate) struct Chart {
     /// What it shows.
     pub(crate) title: String,
-    /// Of what, and how to read it.
+    /// The setting, and how to read the figure.
     pub(crate) note: String,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) levels: Option<Levels>,
-    /// Whether the numbers of its lines are those of settings.
+    /// Whether its lines are numbered by setting.
     pub(crate) by_setting: bool,
     pub(crate) series: Vec<Series>,
     pub(crate) rules: Vec<Rule>,
@@ -25,7 +25,7 @@ pub(crate) struct Axis {
     pub(crate) log: bool,
     /// Whether its values are counts.
     pub(crate) integer: bool,
-    /// Its ends, where the values do not determine them.
+    /// Its limits, if they are not determined by the values.
     pub(crate) min: Option<f64>,
     pub(crate) max: Option<f64>,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Series {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Stroke {
-    /// Solid, dashed, dash-dotted and dotted in turn, so that lines differ without colors.
+    /// Solid, dashed, dash-dotted and dotted in turn, to tell lines apart without color.
     #[default]
     InTurn,
     Solid,
@@ -59,7 +59,7 @@ pub(crate) enum Stroke {
 }
 
 impl Stroke {
-    /// They in turn.
+    /// The styles in turn.
     pub(crate) fn nth(number: usize) -> Self {
         [Self::Solid, Self::Dashed, Self::DashDotted, Self::Dotted][number % 4]
     }
@@ -71,7 +71,7 @@ pub(crate) struct Levels {
     pub(crate) name: String,
     pub(crate) x: Vec<f64>,
     pub(crate) y: Vec<f64>,
-    /// A list over x for each y.
+    /// One list over x for each y.
     pub(crate) values: Vec<Vec<f64>>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Rule {
     /// Faint and solid, like the gray lines at the paper's iterations; otherwise gray and dashed.
     pub(crate) faint: bool,
     pub(crate) label: Option<String>,
-    /// The number of the lines whose color it has; otherwise it is gray.
+    /// The number of the lines whose color it shares; gray if there is none.
     pub(crate) number: Option<usize>,
 }
 
@@ -94,7 +94,7 @@ impl Axis {
         Self { label: label.into(), ..Self::default() }
     }
 
-    /// A linear axis of counts, which begins at 0.
+    /// A linear axis of counts, starting at 0.
     pub(crate) fn of_counts(label: impl Into<String>) -> Self {
         Self { integer: true, min: Some(0.0), ..Self::new(label) }
     }

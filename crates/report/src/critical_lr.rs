@@ -7,7 +7,7 @@ use crate::curve::{Curve, Level, step_values};
 use crate::statistics::median;
 use crate::table::{Table, detail, main, of_all, place, result, share, short};
 
-/// One row per epoch: what the searches found, the medians of η_c and 2/η_c, η, and at how many updates η was above η_c.
+/// One row per epoch: the outcomes of the searches, the medians of η_c and 2/η_c, η, and the number of updates with η > η_c.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     let columns = [
         place("epoch", "epoch"),
@@ -17,7 +17,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         detail("critical_lr", "median critical lr"),
         result("critical_sharpness", "median 2 / critical lr"),
         detail("lr", "lr"),
-        main("lr_above", "lr above it"),
+        main("lr_above", "lr above critical"),
         detail("samples", "samples"),
     ];
     let rows = run.by_epoch::<CriticalLr>().into_iter().map(|(epoch, measured)| {
@@ -39,13 +39,13 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     vec![Table::new("critical_lr", "Critical learning rate along updates", columns, rows)]
 }
 
-/// The critical sharpness 2/η_c against the update, with the level 2/η, at which the update itself is back at the loss where it
-/// began. With momentum or weight decay that is not the threshold of stability.
+/// The critical sharpness 2/η_c by update, with the level 2/η, at which the update itself brings the loss back to where it
+/// started. With momentum or weight decay, this level is not the stability threshold.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let curve = Curve::new("critical_lr", "Critical sharpness", "update", "2 / critical learning rate");
     let mut rates: Vec<f64> = run.rows::<CriticalLr>().map(|row| row.lr).collect();
     rates.dedup();
-    // a schedule has no level
+    // no level if the learning rate changes
     let levels =
         if rates.len() == 1 { vec![Level::new("2/η of the update", 2.0 / rates[0])] } else { vec![] };
     vec![Curve { levels, ..curve.through(&step_values(run, |row: &CriticalLr| row.critical_sharpness)) }]

@@ -1,4 +1,4 @@
-//! A quantity over a run: what figures of several runs are joined from.
+//! A quantity over a run, from which figures of several runs are made.
 
 use walk_record::rows::RowKind;
 use walk_record::{Measured, Run};
@@ -14,16 +14,16 @@ pub(crate) struct Curve {
     pub(crate) title: String,
     pub(crate) x: Axis,
     pub(crate) y: Axis,
-    /// What it is called among the curves of one run in one figure; empty if there is one.
+    /// Its name among the curves of one run in the figure; empty if it is the only one.
     pub(crate) variant: String,
     pub(crate) points: Vec<(f64, f64)>,
-    /// Values that it is to be held against.
+    /// Reference values to compare it with.
     pub(crate) levels: Vec<Level>,
     /// Whether each point is marked.
     pub(crate) dots: bool,
 }
 
-/// A value that a curve is to be held against.
+/// A reference value for a curve.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Level {
     /// Its name, or empty.
@@ -39,7 +39,7 @@ pub(crate) struct StepValue {
 }
 
 impl Curve {
-    /// Without points yet, on linear axes with these labels.
+    /// A curve without points, on linear axes with these labels.
     pub(crate) fn new(name: impl Into<String>, title: impl Into<String>, x: &str, y: &str) -> Self {
         Self {
             name: name.into(),
@@ -64,7 +64,7 @@ impl Level {
         Self { label: label.into(), at }
     }
 
-    /// Whether it is not so far above the largest value shown that it would flatten the figure.
+    /// Whether it is close enough to the largest value shown not to flatten the figure.
     pub(crate) fn is_near(&self, largest: f64) -> bool {
         self.at < 3.0 * largest
     }

@@ -1,4 +1,4 @@
-//! Tables and figures of probes that have none of their own, made from the scalars of their rows.
+//! Default tables and figures, made from the scalars of a probe's rows, for probes without specific ones.
 
 use walk_record::{Measured, Row, Run};
 
@@ -12,7 +12,7 @@ pub(crate) fn tables(run: &Run, listed: &[&str]) -> Vec<Table> {
     unlisted(run, listed).into_iter().map(|(kind, scalars)| table(run, kind, &scalars)).collect()
 }
 
-/// For each kind of probe rows that is not `listed` and each of its scalars, the scalar against the update, if it has two
+/// For each kind of probe rows that is not `listed` and each of its scalars, the scalar by update, if it has at least two
 /// values.
 pub(crate) fn curves(run: &Run, listed: &[&str]) -> Vec<Curve> {
     let curve = |kind: &str, scalar: &str| {
@@ -24,7 +24,7 @@ pub(crate) fn curves(run: &Run, listed: &[&str]) -> Vec<Curve> {
     };
     let kinds = unlisted(run, listed);
     let curves = kinds.iter().flat_map(|(kind, scalars)| scalars.iter().map(|scalar| curve(kind, scalar)));
-    // a single value makes no curve
+    // a curve needs more than one value
     curves.filter(|curve| curve.points.len() > 1).collect()
 }
 
@@ -63,7 +63,7 @@ fn table(run: &Run, kind: &str, scalars: &[String]) -> Table {
     Table::new(kind, title(kind), columns.into_iter().chain(means), lines)
 }
 
-/// A name in snake case as words, the first of which begins with a capital.
+/// A snake-case name as words, starting with a capital letter.
 fn title(name: &str) -> String {
     let words = words(name);
     let mut chars = words.chars();

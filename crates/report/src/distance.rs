@@ -29,14 +29,14 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         Some(vec![(epoch as usize).into(), decimals(last.distance, 4), decimals(slope, 4)])
     });
     let columns =
-        [place("epoch", "epoch"), result("distance", "‖θ − θ₀‖"), main("log_slope", "b of a + b ln t")];
+        [place("epoch", "epoch"), result("distance", "‖θ − θ₀‖"), main("log_slope", "b in a + b ln t")];
     vec![Table::new("distance", "Distance from the initial point", columns, rows)]
 }
 
-/// The distance against the update.
+/// The distance by update.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let mut curve = Curve::new("distance", "Distance from the initial point", "update", "‖θ − θ₀‖");
-    // growth like ln t is a straight line
+    // logarithmic growth is a straight line
     curve.x.log = true;
     vec![curve.through(&distances(run))]
 }

@@ -1,6 +1,6 @@
 //! Names without repetitions.
 
-/// Names in the order in which they first come.
+/// Names in order of first appearance.
 pub(crate) fn distinct<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
     let mut found: Vec<&str> = vec![];
     for name in names {

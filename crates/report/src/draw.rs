@@ -1,5 +1,5 @@
-//! Charts as pictures, drawn by kuva. The colors are those of Okabe and Ito, which colorblind readers can tell apart; line
-//! styles differ as well.
+//! Draws charts with kuva. The colors are those of Okabe and Ito, which colorblind readers can distinguish; line styles differ
+//! as well.
 
 use kuva::backend::svg::SvgBackend;
 use kuva::prelude::*;
@@ -8,9 +8,9 @@ use kuva::render::render::{collect_legend_entries, render_multiple};
 
 use crate::chart::{Axis, Chart, Levels, Rule, Series, Stroke};
 
-/// Pixels of a paper's column of 84 mm (3.3 inches), so that 14 are 6.4 points.
+/// Width in pixels of a figure in a paper's column of 84 mm (3.3 inches), where 14 pixels are 6.4 points.
 const COLUMN: f64 = 520.0;
-/// Height of a figure whose legend has one line.
+/// Height of a figure with a one-line legend.
 const HEIGHT: f64 = 360.0;
 /// Width of the margin left of the axes.
 const LEFT: f64 = 88.0;
@@ -22,10 +22,10 @@ const COLORS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 /// How wide figures are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FigureWidth {
-    /// A column of a paper with two, 84 mm.
+    /// One column of a two-column paper, 84 mm.
     #[default]
     Column,
-    /// The text of such a paper, 178 mm.
+    /// The text width of a two-column paper, 178 mm.
     Page,
 }
 
@@ -37,7 +37,7 @@ impl FigureWidth {
         }
     }
 
-    /// Characters of a line of the note under the title.
+    /// Characters per line of the note under the title.
     fn note_characters(self) -> usize {
         (self.pixels() / COLUMN * 72.0) as usize
     }
@@ -52,7 +52,7 @@ pub(crate) struct Picture {
     pub(crate) png: Vec<u8>,
 }
 
-/// Draws the chart, equal charts as equal bytes; an error is kuva's message.
+/// Draws the chart; equal charts give equal bytes. An error is kuva's message.
 pub(crate) fn draw(chart: &Chart, width: FigureWidth) -> Result<Picture, String> {
     let mut plots: Vec<Plot> = chart.levels.iter().map(levels).collect();
     plots.extend(chart.series.iter().flat_map(|line| series(line, &chart.y)));
@@ -78,11 +78,11 @@ fn levels(levels: &Levels) -> Plot {
         .into()
 }
 
-/// Beyond this magnitude the extent of an axis could overflow.
+/// Beyond this magnitude, the extent of an axis could overflow.
 const LARGEST: f64 = 1e300;
 
-/// The points that can be drawn, at the axis' end where they lie beyond it: kuva would draw every dash on the way to a point far
-/// outside the figure.
+/// The points that can be drawn, clamped to the axis limits: kuva would draw every dash on the way to a point far outside the
+/// figure.
 fn drawable(points: &[(f64, f64)], y: &Axis) -> Vec<(f64, f64)> {
     let (min, max) = (y.min.unwrap_or(-LARGEST), y.max.unwrap_or(LARGEST));
     let points = points.iter().filter(|(x, y)| x.abs() <= LARGEST && !y.is_nan());
@@ -146,7 +146,7 @@ fn layout(chart: &Chart, plots: &[Plot], width: FigureWidth) -> Layout {
         .with_legend_box(false)
         // away from the legend below it
         .with_x_label_offset(0.0, -12.0)
-        // room for the longest tick label beside the axis label, and for half a tick label at the right end
+        // room for the longest tick label next to the axis label, and for half a tick label at the right end
         .with_force_margins(LEFT, 32.0)
         .with_show_grid(false);
     if chart.levels.is_some() {
@@ -155,7 +155,7 @@ fn layout(chart: &Chart, plots: &[Plot], width: FigureWidth) -> Layout {
     }
     if chart.x.log {
         layout = layout.with_log_x();
-        // as far as the values, not to the next power of ten
+        // end at the values, not at the next power of ten
         if let Some((low, high)) = x_range(chart).filter(|(low, high)| 0.0 < *low && low < high) {
             layout = layout.with_x_axis_min(low).with_x_axis_max(high);
             if high >= 1e5 {
@@ -188,13 +188,13 @@ fn layout(chart: &Chart, plots: &[Plot], width: FigureWidth) -> Layout {
     chart.rules.iter().fold(layout, |layout, line| layout.with_reference_line(rule(line)))
 }
 
-/// The values between which the lines lie.
+/// The range of the lines' values.
 fn x_range(chart: &Chart) -> Option<(f64, f64)> {
     let values = || chart.series.iter().flat_map(|series| &series.points).map(|point| point.0);
     values().reduce(f64::min).zip(values().reduce(f64::max))
 }
 
-/// The distance of about five ticks that are whole numbers.
+/// The spacing for about five integer ticks.
 fn integer_step((low, high): (f64, f64)) -> Option<f64> {
     let least = ((high - low) / 6.0).max(1.0);
     let decade = 10f64.powf(least.log10().floor());
@@ -202,11 +202,10 @@ fn integer_step((low, high): (f64, f64)) -> Option<f64> {
     step.is_finite().then_some(step)
 }
 
-/// Makes the figure taller by the height of the legend's rows beyond the first, so that all of them fit and the axes keep their
-/// size.
+/// Makes the figure taller by the height of the legend's rows beyond the first; all of them fit and the axes keep their size.
 fn with_room_for_legend(layout: Layout, plots: &[Plot]) -> Layout {
     let mut entries = collect_legend_entries(plots);
-    // columns are as wide as their names; the spaces separate a name from the next one's line
+    // columns are as wide as their names; the spaces separate a name from the next entry
     entries.iter_mut().for_each(|entry| entry.label.push_str("    "));
     let count = entries.len();
     let layout = layout.with_legend_entries(entries);

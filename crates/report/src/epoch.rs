@@ -1,4 +1,4 @@
-//! How training goes: loss and accuracy by epoch.
+//! Training progress: loss and accuracy by epoch.
 
 use walk_record::rows::Epoch;
 use walk_record::{Measured, Run};
@@ -6,7 +6,7 @@ use walk_record::{Measured, Run};
 use crate::curve::Curve;
 use crate::table::{Table, decimals, percent, place, result};
 
-/// One row per epoch: loss and accuracy on its batches, and on the validation samples at its end. Where each epoch
+/// One row per epoch: loss and accuracy on its batches, and on the validation samples at its end. If each epoch
 /// is one update, the last alone.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     let rows = run.by_epoch::<Epoch>().into_values().filter_map(|rows| {
@@ -26,7 +26,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     vec![Table::new("training", "Loss and accuracy", columns, rows)]
 }
 
-/// Losses and accuracies against the epoch.
+/// Losses and accuracies by epoch.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let curve = |name: &str, title: &str, y: &str, variant: &str, value: fn(&Epoch) -> Measured| {
         let points = run.rows::<Epoch>();

@@ -7,11 +7,11 @@ use walk_record::RecordError;
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ReportError {
-    #[error("the figure {name} cannot be drawn: {message}")]
+    #[error("cannot draw figure {name}: {message}")]
     Figure { name: String, message: String },
-    #[error("a table cannot be written: {0}")]
+    #[error("cannot write a table: {0}")]
     Csv(#[from] csv::Error),
-    #[error("a record cannot be written as JSON: {0}")]
+    #[error("cannot write a record as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("--by {key}: the runs do not differ in `{key}`; they differ in {known}")]
     By { key: String, known: String },

@@ -1,5 +1,4 @@
-//! Records as tables for other programs: a file of comma-separated values for each kind of row, with what was configured beside
-//! each row.
+//! Exports records to other programs: one CSV file per kind of row, with the configuration next to each row.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,15 +10,15 @@ use crate::error::ReportError;
 use crate::overview::status;
 use crate::training::{snake, value_text};
 
-/// Keys of the experiment beside every row, with those in which the runs differ.
+/// Keys of the experiment included in every row, in addition to those in which the runs differ.
 const ALWAYS: &[&str] = &["model.plugin", "data.set", "optim.lr", "optim.batch_size", "seed"];
 
-/// A line of values, by the names of their columns, in order.
+/// A line of values by column name, in order.
 type Line = Vec<(String, String)>;
 
-/// Writes `runs.csv`, with every value of each run's experiment, and one file for each kind of row that was recorded, with a line
-/// for each row: its run, the keys in which the runs differ and a few others, and its fields. The numbers of a list have columns
-/// of their own. Gives the names of the files and how many lines each has.
+/// Writes `runs.csv`, with every value of each run's experiment, and one file per recorded kind of row, with one line per row:
+/// its run, the keys in which the runs differ and a few others, and its fields. Each number of a list has its own column.
+/// Returns the names of the files and the number of lines of each.
 ///
 /// # Errors
 /// [`ReportError`] if something cannot be written.
@@ -65,7 +64,7 @@ pub fn export(runs: &[Run], folder: &Path) -> Result<Vec<(String, usize)>, Repor
     written.collect()
 }
 
-/// A value under its name; those of objects and lists under names of their own, lists counted from 1.
+/// A value under its name; the elements of objects and lists get separate names, numbered from 1 in lists.
 fn flatten(name: &str, value: &Value, line: &mut Line) {
     match value {
         Value::Object(fields) => {
@@ -83,7 +82,7 @@ fn flatten(name: &str, value: &Value, line: &mut Line) {
     }
 }
 
-/// Lines under a header of all of their columns, empty where a line has no such column.
+/// Lines under a header of all their columns; cells are empty where a line lacks the column.
 fn csv_of(lines: &[Line]) -> Result<Vec<u8>, ReportError> {
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut header: Vec<&str> = vec![];
@@ -103,7 +102,7 @@ fn csv_of(lines: &[Line]) -> Result<Vec<u8>, ReportError> {
     writer.into_inner().map_err(|error| ReportError::Csv(error.into_error().into()))
 }
 
-/// The run's value under a key, nothing if it has none.
+/// The run's value of a key, empty if it has none.
 fn text(run: &Run, key: &str) -> String {
     value_text(run, key).unwrap_or_default()
 }

@@ -46,12 +46,12 @@ impl Figure {
     }
 }
 
-/// Columns of a figure's numbers, by their names.
+/// The columns of a figure's numbers, by name.
 pub(crate) fn columns<const N: usize>(names: [&'static str; N]) -> [Column; N] {
     names.map(|name| Column::new(name, name, Role::Main))
 }
 
-/// `text` with every character that is unusual in file names replaced by `_`.
+/// `text` with every character unusual in file names replaced by `_`.
 pub(crate) fn file_name(text: &str) -> String {
     let usual = |c: char| if c.is_alphanumeric() || "-_.=".contains(c) { c } else { '_' };
     text.chars().map(usual).collect()

@@ -8,7 +8,7 @@ pub(crate) fn run(label: &str, records: impl IntoIterator<Item = Row>) -> Run {
     Run { label: label.into(), records: records.into_iter().collect(), ..Run::default() }
 }
 
-/// Runs with these values in their experiments, as TOML, told apart by them.
+/// Runs with these values (TOML) in their experiments, labeled by them.
 pub(crate) fn swept(values: &[&[(&str, &str)]]) -> Vec<Run> {
     let run = |values: &&[(&str, &str)]| {
         let config = values.iter().map(|(key, value)| {
@@ -59,7 +59,7 @@ pub(crate) fn segment(barrier: bool, height: f64) -> Interpolation {
     }
 }
 
-/// The noise of a loss evaluated as those of [`segment`].
+/// The noise of a loss evaluated like those of [`segment`].
 pub(crate) fn noise(sigma: f64) -> Noise {
     Noise {
         mean_loss: 1.0.into(),

@@ -1,6 +1,6 @@
-//! Tables, figures, claims and pages made from records alone: equal records give equal bytes.
+//! Tables, figures, claims and pages, made only from records: equal records give equal bytes.
 //!
-//! Each measurement has a file or folder of its own name with its analysis, tables and figures; `measurements` lists them.
+//! Each measurement has a file or folder of the same name with its analysis, tables and figures; `measurements` lists them.
 
 #[macro_use]
 mod measurements;

@@ -5,7 +5,7 @@ use walk_record::{Measured, Run};
 
 use crate::table::{Cell, Format, Table, detail, main, place, result, short, words};
 
-/// One row per line: where it begins, its length, loss and error at its ends, how far the loss and the error rise above the mean
+/// One row per line: where it starts, its length, loss and error at its ends, how far the loss and the error rise above the mean
 /// of the ends, and whether the loss never rises along it.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     let fields = [

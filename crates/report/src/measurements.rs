@@ -1,4 +1,4 @@
-//! The measurements with tables and figures of their own. Every table and figure comes from this list, in its order.
+//! The list of measurements with specific tables and figures. Every table and figure comes from this list, in this order.
 
 use walk_record::Run;
 
@@ -52,7 +52,7 @@ macro_rules! part {
 
 measurements!(list);
 
-/// What a measurement has of its own.
+/// What is specific to a measurement.
 struct Listed {
     /// The kind of its rows.
     name: &'static str,
@@ -72,7 +72,7 @@ fn kinds(is_part: impl Fn(&Part) -> bool) -> Vec<&'static str> {
     LISTED.iter().filter(|listed| is_part(&listed.part)).map(|listed| listed.name).collect()
 }
 
-/// A run's tables; a probe without tables of its own has one of its rows' scalars.
+/// A run's tables; a probe without specific tables has one of its rows' scalars.
 fn tables(run: &Run) -> Vec<Table> {
     let known = kinds(|part| matches!(part, Part::Tables(_)));
     let own = LISTED.iter().filter_map(|listed| match listed.part {
@@ -83,7 +83,7 @@ fn tables(run: &Run) -> Vec<Table> {
 }
 
 impl Comparison<'_> {
-    /// Every table that has rows, and what settings differ in.
+    /// Every table that has rows, and the differences between settings.
     pub fn all_tables(&self) -> Vec<Table> {
         self.tables_from(&self.run_tables())
     }
@@ -93,12 +93,12 @@ impl Comparison<'_> {
         self.by_setting(tables)
     }
 
-    /// [`Comparison::all_tables`], from those of each run.
+    /// [`Comparison::all_tables`], from the tables of each run.
     pub(crate) fn tables_from(&self, own: &RunTables) -> Vec<Table> {
         self.differences(own).into_iter().chain(self.tables(own)).collect()
     }
 
-    /// Every figure that shows something; a probe without figures of its own has one for each of its rows' scalars.
+    /// Every figure that has data; a probe without specific figures has one for each of its rows' scalars.
     pub(crate) fn all_figures(&self, own: &RunTables) -> Vec<Figure> {
         let known = kinds(|part| matches!(part, Part::Curves(_) | Part::Figures(_)));
         let mut figures = vec![];

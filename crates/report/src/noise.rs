@@ -26,7 +26,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     vec![Table::of_rows("noise", "Noise of the loss at one point", run, fields)]
 }
 
-/// The standard deviation against the update, for each way of evaluation.
+/// The standard deviation by update, for each kind of evaluation.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let names = distinct(run.rows::<Noise>().map(|row| row.row.evaluation.name()));
     let several = names.len() > 1;
@@ -37,7 +37,7 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
         curve.y.log = true;
         let variant = if several { name.to_owned() } else { String::new() };
         let mut values = step_values(run, sigma);
-        // a logarithm has no place for 0
+        // a logarithmic axis has no 0
         values.retain(|found| found.value > 0.0);
         Curve { variant, dots: true, ..curve.through(&values) }
     };

@@ -1,4 +1,4 @@
-//! A run in a few lines: what was run, how well the network does, and how long it took.
+//! A summary of a run: what was run, how well the network performs, and how long it took.
 
 use serde_json::{Value, json};
 use walk_record::Run;
@@ -9,10 +9,10 @@ use crate::interpolation::Segments;
 use crate::plural::counted;
 use crate::table::{decimals, percent};
 
-/// Keys in which runs differ that are shown, at most.
+/// Maximum number of differing keys shown.
 const MAX_SWEPT: usize = 6;
 
-/// Lines that say what was run, where it differs from the runs shown with it, and how well the network does.
+/// Lines that say what was run, how it differs from the runs shown with it, and how well the network performs.
 pub fn headline(run: &Run) -> String {
     let info = &run.info;
     let mut lines = vec![];
@@ -49,12 +49,12 @@ pub fn headline(run: &Run) -> String {
     lines.join("\n")
 }
 
-/// Whether the run is running, was stopped, failed or is finished, in a word.
+/// The status of the run: running, stopped, failed or finished.
 pub(crate) fn status(run: &Run) -> String {
     format!("{:?}", run.info.status).to_lowercase()
 }
 
-/// How long the run took, and each probe's part of it.
+/// How long the run took, and the time of each probe.
 pub fn cost(run: &Run) -> String {
     let Some(elapsed) = run.info.elapsed_s else { return "not finished".into() };
     let probes = run.info.probes.iter().filter(|probe| probe.measurements > 0);
@@ -64,7 +64,8 @@ pub fn cost(run: &Run) -> String {
     format!("time: {elapsed:.1} s{probes}")
 }
 
-/// The run's folder and description, the row of its last epoch, its barriers by epoch (those tested are null without noise), and how many values were not finite.
+/// The run's folder and description, the row of its last epoch, its barriers by epoch (the tested ones are null without noise),
+/// and how many values were not finite.
 ///
 /// # Errors
 /// [`ReportError::Record`] or [`ReportError::Json`] if the row cannot be written.

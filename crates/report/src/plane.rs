@@ -7,7 +7,7 @@ use crate::chart::{Chart, Levels, Series, Stroke};
 use crate::figure::{Figure, columns};
 use crate::table::short;
 
-/// One figure per measured plane: levels of the loss, evenly spaced in its logarithm, and the trajectory.
+/// One figure per measured plane: level sets of the loss, evenly spaced in its logarithm, and the trajectory.
 pub(crate) fn figures(run: &Run) -> Vec<Figure> {
     run.rows::<Plane>().map(figure).collect()
 }
@@ -36,8 +36,8 @@ fn figure(row: Stamped<'_, Plane>) -> Figure {
     Figure::new(format!("plane-step-{}", row.at.step), chart, columns(["x", "y", "loss"]), cells)
 }
 
-/// The logarithms of the losses, the lowest of them for a loss of 0 and the highest for a missing one; `None` if all losses or
-/// some positions are missing, or the losses are no grid.
+/// The logarithms of the losses, with the lowest one for a loss of 0 and the highest one for a missing loss; `None` if all
+/// losses or some positions are missing, or if the losses are not a full grid.
 fn levels(row: &Plane) -> Option<Levels> {
     let is_grid = row.losses.len() == row.y.len() && row.losses.iter().all(|line| line.len() == row.x.len());
     if !is_grid || row.x.len() < 2 || row.y.len() < 2 {

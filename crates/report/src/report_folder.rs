@@ -16,11 +16,11 @@ use crate::table::{Extent, Table};
 pub struct ReportConfig<'a> {
     /// The page's heading.
     pub title: &'a str,
-    /// Tables that come before those of the measurements.
+    /// Tables to put before those of the measurements.
     pub extra_tables: &'a [Table],
     /// How wide figures are drawn.
     pub width: FigureWidth,
-    /// Now, in seconds since 1970, if a run has not ended: the page then reloads itself.
+    /// The current time in seconds since 1970 if a run is still in progress: the page then reloads itself.
     pub written_unix_s: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Random numbers for tests that simulate data of which the truth is known.
+//! Random numbers for tests that simulate data with known ground truth.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -34,7 +34,7 @@ impl Simulated {
         (0..n).map(next).collect()
     }
 
-    /// How many of `n` updates something happens at that has a share of `share`, neighbors being correlated.
+    /// The number of `n` updates at which an event with probability `share` happens; neighbors are correlated.
     pub(crate) fn dependent_count(&mut self, share: f64, correlation: f64, n: usize) -> usize {
         let mut last = self.uniform() < share;
         let mut next = |_: &usize| {
@@ -45,7 +45,7 @@ impl Simulated {
     }
 }
 
-/// Trials of a simulation: more with SLOW_TESTS=1.
+/// Number of trials of a simulation: more with SLOW_TESTS=1.
 pub(crate) fn trials(few: usize) -> usize {
     few_or_many(few, 20 * few)
 }
@@ -55,12 +55,12 @@ pub(crate) fn few_or_many(few: usize, many: usize) -> usize {
     if std::env::var_os("SLOW_TESTS").is_some() { many } else { few }
 }
 
-/// The share of trials in which something happens.
+/// The share of trials in which an event happens.
 pub(crate) fn share(trials: usize, mut happens: impl FnMut() -> bool) -> f64 {
     (0..trials).filter(|_| happens()).count() as f64 / trials as f64
 }
 
-/// Three standard errors of a share of 5% among so many trials.
+/// Three standard errors of a share of 5% in this number of trials.
 pub(crate) fn three_errors(trials: usize) -> f64 {
     3.0 * (0.05 * 0.95 / trials as f64).sqrt()
 }

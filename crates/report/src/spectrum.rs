@@ -12,9 +12,9 @@ use crate::thresholds::{PLATEAU, STABLE_BELOW, Thresholds};
 /// Points of a density's curve.
 const POINTS: usize = 300;
 
-/// One row per measurement: the largest eigenvalues with the largest of their residuals, how many of those asked for were
+/// One row per measurement: the largest eigenvalues with the largest of their residuals, how many of the requested ones were
 /// found, how they differ between subsets of the samples, the smallest with its residual, the share of the gradient in the span
-/// of the largest ones' eigenvectors, the trace, and the thresholds of stability.
+/// of the top eigenvectors, the trace, and the stability thresholds.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     let fields = [
         result("eigenvalue", "eigenvalues, largest").of(|row: &Spectrum| Cell::List(row.values.clone())),
@@ -28,7 +28,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         detail("subsets", "subsets")
             .of(|row| row.subsets.as_ref().map(|subsets| subsets.values.len()).into()),
         result("smallest", "smallest").of(|row| short(row.smallest)),
-        detail("smallest_residual", "its residual").of(|row| short(row.smallest_residual)),
+        detail("smallest_residual", "residual of smallest").of(|row| short(row.smallest_residual)),
         detail("gradient_share", "share of ‖g‖²").of(|row| decimals(row.gradient_share, 3)),
         detail("trace", "trace").of(|row| estimate(row.trace, row.trace_error)),
         main("stable_below", STABLE_BELOW).of(|row| short(row.stability_threshold)),
@@ -38,7 +38,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     vec![Table::of_rows("spectrum", "Eigenvalues of the Hessian", run, fields)]
 }
 
-/// The largest eigenvalue against the update, with the thresholds of stability.
+/// The largest eigenvalue by update, with the stability thresholds.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let curve = Curve::new("sharpness", "Largest eigenvalue of the Hessian", "update", "λ₁");
     let levels = run.rows::<Spectrum>().next().map(|row| thresholds(&row).levels()).unwrap_or_default();
@@ -50,19 +50,19 @@ fn thresholds(row: &Spectrum) -> Thresholds {
     Thresholds { stability: row.stability_threshold, small_batch: row.small_batch_plateau }
 }
 
-/// How many of the eigenvalues asked for were found, and what that means.
+/// How many of the requested eigenvalues were found, and whether any may be missing.
 fn found(row: &Spectrum) -> String {
     let known = row.values.iter().filter(|value| value.get().is_some()).count();
     let count = format!("{known} of {}", row.asked);
     match row.completeness {
         Completeness::Verified => count,
-        Completeness::AllNonzero => format!("{count}, no others but 0"),
+        Completeness::AllNonzero => format!("{count}, all others 0"),
         Completeness::Unverified => format!("{count}, not verified"),
         Completeness::Undefined => format!("{count}, not finite"),
     }
 }
 
-/// The largest eigenvalues with the thresholds of stability, where several were measured more than once; the last density.
+/// The largest eigenvalues with the stability thresholds, if several were measured more than once; the last density.
 pub(crate) fn figures(run: &Run) -> Vec<Figure> {
     let density = run.rows::<Spectrum>().rev().find_map(|row| {
         let title = format!("Spectral density of the Hessian, epoch {}", row.at.epoch);
@@ -99,20 +99,20 @@ fn largest(values: &[Measured]) -> Measured {
     values.iter().filter_map(|value| value.get()).reduce(f64::max).into()
 }
 
-/// The points of the quadrature as Gaussians whose deviation is a hundredth of the range (Ghorbani et al., 2019), on a
+/// The quadrature points as Gaussians whose standard deviation is a hundredth of the range (Ghorbani et al., 2019), on a
 /// logarithmic axis.
 fn density_figure(title: String, density: &Density) -> Option<Figure> {
     let points = density.nodes.iter().zip(&density.weights).flat_map(|(nodes, weights)| {
         nodes.iter().zip(weights).filter_map(|(node, weight)| Some((node.get()?, weight.get()?)))
     });
     let points: Vec<(f64, f64)> = points.collect();
-    // of a vector all are known or none
+    // for each vector, all values are known or none
     let is_known = |nodes: &&Vec<Measured>| nodes.iter().all(|node| node.get().is_some());
     let vectors = density.nodes.iter().filter(is_known).count() as f64;
     let nodes = || points.iter().map(|&(node, _)| node);
     let (low, high) = (nodes().reduce(f64::min)?, nodes().reduce(f64::max)?);
     if high <= low {
-        // one value has no width
+        // a single value has no range
         return None;
     }
     let sigma = (high - low) / 100.0;
@@ -202,7 +202,7 @@ mod tests {
             completeness: Completeness::AllNonzero,
             ..spectrum()
         };
-        assert_eq!(cells_of(few)[2..6], ["1 of 2, no others but 0", "40 / 100", "1.414, 0.7071", "2"]);
+        assert_eq!(cells_of(few)[2..6], ["1 of 2, all others 0", "40 / 100", "1.414, 0.7071", "2"]);
         let zero = Spectrum { values: vec![], residuals: vec![], ..spectrum() };
         assert_eq!(cells_of(zero)[..2], ["-", "-"]);
     }

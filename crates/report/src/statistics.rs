@@ -1,4 +1,4 @@
-//! Estimates, their errors, and the tests that verdicts rest on.
+//! Estimates, their errors, and the tests behind verdicts.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ impl Mean {
     }
 }
 
-/// The mean of independent values; `None` for fewer than two.
+/// Estimates the mean of independent values; `None` for fewer than two.
 pub(crate) fn sample_mean(values: &[f64]) -> Option<Mean> {
     let n = values.len() as f64;
     let value = values.iter().sum::<f64>() / n;
@@ -52,7 +52,7 @@ pub(crate) fn deviation(values: &[f64]) -> Measured {
 /// Welch's test of the difference between two means (Welch, 1947).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Welch {
-    /// The second mean less the first.
+    /// The second mean minus the first.
     pub(crate) difference: f64,
     pub(crate) t: f64,
     /// Degrees of freedom (Satterthwaite, 1946).
@@ -61,7 +61,7 @@ pub(crate) struct Welch {
     pub(crate) p: f64,
 }
 
-/// Tests whether the means of two independent samples differ; `None` for fewer than two values of one, or if neither varies.
+/// Tests whether the means of two independent samples differ; `None` if one has fewer than two values, or if neither varies.
 pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<Welch> {
     let difference = Mean::combination(&[(1.0, sample_mean(b)?), (-1.0, sample_mean(a)?)]);
     let t = difference.value / difference.error;
@@ -75,7 +75,7 @@ pub(crate) fn welch(a: &[f64], b: &[f64]) -> Option<Welch> {
     })
 }
 
-/// P-values of several tests, corrected so that the probability of any false rejection is bounded (Holm, 1979).
+/// P-values of several tests, corrected to bound the probability of any false rejection (Holm, 1979).
 pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&one, &other| p_values[one].total_cmp(&p_values[other]));
@@ -88,8 +88,8 @@ pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
     corrected
 }
 
-/// A straight line y = a + b x through points, by least squares with equal weights: weights from errors that are estimates
-/// themselves would make the slope's error too small.
+/// A least-squares line y = a + b x with equal weights: weights from errors that are themselves estimates would make the
+/// slope's error too small.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LineFit {
     /// b, with the error that follows from those of the points.
@@ -113,8 +113,8 @@ impl LineFit {
     }
 }
 
-/// Bounds between which the proportion behind `count` of `total` lies (Clopper and Pearson, 1934), each one-sided at [`LEVEL`].
-/// The numbers need not be whole.
+/// Bounds on a proportion observed as `count` of `total` (Clopper and Pearson, 1934), each one-sided at [`LEVEL`]. The numbers
+/// need not be integers.
 pub(crate) fn proportion_bounds(count: f64, total: f64) -> [f64; 2] {
     let others = total - count;
     let quantile = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p));
@@ -124,7 +124,7 @@ pub(crate) fn proportion_bounds(count: f64, total: f64) -> [f64; 2] {
     ]
 }
 
-/// The median of the values that are known; the lower of the two middle ones if their number is even.
+/// The median of the known values; the lower of the two middle ones if their number is even.
 pub(crate) fn median(values: impl IntoIterator<Item = Measured>) -> Measured {
     let mut sorted: Vec<f64> = values.into_iter().filter_map(Measured::get).collect();
     sorted.sort_by(f64::total_cmp);
@@ -139,15 +139,15 @@ pub(crate) fn mean(values: &[f64]) -> Measured {
 /// Degrees of freedom from which quantiles of Student's t are expanded around those of the normal distribution.
 const MANY: f64 = 1e4;
 
-/// The value that |t| of Student's distribution exceeds with probability `level`; the normal one for infinite `freedom`.
+/// The value that |t| of Student's t distribution exceeds with probability `level`; the normal quantile for infinite `freedom`.
 pub(crate) fn student_quantile(level: f64, freedom: f64) -> f64 {
     let z = Normal::standard().inverse_cdf(1.0 - level / 2.0);
     if freedom >= MANY {
-        // Cornish & Fisher; what follows is of order 1 / freedom²
+        // Cornish-Fisher expansion; the next term is of order 1 / freedom²
         return z + (z.powi(3) + z) / (4.0 * freedom);
     }
     let Ok(student) = StudentsT::new(0.0, 1.0, freedom) else { return f64::NAN };
-    // by bisection: statrs' own inverse does not end for some arguments
+    // by bisection: statrs' own inverse does not terminate for some arguments
     let (mut low, mut high) = (z, 2.0 * z);
     while student.sf(high) > level / 2.0 && high.is_finite() {
         (low, high) = (high, 2.0 * high);
@@ -178,13 +178,13 @@ impl Variance {
     pub(crate) fn sum(parts: &[Self]) -> Self {
         let value: f64 = parts.iter().map(|part| part.value).sum();
         let known = parts.iter().filter(|part| part.value > 0.0);
-        // shares rather than squares of variances, which may overflow or vanish
+        // ratios rather than squares of variances, which may overflow or underflow
         let share: f64 = known.map(|part| (part.value / value).powi(2) / part.freedom).sum();
         Self { value, freedom: share.recip() }
     }
 }
 
-/// p-value of a mean above 0 by Student's one-sided t-test: the probability of one at least as large if it is 0.
+/// p-value of a mean above 0 by Student's one-sided t-test: the probability of an estimate at least as large if it is 0.
 pub(crate) fn p_of_mean(mean: Mean) -> f64 {
     let Mean { value, error, freedom } = mean;
     if !value.is_finite() || error.is_nan() {
@@ -196,16 +196,16 @@ pub(crate) fn p_of_mean(mean: Mean) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |student| student.sf(value / error))
 }
 
-/// p-value of the rise from `a` to `b` by Welch's one-sided t-test.
+/// p-value of the increase from `a` to `b` by Welch's one-sided t-test.
 pub(crate) fn p_of_rise(a: Mean, b: Mean) -> f64 {
     p_of_mean(Mean::combination(&[(-1.0, a), (1.0, b)]))
 }
 
-/// The correlation of neighbors that is assumed of a series of updates where it is too short to show its own. Measured for the
-/// directions in which the valley floor moves.
+/// The correlation of neighbors that is assumed for a series of updates too short to estimate it. Measured for the directions
+/// in which the valley floor moves.
 pub(crate) const NEIGHBOR_CORRELATION: f64 = 0.58;
 
-/// Blocks that a series is cut into, at most: few, so that they are long.
+/// Maximum number of blocks that a series is cut into: few, to make them long.
 const BLOCKS: usize = 5;
 
 /// `count` blocks of a series of `len` values, whose lengths differ by at most one.
@@ -214,14 +214,14 @@ fn blocks(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// The mean of a series whose values depend on their neighbors: its error is that of the means of up to [`BLOCKS`] blocks,
-/// corrected for what neighboring blocks have in common if the values are a first-order autoregressive series with
+/// corrected for the correlation of neighboring blocks, assuming a first-order autoregressive series with
 /// [`NEIGHBOR_CORRELATION`].
 pub(crate) fn mean_of_blocks(values: &[f64]) -> Option<Mean> {
     let (n, count) = (values.len(), values.len().min(BLOCKS));
     let means: Vec<f64> = blocks(n, count).map(|block| mean(&values[block]).or_nan()).collect();
     let of_blocks = sample_mean(&means)?;
     let (whole, block) = (variance_of_mean(n as f64), variance_of_mean(n as f64 / count as f64));
-    // of b blocks, E[s² / b] = (V(n / b) - V(n)) / (b - 1), where V(n) was to be estimated
+    // of b blocks, E[s² / b] = (V(n / b) - V(n)) / (b - 1), where V(n) is to be estimated
     let correction = (whole * of_blocks.freedom / (block - whole)).sqrt();
     Some(Mean { value: mean(values).or_nan(), error: correction * of_blocks.error, ..of_blocks })
 }
@@ -272,7 +272,7 @@ mod tests {
         close(student_quantile(0.05, 9.0), 2.26216);
         close(student_quantile(0.001, 9.0), 4.78091);
         close(student_quantile(0.05, f64::INFINITY), 1.95996);
-        // either side of the expansion
+        // both sides of the expansion's limit
         close(student_quantile(1e-4, MANY - 1.0), student_quantile(1e-4, MANY));
         // far in the tail, of one value: cot(pi p / 2)
         let exact = (std::f64::consts::FRAC_PI_2 * 1e-6).tan().recip();
@@ -308,14 +308,14 @@ mod tests {
         let values: Vec<f64> = (0..1000).map(|i| f64::from(i / 200)).collect();
         let mean = mean_of_blocks(&values).unwrap();
         close(mean.value, 2.0);
-        // deviation of 0..4 over the root of five; blocks as long as these are all but independent
+        // standard deviation of 0..4 over the root of five; blocks this long are nearly independent
         let error = 2.5f64.sqrt() / 5f64.sqrt();
         assert!(mean.error > error && mean.error < 1.02 * error, "{}", mean.error);
         assert_eq!(mean_of_blocks(&[1.0]), None);
     }
 
-    /// The mean of 50 values whose neighbors have a correlation of 0.58 exceeds 0 surely in 5% of trials, of independent values
-    /// in at most as many.
+    /// The mean of 50 values whose neighbors have a correlation of 0.58 significantly exceeds 0 in 5% of trials, that of
+    /// independent values in no more than 5%.
     #[test]
     fn means_of_blocks_are_wrong_as_rarely_as_they_say() {
         let (mut random, n_trials) = (Simulated::new(4), trials(10_000));

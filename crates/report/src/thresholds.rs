@@ -1,4 +1,4 @@
-//! The curvatures that training cannot exceed for long, as levels of a figure and as cells of a table.
+//! The curvatures that training cannot exceed for long, as reference levels in figures and as table cells.
 
 use walk_record::Measured;
 
@@ -9,9 +9,9 @@ use crate::table::Format;
 /// The thresholds of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Thresholds {
-    /// Full-batch gradient descent is unstable above it.
+    /// Full-batch gradient descent is unstable above this value.
     pub(crate) stability: Measured,
-    /// Where the sharpness of small batches settles.
+    /// The value where the sharpness of small batches settles.
     pub(crate) small_batch: Measured,
 }
 
@@ -21,7 +21,7 @@ pub(crate) const STABLE_BELOW: &str = "stable below";
 pub(crate) const PLATEAU: &str = "small-batch plateau";
 
 impl Thresholds {
-    /// Each as a level, with its value. Without momentum the two are one.
+    /// Each as a level with its value. Without momentum, the two coincide.
     pub(crate) fn levels(self) -> Vec<Level> {
         let is_one = self.small_batch == self.stability || self.small_batch.get().is_none();
         let level = |at: Measured, label: &str| {
@@ -32,7 +32,7 @@ impl Thresholds {
         level(self.stability, STABLE_BELOW).into_iter().chain(plateau).collect()
     }
 
-    /// Those of its levels that are not far above `largest`, which would flatten what the figure shows.
+    /// The levels that are not far above `largest`; others would flatten the figure.
     pub(crate) fn rules(self, largest: f64) -> Vec<Rule> {
         let levels = self.levels().into_iter().filter(|level| level.is_near(largest));
         levels.map(|level| Rule { label: Some(level.label), ..Rule::across(level.at) }).collect()

@@ -2,7 +2,7 @@
 
 use walk_record::Run;
 
-/// Samples behind the gradient of an update: in gradient descent, all of them.
+/// The number of samples in the gradient of an update: in gradient descent, all of them.
 pub fn batch_size(run: &Run) -> usize {
     let configured = run.value("optim.batch_size").and_then(|value| value.as_integer());
     configured.filter(|_| !is_gradient_descent(run)).map_or(run.info.data.train, |size| size as usize)
@@ -22,12 +22,12 @@ pub(crate) fn setting(run: &Run) -> Vec<String> {
     [vec![network], method, vec![format!("lr = {lr}")]].concat()
 }
 
-/// The run's value under a key of its experiment, a string without its quotes.
+/// The run's value of a key of its experiment, without quotes if it is a string.
 pub(crate) fn value_text(run: &Run, key: &str) -> Option<String> {
     run.value(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
-/// A dotted key as a name in snake case.
+/// A dotted key as a snake-case name.
 pub(crate) fn snake(key: &str) -> String {
     key.replace('.', "_")
 }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::outln;
 use crate::prepare::{Prepared, on_threads, prepare};
 
-/// The result: the keys of scripts/torch_walk.py, and what only we measure.
+/// The result: the same keys as scripts/torch_walk.py, plus what only sgdwalk measures.
 #[derive(Debug, Serialize)]
 struct BenchResult {
     arch: String,
@@ -23,12 +23,12 @@ struct BenchResult {
     train_images_per_s: f64,
     hvp_images_per_s: f64,
     segment_s: f64,
-    /// Reading the data set.
+    /// Time to read the data set.
     load_s: f64,
     prepare_images_per_s: f64,
-    /// What a large matrix product reaches on the same threads.
+    /// Speed of a large matrix product on the same threads.
     gemm_gflops: f64,
-    /// The speeds at which the fewest products that are possible would take all of that.
+    /// Upper bounds on speed: the minimum number of multiplications, computed at the speed of that matrix product.
     eval_bound_images_per_s: f64,
     train_bound_images_per_s: f64,
     hvp_bound_images_per_s: f64,
@@ -48,7 +48,7 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
     prepared.warn();
     let Prepared { experiment, network, split, plugin, load_time, .. } = prepared;
     if experiment.device != DeviceName::Cpu {
-        return Err(source.error_at("device", "only `device` = \"cpu\" is timed").into());
+        return Err(source.error_at("device", "only `device` = \"cpu\" can be timed").into());
     }
     let products = LeastProducts::of(&network);
     let model =
@@ -82,7 +82,7 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
         peak_memory_mb: measured.peak_memory.map(megabytes),
     };
     if arguments.json {
-        outln!("{}", serde_json::to_string(&result).context("the result cannot be written")?);
+        outln!("{}", serde_json::to_string(&result).context("cannot write the result")?);
         return Ok(());
     }
     let BenchResult { arch, threads, images, eval_images_per_s, train_images_per_s, .. } = &result;
@@ -91,7 +91,7 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
     let (batch_size, points) = (experiment.optim.batch_size, config.points);
     let speed = |name: &str, speed: f64, bound: f64, how: &str| {
         let share = speed / bound;
-        outln!("  {name:<10}  {speed:>9} images/s, {share:.2} of the bound of {bound} ({how})");
+        outln!("  {name:<10}  {speed:>9} images/s, {share:.2} of the bound {bound} ({how})");
     };
     outln!("{arch} on {threads} threads, medians of {}:", config.repeat);
     let how = format!("{images} images, chunks of 100");
@@ -102,7 +102,7 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
     outln!("  one step    {segment_s:>9} s for {points} losses");
     let share = 100.0 * train_images_per_s / prepare_images_per_s;
     outln!(
-        "  data        {load_s:>9} s to load; batches are made at {prepare_images_per_s} images/s, \
+        "  data        {load_s:>9} s to load; batches are prepared at {prepare_images_per_s} images/s, \
          {share:.1}% of a training epoch"
     );
     outln!(
@@ -110,7 +110,9 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
          needs (Winograd's F(4x4, 3x3) and F(2x2, 3x3) where they fit)"
     );
     if let (Some(eval), Some(all)) = (eval_peak_memory_mb, peak_memory_mb) {
-        outln!("  memory      {eval:>9} MB at most until the first evaluation ended, {all} MB in all");
+        outln!(
+            "  memory      {eval:>9} MB peak until the end of the first evaluation, {all} MB peak overall"
+        );
     }
     Ok(())
 }

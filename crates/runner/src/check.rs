@@ -1,4 +1,4 @@
-//! `--print-config` and `sgdwalk check`: what would be run, and how long it would take.
+//! `--print-config` and `sgdwalk check`: what would run, and how long it would take.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::run::run_folder;
 use crate::sweep::{Base, Member, Plan};
 use crate::timing::duration;
 
-/// Samples of the short measurement.
+/// Number of samples in the short speed measurement.
 const SAMPLES: usize = 400;
 /// Approximate bytes of a train row.
 const TRAIN_ROW_BYTES: usize = 150;
 /// Approximate bytes of an interpolation row with 11 points.
 const INTERPOLATION_ROW_BYTES: usize = 900;
 
-/// Checks the runs asked for and prints what they will take, or prints their experiments if that is asked for.
+/// Checks the requested runs and prints their estimated cost, or prints their experiments if `--print-config` is given.
 pub(crate) fn check(arguments: &PlanArguments, threads: Option<u16>) -> Result<(), Failure> {
     let plan = Plan::read(&Base::file(&arguments.experiment)?, &arguments.sweep)?;
     if arguments.print_config {
@@ -52,7 +52,7 @@ pub(crate) fn check(arguments: &PlanArguments, threads: Option<u16>) -> Result<(
     Ok(())
 }
 
-/// Prints the resolved experiment of each run asked for.
+/// Prints the resolved experiment of each requested run.
 fn print_config(plan: &Plan) -> Result<()> {
     for (index, member) in plan.members.iter().enumerate() {
         if plan.is_sweep {
@@ -63,7 +63,7 @@ fn print_config(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// What a run will take.
+/// The estimated cost of a run.
 #[derive(Debug)]
 struct Estimate {
     plugin: String,
@@ -73,13 +73,13 @@ struct Estimate {
     updates_per_epoch: usize,
     training_s: f64,
     probes: Vec<ProbeEstimate>,
-    /// Of memory, if it is known.
+    /// Peak memory, if known.
     memory_bytes: Option<usize>,
     row_bytes: usize,
     checkpoint_bytes: usize,
 }
 
-/// What a probe will take.
+/// The estimated cost of a probe.
 #[derive(Debug)]
 struct ProbeEstimate {
     name: &'static str,
@@ -94,7 +94,7 @@ impl Estimate {
     }
 }
 
-/// An estimate of each member; speed is measured once for all that take the same time per update.
+/// Estimates every member; speed is measured once for all members that take the same time per update.
 fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
     let mut estimates: Vec<Option<Estimate>> = members.iter().map(|_| None).collect();
     let mut said = BTreeSet::new();
@@ -103,7 +103,7 @@ fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
         let alike: Vec<usize> = (first..members.len()).filter(is_alike).collect();
         let group: Vec<&Member> = alike.iter().map(|&index| &members[index]).collect();
         let prepared = prepare(&members[first].source)?;
-        // few members differ in their data
+        // most members share their data, so each warning is printed once
         if said.insert(prepared.split.images.remarks.clone()) {
             prepared.warn();
         }
@@ -114,7 +114,7 @@ fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
     Ok(estimates.into_iter().flatten().collect())
 }
 
-/// Estimates of members that have the same network and data.
+/// Estimates members that have the same network and data.
 fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimate>, Failure> {
     let source = &members[0].source;
     let Experiment { device, numerics, .. } = &prepared.experiment;
@@ -123,7 +123,7 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         &device => backend_for(device, numerics.convolution).ok(),
     };
     let Some(backend) = backend else {
-        return Err(source.error_at("device", "`sgdwalk check` measures the processor only").into());
+        return Err(source.error_at("device", "`sgdwalk check` can only measure the CPU").into());
     };
     let Prepared { experiment: first, network, split, plugin, .. } = prepared;
     let (n_params, multiply_adds) = (network.n_params(), network.multiply_adds());
@@ -158,7 +158,7 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let tensors =
             state_tensors(model.network(), &TrainState::new(model.initial(seed)), &MetricsMark::default());
         let floats: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
-        // the parameters and those of the start, and what momentum and probes remember of earlier ones
+        // the current and the initial parameters, plus what momentum and probes remember of earlier ones
         let copies = 1 + usize::from(optim.momentum > 0.0) + probes.len();
         let checkpoints = experiment.checkpoint.last + experiment.checkpoint.epochs.len() + 2;
         Ok(Estimate {
@@ -216,7 +216,7 @@ fn print_run(experiment: &Experiment, estimate: &Estimate, pool: PoolConfig) {
     print_disk(&[estimate]);
 }
 
-/// Warns if the machine has less memory than the runs that need most take together.
+/// Warns if the `jobs` runs that need the most memory exceed the machine's memory together.
 fn warn_of_memory(estimates: &[&Estimate], jobs: u16) {
     let mut needed: Vec<usize> = estimates.iter().filter_map(|estimate| estimate.memory_bytes).collect();
     needed.sort_unstable_by(|one, other| other.cmp(one));
@@ -224,8 +224,8 @@ fn warn_of_memory(estimates: &[&Estimate], jobs: u16) {
     let bytes: usize = needed[..at_once].iter().sum();
     if let Some(there) = footprint::machine().filter(|&there| bytes > there) {
         errln!(
-            "warning: {} at a time need about {} of memory, and this machine has {}; smaller batches or chunks, or fewer \
-             jobs, need less",
+            "warning: {} at a time need about {} of memory, but this machine has {}; use smaller batches or chunks, or fewer \
+             jobs",
             counted(at_once, "run"),
             size(bytes),
             size(there)
@@ -262,7 +262,7 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
     let missing = estimates.iter().zip(&states).filter(|(_, state)| **state != FolderState::Finished);
     let missing: Vec<&Estimate> = missing.map(|(estimate, _)| estimate).collect();
     outln!(
-        "total: about {} for {} of {} ({} at a time, threads of each: {})",
+        "total: about {} for {} of {} ({} at a time, threads per run: {})",
         duration(makespan(missing.iter().map(|estimate| estimate.seconds()), pool.jobs)),
         missing.len(),
         counted(children.len(), "run"),
@@ -279,13 +279,13 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
 
 fn print_disk(estimates: &[&Estimate]) {
     outln!(
-        "disk: about {} of rows, up to {} of checkpoints",
+        "disk: about {} for rows, up to {} for checkpoints",
         size(estimates.iter().map(|estimate| estimate.row_bytes).sum()),
         size(estimates.iter().map(|estimate| estimate.checkpoint_bytes).sum())
     );
 }
 
-/// The time until the last of some runs ends if `jobs` of them run at a time, each started as soon as possible.
+/// Time until the last run ends if `jobs` runs execute at a time, each started as soon as possible.
 fn makespan(seconds: impl Iterator<Item = f64>, jobs: u16) -> f64 {
     let mut ends = vec![0.0_f64; jobs.into()];
     for seconds in seconds {

@@ -1,4 +1,4 @@
-//! Runs in processes of their own, several at a time: the members of a sweep or a reproduction.
+//! Runs in separate processes, several at a time: the members of a sweep or a reproduction.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -18,7 +18,7 @@ use crate::interrupt;
 use crate::output::errln;
 use crate::progress::bar;
 
-/// A run to be made.
+/// A run to execute.
 #[derive(Clone, Debug)]
 pub(crate) struct Child {
     /// Its name in messages.
@@ -33,7 +33,7 @@ pub(crate) struct Child {
     pub(crate) fork: Option<ForkInfo>,
 }
 
-/// What the folder of a run holds.
+/// What a run folder contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FolderState {
     /// No run.
@@ -46,14 +46,14 @@ pub(crate) enum FolderState {
     Foreign,
 }
 
-/// How a run ended that did not fail.
+/// How a successful run ended.
 enum RunEnd {
     Done,
     WasFinished,
     Stopped,
 }
 
-/// How to share the machine between runs.
+/// How runs share the machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PoolConfig {
     /// Runs at a time.
@@ -72,7 +72,7 @@ impl PoolConfig {
     }
 }
 
-/// Makes every run that does not exist and resumes those that were stopped; `after` is called after each.
+/// Executes every run that does not exist yet and resumes those that were stopped; `after` is called after each.
 pub(crate) fn run_all(
     children: &[Child],
     pool: PoolConfig,
@@ -136,11 +136,11 @@ fn program() -> Result<PathBuf> {
     if cfg!(target_os = "linux") {
         return Ok(PathBuf::from("/proc/self/exe"));
     }
-    std::env::current_exe().context("this program cannot be found")
+    std::env::current_exe().context("cannot find this program's file")
 }
 
 impl Child {
-    /// What its folder holds.
+    /// What its folder contains.
     pub(crate) fn folder_state(&self) -> Result<FolderState> {
         let Ok(folder) = RunFolder::open(&self.out) else { return Ok(FolderState::New) };
         let info = folder.read_info()?;
@@ -154,7 +154,7 @@ impl Child {
         })
     }
 
-    /// Makes the run, resumes it, or leaves it alone if it is finished.
+    /// Executes the run, resumes it, or leaves it alone if it is finished.
     fn run(&self, program: &Path, threads: u16) -> Result<RunEnd> {
         let mut command = Command::new(program);
         #[cfg(unix)]
@@ -165,7 +165,7 @@ impl Child {
             FolderState::Unfinished => command.arg("resume").arg(&self.out),
             FolderState::Finished => return Ok(RunEnd::WasFinished),
             FolderState::Foreign => {
-                bail!("{out} is the run of another experiment; name another folder with --out or remove it")
+                bail!("{out} is the run of another experiment; choose another folder with --out or remove it")
             }
         };
         command.args(["--quiet", "--until-input-ends", "--threads", &threads.to_string()]);
@@ -180,23 +180,23 @@ impl Child {
     }
 }
 
-/// How often a process is asked whether it has ended.
+/// How often to poll whether a process has ended.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Starts a process, lets its standard input end once this one should stop, and gives its status and what it wrote to standard
-/// error.
+/// Starts a process, closes its standard input once this one should stop, and returns its status and what it wrote to
+/// standard error.
 fn wait(command: &mut Command) -> Result<(ExitStatus, String)> {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut process = command.spawn().context("a run cannot be started")?;
+    let mut process = command.spawn().context("cannot start a run")?;
     let (mut input, mut errors) = (process.stdin.take(), process.stderr.take());
     let reader = std::thread::spawn(move || {
         let mut bytes = vec![];
-        // what came before an error is all there is
+        // keep what was read before an error
         let _ = errors.as_mut().map(|errors| errors.read_to_end(&mut bytes));
         String::from_utf8_lossy(&bytes).into_owned()
     });
     let status = loop {
-        if let Some(status) = process.try_wait().context("a run cannot be waited for")? {
+        if let Some(status) = process.try_wait().context("cannot wait for a run")? {
             break status;
         }
         if interrupt::asked() {

@@ -18,18 +18,18 @@ use crate::installation;
 
 const AFTER_HELP: &str = include_str!("after_help.txt");
 
-// the help of options that several verbs take
-const SET: &str = "Override a value of the experiment, as in optim.lr=0.2; repeatable";
-const JOBS: &str = "Number of runs at a time; they share the threads";
+// help texts of options shared by several verbs
+const SET: &str = "Override a value of the experiment, e.g. optim.lr=0.2; repeatable";
+const JOBS: &str = "Number of runs to execute in parallel; they share the threads";
 const THREADS: &str = "Number of threads; it does not affect results [default: all cores]";
 const QUIET: &str = "Do not show progress";
 const VERBOSE: &str = "Print every table in full";
-const JSON: &str = "Print JSON, a line per run, instead of tables";
+const JSON: &str = "Print JSON, one line per run, instead of tables";
 
-/// What the command line asks for.
+/// What to do, as parsed from the command line.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    // no verb: a path alone
+    // no verb, only a path
     #[command(skip)]
     Run(RunArguments),
     /// Check an experiment or a sweep and estimate its time, memory and disk space, without running it
@@ -43,7 +43,7 @@ pub(crate) enum Verb {
     Resume {
         /// Run folder
         run: PathBuf,
-        /// Train up to this epoch, instead of the last one that the experiment names; a finished run continues
+        /// Train up to this epoch instead of the experiment's last one; this also extends a finished run
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         epochs: Option<u32>,
         #[command(flatten)]
@@ -51,14 +51,14 @@ pub(crate) enum Verb {
     },
     /// Start a new run from a checkpoint of another one
     Fork(ForkArguments),
-    /// Compare runs: print their tables and write tables, figures and a page, all from the records
+    /// Compare runs: print their tables and write tables, figures and a report page, all from the records
     Report(ReportArguments),
-    /// Write the records of runs as CSV, a file for each kind of row, with the configuration beside each row
+    /// Write the records of runs as CSV, one file per kind of row, with each row's configuration in extra columns
     Export {
-        /// Folders of runs, or of sweeps for all of their runs
+        /// Run folders; a sweep folder stands for all of its runs
         #[arg(required = true, value_name = "RUN")]
         runs: Vec<PathBuf>,
-        /// Folder for the files
+        /// Folder to write the files to
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
@@ -66,7 +66,7 @@ pub(crate) enum Verb {
     Reproduce(ReproduceArguments),
     /// Time evaluation and training of an experiment's network on its data
     Bench(BenchArguments),
-    /// Compare every layer and network on a device with a reference in f64; exit code 1 if a bound is broken
+    /// Compare every layer and network on a device with an f64 reference; exit code 1 if an error exceeds its bound
     #[command(name = "selfcheck")]
     SelfCheck(SelfCheckArguments),
     /// Download data sets, or list them
@@ -94,7 +94,7 @@ pub(crate) enum Verb {
     Glossary,
     /// Print a completion script for a shell
     Completions {
-        /// Shell to complete in
+        /// Shell to generate the script for
         shell: Shell,
     },
     /// Print a manual page, or write all of them to a folder
@@ -143,7 +143,7 @@ pub(crate) struct RunArguments {
     pub(crate) options: RunOptions,
 }
 
-/// Runs that start from an experiment file.
+/// Arguments of runs that start from an experiment file.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
@@ -160,7 +160,7 @@ pub(crate) struct ExperimentArguments {
     /// Experiment file (TOML)
     #[arg(value_name = "EXPERIMENT", value_parser = installed)]
     pub(crate) path: PathBuf,
-    /// Scale to use, one of the file's [scale.NAME] sections, as in quick
+    /// Scale to use, one of the file's [scale.NAME] sections, such as quick
     #[arg(long, value_name = "NAME")]
     pub(crate) scale: Option<String>,
     /// Member to use, one of the file's [member.NAME] sections [default: all, where the verb takes several]
@@ -171,7 +171,7 @@ pub(crate) struct ExperimentArguments {
 }
 
 impl ExperimentArguments {
-    /// The experiment of the file that they select.
+    /// Which experiment of the file the arguments select.
     pub(crate) fn selection(&self) -> Selection<'_> {
         Selection { scale: self.scale.as_deref(), member: self.member.as_deref() }
     }
@@ -182,7 +182,7 @@ pub(crate) struct SweepArguments {
     /// Run once for each value: a list 0.1,0.2, a range 1..=5, or first:last:step; several sweeps form a grid
     #[arg(long = "sweep", value_name = "KEY=VALUES")]
     pub(crate) axes: Vec<String>,
-    /// Run with N consecutive seeds, the experiment's own first
+    /// Run with N consecutive seeds, starting with the experiment's own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(SEEDS))]
     pub(crate) seeds: Option<u32>,
     #[arg(long, value_name = "N", help = JOBS, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
@@ -211,7 +211,7 @@ pub(crate) struct RunOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct ForkArguments {
-    /// Run folder and the number of updates after which to branch off; a checkpoint must exist there
+    /// Run folder and number of updates after which to branch off; the run must have a checkpoint there
     #[arg(value_name = "RUN@STEP")]
     pub(crate) point: ForkPoint,
     #[arg(long = "set", value_name = "KEY=VALUE", help = SET)]
@@ -224,18 +224,18 @@ pub(crate) struct ForkArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// Folders of runs, or of sweeps for all of their runs
+    /// Run folders; a sweep folder stands for all of its runs
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Compare by this key of the experiment, as in optim.lr or lr; runs that agree in all such keys are averaged [default: all
-    /// keys in which the runs differ but the seed]
+    /// Compare by this key of the experiment, e.g. optim.lr or lr; runs with the same values of all such keys are averaged
+    /// [default: all keys in which the runs differ, except the seed]
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub(crate) by: Vec<String>,
-    /// Folder for tables, figures and the page [default: the folder of the run or the sweep's report; of several runs nothing is
-    /// written]
+    /// Folder for tables, figures and the report page [default: the run's folder or the sweep's report folder; for several runs,
+    /// nothing is written]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Draw figures as wide as the text of a two-column paper (178 mm), not as one of its columns (84 mm)
+    /// Draw figures at the text width of a two-column paper (178 mm) instead of the width of one column (84 mm)
     #[arg(long)]
     pub(crate) wide: bool,
     #[arg(long, help = VERBOSE)]
@@ -256,11 +256,11 @@ pub(crate) struct ReproduceArguments {
     /// Scale: full (the paper's settings), cpu (many hours on two cores) or quick (half an hour)
     #[arg(long, value_name = "SCALE", default_value = "quick")]
     pub(crate) scale: String,
-    /// Tables and figures to reproduce, as in table1,fig05,fig07a [default: all]
+    /// Tables and figures to reproduce, e.g. table1,fig05,fig07a [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Run each experiment with N consecutive seeds, its own first [default: `reproduce_seeds` of the experiment, at scale
-    /// quick 3, cpu 5, full 1]
+    /// Run each experiment with N consecutive seeds, starting with its own [default: the experiment's `reproduce_seeds`: 3 at
+    /// scale quick, 5 at cpu, 1 at full]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(SEEDS))]
     pub(crate) seeds: Option<u32>,
     /// Folder with the experiments table*.toml and fig*.toml
@@ -297,17 +297,17 @@ pub(crate) struct BenchArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct SelfCheckArguments {
-    /// The device, as in experiments
+    /// Device, named as in experiments
     #[arg(long, value_name = "NAME", default_value = "cpu", value_parser = device_name)]
     pub(crate) device: DeviceName,
-    /// Only the layers and these plugins (crate name, folder or library); all plugins if none is given
+    /// Check only the layers and these plugins (crate name, folder or library) [default: all plugins]
     #[arg(long, value_name = "PLUGIN")]
     pub(crate) only: Vec<String>,
     #[arg(long, value_name = "N", help = THREADS, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
 }
 
-/// A path, or one of the same name among the files that were installed with the program.
+/// The path itself, or the file of that name that was installed with the program.
 #[allow(clippy::unnecessary_wraps, reason = "clap's parsers may fail")]
 fn installed(text: &str) -> Result<PathBuf, std::convert::Infallible> {
     Ok(installation::find(Path::new(text)))
@@ -320,20 +320,20 @@ fn device_name(text: &str) -> Result<DeviceName, serde::de::value::Error> {
 /// What to do with data sets.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Download a data set from its publisher and verify it; a broken download is resumed
+    /// Download a data set from its publisher and verify it; an interrupted download is resumed
     Fetch {
-        /// Name of the set, as in experiments
+        /// Name of the data set, as in experiments
         name: String,
-        /// Folder to put it in [default: NAME in $SGDWALK_DATA, or else in data]
+        /// Folder to put it in [default: $SGDWALK_DATA/NAME, or data/NAME if that is not set]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// Mirror: the address that precedes the file names
+        /// Base URL of a mirror; file names are appended to it
         #[arg(long, value_name = "URL")]
         from: Option<String>,
     },
-    /// List the known sets, whether they are present, and where
+    /// List the known data sets, whether they are present, and where
     List {
-        /// Folder whose subfolders hold the sets [default: $SGDWALK_DATA, or else data]
+        /// Folder whose subfolders contain the data sets [default: $SGDWALK_DATA, or data if that is not set]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },

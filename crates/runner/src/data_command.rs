@@ -28,10 +28,14 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
         let suggestion = did_you_mean(name, names.iter().copied());
         let known = names.join(", ");
         if let Some(set) = DataSet::ALL.into_iter().find(|set| set.name() == name) {
-            let reason = if set == DataSet::Digits { "it is built in" } else { "its images are your own" };
-            return Err(anyhow!("{name}: nothing to fetch, {reason}; the sets to fetch are {known}").into());
+            let reason = if set == DataSet::Digits { "it is built in" } else { "it reads your own images" };
+            return Err(
+                anyhow!("{name}: nothing to download: {reason}; downloadable data sets: {known}").into()
+            );
         }
-        return Err(anyhow!("no set `{name}` to fetch, expected one of {known}{suggestion}").into());
+        return Err(
+            anyhow!("`{name}` is not a downloadable data set, expected one of {known}{suggestion}").into()
+        );
     };
     let dir = dir.map_or_else(|| set.usual_dir(None), PathBuf::from);
     for file in origin.files {
@@ -47,13 +51,13 @@ fn fetch_set(name: &str, dir: Option<&Path>, from: Option<&str>) -> Result<(), F
         bar.finish_and_clear();
         let path = dir.join(file.name);
         match result.map_err(Failure::run)? {
-            Fetched::There => outln!("{}: already present, as published", path.display()),
+            Fetched::There => outln!("{}: already present and verified", path.display()),
             Fetched::New(bytes) => {
-                outln!("{}: {:.1} MB from {url}, checked", path.display(), bytes as f64 / 1e6)
+                outln!("{}: {:.1} MB from {url}, verified", path.display(), bytes as f64 / 1e6)
             }
         }
     }
-    outln!("use it with set = \"{}\" and dir = \"{}\" under [data]", set.name(), dir.display());
+    outln!("to use it, put set = \"{}\" and dir = \"{}\" under [data]", set.name(), dir.display());
     Ok(())
 }
 
@@ -64,7 +68,7 @@ fn list(dir: &Path) {
         let place = dir.join(set.name());
         let (place, there) = match set {
             DataSet::Digits => ("built in".into(), "yes".into()),
-            DataSet::Folder => ("a folder of your own".into(), String::new()),
+            DataSet::Folder => ("your own folder".into(), String::new()),
             _ => (place.display().to_string(), state(set, place)),
         };
         vec![set.name().into(), place.into(), there.into(), download]
@@ -76,10 +80,10 @@ fn list(dir: &Path) {
         Column::new("download", "download", Role::Main),
     ];
     print_table(&Table::new("sets", "Data sets", columns, rows), Extent::All);
-    outln!("download one with `sgdwalk data fetch NAME`");
+    outln!("to download one, run `sgdwalk data fetch NAME`");
 }
 
-/// Whether a set can be read, and how many images it has.
+/// Whether a data set can be read, and how many images it has.
 fn state(set: DataSet, dir: PathBuf) -> String {
     if !dir.exists() {
         return "no".into();

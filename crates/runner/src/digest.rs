@@ -1,4 +1,4 @@
-//! SHA-256 as the records show it.
+//! SHA-256 digests as stored in records.
 
 use sha2::{Digest, Sha256};
 

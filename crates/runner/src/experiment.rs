@@ -16,14 +16,14 @@ use walk_train::{CheckpointConfig, OptimConfig};
 use crate::digest::sha256;
 use crate::experiment_source::{ExperimentSource, Setting, check_folder_name};
 
-/// How many seeds an experiment can be run with at once, so that a typing error does not fill the disk.
+/// How many seeds an experiment can be run with at once; the limit keeps a typo from filling the disk.
 pub(crate) const SEEDS: std::ops::RangeInclusive<i64> = 1..=10_000;
 
 /// An experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Experiment {
-    /// Name of the run folder; the file's name if not given.
+    /// Name of the run folder; the file's name by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
     /// Seed of every random stream.
@@ -34,7 +34,7 @@ pub(crate) struct Experiment {
     /// The paper's claims that this experiment tests, for `sgdwalk reproduce`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) claims: Vec<ClaimName>,
-    /// Number of consecutive seeds that `sgdwalk reproduce` runs this experiment with, `seed` being the first; 1 if not given.
+    /// Number of consecutive seeds, starting with `seed`, that `sgdwalk reproduce` runs this experiment with; 1 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reproduce_seeds: Option<u32>,
     /// Where the network runs.
@@ -43,36 +43,36 @@ pub(crate) struct Experiment {
     /// The loss to minimize.
     #[serde(default)]
     pub(crate) loss: LossName,
-    /// How numbers are computed.
+    /// Numerical options.
     #[serde(default)]
     pub(crate) numerics: NumericsSection,
     /// The architecture.
     pub(crate) model: ModelSection,
     /// The data.
     pub(crate) data: DataConfig,
-    /// How θ moves.
+    /// The optimizer.
     pub(crate) optim: OptimConfig,
-    /// What is measured.
+    /// What to measure.
     #[serde(default)]
     pub(crate) probe: ProbeConfig,
-    /// What else is recorded.
+    /// What else to record.
     #[serde(default)]
     pub(crate) record: RecordSection,
-    /// What is kept to resume or fork from.
+    /// Which checkpoints to keep for resuming and forking.
     #[serde(default)]
     pub(crate) checkpoint: CheckpointConfig,
-    /// Where θ starts.
+    /// The initial parameters.
     #[serde(default)]
     pub(crate) init: InitSection,
 }
 
-/// Where θ starts.
+/// The initial parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitSection {
-    /// A safetensors file with parameters and buffers under PyTorch's names, in F32, F16 or BF16; a prefix `module.`,
-    /// `_orig_mod.` or `model.` of all names is ignored. Or `"plugin"`: the values that the plugin has, such as those in an ONNX
-    /// file. Drawn from the seed if not given.
+    /// A safetensors file with parameters and buffers under their PyTorch names, in F32, F16 or BF16; a prefix `module.`,
+    /// `_orig_mod.` or `model.` shared by all names is ignored. Or `"plugin"`: the plugin's own values, such as those in an ONNX
+    /// file. By default, parameters are drawn at random from the seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<InitFrom>,
 }
@@ -106,14 +106,14 @@ impl From<InitFrom> for PathBuf {
 /// What stands in the place of a file for the plugin's own values; a file of this name is `./plugin`.
 const PLUGIN: &str = "plugin";
 
-/// What is recorded besides measurements.
+/// What to record besides measurements.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordSection {
     /// Whether to record the order of each epoch's samples.
     #[serde(default)]
     pub(crate) order: bool,
-    /// Whether to write TensorBoard's event files, in the run's folder `tensorboard`.
+    /// Whether to write TensorBoard event files to the folder `tensorboard` of the run.
     #[serde(default)]
     pub(crate) tensorboard: bool,
 }
@@ -129,7 +129,7 @@ pub(crate) enum LossName {
     SquaredError,
 }
 
-/// How numbers are computed.
+/// Numerical options.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NumericsSection {
@@ -142,7 +142,7 @@ pub(crate) struct NumericsSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ModelSection {
-    /// A plugin's crate name, its folder or its library.
+    /// The plugin: its crate name, folder or library.
     pub(crate) plugin: String,
     /// The plugin's options; `sgdwalk plugins NAME` lists them.
     #[serde(default)]
@@ -154,7 +154,7 @@ const fn paper_seed() -> u64 {
 }
 
 impl Experiment {
-    /// Reads an experiment and checks what can be checked without data and plugin.
+    /// Reads an experiment and checks everything that can be checked without the data and the plugin.
     pub(crate) fn parse(source: &ExperimentSource) -> Result<Self> {
         let mut experiment: Self = source.parse()?;
         if experiment.epochs == 0 {
@@ -172,14 +172,14 @@ impl Experiment {
         let is_named = experiment.name.is_some();
         let name = experiment.name.clone().or(stem).unwrap_or_else(|| "experiment".into());
         check_folder_name(&name).map_err(|error| {
-            let hint = if is_named { "" } else { "; it is the name of the file unless `name` is set" };
+            let hint = if is_named { "" } else { "; without `name`, it is the file's name" };
             source.error_at("name", format!("{error}{hint}"))
         })?;
         experiment.name = Some(name);
         Ok(experiment)
     }
 
-    /// The settings of `count` consecutive seeds, the experiment's own first, as `--seeds` has them.
+    /// The settings of `count` consecutive seeds, starting with the experiment's own, as for `--seeds`.
     pub(crate) fn seed_settings(&self, count: u32) -> Result<Vec<Setting>> {
         let setting = |n: u32| {
             let setting: Setting = format!("seed={}", self.seed.saturating_add(n.into())).parse()?;
@@ -188,7 +188,7 @@ impl Experiment {
         (0..count).map(setting).collect()
     }
 
-    /// Whether each update draws the batch that it draws in `other`.
+    /// Whether each update draws the same batch as in `other`.
     pub(crate) fn has_batches_of(&self, other: &Self) -> bool {
         let batches = |optim: &OptimConfig| {
             (optim.method, optim.batch_size, optim.replacement, optim.drop_last, optim.accumulate)
@@ -196,7 +196,7 @@ impl Experiment {
         self.seed == other.seed && self.data == other.data && batches(&self.optim) == batches(&other.optim)
     }
 
-    /// One experiment that measures what both do; `None` if they train or measure differently.
+    /// One experiment that measures everything that either of the two does; `None` if they conflict.
     pub(crate) fn join(&self, other: &Self) -> Option<Self> {
         if self.training() != other.training() {
             return None;
@@ -206,14 +206,14 @@ impl Experiment {
         Some(Self { epochs, probe, ..self.clone() })
     }
 
-    /// Whether its run has every row of the run of `other`.
+    /// Whether its run contains every row of the run of `other`.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.training() == other.training()
             && self.epochs >= other.epochs
             && self.probe.covers(&other.probes_within(self.epochs))
     }
 
-    /// The experiment without what it measures and how long it trains: what determines θ_t for every t.
+    /// The part of the experiment that determines θ_t for every t: everything but its probes and its length.
     fn training(&self) -> Self {
         Self {
             name: None,
@@ -236,7 +236,7 @@ impl Experiment {
         relevant(self) == relevant(other)
     }
 
-    /// The experiment of a run as it was given, without the defaults of its plugin's options that config.toml has.
+    /// The experiment of a run as it was given, without the defaults of plugin options that config.toml includes.
     pub(crate) fn as_given(folder: &RunFolder) -> Result<Self> {
         let mut experiment: Self = toml::from_str(&folder.read_config()?)
             .with_context(|| folder.config_path().display().to_string())?;
@@ -248,16 +248,16 @@ impl Experiment {
 
     /// As it is written to config.toml.
     pub(crate) fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).context("the experiment cannot be written")
+        toml::to_string(self).context("cannot write the experiment")
     }
 
-    /// Its probes in a run that continues to epoch `last`, measuring nothing beyond its own.
+    /// Its probes in a run that continues to epoch `last` but measures nothing beyond the experiment's own epochs.
     fn probes_within(&self, last: u32) -> ProbeConfig {
         if self.epochs < last { self.probe.clone().within(self.epochs) } else { self.probe.clone() }
     }
 
-    /// SHA-256 of what its numbers follow from, apart from the network and the contents of files: a resumed run must keep it. It may train
-    /// longer, keep other checkpoints and find its files elsewhere.
+    /// SHA-256 of everything that determines its numbers, apart from the network and the contents of files; a resumed run must
+    /// have the same. It may train longer, keep other checkpoints and find its files elsewhere.
     pub(crate) fn numbers_sha256(&self) -> Result<String> {
         let fixed = Self {
             name: None,
@@ -321,7 +321,7 @@ mod tests {
         let experiment = parse(GOOD.as_bytes()).unwrap();
         assert_eq!((experiment.seed, experiment.name()), (1111, "exp"));
         assert_eq!((experiment.optim.batch_size, experiment.optim.weight_decay), (100, 1e-4));
-        // what is written to config.toml reads back as the same experiment
+        // config.toml reads back as the same experiment
         let resolved = toml::to_string(&experiment).unwrap();
         assert_eq!(toml::to_string(&parse(resolved.as_bytes()).unwrap()).unwrap(), resolved);
     }

@@ -1,5 +1,5 @@
-//! The text of an experiment: its file, the files it extends, and the values set on the command line. Finds the place in them
-//! that an error is about. Within a file the member's part takes precedence over the rest, and in both their part for the scale.
+//! The text of an experiment: its file, the files it extends, and the values set on the command line. Locates errors in them.
+//! Within a file, the member's section takes precedence over the rest, and in each, the part for the scale over the others.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ use crate::digest::sha256;
 use crate::schema_keys::dotted_keys;
 use crate::wording::{Wording, reword};
 
-/// Size of the largest experiment file that is read.
+/// Maximum size of an experiment file.
 const MAX_BYTES: u64 = 1 << 20;
-/// Greatest number of files that extend one another.
+/// Maximum number of files that extend one another.
 const MAX_FILES: usize = 8;
-/// The scale that needs no section in the file: the experiment as it stands.
+/// The scale that needs no section in the file: the experiment without changes.
 pub(crate) const FULL: &str = "full";
 
-/// Which of the experiments in a file.
+/// Which experiment of a file to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection<'a> {
     /// The part `[scale.NAME]`; [`FULL`] if not given.
@@ -65,9 +65,9 @@ pub(crate) struct Setting {
 impl FromStr for Setting {
     type Err = anyhow::Error;
 
-    /// Parses `key=value`; a value that is no TOML is a string.
+    /// Parses `key=value`; a value that is not valid TOML is a string.
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = |why: &str| anyhow!("{why}expected KEY=VALUE, as in optim.lr=0.2");
+        let wrong = |why: &str| anyhow!("{why}expected KEY=VALUE, e.g. optim.lr=0.2");
         let (key, value) = text.split_once('=').ok_or_else(|| wrong(""))?;
         let key: Vec<String> = key.trim().split('.').map(str::to_owned).collect();
         if key.iter().any(String::is_empty) {
@@ -132,7 +132,7 @@ impl ExperimentSource {
         Ok(source)
     }
 
-    /// The members of a file that are meant, in its order: the one named, or all of them; `[None]` if the file is one
+    /// The selected members of a file, in its order: the one named, or all of them; `[None]` if the file is a single
     /// experiment.
     pub(crate) fn members(path: &Path, named: Option<&str>) -> Result<Vec<Option<String>>> {
         if let Some(name) = named {
@@ -146,7 +146,7 @@ impl ExperimentSource {
         Ok(members.keys().cloned().map(Some).collect())
     }
 
-    /// Refuses a scale that none of the files knows.
+    /// Rejects a scale that none of the files defines.
     fn check_scale(&self, scale: Option<&str>) -> Result<()> {
         let Some(scale) = scale.filter(|scale| *scale != FULL) else { return Ok(()) };
         let has = |part: &FilePart| part.within.iter().rev().take(2).eq([scale, "scale"]);
@@ -206,11 +206,11 @@ impl ExperimentSource {
             }
             section.map(|table| table.remove(last));
         }
-        Ok(sha256(toml::to_string(&table).context("the experiment cannot be written")?))
+        Ok(sha256(toml::to_string(&table).context("cannot write the experiment")?))
     }
 
-    /// `file:line` of a dotted key, or of the nearest section around it that is written out; `--set ...` if it is from there.
-    /// Values set within a section are named with its place.
+    /// `file:line` of a dotted key, or of the innermost enclosing section that is in a file; `--set ...` if it was set there.
+    /// For a section, values set within it are named as well.
     pub(crate) fn place(&self, key: &str) -> String {
         let parts: Vec<&str> = key.split('.').collect();
         let is_prefix =
@@ -218,10 +218,10 @@ impl ExperimentSource {
         if let Some(setting) = self.settings.iter().rev().find(|setting| is_prefix(&setting.key)) {
             return setting.place();
         }
-        // the file where most of the key is written out; among equals `max_by_key` takes the last, here the uppermost
+        // the file that spells out most of the key; among equals `max_by_key` takes the last, here the uppermost file
         let best = self.parts.iter().rev().max_by_key(|part| part.depth(key));
         let place = best.unwrap_or(&self.parts[0]).place(key);
-        // an error about a whole section may be that of a value set within it
+        // an error about a whole section may be caused by a value set within it
         let is_within = |setting: &&Setting| {
             setting.key.len() > parts.len() && parts.iter().zip(&setting.key).all(|(a, b)| a == b)
         };
@@ -236,19 +236,19 @@ impl ExperimentSource {
         anyhow!("{}: {error}", self.place(key))
     }
 
-    /// An error of walk-train at the place of the key that it is about.
+    /// An error from walk-train, located at the key that it is about.
     pub(crate) fn train_error(&self, error: TrainError) -> anyhow::Error {
         let key = if let TrainError::Value { key, .. } = &error { key.clone() } else { String::new() };
         self.error_at(&key, error)
     }
 }
 
-/// Refuses a name that is no plain name of a folder.
+/// Rejects a name that is not a plain folder name.
 pub(crate) fn check_folder_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(anyhow!(
-            "`name` = \"{name}\", expected letters, digits, `-`, `_` and `.`: it names a folder"
+            "`name` = \"{name}\", expected letters, digits, `-`, `_` and `.`, since it names a folder"
         ));
     }
     Ok(())
@@ -270,7 +270,7 @@ fn add_file(path: &Path, selection: Selection<'_>, depth: usize, all: &mut Vec<F
     }
     for base in bases {
         let Value::String(base) = base else {
-            return Err(at(format!("`extends` is of type {}, expected names of files", base.type_str())));
+            return Err(at(format!("`extends` is of type {}, expected file names", base.type_str())));
         };
         let path = path.parent().unwrap_or(Path::new("")).join(base);
         add_file(&path, Selection { member: None, ..selection }, depth + 1, all)
@@ -279,7 +279,7 @@ fn add_file(path: &Path, selection: Selection<'_>, depth: usize, all: &mut Vec<F
     Ok(())
 }
 
-/// Lays `over` on `table`, section by section; a schedule is replaced as a whole.
+/// Overrides values of `table` by those of `over`, section by section; a schedule is replaced as a whole.
 fn merge(table: &mut Table, over: &Table) {
     for (key, value) in over {
         match (table.get_mut(key), value) {
@@ -294,7 +294,7 @@ fn merge(table: &mut Table, over: &Table) {
 impl FilePart {
     fn read(path: &Path) -> Result<Self> {
         let file = path.display();
-        let unreadable = || format!("{file}: the experiment cannot be read");
+        let unreadable = || format!("{file}: cannot read the experiment");
         let metadata = std::fs::metadata(path).with_context(unreadable)?;
         if !metadata.is_file() || metadata.len() > MAX_BYTES {
             bail!("{file}: not an experiment: expected a TOML file of at most 1 MiB");
@@ -310,8 +310,8 @@ impl FilePart {
         Ok(Self { path: path.into(), text: text.into(), within: vec![], table })
     }
 
-    /// The tables of a file that count, those that take precedence first: the member's part, and the whole without its
-    /// members, each preceded by its own part for the scale.
+    /// The relevant tables of a file in order of precedence: the member's section, then the file without its members, each
+    /// preceded by its own part for the scale.
     fn parts(mut self, Selection { scale, member }: Selection<'_>) -> Result<Vec<Self>> {
         let path = self.path.display().to_string();
         let members = self.named("member")?.cloned();
@@ -319,10 +319,10 @@ impl FilePart {
         let mut parts = vec![];
         match (members, member) {
             (None, None) => {}
-            (None, Some(name)) => bail!("{path}: no member `{name}`: it is one experiment"),
+            (None, Some(name)) => bail!("{path}: no member `{name}`: the file is a single experiment"),
             (Some(members), None) => {
                 let (place, known) = (self.place("member"), names(members.keys()));
-                bail!("{place}: several experiments, of which --member must name one: {known}");
+                bail!("{place}: the file has several experiments; choose one with --member: {known}");
             }
             (Some(members), Some(name)) => {
                 let Some(Value::Table(table)) = members.get(name) else {
@@ -333,7 +333,7 @@ impl FilePart {
                     );
                 };
                 parts.push(self.part(["member", name], table));
-                // a member that extends another file does so in place of its own
+                // a member's `extends` replaces that of its file
                 if table.contains_key("extends") {
                     self.table.remove("extends");
                 }
@@ -348,7 +348,7 @@ impl FilePart {
             {
                 if table.contains_key("extends") {
                     let place = part.place(&format!("scale.{scale}.extends"));
-                    bail!("{place}: `extends` is for a file or a member, not for a scale");
+                    bail!("{place}: `extends` belongs at the top of a file or in a member, not in a scale");
                 }
                 scaled.push(part.part(["scale", scale], table));
             }
@@ -357,22 +357,22 @@ impl FilePart {
         Ok(scaled)
     }
 
-    /// The table at a place within this one as a part of the same file.
+    /// The table at a place within this one, as a part of the same file.
     fn part(&self, place: [&str; 2], table: &Table) -> Self {
         let within = [self.within.as_slice(), &place.map(str::to_owned)].concat();
         Self { within, table: table.clone(), ..self.clone() }
     }
 
-    /// A table of tables, if it is there.
+    /// A table of tables, if present.
     fn named(&self, key: &str) -> Result<Option<&Table>> {
         let Some(value) = self.table.get(key) else { return Ok(None) };
         match value.as_table().filter(|table| table.values().all(Value::is_table)) {
             Some(table) => Ok(Some(table)),
-            None => bail!("{}: `{key}` is for tables [{key}.NAME] alone", self.place(key)),
+            None => bail!("{}: `{key}` may only contain tables [{key}.NAME]", self.place(key)),
         }
     }
 
-    /// How many parts of a dotted key are written out.
+    /// How many parts of a dotted key the file spells out.
     fn depth(&self, key: &str) -> usize {
         let mut table = Some(&self.table);
         let found = key.split('.').take_while(|part| {
@@ -392,7 +392,7 @@ impl FilePart {
                 table.and_then(|table| table.iter().find(|(name, _)| name.get_ref().as_ref() == part));
             let Some((name, value)) = entry else { break };
             table = if let DeValue::Table(inner) = value.get_ref() { Some(inner) } else { None };
-            // a section is placed at its header, a value at its key
+            // a section is located at its header, a value at its key
             let span = if table.is_some() { value.span() } else { name.span() };
             place = format!("{}:{}", self.path.display(), line(&self.text, span.start));
         }
@@ -481,10 +481,10 @@ mod tests {
         assert!(wrong(None, Some("c")).contains("no member `c` (its members are a, b)"));
         assert!(
             wrong(None, None)
-                .contains("top.toml:2: several experiments, of which --member must name one: a, b")
+                .contains("top.toml:2: the file has several experiments; choose one with --member: a, b")
         );
         let wrong = select(&[("a.toml", "scale = 3\n")], Selection::default(), &[]).unwrap_err().to_string();
-        assert!(wrong.contains("a.toml:1: `scale` is for tables [scale.NAME] alone"), "{wrong}");
+        assert!(wrong.contains("a.toml:1: `scale` may only contain tables [scale.NAME]"), "{wrong}");
     }
 
     #[test]
@@ -510,7 +510,8 @@ mod tests {
         assert_eq!(both.merged().unwrap(), toml::from_str::<Table>("seed = 1\nepochs = 3\n").unwrap());
         let missing = message(&[("a.toml", "extends = \"b.toml\"\n")], &[]);
         assert!(
-            missing.contains("a.toml:1: `extends`: ") && missing.contains("b.toml: the experiment cannot")
+            missing.contains("a.toml:1: `extends`: ")
+                && missing.contains("b.toml: cannot read the experiment")
         );
         assert!(
             message(&[("a.toml", "seed = 1\n")], &["seed.x=1"])
@@ -518,7 +519,7 @@ mod tests {
         );
         assert!("seed".parse::<Setting>().unwrap_err().to_string().contains("expected KEY=VALUE"));
         let wrong = "lr=".parse::<Setting>().unwrap_err().to_string();
-        assert_eq!(wrong, "the value is missing, expected KEY=VALUE, as in optim.lr=0.2");
+        assert_eq!(wrong, "the value is missing, expected KEY=VALUE, e.g. optim.lr=0.2");
         assert!(".x=1".parse::<Setting>().is_err() && "x=".parse::<Setting>().is_err());
         assert_eq!("x=[1, 2]".parse::<Setting>().unwrap().value, Value::Array(vec![1.into(), 2.into()]));
     }

@@ -1,4 +1,4 @@
-//! How a command fails, and the exit code that says so.
+//! How a command can fail, and the exit codes.
 
 use crate::output::errln;
 
@@ -7,7 +7,7 @@ use crate::output::errln;
 pub(crate) enum Failure {
     /// Input that cannot be used; nothing was run. Exit code 2.
     Input(anyhow::Error),
-    /// A run that began and failed. Exit code 1.
+    /// A run that started and failed. Exit code 1.
     Run(anyhow::Error),
     /// A run that a signal stopped and that can be resumed. Exit code 3.
     Stopped(String),
@@ -16,7 +16,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// A run that began and failed.
+    /// A run that started and failed.
     pub(crate) fn run(error: impl Into<anyhow::Error>) -> Self {
         Self::Run(error.into())
     }
@@ -46,7 +46,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// An error and its causes in one line; a cause that the error before it quotes already is not repeated.
+/// An error and its causes in one line; a cause that the preceding error already quotes is not repeated.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -1,10 +1,10 @@
-//! How much memory a run needs, and how much there is.
+//! How much memory a run needs, and how much is available.
 
 use walk_core::{Model, PassKind};
 use walk_data::Images;
 use walk_train::{OptimConfig, Work};
 
-/// What determines the memory of a run.
+/// What determines a run's memory use.
 pub(crate) struct Footprint<'a> {
     pub(crate) model: &'a Model,
     pub(crate) images: &'a Images,
@@ -13,11 +13,11 @@ pub(crate) struct Footprint<'a> {
     pub(crate) threads: usize,
 }
 
-/// What the program holds apart from what is counted.
+/// Memory of the program itself, apart from what is counted.
 const PROGRAM: usize = 30 << 20;
 
 impl Footprint<'_> {
-    /// About the most bytes that the run holds at once, with probes of this work; `None` if the device does not say.
+    /// Approximate peak memory of the run in bytes, with probes of this work; `None` if the device does not report it.
     pub(crate) fn bytes(&self, probes: &[Work]) -> Option<usize> {
         let Self { model, images, samples, optim, threads } = *self;
         let network = model.network();
@@ -37,15 +37,15 @@ impl Footprint<'_> {
             let product = pass(work.multiplied, PassKind::HessianVector, 1)?;
             most = most.max(evaluation).max(gradient).max(product);
         }
-        // θ, the next θ, velocity, gradient, those on the device, laid out for convolutions, in checkpoints
+        // θ, the next θ, velocity, gradient, and copies on the device, in the layout of convolutions, and in checkpoints
         let vectors = 16 + 2 * probes.len();
-        // images are read from an archive that is in memory too; that is over when training begins
+        // the archive that images are read from is in memory as well, but only until training begins
         let images = images.pixels.len();
         Some(PROGRAM + (2 * images).max(images + vectors * params + most))
     }
 }
 
-/// The memory of this machine, or of the part of it that the process may use, in bytes; `None` where the system does not say.
+/// The memory of this machine that the process may use, in bytes; `None` if the system does not report it.
 pub(crate) fn machine() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

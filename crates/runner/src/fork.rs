@@ -35,13 +35,13 @@ impl FromStr for ForkPoint {
         let (run, step) = text.rsplit_once('@').unwrap_or_default();
         match step.parse() {
             Ok(step) if !run.is_empty() => Ok(Self { run: run.into(), step }),
-            _ => Err(anyhow!("expected RUN@STEP, as in runs/quick@700")),
+            _ => Err(anyhow!("expected RUN@STEP, e.g. runs/quick@700")),
         }
     }
 }
 
 impl ForkPoint {
-    /// How a run's description records it.
+    /// As recorded in a run's description.
     pub(crate) fn info(&self, changes: &[Setting]) -> ForkInfo {
         let changes = changes.iter().map(|set| set.text().to_owned()).collect();
         ForkInfo { run: self.run.display().to_string(), step: self.step, changes }
@@ -54,7 +54,7 @@ pub(crate) struct Found {
     pub(crate) place: Place,
 }
 
-/// The checkpoint that a fork starts from. Those that cannot be read are passed over, unless it may be one of them.
+/// The checkpoint that a fork starts from. Unreadable checkpoints are skipped unless the requested one may be among them.
 pub(crate) fn find(point: &ForkPoint) -> Result<Found> {
     let ForkPoint { run, step } = point;
     let folder = open_run(run)?;
@@ -66,7 +66,7 @@ pub(crate) fn find(point: &ForkPoint) -> Result<Found> {
         match place {
             Ok(place) if place.step.0 == *step => return Ok(Found { path, place }),
             Ok(place) => steps.push(place.step.0),
-            Err(error) => damaged.push(format!("{name} cannot be read: {error}")),
+            Err(error) => damaged.push(format!("cannot read {name}: {error}")),
         }
     }
     steps.sort_unstable();
@@ -77,14 +77,14 @@ pub(crate) fn find(point: &ForkPoint) -> Result<Found> {
     bail!("{run}: no checkpoint after {step} updates; there are checkpoints after: {known}{damaged}")
 }
 
-/// Refuses a fork that has nothing to train.
+/// Rejects a fork that has nothing left to train.
 pub(crate) fn check_left(point: &ForkPoint, place: Place, experiment: &Experiment) -> Result<()> {
     let (done, last) = (place.epoch - u32::from(!place.epoch_done), experiment.epochs);
     if done < last {
         return Ok(());
     }
     bail!(
-        "{point}: {} done there, and `epochs` = {last} leaves nothing to train; raise it, as in --set epochs={}",
+        "{point}: {} done there, so `epochs` = {last} leaves nothing to train; raise it, e.g. --set epochs={}",
         if done == 1 { "epoch 1 is".into() } else { format!("epochs 1 to {done} are") },
         done.saturating_add(1)
     )
@@ -100,7 +100,7 @@ pub(crate) fn fork_state(
     let point = ForkPoint { run: PathBuf::from(&fork.run), step: fork.step };
     let run = &point.run;
     if open_run(run)?.read_info()?.network.sha256 != info.network.sha256 {
-        return Err(anyhow!("{}: has another network; a fork must keep it", run.display()));
+        return Err(anyhow!("{}: has a different network; a fork must keep the network", run.display()));
     }
     let Found { path, place } = find(&point)?;
     check_left(&point, place, experiment)?;

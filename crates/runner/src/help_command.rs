@@ -20,18 +20,18 @@ pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints the manual page of a verb, given as its words; that of the program if there are none.
+/// Prints the manual page of a verb, given as its words, or that of the program if there are none.
 pub(crate) fn print_manual(verb: &[String]) -> Result<(), Failure> {
     let program = program();
     let mut command = &program;
     for word in verb {
         command = command.find_subcommand(word).ok_or_else(|| {
             let known = command.get_subcommands().map(clap::Command::get_name);
-            anyhow!("man {}: there is no verb `{word}`{}", verb.join(" "), did_you_mean(word, known))
+            anyhow!("man {}: no verb `{word}`{}", verb.join(" "), did_you_mean(word, known))
         })?;
     }
     let mut page = vec![];
-    manual(command).render(&mut page).context("the manual page cannot be written")?;
+    manual(command).render(&mut page).context("cannot write the manual page")?;
     output::print(String::from_utf8_lossy(&page));
     Ok(())
 }
@@ -42,11 +42,11 @@ pub(crate) fn write_manuals(folder: &Path) -> Result<(), Failure> {
         std::fs::create_dir_all(folder)?;
         write_all(&program(), folder)
     };
-    write().with_context(|| format!("{}: the manual pages cannot be written there", folder.display()))?;
+    write().with_context(|| format!("{}: cannot write the manual pages there", folder.display()))?;
     Ok(())
 }
 
-/// The command line with what clap adds to it.
+/// The command line, including what clap adds.
 fn program() -> Command {
     let mut program = cli::command().disable_help_subcommand(true);
     program.build();

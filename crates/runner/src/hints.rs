@@ -1,4 +1,4 @@
-//! What was probably meant by a command line that cannot be used.
+//! Suggestions for command lines that cannot be parsed.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,7 +8,7 @@ use walk_arch::nearest;
 
 use crate::cli;
 
-/// A hint for the words after the program's name, which clap refused.
+/// A hint for the words after the program's name, which clap rejected.
 pub(crate) fn for_arguments(words: &[OsString], error: &clap::Error) -> Option<String> {
     if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::ArgumentConflict) {
         return None;
@@ -21,7 +21,7 @@ pub(crate) fn for_arguments(words: &[OsString], error: &clap::Error) -> Option<S
     let command = cli::command();
     let verb = words[1..].iter().find(|word| command.find_subcommand(word).is_some());
     if let (None, Some(verb)) = (command.find_subcommand(first), verb) {
-        return Some(format!("{verb}: a verb comes first, as in `sgdwalk {verb} ...`"));
+        return Some(format!("{verb}: the verb must come first: `sgdwalk {verb} ...`"));
     }
     let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
     // its value, if it has one
@@ -30,7 +30,7 @@ pub(crate) fn for_arguments(words: &[OsString], error: &clap::Error) -> Option<S
     let value = words[at].split_once('=').map(|(_, value)| value).or(next);
     let hint = match (first, option.as_str()) {
         ("resume", "--set" | "--sweep" | "--seeds" | "--jobs" | "--scale" | "--member" | "--out") => {
-            "a resumed run keeps its folder and its experiment but for --epochs; `sgdwalk fork RUN@STEP` starts a new \
+            "a resumed run keeps its folder and its experiment; only --epochs can change; `sgdwalk fork RUN@STEP` starts a new \
              run from a checkpoint and accepts --set"
                 .into()
         }
@@ -46,21 +46,21 @@ pub(crate) fn for_arguments(words: &[OsString], error: &clap::Error) -> Option<S
     Some(format!("{option}: {hint}"))
 }
 
-/// A hint for a path that is no experiment file.
+/// A hint for a path that is not an experiment file.
 pub(crate) fn for_path(path: &Path) -> Option<String> {
     let word = path.to_str()?;
     if path.join("run.json").is_file() {
-        return Some(format!("{word}: a run folder, not an experiment; use `sgdwalk resume {word}`"));
+        return Some(format!("{word}: this is a run folder, not an experiment; use `sgdwalk resume {word}`"));
     }
     for_word(word, None)
 }
 
-/// A hint for a word that stands for a verb or an experiment but is neither; `next` follows it.
+/// A hint for a word in the place of a verb or an experiment that is neither; `next` is the word after it.
 fn for_word(word: &str, next: Option<&str>) -> Option<String> {
     let exists = Path::new(word).exists();
     if word == "run" && (next.is_some() || !exists) {
         let path = next.unwrap_or("EXPERIMENT");
-        return Some(format!("run: not a verb; a path alone runs it: `sgdwalk {path}`"));
+        return Some(format!("run: not a verb; to run an experiment, give its path: `sgdwalk {path}`"));
     }
     let command = cli::command();
     let is_other = word.starts_with('-') || word.contains(['.', '/', '\\']);

@@ -1,5 +1,4 @@
-//! What `scripts/install.sh` lays down beside the program: `PREFIX/bin/sgdwalk`, `PREFIX/lib/sgdwalk/plugins` and
-//! `PREFIX/share/sgdwalk`.
+//! Files that `scripts/install.sh` installs: `PREFIX/bin/sgdwalk`, `PREFIX/lib/sgdwalk/plugins` and `PREFIX/share/sgdwalk`.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ fn prefix() -> Option<PathBuf> {
     prefix.join("share/sgdwalk").is_dir().then(|| prefix.to_path_buf())
 }
 
-/// The folder of plugin libraries: of the installation, or `plugins` beside the program.
+/// The folder of plugin libraries: that of the installation, or `plugins` next to the program.
 pub(crate) fn plugins() -> Option<PathBuf> {
     let installed = prefix().map(|prefix| prefix.join("lib/sgdwalk/plugins"));
     installed.or_else(|| Some(std::env::current_exe().ok()?.parent()?.join("plugins")))
@@ -30,7 +29,7 @@ pub(crate) fn workspace() -> PathBuf {
     workspace.canonicalize().unwrap_or(workspace)
 }
 
-/// A path as it is if there is something, or else what was installed under it, as `experiments/quick.toml`.
+/// The path itself if it exists, otherwise the installed file of that name, such as `experiments/quick.toml`.
 pub(crate) fn find(path: &Path) -> PathBuf {
     let installed =
         || prefix().map(|prefix| prefix.join("share/sgdwalk").join(path)).filter(|path| path.exists());

@@ -1,5 +1,5 @@
-//! `sgdwalk keys`: the references of every key of an experiment file and of every row of metrics.jsonl, made from the types
-//! that read them.
+//! `sgdwalk keys`: the reference of every key of an experiment file and of every row of metrics.jsonl, generated from the
+//! types that read them.
 
 use std::fmt::Write;
 
@@ -13,16 +13,16 @@ use crate::schema_keys::{properties, resolved};
 
 const HEAD: &str = "# Keys of an experiment file
 
-Made from the types that read the file, by `sgdwalk keys > docs/KEYS.md`. [EXPERIMENTS.md](EXPERIMENTS.md) explains what \
-they are for. Every key can be set on the command line, as in `--set optim.lr=0.2`.
+Generated from the types that read the file by `sgdwalk keys > docs/KEYS.md`. [EXPERIMENTS.md](EXPERIMENTS.md) explains what \
+they are for. Every key can be set on the command line, e.g. `--set optim.lr=0.2`.
 ";
 
 const ROWS_HEAD: &str = "# Rows of metrics.jsonl
 
-Made from the types that read the file, by `sgdwalk keys --rows > docs/ROWS.md`. Each line is a JSON object with `kind`, one of \
-the names below; `epoch` (from 1); `iteration` (update within the epoch, from 1); `step` (updates made so far, this one \
-included); and the fields of its kind. A number that could not be measured or is not finite is `null`; an optional field \
-without a value is `null` or absent.
+Generated from the types that read the file by `sgdwalk keys --rows > docs/ROWS.md`. Each line is a JSON object with \
+`kind`, one of the names below; `epoch` (from 1); `iteration` (update within the epoch, from 1); `step` (updates so far, \
+including this one); and the fields of its kind. A number that could not be measured or is not finite is `null`; an optional \
+field without a value is `null` or absent.
 ";
 
 /// The reference of rows, in Markdown.
@@ -38,7 +38,7 @@ pub(crate) fn rows() -> Result<String> {
     Ok(text)
 }
 
-/// A line per field of `object`, each followed by the fields within it.
+/// One line per field of `object`, each followed by the fields within it.
 fn fields(text: &mut String, schema: &Value, prefix: &str, object: &Value) {
     for (name, value) in properties(object).into_iter().flatten() {
         let (inner, item) = (resolved(schema, value), resolved(schema, &resolved(schema, value)["items"]));
@@ -59,13 +59,13 @@ pub(crate) fn keys() -> Result<String> {
     let mut text = HEAD.to_owned();
     section(&mut text, &schema, "", &schema);
     text.push_str(
-        "\n## Schedules\n\nA schedule is a table of conditions that must all hold, `{}` for every update, or a list of \
-         such tables, at least one of which must hold.\n",
+        "\n## Schedules\n\nA schedule is a table of conditions that must all be met (`{}` means every update), or a \
+         list of such tables, at least one of which must be met.\n",
     );
     key_rows(&mut text, &conditions, &conditions);
     text.push_str(
-        "\n## `[scale.NAME]`\n\nValues that apply with `--scale NAME`. Any of the keys above.\n\
-         \n## `[member.NAME]`\n\nOne of several experiments in the file. Any of the keys above.\n",
+        "\n## `[scale.NAME]`\n\nValues that apply with `--scale NAME`. It accepts all of the keys above.\n\
+         \n## `[member.NAME]`\n\nOne of several experiments in the file. It accepts all of the keys above.\n",
     );
     Ok(text)
 }
@@ -108,19 +108,19 @@ fn key_rows(text: &mut String, schema: &Value, object: &Value) {
     }
 }
 
-/// Its own description, or that of what it stands for; in one line.
+/// Its own description, or that of the type it refers to, in one line.
 fn description(schema: &Value, value: &Value) -> String {
     let text = value["description"].as_str().or_else(|| resolved(schema, value)["description"].as_str());
     text.unwrap_or_default().replace('\n', " ").replace('|', "\\|")
 }
 
-/// Its description, with the values that can be chosen for it or its items.
+/// Its description, with the possible values of it or its items.
 fn meaning(schema: &Value, value: &Value) -> String {
     let inner = resolved(schema, value);
     [description(schema, value), choices(inner), choices(resolved(schema, &inner["items"]))].concat()
 }
 
-/// The values that can be chosen, each with what it means.
+/// The possible values, each with its meaning.
 fn choices(value: &Value) -> String {
     let choice = |choice: &Value| {
         let name = choice["const"].as_str()?;
@@ -137,7 +137,7 @@ fn type_name(schema: &Value, value: &Value) -> String {
     if value["oneOf"].is_array() || value["enum"].is_array() {
         return "name".into();
     }
-    // the first of several is the one besides null
+    // of several types, the first is not null
     let kind = value["type"].as_str().or(value["type"][0].as_str());
     match kind.unwrap_or_default() {
         "array" => match type_name(schema, resolved(schema, &value["items"])) {
@@ -155,7 +155,7 @@ fn type_name(schema: &Value, value: &Value) -> String {
 fn toml_value(value: &Value) -> String {
     match value {
         Value::Object(table) => {
-            // what is off is left out
+            // sections that are off are left out
             let on = table.iter().filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
             let pairs = on.map(|(key, value)| format!("{key} = {}", toml_value(value)));
             let pairs: Vec<String> = pairs.collect();

@@ -1,4 +1,4 @@
-//! Reports that are rewritten while runs are running.
+//! Reports that are rewritten while runs are in progress.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,17 +8,17 @@ use walk_report::{Comparison, ReportConfig, write_report};
 
 use crate::timing::unix_seconds;
 
-/// When the first report is written.
+/// Time after which the first report is written.
 const FIRST: Duration = Duration::from_secs(5);
-/// Between two reports, at least.
+/// Minimum time between two reports.
 const PERIOD: Duration = Duration::from_secs(60);
-/// What writing a report took is at most this part of the time until the next one.
+/// Upper bound on the share of time spent writing reports.
 const SHARE: u32 = 100;
 
-/// A report that is rewritten now and then.
+/// A report that is rewritten from time to time.
 #[derive(Debug)]
 pub(crate) struct LiveReport {
-    /// Where it is written.
+    /// The folder it is written to.
     folder: PathBuf,
     title: String,
     due: Instant,
@@ -30,8 +30,8 @@ impl LiveReport {
         Self { folder: folder.into(), title: title.into(), due: Instant::now() + FIRST }
     }
 
-    /// Writes the report of the runs at `paths` if the last one is old enough. A report that cannot be written is left to the one
-    /// at the end.
+    /// Writes the report of the runs at `paths` if the last one is old enough. Errors are ignored: the final report
+    /// shows them.
     pub(crate) fn write_if_due(&mut self, paths: impl FnOnce() -> Vec<PathBuf>) {
         let started = Instant::now();
         if started < self.due {

@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Parses the command line; prints help, and errors about which there is nothing to add, by itself.
+/// Parses the command line; prints help, and errors for which there is no hint, by itself.
 fn parse() -> Result<Verb, Failure> {
     let words: Vec<OsString> = std::env::args_os().collect();
     Verb::parse(&words).map_err(|error| match hints::for_arguments(&words[1..], &error) {

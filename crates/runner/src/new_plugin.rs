@@ -10,21 +10,21 @@ use crate::installation;
 use crate::output::outln;
 
 const LIBRARY: &str = include_str!("new_plugin/lib.rs.txt");
-/// Of a member of this workspace.
+/// The manifest of a member of this workspace.
 const MEMBER_MANIFEST: &str = include_str!("new_plugin/member.toml.txt");
-/// Of a crate elsewhere.
+/// The manifest of a crate elsewhere.
 const STANDALONE_MANIFEST: &str = include_str!("new_plugin/standalone.toml.txt");
 
-/// Writes the crate, in `dir` or where plugins are.
+/// Writes the crate to `dir`, or to the folder of plugins by default.
 pub(crate) fn write(name: &str, dir: Option<PathBuf>) -> Result<(), Failure> {
     check(name)?;
     let workspace = installation::workspace();
     let plugins = workspace.join("plugins");
-    let here = std::env::current_dir().context("the current folder is not there")?;
+    let here = std::env::current_dir().context("the current folder does not exist")?;
     let dir = dir.unwrap_or_else(|| if here.starts_with(&workspace) { plugins.clone() } else { here });
     let folder = dir.join(name);
     if folder.symlink_metadata().is_ok() {
-        return Err(anyhow!("{}: exists already, and nothing is overwritten", folder.display()).into());
+        return Err(anyhow!("{}: already exists and will not be overwritten", folder.display()).into());
     }
     let is_member =
         matches!((dir.canonicalize(), plugins.canonicalize()), (Ok(dir), Ok(plugins)) if dir == plugins);
@@ -44,7 +44,7 @@ pub(crate) fn write(name: &str, dir: Option<PathBuf>) -> Result<(), Failure> {
     } else {
         format!("./{path}")
     };
-    outln!("{path} is written; next:");
+    outln!("created {path}; next:");
     outln!("  edit {}", folder.join("src/lib.rs").display());
     outln!("  cargo test --manifest-path {}", folder.join("Cargo.toml").display());
     outln!("  sgdwalk experiments/quick.toml --set model.plugin={plugin}");
@@ -56,7 +56,9 @@ fn check(name: &str) -> Result<()> {
     if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(plain) && name.len() <= 64 {
         return Ok(());
     }
-    Err(anyhow!("`{name}`: expected a crate's name: small letters, digits, `-` and `_`, a letter first"))
+    Err(anyhow!(
+        "`{name}`: expected a crate name: lowercase letters, digits, `-` and `_`, starting with a letter"
+    ))
 }
 
 fn capitalized(part: &str) -> String {

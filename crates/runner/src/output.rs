@@ -1,4 +1,4 @@
-//! What the program prints. A stream that is closed or full ends nothing: what a run measured matters more than its tables.
+//! Output to the terminal. A closed or full stream does not stop a run: its measurements matter more than its tables.
 
 use std::fmt;
 use std::io::{ErrorKind, Write};
@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 use anyhow::{Result, anyhow};
 use walk_report::{Extent, Table, wrap};
 
-/// Why standard output could not be written.
+/// Why standard output could not be written to.
 static FAILED: OnceLock<std::io::Error> = OnceLock::new();
 
-/// Prints a line to standard output, with commands in it as the user types them.
+/// Prints a line to standard output, with commands spelled as the user types them.
 macro_rules! outln {
     ($($text:tt)*) => { $crate::output::print($crate::output::as_typed(format_args!("{}\n", format_args!($($text)*)))) };
 }
@@ -35,38 +35,38 @@ pub(crate) fn print(text: impl fmt::Display) {
     }
 }
 
-/// Prints text to standard error, where there is nobody to tell of a failure; commands in it are as the user types them.
+/// Prints text to standard error, ignoring failures; commands are spelled as the user types them.
 pub(crate) fn print_error(text: impl fmt::Display) {
     let _ = write!(std::io::stderr(), "{}", as_typed(text));
 }
 
-/// Text in which commands are as the user types them.
+/// Text with commands spelled as the user types them.
 pub(crate) fn as_typed(text: impl fmt::Display) -> String {
     text.to_string().replace("`sgdwalk ", &format!("`{} ", typed_command()))
 }
 
 /// How the user called the program.
 fn typed_command() -> String {
-    // cargo says whose binary it runs
+    // cargo sets the name of the package whose binary it runs
     if std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == env!("CARGO_PKG_NAME")) {
         return format!("cargo run -p {} --", env!("CARGO_PKG_NAME"));
     }
-    // a path from the root is what a script or another program calls it by
+    // an absolute path comes from a script or another program, not from the user
     let typed = std::env::args().next().filter(|name| !name.is_empty() && !Path::new(name).is_absolute());
     typed.unwrap_or_else(|| "sgdwalk".into())
 }
 
-/// Prints a table that is not wider than the terminal.
+/// Prints a table no wider than the terminal.
 pub(crate) fn print_table(table: &Table, extent: Extent) {
     outln!("\n{}", table.boxed(width(), extent));
 }
 
-/// Text in lines that are not wider than the terminal.
+/// Wraps text to the width of the terminal.
 pub(crate) fn wrapped(text: &str) -> String {
     wrap(text, width().unwrap_or(usize::MAX))
 }
 
-/// The width of the terminal, or what `COLUMNS` says where standard output is none.
+/// The width of the terminal, or the value of `COLUMNS` if standard output is not a terminal.
 fn width() -> Option<usize> {
     match terminal_size::terminal_size_of(std::io::stdout()) {
         Some((width, _)) => Some(usize::from(width.0)),
@@ -74,10 +74,10 @@ fn width() -> Option<usize> {
     }
 }
 
-/// Whether all that was printed could be written. A reader that went away, as `head` does, is none that misses anything.
+/// Whether all output could be written. A reader that closed the pipe early, as `head` does, is not an error.
 pub(crate) fn check() -> Result<()> {
     match FAILED.get().filter(|error| error.kind() != ErrorKind::BrokenPipe) {
-        Some(error) => Err(anyhow!("standard output cannot be written: {error}")),
+        Some(error) => Err(anyhow!("cannot write to standard output: {error}")),
         None => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::output::{outln, print_table};
 use crate::plugin;
 
-/// The images that parameters and multiply-adds are counted for: CIFAR-10's.
+/// The image shape that parameters and multiply-adds are counted for: that of CIFAR-10.
 const SHAPE: [usize; 3] = [3, 32, 32];
 const CLASSES: usize = 10;
 
@@ -18,7 +18,7 @@ pub(crate) fn cifar10() -> Problem {
     Problem { input: SHAPE.to_vec(), classes: CLASSES }
 }
 
-/// Lists the plugins found.
+/// Lists the available plugins.
 fn list() -> Result<(), Failure> {
     let mut rows = vec![];
     for (name, place) in plugin::named() {
@@ -40,9 +40,8 @@ fn list() -> Result<(), Failure> {
         Column::new("crate", "crate", Role::Remark),
     ];
     let [channels, height, width] = SHAPE;
-    let title = format!(
-        "Plugins; sizes are of their default networks for images of {channels}x{height}x{width} in {CLASSES} classes"
-    );
+    let title =
+        format!("Plugins (sizes: default network, {channels}x{height}x{width} images, {CLASSES} classes)");
     print_table(&Table::new("plugins", title, columns, rows), Extent::All);
     Ok(())
 }
@@ -69,7 +68,7 @@ pub(crate) fn describe(arguments: &PluginArguments) -> Result<(), Failure> {
     if let Some(network) = &network {
         let (n_params, mflop) = (network.n_params(), mflop(network));
         let how = if settings.is_empty() { "by default" } else { "with these options" };
-        outln!("{how} {n_params} parameters and {mflop} MFLOP per image of {input} in {classes} classes");
+        outln!("{how}: {n_params} parameters, {mflop} MFLOP per {input} image, {classes} classes");
     }
     outln!("{}", if info.options.is_empty() { "It has no options." } else { "\n[model.options]" });
     for option in info.options {
@@ -108,7 +107,7 @@ fn layer_table(network: &Network) -> Table {
 /// What a plugin says of itself.
 struct Description {
     info: PluginInfo,
-    /// Its default network, if it has one for such images.
+    /// Its default network, if it supports such images.
     network: Option<Network>,
 }
 

@@ -1,4 +1,4 @@
-//! From an experiment file to everything a run needs, checked.
+//! Loads and checks everything that a run of an experiment needs.
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -35,8 +35,8 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Says on standard error what the user should know about the data, such as files that were left out, and about values
-    /// that may not be what was meant.
+    /// Prints warnings about the data, such as files that were left out, and about values that are probably not what the
+    /// user meant.
     pub(crate) fn warn(&self) {
         let Self { experiment, network, split, .. } = self;
         let of_values = experiment.optim.remarks().into_iter().chain(other_parts(experiment, network));
@@ -44,8 +44,8 @@ impl Prepared {
     }
 }
 
-/// The probes whose batch norm sees other parts of the samples than gradient descent's does, if there are any: they measure
-/// another loss than the one that is descended.
+/// The probes, if any, whose batch norm statistics come from other parts of the samples than in gradient descent: they
+/// measure a different loss from the one that is minimized.
 fn other_parts(experiment: &Experiment, network: &Network) -> Option<String> {
     let optim = &experiment.optim;
     if optim.method != Method::Gd || !network.has_batch_norm() {
@@ -65,21 +65,21 @@ fn other_parts(experiment: &Experiment, network: &Network) -> Option<String> {
         .collect();
     (!names.is_empty()).then(|| {
         format!(
-            "{}: not {size}, the `optim.batch_size` of the parts from which gradient descent takes batch norm's statistics; \
-             what is measured is not the loss that is descended",
+            "{}: not {size} (`optim.batch_size`), the size of the parts from which gradient descent takes its batch norm \
+             statistics; the measured loss is not the one that is minimized",
             names.join(", ")
         )
     })
 }
 
-/// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts in the pool need not be handed over
-/// to it piece by piece.
+/// Runs `work` in a pool of threads, on all cores if no number is given. Work that starts inside the pool avoids the cost of
+/// entering it for every piece.
 pub(crate) fn on_threads<R: Send>(
     threads: Option<u16>,
     work: impl FnOnce() -> Result<R, Failure> + Send,
 ) -> Result<R, Failure> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0).into());
-    builder.build().context("the threads cannot be started")?.install(work)
+    builder.build().context("cannot start the threads")?.install(work)
 }
 
 /// Loads data and plugin and checks every value of the experiment.
@@ -106,7 +106,7 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     let problem = Problem { input: split.images.shape.to_vec(), classes: split.images.classes.len() };
     let graph = plugin.build(&problem, &experiment.model.options);
     let graph = graph.map_err(|error| error_at("model", &error))?;
-    let description = serde_json::to_vec(&graph).context("the network cannot be described")?;
+    let description = serde_json::to_vec(&graph).context("cannot describe the network")?;
     let network_sha256 = sha256(description);
     let network = graph.check(&problem).map_err(|error| error_at("model", &error))?;
     let checked = experiment.optim.check_batch_norm(split.train.len(), &network);
@@ -125,7 +125,7 @@ pub(crate) fn prepare(source: &ExperimentSource) -> Result<Prepared> {
     });
     let option_files = option_files.collect();
     let bytes =
-        std::fs::read(&plugin.library).with_context(|| format!("plugin {library}: cannot be read"))?;
+        std::fs::read(&plugin.library).with_context(|| format!("plugin {library}: cannot read the file"))?;
     let sha256 = sha256(bytes);
     let plugin = PluginRecord { name: info.name, library: library.to_string(), sha256, default_options };
     Ok(Prepared { experiment, network, network_sha256, split, plugin, option_files, initial, load_time })

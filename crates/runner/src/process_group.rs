@@ -1,4 +1,4 @@
-//! The processes that share a run: this one alone, or those that `mpirun` started.
+//! The processes that share a run: only this one, or those that `mpirun` started.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use walk_train::{Ranks, Solo};
 
 use crate::failure::Failure;
 
-/// Where MPI's launchers say how many processes they started.
+/// Environment variables in which MPI launchers give the number of processes.
 const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
 
-/// The processes that share a run, this one among them.
+/// The processes that share a run, including this one.
 pub(crate) struct ProcessGroup {
     pub(crate) ranks: Arc<dyn Ranks>,
     #[cfg(feature = "mpi")]
@@ -23,7 +23,7 @@ impl ProcessGroup {
         self.ranks.rank() == 0
     }
 
-    /// This process alone.
+    /// Only this process.
     fn solo() -> Self {
         Self {
             ranks: Arc::new(Solo),
@@ -51,7 +51,7 @@ mod solo {
     use super::*;
 
     impl ProcessGroup {
-        /// This process alone.
+        /// Only this process.
         ///
         /// # Errors
         /// If `mpirun` started several: each would run the whole experiment.
@@ -65,7 +65,7 @@ mod solo {
             }
         }
 
-        /// Ends all processes after a failure of this one.
+        /// Ends all processes after this one failed.
         pub(crate) fn end(self, _code: u8) {}
     }
 }
@@ -142,7 +142,7 @@ mod with_mpi {
         /// # Errors
         /// If MPI cannot be started.
         pub(crate) fn join() -> Result<Self> {
-            // without mpirun MPI is left alone: it starts daemons of its own
+            // without mpirun, MPI is not initialized: it would start its own daemons
             if !SIZES.iter().any(|name| std::env::var_os(name).is_some()) {
                 return Ok(Self::solo());
             }
@@ -161,7 +161,7 @@ mod with_mpi {
             Ok(Self { ranks: Arc::new(MpiRanks { rank, size }), _universe: Some(universe) })
         }
 
-        /// Ends all processes after a failure of this one: the others would wait for it.
+        /// Ends all processes after this one failed: the others would wait for it.
         pub(crate) fn end(self, code: u8) {
             if self.ranks.size() > 1 {
                 world().abort(code.into());

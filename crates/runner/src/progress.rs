@@ -1,4 +1,4 @@
-//! The progress bar, with the time left as the work done so far took it.
+//! The progress bar, with the remaining time estimated from the work done so far.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use walk_train::{Position, Span, TrainConfig, UPDATE, VALIDATION, Work};
 
 use crate::timing::duration;
 
-/// Steps of the bar.
+/// Number of steps of the bar.
 const LENGTH: u64 = 1000;
 
 /// A bar with a template, on standard error unless `quiet`.
@@ -24,21 +24,21 @@ pub(crate) fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
     bar
 }
 
-/// A bar as long as the time that the run's work takes.
+/// A bar that advances with the time that the run's work takes.
 pub(crate) struct Progress {
     bar: ProgressBar,
     epochs: u32,
     updates: usize,
     costs: Costs,
     loss: Measured,
-    /// Barriers, and segments, since the run began.
+    /// Barriers and segments since the run began.
     barriers: usize,
     segments: usize,
 }
 
 impl Progress {
-    /// A bar for the updates of `config` on that many samples, of which those up to `done` have been made and left the rows
-    /// `recorded`.
+    /// A bar for the updates of `config` on that number of samples, of which those up to `done` have been made and produced the
+    /// rows `recorded`.
     pub(crate) fn new(
         config: &TrainConfig,
         probes: &[ActiveProbe<'_>],
@@ -81,7 +81,7 @@ impl Progress {
         progress
     }
 
-    /// Takes in a row.
+    /// Accounts for a row.
     pub(crate) fn row(&mut self, row: &Row) {
         match &row.kind {
             Kind::Train(row) => self.loss = row.loss,
@@ -122,7 +122,7 @@ impl Progress {
     }
 }
 
-/// What each kind of work took, and how often it is still to be done.
+/// How long each kind of work took, and how much of it remains.
 #[derive(Debug)]
 struct Costs {
     kinds: Vec<Cost>,
@@ -133,10 +133,10 @@ struct Costs {
 #[derive(Debug)]
 struct Cost {
     name: &'static str,
-    /// How long it takes, in units that all kinds share.
+    /// Estimated cost of one piece, in units shared by all kinds.
     guess: f64,
     remaining: u64,
-    /// How often it was done before this process.
+    /// How often it was done before this process started.
     past: u64,
     /// How often this process did it, and how long that took.
     count: u64,
@@ -144,7 +144,7 @@ struct Cost {
 }
 
 impl Costs {
-    /// What was being done has ended, and a piece of work of this name begins.
+    /// Ends the current piece of work and begins one of this name.
     fn begins(&mut self, name: &str, now: Instant) {
         if let Some((index, since)) = self.current.take() {
             let kind = &mut self.kinds[index];
@@ -155,8 +155,8 @@ impl Costs {
         self.current = self.kinds.iter().position(|kind| kind.name == name).map(|index| (index, now));
     }
 
-    /// Seconds that all work so far has taken, and that the work left will take: as long as its kind took, and what has not been
-    /// done yet as its guess says beside the work that has.
+    /// Seconds that all work so far has taken, and that the remaining work will take: each kind takes as long as before, and
+    /// kinds not yet done are scaled by their estimated cost relative to those that were.
     fn seconds(&self) -> [f64; 2] {
         let (mut seconds, mut guess) = (0.0, 0.0);
         for kind in &self.kinds {
@@ -200,7 +200,7 @@ mod tests {
         costs.begins("probe", at(1));
         costs.begins("update", at(21));
         costs.begins("update", at(22));
-        // updates take a second, the probe 20; a unit is 22 s / 7, and what was never done takes two of them
+        // updates take a second, the probe 20; a unit is 22 s / 7, and the kind never done takes two of them
         let [past, left] = costs.seconds();
         assert!((past - (6.0 + 20.0)).abs() < 1e-9, "{past}");
         assert!((left - (8.0 + 40.0 + 2.0 * 22.0 / 7.0)).abs() < 1e-9, "{left}");

@@ -1,4 +1,4 @@
-//! Rows and checkpoints to disk, progress to the terminal.
+//! Writes rows and checkpoints to disk, and progress to the terminal.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use crate::live_report::LiveReport;
 use crate::progress::Progress;
 use crate::resume::Start;
 
-/// The checkpoint that the clock or a signal asked for; it replaces the previous one of this kind.
+/// Name of the checkpoint written after a time interval or a signal; it replaces the previous one of this kind.
 const LATEST: &str = "latest";
 
 /// Writes a run into its folder.
 pub(crate) struct Recorder<'a> {
     folder: RunFolder,
-    /// As it is on disk.
+    /// Its description as on disk.
     info: RunInfo,
     network: &'a Network,
     metrics: MetricsWriter,
@@ -52,7 +52,7 @@ impl<'a> Recorder<'a> {
         Ok(Self { folder, info, network, metrics, events, config, epochs, saved, report, progress, ranks })
     }
 
-    /// Takes the progress bar away, removes the checkpoint that a finished run no longer needs, and writes the description.
+    /// Removes the progress bar and the checkpoint that a finished run no longer needs, and writes the description.
     pub(crate) fn finish(&mut self, info: &RunInfo) -> Result<(), RecordError> {
         self.progress.finish();
         if info.status == Status::Finished {
@@ -69,7 +69,7 @@ impl<'a> Recorder<'a> {
         *every > 0 && (epoch.is_multiple_of(*every) || epoch == self.epochs) || epochs.contains(&epoch)
     }
 
-    /// Of the checkpoints after epochs that are not listed, keeps the last few.
+    /// Keeps only the last few of the checkpoints after epochs that are not listed.
     fn prune(&self) -> Result<(), RecordError> {
         let is_listed = |name: &String| self.config.epochs.iter().any(|&epoch| *name == epoch_name(epoch));
         let mut others: Vec<String> = self.folder.checkpoints();
@@ -79,7 +79,7 @@ impl<'a> Recorder<'a> {
     }
 }
 
-/// Names sort as their epochs do.
+/// Names sort by epoch.
 fn epoch_name(epoch: u32) -> String {
     format!("epoch-{epoch:07}")
 }
@@ -110,7 +110,7 @@ impl Sink for Recorder<'_> {
     }
 
     fn save(&mut self, at: Position, state: &TrainState) -> Result<(), RecordError> {
-        // the rows that belong to the state reach the disk first
+        // rows must reach the disk before the state that they belong to
         self.metrics.sync()?;
         let mark = self.metrics.mark();
         let tensors = state_tensors(self.network, state, &mark);
@@ -128,7 +128,7 @@ impl Sink for Recorder<'_> {
     }
 }
 
-/// The sink of a process that does not lead its job: keeps nothing, and ends when the first one does.
+/// The sink of a process that does not lead its job: keeps nothing, and stops when the leading process does.
 pub(crate) struct Follower<'a> {
     pub(crate) ranks: &'a Arc<dyn Ranks>,
 }

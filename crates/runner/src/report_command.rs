@@ -1,4 +1,4 @@
-//! `sgdwalk report RUN...`, and what is printed when a run ends: from records alone.
+//! `sgdwalk report RUN...`, and the output when a run ends, made from records only.
 
 use std::path::{Path, PathBuf};
 
@@ -15,9 +15,9 @@ use crate::resume::open_run;
 use crate::sweep_folder::{is_sweep, runs_of};
 use crate::timing::unix_seconds;
 
-/// Prints the runs' tables, those that differ by their seeds alone joined, and writes them, the figures and the page: of one run
-/// into its folder, of a sweep into its report, of others into `out` if that is given. Of several runs, those that cannot be read
-/// are named and left out.
+/// Prints the tables of the runs, averaged over seeds, and writes tables, figures and the page: for one run into its folder, for
+/// a sweep into its report folder, otherwise into `out` if given. If one of several runs cannot be read, it is named and left
+/// out.
 pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
     let (runs, all_read) = read(&arguments.runs)?;
     if runs.is_empty() {
@@ -76,7 +76,7 @@ pub(crate) fn export(paths: &[PathBuf], out: &Path) -> Result<(), Failure> {
     all_read
 }
 
-/// The runs in folders of runs and of sweeps, told apart; of several, those that cannot be read are named and left out, and the
+/// The runs in folders of runs and of sweeps, labeled. If one of several cannot be read, it is named and left out, and the
 /// second part says so.
 fn read(paths: &[PathBuf]) -> Result<(Vec<Run>, Result<(), Failure>), Failure> {
     let paths = runs_of(paths)?;
@@ -101,7 +101,7 @@ fn read(paths: &[PathBuf]) -> Result<(Vec<Run>, Result<(), Failure>), Failure> {
     Ok((runs, all_read))
 }
 
-/// Names the runs that are not finished, whose numbers are not those of whole runs.
+/// Names the runs that are not finished, whose numbers do not cover a whole run.
 fn print_unfinished(runs: &[Run]) {
     for run in runs.iter().filter(|run| run.info.status != Status::Finished) {
         let message = run.info.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
@@ -109,13 +109,13 @@ fn print_unfinished(runs: &[Run]) {
     }
 }
 
-/// Now, in seconds since 1970, if one of the runs is still running.
+/// The current time in seconds since 1970 if one of the runs is still in progress.
 fn live(runs: &[Run]) -> Option<u64> {
     let is_running = runs.iter().any(|run| run.info.status == Status::Running);
     is_running.then(unix_seconds)
 }
 
-/// Prints what a run found when it ends, and writes its tables, its figures and its page into its folder.
+/// Prints the results of a run when it ends, and writes its tables, figures and page into its folder.
 pub(crate) fn print_run(folder: &RunFolder, options: RunOptions) -> Result<()> {
     let run = Run::read(folder.path())?;
     let comparison = Comparison::new(std::slice::from_ref(&run));

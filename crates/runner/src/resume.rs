@@ -1,4 +1,4 @@
-//! A stopped run: its folder, its last checkpoint, and whether it would still give the same numbers.
+//! A stopped run: its folder, its last checkpoint, and whether resuming it would still give the same numbers.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use crate::output::errln;
 /// The folder that a run writes to and the state it starts from.
 pub(crate) struct Start {
     pub(crate) folder: RunFolder,
-    /// Held until the run ends.
+    /// Lock, held until the run ends.
     pub(crate) lock: FolderLock,
     pub(crate) info: RunInfo,
     pub(crate) state: TrainState,
-    /// What marks the rows that belong to the state.
+    /// Marks which rows belong to the state.
     pub(crate) metrics: MetricsMark,
 }
 
-/// Takes a run's folder and its last whole checkpoint; without one the run starts from `initial`. `now` describes the run of
-/// `experiment` as it would be started today.
+/// Opens a run's folder and reads its last valid checkpoint; without one, the run starts from `initial`. `now` describes the
+/// run of `experiment` as it would be started today.
 pub(crate) fn resume(
     path: &Path,
     experiment: &Experiment,
@@ -49,9 +49,9 @@ pub(crate) fn resume(
                 best = Some(saved)
             }
             Ok(()) => {}
-            // rows that are lost at the end are measured again
+            // rows lost at the end are measured again
             Err(error @ RecordError::Short { .. }) => {
-                errln!("warning: skipping checkpoint {name}: {error}; they are measured again");
+                errln!("warning: skipping checkpoint {name}: {error}; they will be measured again");
             }
             Err(error) => return Err(error.into()),
         }
@@ -64,7 +64,7 @@ pub(crate) fn resume(
     if done > experiment.epochs {
         let epochs = experiment.epochs;
         bail!(
-            "{}: `epochs` = {epochs}, but {done} are done; a resumed run may only get more",
+            "{}: `epochs` = {epochs}, but {done} are done; a resumed run can only be extended",
             path.display()
         );
     }
@@ -72,7 +72,7 @@ pub(crate) fn resume(
 }
 
 impl Start {
-    /// Notes in the folder that the run continues, with the experiment's epochs.
+    /// Records in the folder that the run continues, with the experiment's epochs.
     pub(crate) fn write(&mut self, experiment: &Experiment) -> Result<()> {
         let config = experiment.to_toml()?;
         if self.folder.read_config()? != config {
@@ -102,21 +102,21 @@ pub(crate) fn open_run(path: &Path) -> Result<RunFolder> {
     };
     let path_text = path.display();
     if path.is_file() {
-        Err(anyhow!("{path_text}: a file, expected the folder of a run"))
+        Err(anyhow!("{path_text}: this is a file, expected a run folder"))
     } else if has_runs(path) {
         Err(anyhow!(
-            "{path_text}: holds several runs; name one of them, or repeat the command of the sweep that made them"
+            "{path_text}: contains several runs; choose one of them, or repeat the sweep command that created them"
         ))
     } else if has_runs(&path.join("runs")) {
         Err(anyhow!(
-            "{path_text}: holds the runs of a reproduction; repeat its `sgdwalk reproduce` command to resume it"
+            "{path_text}: contains the runs of a reproduction; repeat its `sgdwalk reproduce` command to resume it"
         ))
     } else {
         Err(error.into())
     }
 }
 
-/// Refuses to continue with another program, network, data or experiment, which would change the numbers.
+/// Refuses to continue with a different program, network, data or experiment, which would change the numbers.
 fn check_same(then: &RunInfo, now: &RunInfo, path: &Path) -> Result<()> {
     let path = path.display();
     let same = [
@@ -127,18 +127,18 @@ fn check_same(then: &RunInfo, now: &RunInfo, path: &Path) -> Result<()> {
     ];
     if let Some((what, then, now)) = same.into_iter().find(|(_, then, now)| then != now) {
         bail!(
-            "{path}: the {what} is not the one the run started with ({} then, {} now); resuming would change its numbers",
+            "{path}: the {what} is not the one that the run started with ({} then, {} now); resuming would change its numbers",
             short(then),
             short(now)
         );
     }
     for file in &then.files {
-        // a file that is gone is missed where it is needed
+        // a missing file is reported where it is needed
         let changed = |now: &&FileInfo| now.key == file.key && now.sha256 != file.sha256;
         if let Some(now) = now.files.iter().find(changed) {
             bail!(
-                "{path}: `{}`: {} does not hold what {} held when the run started (SHA-256); resuming would change its \
-                 numbers",
+                "{path}: `{}`: {} does not have the contents that {} had when the run started (SHA-256); resuming would change \
+                 its numbers",
                 file.key,
                 now.path,
                 file.path
@@ -148,7 +148,7 @@ fn check_same(then: &RunInfo, now: &RunInfo, path: &Path) -> Result<()> {
     if then.config_sha256 != now.config_sha256 {
         bail!(
             "{path}: config.toml is not the experiment that the run started with (SHA-256); only `epochs`, `checkpoint`, \
-             `record.tensorboard`, `name`, `claims` and the places of files may change. Restore it, or start a new run with \
+             `record.tensorboard`, `name`, `claims` and file locations may change. Restore it, or start a new run with \
              `sgdwalk fork`"
         );
     }

@@ -33,18 +33,18 @@ use crate::report_command::print_run;
 use crate::resume::{Start, resume};
 use crate::timing::unix_seconds;
 
-/// A run to be made.
+/// A run to execute.
 pub(crate) struct RunRequest {
     pub(crate) source: ExperimentSource,
     pub(crate) folder: Folder,
     pub(crate) options: RunOptions,
 }
 
-/// Where a run is recorded.
+/// The folder of a run.
 pub(crate) enum Folder {
-    /// In a new folder: `out`, or else the first free one under `runs`. It starts from a checkpoint if it is a fork.
+    /// A new folder: `out`, or else the first free one under `runs`. A fork starts from a checkpoint.
     New { out: Option<PathBuf>, fork: Option<ForkInfo> },
-    /// In that of the run to resume.
+    /// The folder of the run to resume.
     Resumed(PathBuf),
 }
 
@@ -86,7 +86,7 @@ fn run_on(
     let probes = experiment.probe.probes(context).map_err(|error| request.source.train_error(error));
     let mut probes = group.agree(probes)?;
     if !group.leads() {
-        // the others start from what the first one has, and write nothing
+        // the other ranks start from the first one's state, and write nothing
         let bytes = ranks.broadcast_bytes(vec![]);
         let start = state_from_bytes(&bytes, model.network()).map_err(Failure::run)?;
         let mut sink = Follower { ranks };
@@ -130,7 +130,7 @@ fn run_on(
     let state = match outcome {
         Ok(state) => state,
         Err(error) => {
-            // what ended the run says more than a description that cannot be written or tables that cannot be read
+            // the error that ended the run says more than a failure to write its description or read its tables
             let _ = recorder.finish(&info);
             let _ = print_run(&folder, request.options);
             return Err(Failure::Run(anyhow!("{error}; the run folder is {}", folder.path().display())));
@@ -154,28 +154,28 @@ fn run_on(
     )))
 }
 
-/// Says that a finished run has nothing left to run, and prints its tables.
+/// Reports that a finished run has nothing left to do, and prints its tables.
 fn say_finished(start: &Start, experiment: &Experiment, options: RunOptions) -> Result<(), Failure> {
     let (path, epochs) = (start.folder.path().display(), experiment.epochs);
     errln!(
-        "nothing was run: {path} is finished, its {} done; to train longer, use `sgdwalk resume {path} --epochs N`",
+        "nothing to do: {path} is finished, its {} done; to train longer, use `sgdwalk resume {path} --epochs N`",
         if epochs == 1 { "epoch is".into() } else { format!("{epochs} epochs are") }
     );
     print_run(&start.folder, options).map_err(Failure::Run)
 }
 
-/// Refuses a new run where others keep theirs.
+/// Refuses to create a run inside the folder of a sweep or another run.
 fn check_place(path: &Path) -> Result<()> {
     if path.join("sweep.json").is_file() {
-        bail!("{}: the folder of a sweep; name another folder with --out", path.display());
+        bail!("{}: the folder of a sweep; choose another folder with --out", path.display());
     }
     match path.parent().filter(|parent| parent.join("run.json").is_file()) {
-        Some(parent) => bail!("{}: lies in the folder of the run {}", path.display(), parent.display()),
+        Some(parent) => bail!("{}: is inside the folder of the run {}", path.display(), parent.display()),
         None => Ok(()),
     }
 }
 
-/// Whether the experiment's last epoch is done. A fork's steps need not add up to its own epochs, so the epoch decides.
+/// Whether the experiment's last epoch is done. It is the epoch that counts: a fork's steps need not add up to its epochs.
 fn is_at_end(state: &TrainState, experiment: &Experiment) -> bool {
     state.epoch_done && state.epoch >= experiment.epochs
 }
@@ -198,7 +198,7 @@ fn begin(
                 let path = run_folder(out.as_deref(), experiment.name())?;
                 check_place(&path)?;
                 match RunFolder::create(&path, &experiment.to_toml()?, &info) {
-                    // another process was faster
+                    // another process created it first
                     Err(RecordError::Exists { .. }) if out.is_none() => {}
                     created => break created?,
                 }
@@ -226,7 +226,7 @@ fn initial_state(
     Ok(TrainState::new(point.map_err(|error| source.train_error(error))?))
 }
 
-/// Adds what the probes took to what they took before.
+/// Adds the time of the probes to their time before.
 fn add_times(info: &mut RunInfo, probes: &[ActiveProbe<'_>]) {
     for probe in probes {
         let elapsed_s = probe.elapsed.as_secs_f64();
@@ -244,7 +244,7 @@ fn add_times(info: &mut RunInfo, probes: &[ActiveProbe<'_>]) {
     }
 }
 
-/// The folder for a new run: `out` if it is given, else the first free one under `runs`.
+/// The folder for a new run: `out` if given, else the first free one under `runs`.
 pub(crate) fn run_folder(out: Option<&Path>, name: &str) -> Result<PathBuf> {
     if let Some(path) = out {
         return Ok(path.to_path_buf());

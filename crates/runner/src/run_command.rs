@@ -42,12 +42,12 @@ pub(crate) fn resume(run: &Path, epochs: Option<u32>, options: RunOptions) -> Re
     run_one(RunRequest { source, folder: Folder::Resumed(run.into()), options })
 }
 
-/// Makes a run in this process and those that share it.
+/// Executes a run in this process and those that share it.
 fn run_one(mut request: RunRequest) -> Result<(), Failure> {
     let group = ProcessGroup::join()?;
     request.options.quiet |= !group.leads();
     let result = run::run(&request, &group);
-    // all ranks end a stopped run alike; after any other failure of one the others would wait for it
+    // all ranks end a stopped run by themselves; after any other failure of one, the others would wait for it
     if let Err(failure @ (Failure::Run(_) | Failure::Input(_))) = &result {
         failure.print();
         group.end(failure.exit_code());

@@ -1,9 +1,9 @@
-//! The keys of a type that is read from TOML, from its JSON schema.
+//! The keys of a type read from TOML, taken from its JSON schema.
 
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
-/// All dotted keys of a type, those of its sections included.
+/// All dotted keys of a type, including those of its sections.
 pub(crate) fn dotted_keys<T: JsonSchema>() -> Vec<String> {
     let schema = serde_json::to_value(schemars::schema_for!(T)).unwrap_or_default();
     let mut keys = vec![];
@@ -24,7 +24,7 @@ pub(crate) fn properties(object: &Value) -> Option<&Map<String, Value>> {
     object["properties"].as_object()
 }
 
-/// What a reference, an optional value or a value with a description of its own stands for.
+/// Resolves references, optional values and values with their own descriptions.
 pub(crate) fn resolved<'a>(schema: &'a Value, mut value: &'a Value) -> &'a Value {
     loop {
         if let Some(name) = value["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {

@@ -16,10 +16,10 @@ use crate::plugin;
 use crate::plugins_command::cifar10;
 use crate::prepare::on_threads;
 
-/// Samples for the network of a layer, and for a plugin's.
+/// Number of samples for the network of a layer, and for a plugin's network.
 const SAMPLES: [usize; 2] = [12, 3];
 
-/// Compares a device with the reference in f64 and prints a table.
+/// Compares a device with the f64 reference and prints a table.
 pub(crate) fn selfcheck(arguments: &SelfCheckArguments) -> Result<(), Failure> {
     on_threads(arguments.threads, || {
         let backend = device::backend(arguments.device, Convolution::default()).context("--device")?;
@@ -30,8 +30,8 @@ pub(crate) fn selfcheck(arguments: &SelfCheckArguments) -> Result<(), Failure> {
     })
 }
 
-/// The default networks of plugins for CIFAR-10's images; all that are found if none is named. SiLU takes the place of ReLU:
-/// where rounding changes the sign of a ReLU's input, gradients change by far more than rounding.
+/// The default networks of plugins for CIFAR-10 images; of all available plugins if none is named. SiLU replaces ReLU: where
+/// rounding changes the sign of a ReLU's input, gradients change by far more than the rounding error.
 fn networks(only: &[String]) -> Result<Vec<(String, Arc<Network>)>, Failure> {
     let found = || plugin::named().into_iter().map(|(name, _)| name).collect();
     let references = if only.is_empty() { found() } else { only.to_vec() };
@@ -88,7 +88,7 @@ fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) 
         Column::new("losses", "losses", Role::Main),
         Column::new("gradient", "gradient", Role::Main),
         Column::new("hv", "Hv", Role::Main),
-        Column::new("sample_norms", "norms of samples' gradients", Role::Main),
+        Column::new("sample_norms", "per-sample gradient norms", Role::Main),
         Column::new("time", "time", Role::Main),
     ];
     let title = format!("Relative errors of {}", backend.name());
@@ -96,17 +96,17 @@ fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) 
     outln!(
         "{}",
         wrapped(
-            "errors are those against dfdx's operations on the processor in f64, the largest over both losses and both modes \
+            "errors are relative to dfdx's operations on the CPU in f64, the largest over both losses and both modes \
              of batch norm; times are the device's; plugins' networks have SiLU in place of ReLU, in whose kink gradients jump"
         )
     );
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Failure::Run(anyhow!("beyond the bound: {}", broken.join(", "))))
+    Err(Failure::Run(anyhow!("error above the bound: {}", broken.join(", "))))
 }
 
-/// The largest relative error that rounding explains.
+/// The largest relative error that rounding can explain.
 fn bound(quantity: Quantity) -> f64 {
     match quantity {
         Quantity::Losses => 1e-5,

@@ -1,8 +1,8 @@
-//! What serde says about a value that cannot be read, in the words of whoever writes an experiment file.
+//! Rewords serde's errors about values in the terms of an experiment file.
 
 use walk_arch::{did_you_mean, nearest};
 
-/// Values of other programs, and what they are called here.
+/// Names used by other programs, and the ones used here.
 const SYNONYMS: [(&str, &str); 8] = [
     ("gpu", "cuda"),
     ("nvidia", "cuda"),
@@ -13,10 +13,10 @@ const SYNONYMS: [(&str, &str); 8] = [
     ("nll", "cross_entropy"),
     ("batch_gradient_descent", "gd"),
 ];
-/// Keys elsewhere that an error lists.
+/// Maximum number of keys in other sections that an error suggests.
 const LISTED: usize = 3;
 
-/// An error of deserialization, reworded.
+/// A reworded deserialization error.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wording {
     /// The dotted key that it is about.
@@ -24,10 +24,10 @@ pub(crate) struct Wording {
     pub(crate) message: String,
 }
 
-/// Rewords `message`, which serde gave for the value at the dotted key `path`, empty for the whole file. `keys` are all
+/// Rewords serde's `message` about the value at the dotted key `path` (empty for the whole file). `keys` are all
 /// dotted keys.
 pub(crate) fn reword(path: &str, message: &str, keys: &[String]) -> Wording {
-    // serde quotes what was found first, then what is known
+    // serde first quotes the value found, then the known ones
     let mut quoted = message.split('`').skip(1).step_by(2);
     let found = quoted.next().unwrap_or_default();
     // the path of an unknown key ends with it
@@ -40,17 +40,17 @@ pub(crate) fn reword(path: &str, message: &str, keys: &[String]) -> Wording {
     let section = if path.is_empty() { String::new() } else { format!("`{path}`: ") };
     let about = |key: String, message: String| Wording { key, message };
     if message.starts_with("= ") {
-        // a value that checks itself says what was found
+        // messages of values that check themselves already include the value found
         about(path.into(), format!("`{path}` {message}"))
     } else if message.starts_with("unknown field") {
         let message = format!("{section}no key `{found}`{}", other_key(found, path, &known, keys));
         about(within(found), message)
     } else if message.starts_with("missing field") {
         let key = within(found);
-        let message = format!("`{key}` is missing, and it has no default");
+        let message = format!("`{key}` is missing and has no default");
         about(key, message)
     } else if message.starts_with("duplicate field") {
-        about(within(found), format!("{section}`{found}` is there twice"))
+        about(within(found), format!("{section}`{found}` appears twice"))
     } else if message.starts_with("unknown variant") {
         let meant = SYNONYMS.iter().find(|(word, meant)| *word == found && known.contains(meant));
         let meant = meant.map(|(_, meant)| *meant).or_else(|| nearest(found, known.iter().copied()));
@@ -65,7 +65,7 @@ pub(crate) fn reword(path: &str, message: &str, keys: &[String]) -> Wording {
     }
 }
 
-/// What was probably meant by an unknown key of the section `path`: a similar key of it, or one of that name elsewhere.
+/// A suggestion for an unknown key of the section `path`: a similar key in it, or a key of that name in another section.
 fn other_key(found: &str, path: &str, known: &[&str], keys: &[String]) -> String {
     let elsewhere: Vec<String> = keys
         .iter()
@@ -87,7 +87,7 @@ fn other_key(found: &str, path: &str, known: &[&str], keys: &[String]) -> String
     }
 }
 
-/// The parts of "invalid type: FOUND, expected EXPECTED" and the like, each in plain words.
+/// The parts of "invalid type: FOUND, expected EXPECTED" and similar messages, in plain words.
 fn mismatch(message: &str) -> Option<(String, String)> {
     let (_, rest) = message.strip_prefix("invalid ").and_then(|rest| rest.split_once([':', ' ']))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
@@ -96,7 +96,7 @@ fn mismatch(message: &str) -> Option<(String, String)> {
     Some((found, kind(expected.trim())))
 }
 
-/// A value as it would be written.
+/// A value as written in TOML.
 fn value(found: &str) -> String {
     if let Some(text) = found.strip_prefix("string ") {
         return text.to_owned();
@@ -109,7 +109,7 @@ fn value(found: &str) -> String {
     }
 }
 
-/// What a type of Rust is called in an experiment file.
+/// What a Rust type is called in an experiment file.
 fn kind(expected: &str) -> String {
     let plain = match expected {
         "f32" | "f64" => "a number",
@@ -195,7 +195,7 @@ mod tests {
         );
         let many = says("optim", "unknown field `chunk`, expected `lr`");
         assert!(many.contains("did you mean `probe.a.chunk` or `probe.b.chunk`?"), "{many}");
-        assert_eq!(says("optim", "missing field `lr`"), "`optim.lr` is missing, and it has no default");
+        assert_eq!(says("optim", "missing field `lr`"), "`optim.lr` is missing and has no default");
         assert_eq!(reword("", "missing field `epochs`", &[]).key, "epochs");
     }
 }

@@ -1,11 +1,11 @@
-//! Batches and chunks that batch norm cannot use.
+//! Rejects batches and chunks that batch norm cannot handle.
 
 use walk_arch::Network;
 
 use crate::{Method, OptimConfig, TrainError};
 
-/// An error if `network` has batch norms and one of the chunks of `chunk` of `samples` samples is a single sample: then every
-/// feature is its own mean, its variance is 0, and what follows does not depend on the sample. `remedy` is what else to do.
+/// An error if `network` has batch norms and splitting `samples` samples into chunks of `chunk` leaves a single sample: every
+/// feature is then its own mean, its variance is 0, and the output does not depend on the sample. `remedy` suggests a fix.
 pub(crate) fn check_chunks(
     key: &str,
     samples: usize,
@@ -19,7 +19,7 @@ pub(crate) fn check_chunks(
     let fitting = (2..chunk).rev().find(|&size| !has_single(samples, size));
     let fitting = fitting.map_or(String::new(), |size| format!(", for instance {size}"));
     let expected = format!(
-        "chunks of at least two of the {samples} samples{fitting}: a single sample has no batch statistics{remedy}"
+        "chunks of at least two of the {samples} samples{fitting}, since a single sample has no batch statistics{remedy}"
     );
     Err(TrainError::value(key, chunk, expected))
 }
@@ -40,12 +40,13 @@ impl OptimConfig {
         }
         let found = format!("{} for {samples} training samples", self.batch_size);
         let dropped = if self.method == Method::Sgd && self.batch_size > 1 {
-            "; `optim.drop_last` = true leaves the last one out"
+            "; `optim.drop_last` = true drops the last one"
         } else {
             ""
         };
-        let expected =
-            format!("batches of at least two samples: batch norm has no statistics of a single one{dropped}");
+        let expected = format!(
+            "batches of at least two samples, since batch norm has no statistics for a single one{dropped}"
+        );
         Err(TrainError::value("optim.batch_size", found, expected))
     }
 }
@@ -89,7 +90,7 @@ mod tests {
             let sizes: Vec<usize> = vec![0; samples].chunks(chunk).map(<[usize]>::len).collect();
             let found = check_chunks("x", samples, chunk, &network(true), "");
             prop_assert_eq!(found.is_err(), sizes.contains(&1));
-            // and the size that the message proposes fits
+            // and the size suggested by the message fits
             if let Err(error) = found
                 && let Some((_, size)) = error.to_string().split_once("for instance ")
             {

@@ -1,4 +1,4 @@
-//! States as the named tensors of a checkpoint, and back.
+//! Converts states to the named tensors of a checkpoint, and back.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,20 +12,20 @@ use walk_record::{MetricsMark, NamedTensor, Values, parse_checkpoint, read_check
 use crate::import::{OURS, to_point};
 use crate::{Memory, TrainError, TrainState};
 
-/// `[checkpoint]`: what is kept so that a run can be continued.
+/// `[checkpoint]`: which checkpoints are kept, from which a run can be resumed or forked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Epochs between checkpoints; 0 for none.
+    /// Number of epochs between checkpoints; 0 for none.
     #[serde(default = "one")]
     pub every: u32,
-    /// How many of them are kept, the latest ones.
+    /// How many of the latest of them to keep.
     #[serde(default = "two")]
     pub last: usize,
-    /// Epochs whose checkpoint is kept permanently.
+    /// Epochs whose checkpoints are kept permanently.
     #[serde(default)]
     pub epochs: Vec<u32>,
-    /// Seconds between checkpoints by the clock, each of which replaces the one before it; 0 for none.
+    /// Seconds between timed checkpoints, each of which replaces the previous one; 0 for none.
     #[serde(default = "minute")]
     pub seconds: u64,
 }
@@ -52,10 +52,10 @@ impl CheckpointConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`TrainError::Value`] for the first that cannot be used.
+    /// [`TrainError::Value`] for the first invalid value.
     pub fn check(&self, epochs: u32) -> Result<(), TrainError> {
         if self.epochs.iter().any(|epoch| !(1..=epochs).contains(epoch)) {
-            let expected = format!("epochs from 1 to {epochs}, as `epochs` says");
+            let expected = format!("epochs from 1 to {epochs} (`epochs`)");
             return Err(TrainError::value("checkpoint.epochs", format!("{:?}", self.epochs), expected));
         }
         if self.last == 0 { Err(TrainError::value("checkpoint.last", 0, "at least 1")) } else { Ok(()) }
@@ -77,7 +77,7 @@ pub fn point_tensors(network: &Network, point: &Point) -> Vec<NamedTensor> {
     params.chain(buffers).collect()
 }
 
-/// Everything that a run continues from; `metrics` marks the rows up to it.
+/// Everything needed to continue a run; `metrics` marks the rows up to this state.
 pub fn state_tensors(network: &Network, state: &TrainState, metrics: &MetricsMark) -> Vec<NamedTensor> {
     let mut tensors = point_tensors(network, &state.point);
     let mut add = |name: String, values| tensors.push(NamedTensor::list(name, values));
@@ -104,7 +104,7 @@ pub fn state_tensors(network: &Network, state: &TrainState, metrics: &MetricsMar
 pub struct SavedState {
     /// The state.
     pub state: TrainState,
-    /// What marks the rows up to it.
+    /// Marks the rows up to this state.
     pub metrics: MetricsMark,
 }
 
@@ -113,11 +113,11 @@ pub struct SavedState {
 pub struct Place {
     /// The epoch of the last update.
     pub epoch: u32,
-    /// Updates made in that epoch.
+    /// Number of updates made in that epoch.
     pub iteration: u32,
-    /// Whether these were all of the epoch's.
+    /// Whether these were all updates of the epoch.
     pub epoch_done: bool,
-    /// Updates made.
+    /// Number of updates made.
     pub step: Step,
 }
 
@@ -125,7 +125,7 @@ impl Place {
     /// Where the state of a checkpoint was saved.
     ///
     /// # Errors
-    /// [`TrainError::State`] if it is not the state of a run.
+    /// [`TrainError::State`] if it is not a run's state.
     pub fn of(stored: &[NamedTensor]) -> Result<Self, TrainError> {
         let place = stored.iter().find(|tensor| tensor.name.strip_prefix(OURS) == Some("place"));
         let read = || {
@@ -138,10 +138,10 @@ impl Place {
     }
 }
 
-/// Reads what [`state_tensors`] gave.
+/// The inverse of [`state_tensors`].
 ///
 /// # Errors
-/// [`TrainError::Record`] if the file cannot be read or is damaged, [`TrainError::State`] if it is no state of `network`.
+/// [`TrainError::Record`] if the file cannot be read or is damaged, [`TrainError::State`] if it is not a state of `network`.
 pub fn read_state(path: &Path, network: &Network) -> Result<SavedState, TrainError> {
     to_state(&read_checkpoint(path)?.tensors, network)
 }
@@ -149,7 +149,7 @@ pub fn read_state(path: &Path, network: &Network) -> Result<SavedState, TrainErr
 /// The same from the bytes of a file.
 ///
 /// # Errors
-/// [`TrainError::State`] if they are no state of `network`.
+/// [`TrainError::State`] if they are not a state of `network`.
 pub fn state_from_bytes(bytes: &[u8], network: &Network) -> Result<SavedState, TrainError> {
     let stored = parse_checkpoint(bytes).map_err(|what| TrainError::State { what })?;
     to_state(&stored.tensors, network)
@@ -173,7 +173,7 @@ fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, Tra
         _ => None,
     };
     let Some(Values::F64(loss_sum)) = find("loss_sum") else { return Err(wrong("sgdwalk.loss_sum")) };
-    // checkpoints of versions that did not count them have none
+    // missing in checkpoints of versions that did not count them
     let correct = match find("correct") {
         Some(Values::F64(count)) => count.first().copied(),
         _ => None,

@@ -14,7 +14,7 @@ pub enum TrainError {
     Value { key: String, found: String, expected: String },
     #[error("the checkpoint's `{what}` does not fit this experiment")]
     State { what: String },
-    #[error("{what} is {value} at {at}; what was measured before is kept. A smaller `optim.lr` may help")]
+    #[error("{what} is {value} at {at}; earlier measurements are kept. A smaller `optim.lr` may help")]
     NotFinite { what: &'static str, value: f64, at: Position },
     #[error(transparent)]
     Core(#[from] CoreError),
@@ -23,7 +23,7 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    /// A value that cannot be used.
+    /// An invalid value.
     pub(crate) fn value(key: &str, found: impl ToString, expected: impl Into<String>) -> Self {
         Self::Value { key: key.into(), found: found.to_string(), expected: expected.into() }
     }

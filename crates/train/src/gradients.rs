@@ -19,25 +19,25 @@ pub(crate) struct Gradients<'a> {
     pub(crate) grad: Vec<f32>,
 }
 
-/// What the samples of an update gave.
+/// The result for the samples of an update.
 pub(crate) struct BatchLoss {
     /// Their mean loss.
     pub(crate) loss: f64,
-    /// How many of them were classified correctly.
+    /// The number of samples classified correctly.
     pub(crate) correct: usize,
     pub(crate) samples: usize,
 }
 
-/// Which gradient of an update it is: of accumulated ones, each part has its own.
+/// Which gradient of an update it is: each part of an accumulated gradient has its own.
 #[derive(Clone, Copy)]
 struct Part {
     at: Position,
     index: u32,
-    /// Place of its first sample in the epoch's order.
+    /// Position of its first sample in the epoch's order.
     start: usize,
 }
 
-/// Which batch: its epoch, and the place of its first sample in the epoch's order.
+/// Which batch: its epoch, and the position of its first sample in the epoch's order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
     epoch: u32,
@@ -57,7 +57,7 @@ impl<'a> Gradients<'a> {
         Self { model, train, optim, seed, batch, ahead: Ahead::default(), grad: vec![] }
     }
 
-    /// Computes the gradient at `point` and moves the buffers.
+    /// Computes the gradient at `point` and updates the buffers.
     pub(crate) fn next(
         &mut self,
         point: &Point,
@@ -75,7 +75,7 @@ impl<'a> Gradients<'a> {
             }
             Method::Gd => {
                 let n = self.train.len();
-                // parts of one class each would have the batch statistics of one class
+                // parts that contain only one class would have the batch statistics of that class
                 let order = self.train.mixed();
                 self.grad.clear();
                 self.grad.resize(point.params.len(), 0.0);
@@ -97,7 +97,7 @@ impl<'a> Gradients<'a> {
         }
     }
 
-    /// Loss and gradient of up to `batch_size` samples of `order` from the part's start.
+    /// Loss and gradient of up to `batch_size` samples of `order`, starting at the part's start.
     fn part(
         &mut self,
         point: &Point,

@@ -1,4 +1,4 @@
-//! The point that a safetensors file holds, whoever wrote it.
+//! Reads a point from a safetensors file written by any program.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,14 +11,14 @@ use crate::TrainError;
 
 /// Prefix of the names of everything in a checkpoint that is not a parameter or buffer.
 pub(crate) const OURS: &str = "sgdwalk.";
-/// What wrappers of PyTorch put before every name: DataParallel, `torch.compile`, Lightning.
+/// Prefixes added to every name by PyTorch wrappers: DataParallel, `torch.compile`, Lightning.
 const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
-/// Names that an error lists.
+/// Maximum number of names that an error lists.
 const LISTED: usize = 3;
 
-/// The point that a file made here or elsewhere holds for `network`, by PyTorch's names. A prefix `module.`, `_orig_mod.` or
-/// `model.` that all names have is removed, F16 and BF16 are widened, and tensors that the network does not have are ignored.
-/// `key` is the key of the experiment that names the file.
+/// Reads the point of `network` from a file written by this or another program, by PyTorch's names. A prefix `module.`,
+/// `_orig_mod.` or `model.` that all names share is removed, F16 and BF16 are widened, and tensors that the network does not
+/// have are ignored. `key` is the key of the experiment that names the file.
 ///
 /// # Errors
 /// [`TrainError::Value`] if the file cannot be read, or if a tensor is missing, has another shape or type, or is not finite.
@@ -31,7 +31,7 @@ pub fn read_point(path: &Path, network: &Network, key: &str) -> Result<Point, Tr
             RecordError::Io { source, .. } => source.to_string(),
             other => other.to_string(),
         };
-        refuse(format!("a safetensors file that can be read: {reason}"))
+        refuse(format!("a readable safetensors file: {reason}"))
     })?;
     let tensors = without_prefix(stored.tensors, network);
     let point = to_point(&tensors, network)
@@ -47,7 +47,7 @@ pub fn read_point(path: &Path, network: &Network, key: &str) -> Result<Point, Tr
     Ok(point)
 }
 
-/// The tensors without the prefixes that all their names have, unless the network has one of the names as it is.
+/// The tensors without prefixes shared by all names, unless the network has one of the names unchanged.
 fn without_prefix(mut tensors: Vec<NamedTensor>, network: &Network) -> Vec<NamedTensor> {
     let params = network.params().iter().map(|spec| spec.name.as_str());
     let names: Vec<&str> = params.chain(network.buffers().iter().map(|spec| spec.name.as_str())).collect();
@@ -59,7 +59,7 @@ fn without_prefix(mut tensors: Vec<NamedTensor>, network: &Network) -> Vec<Named
     tensors
 }
 
-/// A tensor that is not what the network needs.
+/// A tensor that does not match the network.
 #[derive(Debug)]
 pub(crate) struct Mismatch {
     pub(crate) name: String,
@@ -67,7 +67,7 @@ pub(crate) struct Mismatch {
     found: Found,
 }
 
-/// What is there under its name.
+/// What the file has under its name.
 #[derive(Debug)]
 enum Found {
     Nothing,
@@ -76,22 +76,24 @@ enum Found {
 }
 
 impl Mismatch {
-    /// What was expected, what is there, and what may have been meant.
+    /// What was expected, what was found, and a suggestion.
     fn explain(&self, tensors: &[NamedTensor], others: &[OtherTensor]) -> String {
         let Self { name, shape, found } = self;
         let expected = format!("a tensor `{name}` of shape {shape:?}");
         match found {
             Found::Shape(found) if found.iter().rev().eq(shape) => {
                 format!(
-                    "{expected}; there it is transposed, {found:?}: a linear layer's weight is [outputs, inputs]"
+                    "{expected}; the file has it transposed, {found:?}: a linear layer's weight is [outputs, inputs]"
                 )
             }
-            Found::Shape(found) => format!("{expected}; there its shape is {found:?}"),
-            Found::Type(dtype) => format!("{expected} and type F32, F16 or BF16; there its type is {dtype}"),
+            Found::Shape(found) => format!("{expected}; its shape in the file is {found:?}"),
+            Found::Type(dtype) => {
+                format!("{expected} and type F32, F16 or BF16; its type in the file is {dtype}")
+            }
             Found::Nothing => {
                 if let Some(other) = others.iter().find(|other| other.name == *name) {
                     let dtype = &other.dtype;
-                    return format!("{expected} and type F32, F16 or BF16; there its type is {dtype}");
+                    return format!("{expected} and type F32, F16 or BF16; its type in the file is {dtype}");
                 }
                 format!("{expected}; {}", nearby(name, tensors))
             }
@@ -99,7 +101,7 @@ impl Mismatch {
     }
 }
 
-/// The names in a file that are most similar to one that it lacks.
+/// The names in a file that are most similar to a missing one.
 fn nearby(name: &str, tensors: &[NamedTensor]) -> String {
     let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
     names.retain(|name| !name.starts_with(OURS));
@@ -109,7 +111,7 @@ fn nearby(name: &str, tensors: &[NamedTensor]) -> String {
     // a stable sort: equally similar names stay in their order
     names.sort_by(|a, b| walk_arch::similarity(name, b).total_cmp(&walk_arch::similarity(name, a)));
     let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
-    format!("the most similar names there are {}", listed.join(", "))
+    format!("the most similar names in the file are {}", listed.join(", "))
 }
 
 pub(crate) fn to_point(stored: &[NamedTensor], network: &Network) -> Result<Point, Mismatch> {
@@ -179,7 +181,7 @@ mod tests {
             let mut renamed = plain.clone();
             renamed.iter_mut().for_each(|tensor| tensor.name.insert_str(0, prefix));
             assert_eq!(read(&renamed).unwrap(), expected, "{prefix}");
-            // one that not all names have stays
+            // a prefix that not all names share is kept
             renamed[0].name = plain[0].name.clone();
             assert!(read(&renamed).is_err());
         }
@@ -194,16 +196,16 @@ mod tests {
         };
         let text = change(|tensors| tensors[0].name = "fc.1.weight".into());
         assert!(
-            text.contains("a tensor `1.weight` of shape [4, 3]; the most similar names there are"),
+            text.contains("a tensor `1.weight` of shape [4, 3]; the most similar names in the file are"),
             "{text}"
         );
         assert!(text.contains("`fc.1.weight`"), "{text}");
         let text = change(|tensors| tensors[0].shape = vec![3, 4]);
-        assert!(text.contains("of shape [4, 3]; there it is transposed, [3, 4]"), "{text}");
+        assert!(text.contains("of shape [4, 3]; the file has it transposed, [3, 4]"), "{text}");
         let text = change(|tensors| tensors[0] = NamedTensor::list("1.weight", Values::F32(vec![0.0; 12])));
-        assert!(text.contains("there its shape is [12]"), "{text}");
+        assert!(text.contains("its shape in the file is [12]"), "{text}");
         let text = change(|tensors| tensors[0].values = Values::F64(vec![0.0; 12]));
-        assert!(text.contains("there its type is F64"), "{text}");
+        assert!(text.contains("its type in the file is F64"), "{text}");
         let text = change(|tensors| tensors[0].values = Values::F32(vec![f32::NAN; 12]));
         assert!(text.contains("`1.weight` has NaN"), "{text}");
         let text = change(|tensors| tensors[7].values = Values::F32(vec![-1.0; 4]));

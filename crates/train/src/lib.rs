@@ -1,6 +1,6 @@
-//! Trains a network and passes every update to the probes.
+//! Trains a network and passes each update to the probes.
 //!
-//! [`train`] draws a batch, gets loss and gradient from the model, moves θ, and hands each due probe the points
+//! [`train`] draws a batch, gets loss and gradient from the model, updates θ, and passes each due probe the points
 //! before and after. Rows go to a [`Sink`]; nothing flows back.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 

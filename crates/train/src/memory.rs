@@ -1,4 +1,4 @@
-//! What a probe remembers of past updates, so that a resumed run measures what an uninterrupted one would.
+//! What a probe remembers of past updates; it makes a resumed run measure the same as an uninterrupted one.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use walk_record::Values;
 
 use crate::TrainError;
 
-/// Prefix of the names of lists that were measured, by the settings of the experiment that measured them; the others tell of
-/// the trajectory alone.
+/// Prefix of the names of measured lists, which depend on the settings of the experiment; other lists depend only on the
+/// trajectory.
 const MEASURED: &str = "measured.";
 
 /// Named lists of numbers.
@@ -15,18 +15,18 @@ const MEASURED: &str = "measured.";
 pub struct Memory(pub(crate) BTreeMap<String, Values>);
 
 impl Memory {
-    /// Adds a list, if there is one.
+    /// Adds a list, if any.
     pub(crate) fn with(mut self, name: &str, values: impl Into<Option<Values>>) -> Self {
         self.0.extend(values.into().map(|values| (name.to_owned(), values)));
         self
     }
 
-    /// Drops what was measured: a fork measures by settings of its own.
+    /// Drops measured lists: a fork measures with its own settings.
     pub fn forget_measured(&mut self) {
         self.0.retain(|name, _| !name.starts_with(MEASURED));
     }
 
-    /// What `read` makes of the list of that name, if there is one; an error where it makes nothing of it.
+    /// The result of `read` for the list of that name, if there is one; an error if `read` fails.
     pub(crate) fn get<T>(
         &self,
         name: &str,
@@ -36,7 +36,7 @@ impl Memory {
         self.0.get(name).map(|values| read(values).ok_or_else(wrong)).transpose()
     }
 
-    /// A list of f32 of length `len`, if there is one of that name.
+    /// The list of that name as f32 of length `len`, if there is one.
     pub(crate) fn f32s(&self, name: &str, len: usize) -> Result<Option<Vec<f32>>, TrainError> {
         self.get(name, |values| match values {
             Values::F32(values) if values.len() == len => Some(values.clone()),

@@ -1,4 +1,4 @@
-//! The `[optim]` section: how θ moves.
+//! The `[optim]` section: the optimizer.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,54 +6,54 @@ use walk_core::SgdStep;
 
 use crate::TrainError;
 
-/// Optimizer and its constants; the learning rate is constant.
+/// The optimizer and its hyperparameters; the learning rate is constant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OptimConfig {
-    /// How the gradient of an update is made.
+    /// How the gradient of an update is computed.
     #[serde(default)]
     pub method: Method,
     /// Learning rate η, constant.
     pub lr: f64,
-    /// B: samples per update of SGD, per accumulated chunk of GD.
+    /// B: number of samples per update of SGD, or per accumulated chunk of GD.
     #[serde(default = "paper_batch_size")]
     pub batch_size: usize,
-    /// m, as PyTorch's SGD has it; 0 for plain SGD.
+    /// Momentum m, as in PyTorch's SGD; 0 for plain SGD.
     #[serde(default)]
     pub momentum: f64,
-    /// λ, on every parameter. The paper's runs used 1e-4.
+    /// Weight decay λ, applied to every parameter. The paper's runs used 1e-4.
     #[serde(default = "paper_weight_decay")]
     pub weight_decay: f64,
-    /// How GD joins its chunks' gradients.
+    /// How GD combines the gradients of its chunks.
     #[serde(default)]
     pub accumulate: Accumulate,
-    /// Whether each batch is drawn from all samples, so that one may come twice in an epoch.
+    /// Whether each batch is drawn from all samples, so that a sample may occur more than once in an epoch.
     #[serde(default)]
     pub replacement: bool,
-    /// Whether an epoch's last batch is left out where it would be short.
+    /// Whether to drop the last batch of an epoch if it is incomplete.
     #[serde(default)]
     pub drop_last: bool,
 }
 
-/// How the gradient of an update is made.
+/// How the gradient of an update is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// From one mini-batch; an epoch visits every sample once, in an order drawn anew.
+    /// From one mini-batch; each epoch visits every sample once, in a new random order.
     #[default]
     Sgd,
-    /// From all samples, in chunks of `batch_size` with batch norm per chunk; an epoch is one update.
+    /// From all samples, in chunks of `batch_size` with batch norm per chunk; each epoch is one update.
     Gd,
 }
 
-/// How GD joins its chunks' gradients.
+/// How GD combines the gradients of its chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Accumulate {
     /// Their mean, weighted by their samples: the gradient of the mean loss.
     #[default]
     Mean,
-    /// Their sum, as in the authors' code: with 9 chunks a rate of 0.1 acts as 0.9.
+    /// Their sum, as in the authors' code: with 9 chunks, a learning rate of 0.1 acts like 0.9.
     Sum,
 }
 
@@ -69,7 +69,7 @@ impl OptimConfig {
     /// Checks every value against the number of training samples.
     ///
     /// # Errors
-    /// [`TrainError::Value`] for the first that cannot be used.
+    /// [`TrainError::Value`] for the first invalid value.
     pub fn check(&self, samples: usize) -> Result<(), TrainError> {
         let error = |key, found: &dyn ToString, expected: &str| {
             Err(TrainError::value(key, found.to_string(), expected))
@@ -78,16 +78,16 @@ impl OptimConfig {
             return error("optim.lr", &self.lr, "a finite number above 0");
         }
         if !(0.0..1.0).contains(&self.momentum) {
-            return error("optim.momentum", &self.momentum, "a number from 0 to below 1");
+            return error("optim.momentum", &self.momentum, "a number of at least 0 and below 1");
         }
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
             return error("optim.weight_decay", &self.weight_decay, "a finite number of at least 0");
         }
         for ((key, value), limit) in self.constants().into_iter().zip([f32::INFINITY, 1.0, f32::INFINITY]) {
-            // θ and what moves it are in f32
+            // θ and its updates are in f32
             let held = value as f32;
             if held >= limit {
-                let expected = format!("a number that f32 can hold; it would become {held}");
+                let expected = format!("a number that f32 can represent; it would become {held}");
                 return Err(TrainError::value(&format!("optim.{key}"), format!("{value:?}"), expected));
             }
         }
@@ -108,7 +108,7 @@ impl OptimConfig {
         [("lr", self.lr), ("momentum", self.momentum), ("weight_decay", self.weight_decay)]
     }
 
-    /// What can be used but may not be what was meant, a sentence each.
+    /// Remarks on valid values that are probably not what the user meant, one sentence each.
     pub fn remarks(&self) -> Vec<String> {
         let vanishing =
             self.constants().into_iter().filter(|&(_, value)| value != 0.0 && value as f32 == 0.0);
@@ -117,7 +117,7 @@ impl OptimConfig {
             .collect()
     }
 
-    /// Updates per epoch; the last batch may be short, unless it is dropped or batches are drawn with replacement.
+    /// Updates per epoch; the last batch may be incomplete, unless it is dropped or batches are drawn with replacement.
     pub fn updates_per_epoch(&self, samples: usize) -> usize {
         match self.method {
             Method::Sgd if self.drop_last => samples / self.batch_size,
@@ -126,7 +126,7 @@ impl OptimConfig {
         }
     }
 
-    /// Samples in the batches of an epoch, repetitions included.
+    /// Number of samples in the batches of an epoch, including repetitions.
     pub(crate) fn samples_per_epoch(&self, samples: usize) -> usize {
         match self.method {
             Method::Sgd if self.drop_last || self.replacement => {
@@ -192,7 +192,7 @@ pub(crate) mod tests {
         ] {
             check(good).unwrap();
         }
-        // a rate of 0 holds θ where it is, which can be what one wants
+        // a learning rate of 0 leaves θ unchanged, which may be intended
         let tiny = OptimConfig { lr: 1e-50, momentum: 1e-50, weight_decay: 0.0, ..config() };
         tiny.check(1000).unwrap();
         let expected =

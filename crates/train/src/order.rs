@@ -6,9 +6,9 @@ use walk_core::{Seed, Stream};
 
 use crate::OptimConfig;
 
-/// The samples of an epoch's updates, one batch after the other: a function of seed and epoch alone. Without replacement
-/// all samples once (the last few may be left out, see [`OptimConfig::drop_last`]), with replacement each batch is drawn
-/// from all of them.
+/// The samples of an epoch's updates, one batch after the other, as a function of only seed and epoch. Without replacement,
+/// every sample occurs once (the last few may be left out, see [`OptimConfig::drop_last`]); with replacement, each batch is
+/// drawn from all samples.
 pub(crate) fn epoch_order(seed: Seed, epoch: u32, optim: &OptimConfig, n: usize) -> Vec<usize> {
     if optim.replacement {
         let batches = (1..=optim.updates_per_epoch(n) as u64).flat_map(|iteration| {

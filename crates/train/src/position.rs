@@ -1,23 +1,23 @@
-//! Where a run is.
+//! The position of a run.
 
 use walk_core::Step;
 use walk_record::Stamp;
 
-/// Where a run is.
+/// The position of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Epoch, from 1.
     pub epoch: u32,
     /// Update within the epoch, from 1.
     pub iteration: u32,
-    /// Updates in the epoch.
+    /// Number of updates in the epoch.
     pub updates: u32,
-    /// Updates made, this one included.
+    /// Number of updates so far, including this one.
     pub step: Step,
 }
 
 impl Position {
-    /// As rows carry it.
+    /// The stamp for rows.
     pub fn stamp(self) -> Stamp {
         Stamp { epoch: self.epoch, iteration: self.iteration, step: self.step.0 }
     }

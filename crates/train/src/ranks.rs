@@ -1,7 +1,8 @@
-//! Work shared by several processes, with the same bits for any number of them.
+//! Shares work between several processes, with the same bits for any number of them.
 //!
-//! Every rank trains alike; what costs most is split: the chunks of an evaluation, and the blocks of a gradient or a product
-//! with the Hessian over many samples. Each rank computes its own, and all join all of them in one fixed order.
+//! Every rank performs the same training; the most expensive work is split: the chunks of an evaluation, and the blocks of a
+//! gradient or a Hessian-vector product over many samples. Each rank computes its own part, and all ranks combine all parts in
+//! one fixed order.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,23 +11,23 @@ use walk_core::{BatchNormMode, ChunkResult, CoreError, Evaluation, Evaluator, Po
 
 /// The processes of a job. All of them must make the same calls in the same order.
 pub trait Ranks: Send + Sync {
-    /// Which one this is, from 0.
+    /// The index of this process, from 0.
     fn rank(&self) -> usize;
 
-    /// How many there are.
+    /// The number of processes.
     fn size(&self) -> usize;
 
-    /// What every rank gives, rank after rank; each may give another length.
+    /// Gathers the values of every rank, ordered by rank; their lengths may differ.
     fn gather(&self, own: &[f64]) -> Vec<f64>;
 
-    /// Replaces `values` by those of `root`, of the same length.
+    /// Replaces `values` with those of `root`, of the same length.
     fn broadcast(&self, root: usize, values: &mut [f64]);
 
-    /// The bytes that rank 0 gives; what the others give is not used.
+    /// The bytes of rank 0; those of the others are not used.
     fn broadcast_bytes(&self, bytes: Vec<u8>) -> Vec<u8>;
 }
 
-/// One process.
+/// A single process.
 #[derive(Clone, Copy, Debug)]
 pub struct Solo;
 
@@ -50,12 +51,12 @@ impl Ranks for Solo {
     }
 }
 
-/// The part of `n` pieces that rank `rank` of `size` has: as many as the others, one more at most.
+/// The part of `n` pieces that belongs to rank `rank` of `size`: the numbers of pieces differ by at most one.
 pub(crate) fn share(n: usize, rank: usize, size: usize) -> Range<usize> {
     n * rank / size..n * (rank + 1) / size
 }
 
-/// Evaluates this rank's chunks and learns the others' results.
+/// Evaluates this rank's chunks and receives the others' results.
 pub(crate) struct ShardedEvaluator {
     inner: Box<dyn Evaluator>,
     ranks: Arc<dyn Ranks>,
@@ -68,7 +69,7 @@ impl ShardedEvaluator {
     }
 }
 
-/// Some neighbouring samples.
+/// A range of consecutive samples.
 struct Part<'a> {
     samples: &'a dyn Samples,
     range: Range<usize>,
@@ -104,7 +105,7 @@ impl Evaluator for ShardedEvaluator {
         } else {
             self.inner.evaluate(point, &Part { samples, range }, chunk, mode)?.chunks
         };
-        // of each chunk the number of samples that are classified correctly, then their losses
+        // for each chunk, the number of samples classified correctly, then their losses
         let numbers = own
             .iter()
             .flat_map(|chunk| std::iter::once(chunk.correct as f64).chain(chunk.losses.iter().copied()));
@@ -163,7 +164,7 @@ pub(crate) mod threads {
         }
     }
 
-    /// What `work` gives on each of `size` ranks.
+    /// The result of `work` on each of `size` ranks.
     pub(crate) fn on<T: Send>(size: usize, work: impl Fn(Arc<dyn Ranks>) -> T + Sync) -> Vec<T> {
         let slots = Mutex::new(vec![vec![]; size]);
         let shared = Arc::new(Shared { barrier: Barrier::new(size), slots });

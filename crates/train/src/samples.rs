@@ -1,4 +1,4 @@
-//! A part of a data set as the samples of an evaluation or a batch.
+//! Provides a part of a data set as the samples of an evaluation or a batch.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use walk_core::{Batch, Samples, Seed, Stream};
 use walk_data::Subset;
 
-/// A part of a data set as it is, in its fixed order mixed over the classes: the fixed evaluation.
+/// A part of a data set without augmentation, in its fixed mixed order: the fixed evaluation.
 pub(crate) struct Fixed<'a>(pub(crate) &'a Subset);
 
 impl Samples for Fixed<'_> {
@@ -24,7 +24,7 @@ impl Samples for Fixed<'_> {
     }
 }
 
-/// The first samples of that order, so many.
+/// This number of samples from the start of that order.
 pub(crate) struct First<'a>(pub(crate) Fixed<'a>, pub(crate) usize);
 
 impl Samples for First<'_> {
@@ -37,7 +37,7 @@ impl Samples for First<'_> {
     }
 }
 
-/// A part of a data set in that order, cropped and flipped as an epoch of evaluations sees it.
+/// A part of a data set in that order, cropped and flipped once per epoch.
 pub(crate) struct Augmented<'a> {
     pub(crate) part: &'a Subset,
     pub(crate) seed: Seed,
@@ -58,7 +58,7 @@ impl Samples for Augmented<'_> {
     }
 }
 
-/// A part of a data set shuffled, cropped and flipped anew: what the authors' loader gave for every loss.
+/// A part of a data set shuffled, cropped and flipped anew, as by the authors' loader for every loss.
 pub(crate) struct Redrawn<'a, A> {
     part: &'a Subset,
     order: Vec<usize>,
@@ -67,7 +67,7 @@ pub(crate) struct Redrawn<'a, A> {
 }
 
 impl<'a, R: Rng, A: Fn(u64) -> R + Sync> Redrawn<'a, A> {
-    /// Shuffled by `order`, each sample cropped and flipped by the generator that `augment` gives for its place in the part.
+    /// Shuffled by `order`, with each sample cropped and flipped by the generator that `augment` gives for its index in the part.
     pub(crate) fn new(part: &'a Subset, mut order: impl Rng, augment: A) -> Self {
         let mut places: Vec<usize> = (0..part.len()).collect();
         places.shuffle(&mut order);
@@ -88,8 +88,8 @@ impl<R: Rng, A: Fn(u64) -> R + Sync> Samples for Redrawn<'_, A> {
     }
 }
 
-/// Writes the samples `indices` into `batch`, over all threads of the pool the caller is in: augmented as the epoch of
-/// `augment` sees them, or as they are.
+/// Writes the samples `indices` into `batch`, using all threads of the caller's pool: augmented as in the epoch of `augment`,
+/// or unchanged.
 pub(crate) fn fill_batch(
     part: &Subset,
     indices: impl IndexedParallelIterator<Item = usize>,

@@ -18,24 +18,24 @@ use self::count::{union, union_of_first};
 use crate::{Position, TrainError};
 
 /// The updates at which a probe measures: those that meet at least one of its sets of conditions. A single set is written as a
-/// table, several as a list of tables.
+/// table, several sets as a list of tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule(Vec<Conditions>);
 
 impl Schedule {
-    /// Whether `at` is one of its updates.
+    /// Whether `at` is one of the updates.
     pub fn includes(&self, at: Position) -> bool {
         self.0.iter().any(|conditions| conditions.includes(at))
     }
 
-    /// The updates of both.
+    /// The union of the updates of both.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         let further = other.0.iter().filter(|conditions| !self.0.contains(conditions));
         Self(self.0.iter().chain(further).cloned().collect())
     }
 
-    /// Whether it is sure to include every update that `other` does: each of its conditions is part of one of ours.
+    /// Whether it certainly includes every update of `other`: each set of its conditions is covered by one of ours.
     pub fn covers(&self, other: &Self) -> bool {
         other.0.iter().all(|theirs| self.0.iter().any(|ours| ours.covers(theirs)))
     }
@@ -50,7 +50,7 @@ impl Schedule {
         Self(self.0.iter().map(within).collect())
     }
 
-    /// Checks that every epoch and iteration named will come, and that an update meets each set of conditions. `key` is the
+    /// Checks that every epoch and iteration named will occur, and that an update meets each set of conditions. `key` is the
     /// schedule's place in the experiment.
     ///
     /// # Errors
@@ -65,18 +65,17 @@ impl Schedule {
             if conditions.count(span) > 0 {
                 return Ok(());
             }
-            let expected =
-                format!("conditions that an update of the run meets, which makes {}", span.total());
+            let expected = format!("conditions that are met by one of the run's {} updates", span.total());
             Err(TrainError::value(key, conditions, expected))
         })
     }
 
-    /// Its updates in a run; with more than 12 sets of conditions, an upper bound.
+    /// The number of its updates in a run; with more than 12 sets of conditions, an upper bound.
     pub fn count(&self, span: Span) -> u64 {
         union(&self.0, span)
     }
 
-    /// Its updates among the first `done` of a run.
+    /// The number of its updates among the first `done` of a run.
     pub fn count_first(&self, done: Step, updates: u32) -> u64 {
         union_of_first(&self.0, done, updates)
     }
@@ -114,7 +113,7 @@ impl JsonSchema for Schedule {
     }
 }
 
-// by hand: an untagged enum would lose the places of errors
+// implemented by hand: an untagged enum would lose the positions of errors
 impl<'de> Deserialize<'de> for Schedule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OneOrSeveral;
@@ -211,7 +210,7 @@ mod tests {
         };
         check(Some(vec![1, 10]), Some([1, 450])).unwrap();
         let text = check(Some(vec![1, 25]), None).unwrap_err().to_string();
-        assert_eq!(text, "`probe.x.when.epochs` = [1, 25], expected epochs from 1 to 10, as `epochs` says");
+        assert_eq!(text, "`probe.x.when.epochs` = [1, 25], expected epochs from 1 to 10 (`epochs`)");
         assert!(check(Some(vec![]), None).is_err());
         assert!(check(None, Some([1, 451])).is_err());
         assert!(check(None, Some([5, 4])).is_err());
@@ -220,7 +219,7 @@ mod tests {
         let never = never.check("probe.x.when", 10, 450);
         assert_eq!(
             never.unwrap_err().to_string(),
-            "`probe.x.when` = { every = 4501 }, expected conditions that an update of the run meets, which makes 4500"
+            "`probe.x.when` = { every = 4501 }, expected conditions that are met by one of the run's 4500 updates"
         );
         let only_ends =
             Conditions { at_end_of_epochs: true, iterations: Some([1, 9]), ..Conditions::default() };

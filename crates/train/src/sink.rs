@@ -4,12 +4,12 @@ use walk_record::{RecordError, Row};
 
 use crate::{Position, TrainState};
 
-/// The work of an update: its gradient and its step.
+/// The work of an update: computing its gradient and taking the step.
 pub const UPDATE: &str = "update";
-/// The work of the validation samples' losses at the end of an epoch.
+/// The work of evaluating the validation loss at the end of an epoch.
 pub const VALIDATION: &str = "validation";
 
-/// What the loop does after an update.
+/// What the loop should do after an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
     /// Continue.
@@ -22,10 +22,10 @@ pub enum After {
 
 /// Receives rows and decides when the state is saved.
 pub trait Sink {
-    /// Takes a row.
+    /// Receives a row.
     ///
     /// # Errors
-    /// [`RecordError`] if it cannot be kept.
+    /// [`RecordError`] if it cannot be stored.
     fn row(&mut self, row: &Row) -> Result<(), RecordError>;
 
     /// Called when a piece of work at `at` begins: an [`UPDATE`], a [`VALIDATION`], or the measurement of the probe of that name.
@@ -39,7 +39,7 @@ pub trait Sink {
     /// Saves the state after an update.
     ///
     /// # Errors
-    /// [`RecordError`] if it cannot be kept.
+    /// [`RecordError`] if it cannot be stored.
     fn save(&mut self, _at: Position, _state: &TrainState) -> Result<(), RecordError> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Where a run stands between two updates.
+//! The state of a run between two updates.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,33 @@ use walk_core::{Point, Step};
 
 use crate::Memory;
 
-/// Where a run stands between two updates.
+/// The state of a run between two updates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainState {
     /// θ and the buffers.
     pub point: Point,
-    /// θ_0 and the buffers there: where the run started, or for a fork, the first of the runs it comes from.
+    /// θ_0 and its buffers: where the run started, or for a fork, where the first of its ancestors started.
     pub initial: Point,
-    /// Momentum's velocity, of length P.
+    /// The velocity of momentum, of length P.
     pub velocity: Vec<f32>,
     /// The epoch of the last update, 0 before the first.
     pub epoch: u32,
-    /// Updates made in that epoch.
+    /// Number of updates made in that epoch.
     pub iteration: u32,
-    /// Whether these were all of the epoch's.
+    /// Whether these were all updates of the epoch.
     pub epoch_done: bool,
-    /// Updates made.
+    /// Number of updates made.
     pub step: Step,
     /// Sum of the losses of the samples in the epoch's batches so far.
     pub loss_sum: f64,
-    /// How many of these samples were classified correctly; NaN if that is unknown.
+    /// Number of these samples classified correctly; NaN if unknown.
     pub correct: f64,
-    /// What the probes remember, by their names.
+    /// The memory of the probes, by name.
     pub probes: BTreeMap<String, Memory>,
 }
 
 impl TrainState {
-    /// Before the first update.
+    /// The state before the first update.
     pub fn new(point: Point) -> Self {
         Self {
             velocity: vec![0.0; point.params.len()],

@@ -1,4 +1,4 @@
-//! What tests share.
+//! Helpers shared by tests.
 
 use walk_record::{RecordError, Row};
 

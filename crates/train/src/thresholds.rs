@@ -1,26 +1,26 @@
-//! Curvatures that training cannot exceed for long, from the constants of the optimizer.
+//! Curvatures that training cannot exceed for long, derived from the optimizer's hyperparameters.
 //!
 //! Along an eigenvector of the Hessian H of the mean loss with eigenvalue λ, one update v ← m v + (p λ + w) x, x ← x - η v, for
 //! momentum m, weight decay w and p accumulated parts whose gradients are added, has the characteristic equation
 //! z² - (1 + m - η (p λ + w)) z + m = 0. Both roots are inside the unit circle if and only if 0 < η (p λ + w) < 2 (1 + m), that
-//! is, λ < (2 (1 + m) / η - w) / p. Weight decay is not in H and lowers the threshold instead.
+//! is, λ < (2 (1 + m) / η - w) / p. H does not include weight decay, which lowers the threshold instead.
 
 use crate::{Accumulate, Method, OptimConfig};
 
 /// Curvatures that training cannot exceed for long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
-    /// (2 (1 + m) / η - w) / p: above this largest eigenvalue of H, full-batch gradient descent with these constants diverges
+    /// (2 (1 + m) / η - w) / p: if the largest eigenvalue of H exceeds it, full-batch gradient descent diverges
     /// on a quadratic (Cohen et al., 2021, arXiv 2103.00065: the edge of stability).
     pub stability: f64,
-    /// 2 (1 - m) / η - w: the level at which gᵀH_B g / gᵀg, with the Hessian H_B of the batch's own loss, was seen to settle at
-    /// small batch sizes (Andreyev et al., 2026, arXiv 2604.14108); noise sees the learning rate η / (1 - m). None in gradient
-    /// descent.
+    /// 2 (1 - m) / η - w: the level at which gᵀH_B g / gᵀg, with the Hessian H_B of the batch's own loss, was observed to settle
+    /// at small batch sizes (Andreyev et al., 2026, arXiv 2604.14108); the effective learning rate for noise is η / (1 - m).
+    /// None for gradient descent.
     pub small_batch: Option<f64>,
 }
 
 impl Thresholds {
-    /// Those of training with `samples` samples.
+    /// The thresholds of training with `samples` samples.
     pub fn new(optim: &OptimConfig, samples: usize) -> Self {
         let OptimConfig { lr, momentum, weight_decay, .. } = *optim;
         let parts = match (optim.method, optim.accumulate) {

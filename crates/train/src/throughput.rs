@@ -1,4 +1,4 @@
-//! How fast a network is evaluated and trained.
+//! Measures how fast a network is evaluated and trained.
 
 use std::time::{Duration, Instant};
 
@@ -12,46 +12,46 @@ use crate::{OptimConfig, TrainError};
 /// What to time.
 #[derive(Clone, Debug)]
 pub struct ThroughputConfig {
-    /// Samples evaluated per repetition, at most as many as there are.
+    /// Number of samples evaluated per repetition, at most the size of the training set.
     pub samples: usize,
-    /// Samples per evaluation chunk.
+    /// Number of samples per evaluation chunk.
     pub chunk: usize,
-    /// Losses per interpolated step that are not shared with the previous step.
+    /// Number of losses per interpolated step that are not shared with the previous step.
     pub points: usize,
-    /// The most samples of a timed gradient.
+    /// Maximum number of samples of a timed gradient.
     pub most_in_batch: usize,
-    /// Repetitions of each measurement; the median counts.
+    /// Number of repetitions of each measurement; the median is reported.
     pub repeat: usize,
 }
 
 /// Medians over the repetitions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Throughput {
-    /// Samples evaluated.
+    /// Number of samples evaluated.
     pub samples: usize,
-    /// Losses without gradient, batch norm on each chunk's statistics.
+    /// Losses without gradient, with batch norm on each chunk's statistics.
     pub eval_images_per_s: f64,
     /// Loss, gradient and update.
     pub train_images_per_s: f64,
-    /// Normalising and, where the experiment says so, cropping and flipping of training samples.
+    /// Normalizing and, if the experiment requests it, cropping and flipping training samples.
     pub prepare_images_per_s: f64,
     /// Exact Hessian-vector products over at most 500 samples, in batches of the evaluation's chunk.
     pub hvp_images_per_s: f64,
     /// One interpolated step: `points` losses of all the samples, from newly interpolated parameters each time.
     pub segment_s: f64,
-    /// Most memory the process has held up to the end of the first evaluation, in bytes; `None` where the system does
-    /// not say.
+    /// Peak memory of the process up to the end of the first evaluation, in bytes; `None` if the system does not report
+    /// it.
     pub eval_peak_memory: Option<u64>,
     /// The same up to the end of all measurements.
     pub peak_memory: Option<u64>,
 }
 
-/// The least time over which training and products are timed: threads can be slow for a tenth of a second.
+/// Minimum time over which training and products are timed: threads can be slow for a tenth of a second.
 const LEAST_TIME: Duration = Duration::from_millis(300);
-/// Most samples of a timed Hessian-vector product.
+/// Maximum number of samples of a timed Hessian-vector product.
 const HVP_SAMPLES: usize = 500;
 
-/// Times evaluation, training and interpolation in turn, after one round that warms up.
+/// Times evaluation, training and interpolation in turn, after one warm-up round.
 ///
 /// # Errors
 /// [`TrainError::Core`] if the device fails.
@@ -125,8 +125,8 @@ pub fn throughput(
     })
 }
 
-/// Seconds that a repetition of `work` takes, which is given its number: the mean of at least `least` repetitions, and of as many
-/// as take [`LEAST_TIME`].
+/// Seconds per repetition of `work`, which receives its number: the mean over at least `least` repetitions, and over at least
+/// [`LEAST_TIME`].
 fn time_of_one(
     least: usize,
     mut work: impl FnMut(usize) -> Result<(), TrainError>,
@@ -139,7 +139,7 @@ fn time_of_one(
     Ok(started.elapsed().as_secs_f64() / done as f64)
 }
 
-/// Samples per second that batches of `rows` are made at.
+/// The speed at which batches of `rows` are prepared, in samples per second.
 fn prepared_per_s(part: &Subset, rows: usize) -> f64 {
     const BATCHES: usize = 50;
     let mut batch = Batch::default();
@@ -151,7 +151,7 @@ fn prepared_per_s(part: &Subset, rows: usize) -> f64 {
     (BATCHES * rows) as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Most memory the process has held so far, in bytes, as Linux counts it.
+/// Peak memory of the process so far, in bytes, as reported by Linux.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

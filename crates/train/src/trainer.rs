@@ -16,28 +16,28 @@ use crate::samples::Fixed;
 use crate::sink::{UPDATE, VALIDATION};
 use crate::{After, OptimConfig, Position, Ranks, Sink, TrainError, TrainState, Update};
 
-/// Samples per chunk where the validation loss is evaluated: batch norm uses running statistics there.
+/// Number of samples per chunk of the validation loss, for which batch norm uses running statistics.
 const VALIDATION_CHUNK: usize = 100;
 
-/// How long and how to train.
+/// How to train, and for how long.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainConfig {
     /// Passes over the training samples.
     pub epochs: u32,
     /// The experiment's seed.
     pub seed: Seed,
-    /// How θ moves.
+    /// The optimizer.
     pub optim: OptimConfig,
-    /// Whether the order of each epoch's samples goes into the record.
+    /// Whether to record the order of each epoch's samples.
     pub record_order: bool,
 }
 
-/// Continues training from `state`, shows every update to the probes, and sends rows to `sink`; returns where it ended. All `ranks`
-/// must call it alike, with sinks that decide alike.
+/// Continues training from `state`, passes every update to the probes, and sends rows to `sink`; returns the final state. All
+/// `ranks` must call it in the same way, with sinks that make the same decisions.
 ///
 /// # Errors
 /// [`TrainError::NotFinite`] as soon as a loss, a gradient or a parameter is not finite; [`TrainError::State`] if the state does not fit;
-/// [`TrainError::Core`] and [`TrainError::Record`] if a device or the disk fails. Rows sent before stay as they are.
+/// [`TrainError::Core`] and [`TrainError::Record`] if a device or the disk fails. Rows already sent are unaffected.
 pub fn train(
     model: &Model,
     split: &Split,
@@ -128,16 +128,16 @@ pub fn train(
     Ok(state)
 }
 
-/// A parameter that is no finite number, if there is one.
+/// A parameter that is not finite, if there is one.
 fn not_finite(params: &[f32]) -> Option<f32> {
-    // the largest magnitude by its bits, which takes no branch per parameter
+    // find the largest magnitude by its bits, which avoids a branch per parameter
     let magnitude = |x: f32| x.to_bits() & (u32::MAX >> 1);
     let largest_of = |part: &[f32]| part.iter().fold(0, |largest, &x| magnitude(x).max(largest));
     let largest = params.par_chunks(1 << 16).map(largest_of).max().unwrap_or(0);
     if f32::from_bits(largest).is_finite() { None } else { params.iter().copied().find(|x| !x.is_finite()) }
 }
 
-/// Sends what was found at `at`.
+/// Sends a record made at `at`.
 fn record(sink: &mut dyn Sink, at: Position, found: impl Into<Kind>) -> Result<(), TrainError> {
     Ok(sink.row(&Row { at: at.stamp(), kind: found.into() })?)
 }

@@ -1,22 +1,22 @@
-//! One update, as probes see it.
+//! One update, as seen by probes.
 
 use walk_core::probes::interpolation::UpdateLine;
 use walk_core::{Point, Step};
 
 use crate::Position;
 
-/// One update, as probes see it.
+/// One update, as seen by probes.
 #[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
-    /// Which one.
+    /// Its position in the run.
     pub at: Position,
-    /// Updates made before it.
+    /// Number of updates before it.
     pub start: Step,
-    /// θ_0 and the buffers there: where the run started, or for a fork, the first of the runs it comes from.
+    /// θ_0 and its buffers: where the run started, or for a fork, where the first of its ancestors started.
     pub initial: &'a Point,
-    /// θ_t and the buffers before.
+    /// θ_t and the buffers before the update.
     pub before: &'a Point,
-    /// θ_{t+1} and the buffers after.
+    /// θ_{t+1} and the buffers after the update.
     pub after: &'a Point,
     /// g_t, the gradient of the update's loss at θ_t, without weight decay.
     pub grad: &'a [f32],

@@ -1,6 +1,6 @@
-//! How much there is to compute.
+//! Amounts of computation.
 
-/// Numbers of samples for which something is computed, repetitions included.
+/// Numbers of samples for which something is computed, including repetitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Losses.
@@ -9,12 +9,12 @@ pub struct Work {
     pub differentiated: usize,
     /// Hessian-vector products.
     pub multiplied: usize,
-    /// The most samples of which something is computed at once.
+    /// The maximum number of samples computed at once.
     pub at_once: usize,
 }
 
 impl Work {
-    /// That many losses, in chunks of `at_once`.
+    /// This number of losses, in chunks of `at_once`.
     pub(crate) fn losses(evaluated: usize, at_once: usize) -> Self {
         Self { evaluated, at_once, ..Self::default() }
     }
@@ -32,7 +32,7 @@ impl Work {
         }
     }
 
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {

@@ -21,7 +21,7 @@ options! {
 /// The graph, with the parameter names of `nn.Sequential(nn.Flatten(), nn.Linear(..), ...)`.
 ///
 /// # Errors
-/// None; every combination of options is a network.
+/// None; every combination of options is a valid network.
 pub fn build(options: &MlpOptions, problem: &Problem) -> Result<Graph, String> {
     let net = Net::new();
     let mut layers = net.sequential("");

@@ -1,4 +1,4 @@
-//! ResNet-56 (He et al., 2016) for small images with pre-activation blocks, as the paper's authors had it: three stages
+//! ResNet-56 (He et al., 2016) for small images with pre-activation blocks, as used by the paper's authors: three stages
 //! of n blocks, a 1x1 convolution on the shortcut only where the stride is 2, a final batch norm and ReLU.
 
 use walk_arch::{
@@ -11,7 +11,7 @@ options! {
     pub struct ResNetOptions {
         /// number of layers, 6n + 2
         depth: usize = 56, in 8..=1202;
-        /// channels of the first stage; the others have twice and four times as many
+        /// channels of the first stage; the second and third have two and four times as many
         width: usize = 16, in 1..=4096;
         /// batch norm before every ReLU
         batch_norm: bool = true;
@@ -76,7 +76,7 @@ fn residual_block<'n>(
 }
 
 export_plugin! {
-    /// ResNet-56 and its kin for small images, pre-activation
+    /// ResNet-56 and its variants for small images, pre-activation
     name: "resnet56", options: ResNetOptions, build: build
 }
 

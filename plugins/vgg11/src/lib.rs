@@ -1,5 +1,5 @@
-//! VGG-11 (Simonyan & Zisserman, 2014, configuration A) for small images, as the paper's authors had it: batch norm
-//! after every convolution, which keeps its bias, and a head of two hidden layers.
+//! VGG-11 (Simonyan & Zisserman, 2014, configuration A) for small images, as used by the paper's authors: batch norm
+//! after every convolution (with bias), and a head of two hidden layers.
 
 use walk_arch::{
     Activation, Graph, Net, Problem, batch_norm, conv2d, dropout, export_plugin, flatten, linear, max_pool2d,
@@ -9,7 +9,7 @@ use walk_arch::{
 options! {
     /// Options of VGG-11; the defaults are the paper's.
     pub struct Vgg11Options {
-        /// factor of every convolution's channels
+        /// factor by which the number of channels of every convolution is multiplied
         width: f64 = 1.0, in 0.01..=16.0;
         /// width of each hidden layer of the head
         head: Vec<usize> = vec![512, 512], in 1..=65536;
@@ -23,7 +23,7 @@ options! {
 /// Channels of each stage's convolutions; a stage ends with a pooling that halves the image.
 const STAGES: [&[usize]; 5] = [&[64], &[128], &[256, 256], &[512, 512], &[512, 512]];
 
-/// The graph, with parameter names `features.N` and `classifier.N` as torchvision's.
+/// The graph, with parameter names `features.N` and `classifier.N` as in torchvision.
 ///
 /// # Errors
 /// If the image is smaller than 32x32.
@@ -61,7 +61,7 @@ pub fn build(options: &Vgg11Options, problem: &Problem) -> Result<Graph, String>
 }
 
 export_plugin! {
-    /// VGG-11 with batch norm, for images of 32x32 and more
+    /// VGG-11 with batch norm, for images of at least 32x32
     name: "vgg11", options: Vgg11Options, build: build
 }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn takes_tiny_imagenet_narrow_widths_and_no_batch_norm() {
-        // the head's first layer sees 2x2 images of 512 channels, and the last has 200 outputs
+        // the first layer of the head sees 2x2 images of 512 channels, and the last has 200 outputs
         let tiny = 9_756_426 + 3 * 512 * 512 + 190 * 513;
         assert_eq!(n_params(&Vgg11Options::default(), [3, 64, 64], 200), tiny);
         let plain = Vgg11Options { batch_norm: false, ..Vgg11Options::default() };

@@ -1,4 +1,4 @@
-//! A small vision transformer (Dosovitskiy et al., 2021) with norms before attention and MLP. The head reads the mean of
+//! A small vision transformer (Dosovitskiy et al., 2021) with norms before attention and MLP. The head uses the mean of
 //! the tokens; there is no class token.
 
 use walk_arch::{

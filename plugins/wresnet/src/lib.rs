@@ -18,7 +18,7 @@ options! {
     }
 }
 
-/// The graph, with the parameter names that implementations for PyTorch have: `block1.layer.0.conv1`, `fc`.
+/// The graph, with the parameter names of PyTorch implementations: `block1.layer.0.conv1`, `fc`.
 ///
 /// # Errors
 /// If the depth is not 6n + 4.

@@ -1,28 +1,28 @@
-//! What can be wrong with a graph.
+//! Errors in a graph.
 
-/// Most layers of a graph.
+/// Maximum number of layers in a graph.
 pub(super) const MAX_LAYERS: usize = 10_000;
-/// Most elements of one layer's value for one sample: 256 Mi, 1 GiB of f32.
+/// Maximum number of elements in one layer's value for one sample: 256 Mi, 1 GiB of f32.
 pub(super) const MAX_VALUE: usize = 1 << 28;
-/// Most parameters in total: 2 Gi, 8 GiB of f32.
+/// Maximum total number of parameters: 2 Gi, 8 GiB of f32.
 pub(super) const MAX_PARAMS: usize = 1 << 31;
-/// Longest layer name in bytes.
+/// Maximum length of a layer name in bytes.
 pub(super) const MAX_NAME: usize = 200;
 
-/// Why a graph is not a network.
+/// Why a graph is not a valid network.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum GraphError {
     #[error("the graph has {found} layers, expected 1 to {MAX_LAYERS}")]
     LayerCount { found: usize },
-    #[error("layer {index} (`{name}`) must {}be the input: the first layer is the input, and no other", if *.index == 0 { "" } else { "not " })]
+    #[error("layer {index} (`{name}`) must {}be the input: only the first layer is the input", if *.index == 0 { "" } else { "not " })]
     InputPlace { index: usize, name: String },
     #[error(
         "layer {index} has the name `{name}`, expected 1 to {MAX_NAME} printable bytes without white space"
     )]
     Name { index: usize, name: String },
-    #[error("two layers are called `{name}`; names must be unique")]
+    #[error("two layers are named `{name}`; names must be unique")]
     DuplicateName { name: String },
     #[error("layer `{layer}` ({op}) has {found} inputs, expected {expected}")]
     InputCount { layer: String, op: &'static str, found: usize, expected: usize },
@@ -46,7 +46,7 @@ pub enum GraphError {
     ParamShape { name: String, found: Vec<usize>, expected: Vec<usize> },
     #[error("two parameters or buffers are called `{name}`; names must be unique")]
     DuplicateParam { name: String },
-    #[error("the graph names no output; finish the network with the value of its last layer")]
+    #[error("the graph has no output; finish the network with the value of its last layer")]
     NoOutput,
     #[error("the graph's output is node {output}, but it has only {count} nodes")]
     UnknownOutput { output: usize, count: usize },

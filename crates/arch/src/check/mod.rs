@@ -14,10 +14,10 @@ use crate::graph::FOREIGN;
 use crate::{Graph, Layer, Network, Node, Op, Problem};
 
 impl Graph {
-    /// Checks everything and lays the parameters out in one flat vector, layer after layer, weight before bias.
+    /// Checks everything and lays out the parameters in one flat vector, layer by layer, weight before bias.
     ///
     /// # Errors
-    /// A [`GraphError`] for the first mistake, with the layer's name and the shapes.
+    /// A [`GraphError`] for the first error, with the layer's name and the shapes.
     pub fn check(&self, problem: &Problem) -> Result<Network, GraphError> {
         check_problem(problem)?;
         if self.nodes.is_empty() || self.nodes.len() > MAX_LAYERS {

@@ -1,11 +1,11 @@
-//! The part of a network that has been checked, and the checks that layers share.
+//! The part of a network that has been checked, and checks shared by layers.
 
 use std::ops::{Range, RangeInclusive};
 
 use super::error::{GraphError, MAX_PARAMS};
 use crate::{BufferSpec, Init, Layer, Node, ParamSpec};
 
-/// The network as far as it has been checked.
+/// The part of the network that has been checked.
 #[derive(Default)]
 pub(super) struct PartialNetwork {
     pub(super) layers: Vec<Layer>,
@@ -76,7 +76,7 @@ pub(super) fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
 }
 
-/// Channels, height and width, or what was expected.
+/// Channels, height and width, or a description of what was expected.
 pub(super) fn image(shape: &[usize]) -> Result<[usize; 3], String> {
     shape.try_into().map_err(|_| "an image, [channels, height, width]".into())
 }

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
-    /// Every value the same.
+    /// The same value everywhere.
     Constant(f32),
     /// U(low, high).
     Uniform {
-        /// Lower end.
+        /// Lower bound.
         low: f32,
-        /// Upper end.
+        /// Upper bound.
         high: f32,
     },
     /// N(0, std²).

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Init;
 
-/// y = x Wᵀ + b along the last dimension, with W of shape `[out_features, in_features]`; the last dimension's length gives
-/// `in_features`.
+/// y = x Wᵀ + b along the last dimension, with W of shape `[out_features, in_features]`; `in_features` is the length of
+/// the last dimension.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
-    /// Length of the output's last dimension.
+    /// Length of the last dimension of the output.
     pub out_features: usize,
     /// Whether there is a b.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
@@ -45,7 +45,7 @@ pub(super) const fn is_yes(value: &bool) -> bool {
 }
 
 /// Cross-correlation of an image with K filters, as PyTorch's Conv2d: W is `[out_channels, in_channels / groups,
-/// height, width]`, b `[out_channels]` if there is one. Pairs are `[vertical, horizontal]`.
+/// height, width]`, b `[out_channels]` if present. Pairs are `[vertical, horizontal]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2d {
@@ -53,7 +53,7 @@ pub struct Conv2d {
     pub out_channels: usize,
     /// Size of a filter.
     pub kernel: [usize; 2],
-    /// Distance between outputs.
+    /// Stride between outputs.
     pub stride: [usize; 2],
     /// Zeros added on each side.
     pub padding: [usize; 2],
@@ -61,7 +61,7 @@ pub struct Conv2d {
     pub dilation: [usize; 2],
     /// Number of groups of channels, each with its own filters.
     pub groups: usize,
-    /// Whether there is a b.
+    /// Whether there is a bias b.
     pub bias: bool,
     /// Initializer of W.
     pub weight_init: Init,
@@ -69,8 +69,8 @@ pub struct Conv2d {
     pub bias_init: Init,
 }
 
-/// A square [`Conv2d`] with stride 1, no padding and a bias; W as the paper's authors drew it,
-/// N(0, 2 / (k² out_channels)), b as PyTorch does.
+/// A square [`Conv2d`] with stride 1, no padding and a bias; W is initialized as by the
+/// paper's authors, N(0, 2 / (k² out_channels)), and b as in PyTorch.
 pub const fn conv2d(out_channels: usize, kernel: usize) -> Conv2d {
     Conv2d {
         out_channels,
@@ -121,7 +121,7 @@ impl Conv2d {
 pub struct Pool2d {
     /// Size of a window.
     pub kernel: [usize; 2],
-    /// Distance between windows.
+    /// Stride between windows.
     pub stride: [usize; 2],
     /// Padding on each side, at most half a window.
     pub padding: [usize; 2],
@@ -130,7 +130,7 @@ pub struct Pool2d {
 /// y = γ (x - μ) / √(σ² + ε) + β per feature of a vector (PyTorch's BatchNorm1d) or per
 /// channel of an image (BatchNorm2d).
 ///
-/// With batch statistics σ² is the biased variance; running statistics move by `momentum` toward the batch's
+/// With batch statistics, σ² is the biased variance; running statistics are moved by `momentum` toward the batch's
 /// mean and unbiased variance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -139,7 +139,7 @@ pub struct BatchNorm {
     pub eps: f32,
     /// Weight of the newest batch in the running statistics.
     pub momentum: f32,
-    /// Initializer of γ. Old PyTorch drew BatchNorm1d's from U(0, 1); today's is 1.
+    /// Initializer of γ. Old versions of PyTorch drew it from U(0, 1) for BatchNorm1d; now it is 1.
     pub scale_init: Init,
 }
 

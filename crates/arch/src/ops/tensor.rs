@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Init;
 use super::layers::{is_yes, yes};
 
-/// Two values one after the other along dimension `axis`; the others must be equal. Channels of images are axis 0.
+/// Concatenates two values along dimension `axis`; the other dimensions must be equal. The channels of images are axis 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concat {
@@ -21,11 +21,11 @@ pub struct Reshape {
     pub shape: Vec<usize>,
 }
 
-/// Dimension d of the result is dimension `order[d]` of the input, as PyTorch's permute without the batch.
+/// Dimension d of the result is dimension `order[d]` of the input, as in PyTorch's permute without the batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permute {
-    /// Every dimension of one sample once.
+    /// A permutation of the dimensions of one sample.
     pub order: Vec<usize>,
 }
 
@@ -65,7 +65,7 @@ impl Matmul {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNorm {
-    /// How many of the last dimensions are normalized together.
+    /// Number of trailing dimensions that are normalized together.
     pub dims: usize,
     /// ε, added to the variance.
     pub eps: f32,
@@ -109,7 +109,7 @@ pub struct Bias {
     pub axes: Option<[usize; 2]>,
 }
 
-/// A [`Bias`] that starts as N(0, std²).
+/// A [`Bias`] initialized from N(0, std²).
 pub const fn bias(std: f32) -> Bias {
     Bias { init: Init::Normal { std }, axes: None }
 }
@@ -146,22 +146,22 @@ pub struct Crop {
     pub shape: Vec<usize>,
 }
 
-/// In training each element is set to 0 with probability `p`, and divided by 1 - p otherwise (Srivastava et al., 2014).
+/// During training, each element is set to 0 with probability `p` and divided by 1 - p otherwise (Srivastava et al., 2014).
 /// Losses are evaluated without dropout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropout {
-    /// Probability of a zero.
+    /// Probability of setting an element to zero.
     pub p: f32,
 }
 
-/// Channels of zeros: with [`Subsample`] the shortcut without parameters of He et al. (2016).
+/// Adds channels of zeros; with [`Subsample`], this is the parameter-free shortcut of He et al. (2016).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PadChannels {
-    /// New channels before the old ones.
+    /// Number of new channels before the existing ones.
     pub before: usize,
-    /// New channels after them.
+    /// Number of new channels after the existing ones.
     pub after: usize,
 }
 
@@ -169,6 +169,6 @@ pub struct PadChannels {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subsample {
-    /// Distance between pixels, `[vertical, horizontal]`.
+    /// Stride between pixels, `[vertical, horizontal]`.
     pub stride: [usize; 2],
 }

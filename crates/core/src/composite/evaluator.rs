@@ -1,4 +1,4 @@
-//! Losses in dfdx's operations, chunk by chunk: in f32, or in f64 as the reference that rounding is measured against.
+//! Losses in dfdx's operations, chunk by chunk: in f32, or in f64 as the reference for measuring rounding.
 
 use std::marker::PhantomData;
 use std::sync::Arc;

@@ -38,7 +38,7 @@ impl Window {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// The pixel under tap `tap` at place `place`, `None` in the padding.
+    /// The pixel under tap `tap` at position `place`, `None` in the padding.
     fn pixel(&self, place: usize, tap: usize) -> Option<usize> {
         let [height, width] = self.input;
         let columns = self.output()[1];
@@ -107,8 +107,8 @@ pub(super) fn conv2d<E: Number, D: Device<E>, T: Tape<E, D>>(
     y.try_permute::<(usize, usize), Axes2<1, 0>>()?.try_contiguous()
 }
 
-/// The place of the largest value of each window, `[rows, outputs]`. They are found on the host, so that of equal
-/// values the first gets the gradient, as in PyTorch; with dfdx's own maximum each would.
+/// The position of the largest value of each window, `[rows, outputs]`. They are determined on the host, so that the first of
+/// equal values gets the gradient, as in PyTorch; with dfdx's own maximum, each would.
 pub(super) fn max_places<E: Number, D: Device<E>>(
     x: &Rows<D, NoneTape, E>,
     pool: &Pool2d,
@@ -130,7 +130,7 @@ pub(super) fn max_places<E: Number, D: Device<E>>(
     index
 }
 
-/// The largest value of each window, given their places.
+/// The largest value of each window, given its position.
 pub(super) fn max_pool2d<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,
     x: Rows<D, T, E>,

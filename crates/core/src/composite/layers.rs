@@ -11,7 +11,7 @@ use crate::backend::BatchStatistics;
 use crate::tensors::{Flat, Rows};
 
 /// A part of θ as a vector on the same tape. This does not use dfdx 0.13.0's `slice`, whose backward pass on the CPU
-/// overwrites gradients: that of a part that is read twice, as in Hv, would be lost.
+/// overwrites gradients: the gradient of a part that is read twice, as in Hv, would be lost.
 pub(super) fn part<E: Number, D: Device<E>, T: Tape<E, D>>(
     theta: &Flat<D, NoneTape, E>,
     range: &Range<usize>,

@@ -63,7 +63,7 @@ macro_rules! composite_backend {
             ) -> Result<Flat<$device, T>, CoreError> {
                 let DirectionalForward { forward, tangent } =
                     pass::forward::<f32, _, T>(&self.device, at, inputs, Some(direction))?;
-                let tangent = tangent.expect("some layer has parameters, so the outputs move");
+                let tangent = tangent.expect("some layer has parameters, so the outputs have a tangent");
                 tangents::losses(&self.device, forward.outputs, tangent, labels, loss)
                     .map_err(CoreError::device)
             }

@@ -1,4 +1,4 @@
-//! Walks a network in dfdx operations, with or without a tape and a direction.
+//! Runs a network in dfdx operations, with or without a tape and a direction.
 
 use dfdx::prelude::*;
 use walk_arch::{Layer, LayerParams, Op};

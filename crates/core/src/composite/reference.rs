@@ -1,4 +1,4 @@
-//! Gradients, Hessian products and the norms of samples' gradients in f64: what devices are checked against.
+//! Gradients, Hessian products and per-sample gradient norms in f64: the reference for devices.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl<'a> Reference<'a> {
         let v = vector(v)?;
         let (at, inputs) = (self.at(batch), self.inputs(batch)?);
         let passed = pass::forward::<f64, _, OwnedTape<f64, Cpu>>(&device, at, inputs, Some(&v))?;
-        let tangent = passed.tangent.expect("some layer has parameters, so the outputs move");
+        let tangent = passed.tangent.expect("some layer has parameters, so the outputs have a tangent");
         let slopes = tangents::losses(&device, passed.forward.outputs, tangent, &batch.labels, self.loss);
         self.reverse(slopes.map_err(CoreError::device)?)
     }

@@ -11,7 +11,7 @@ use crate::kernel_activation::kernel_activation;
 use crate::tensors::{Flat, Rows};
 
 /// f'(x) ẋ. dfdx lacks some second derivatives (of gelu even the first is wrong), so f'(x) is f'(c) + f''(c) (x - c) with
-/// c = x as a constant: the value and the first derivative, all that one reverse pass reads, are those of f'. Both are
+/// c = x as a constant: the value and the first derivative, which are all that a reverse pass uses, are those of f'. Both are
 /// computed in f32.
 pub(super) fn activation<E: Number, D: Device<E>, T: Tape<E, D>>(
     device: &D,

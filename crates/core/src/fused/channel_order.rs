@@ -2,7 +2,7 @@
 
 use walk_kernels::channel_order::{to_channels_first, to_channels_last};
 
-/// Where the channels of an image are among its dimensions.
+/// The position of the channels among an image's dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChannelOrder {
     /// `[channels, height, width]`, and vectors.

@@ -8,7 +8,7 @@ use walk_kernels::conv::{Algorithm, ConvShape};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Convolution {
-    /// By the fastest algorithm: Winograd's where it pays, which rounds more (docs/PERFORMANCE.md has the numbers).
+    /// With the fastest algorithm: Winograd's where it is faster, which has a larger rounding error (see docs/PERFORMANCE.md).
     #[default]
     Fast,
     /// As plain sums of products.

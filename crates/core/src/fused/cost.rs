@@ -1,17 +1,17 @@
-//! How many multiplications a network's products need at least.
+//! The minimum number of multiplications of a network's products.
 
 use walk_arch::{Layer, Network, Op};
 
 use super::layers::conv_shape;
 
-/// Multiply-adds per sample, by the algorithms that need the fewest.
+/// Multiply-adds per sample, with the algorithms that need the fewest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeastProducts {
-    /// Of a loss.
+    /// For a loss.
     pub evaluation: usize,
-    /// Of a gradient.
+    /// For a gradient.
     pub gradient: usize,
-    /// Of a Hessian-vector product.
+    /// For a Hessian-vector product.
     pub hessian_vector: usize,
 }
 

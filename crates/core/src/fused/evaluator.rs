@@ -25,7 +25,7 @@ pub(super) struct FusedEvaluator {
 struct Workspace {
     buffers: Vec<Vec<f32>>,
     labels: Vec<usize>,
-    /// By buffer, what is known of its channels.
+    /// By buffer, what is known about its channels.
     measured: Vec<Measured>,
     /// For the output of the step that runs.
     spare: Measured,
@@ -161,14 +161,14 @@ mod tests {
         let groups = for_evaluation(&network);
         let made: Vec<(&str, &str)> =
             groups.iter().map(|group| (name(group.layer), name(group.wire.value))).collect();
-        // pool3 stays: what reads it is no convolution
+        // pool3 stays: its reader is not a convolution
         let first = [("conv1", "pool1"), ("conv2", "pool2"), ("conv3", "conv3"), ("bn3", "act3")];
         assert_eq!(made, [&first[..], &[("pool3", "pool3"), ("flat", "flat"), ("fc", "fc")]].concat());
         let losses = |plan: Plan, mode: BatchNormMode| {
             let mut evaluator =
                 FusedEvaluator::new(network.clone(), Loss::CrossEntropy, Convolution::default());
             evaluator.plan = plan;
-            // norms that turn the order of values around
+            // norms that reverse the order of values
             let number = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 50.0;
             let params = (0..network.n_params()).map(number).collect();
             let buffers = (0..network.n_buffers()).map(|i| 0.1 + number(i).abs()).collect();

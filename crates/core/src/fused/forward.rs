@@ -1,4 +1,4 @@
-//! Walks a network's layers on the tape.
+//! Runs a network's layers on the tape.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -51,7 +51,7 @@ pub(super) fn forward<T: Tape<f32, Cpu>>(
     Ok(DirectionalForward { forward: Forward { outputs, statistics: pass.measured }, tangent })
 }
 
-/// A network at a point with all that its values depend on, except the inputs.
+/// A network at a point with everything that its values depend on, except the inputs.
 struct Walk {
     setup: Setup,
     network: Arc<Network>,
@@ -128,7 +128,8 @@ impl Walk {
             let mut pass = Pass { measured, ..walk.pass(twin.recorder(&walk.setup.device)) };
             let mut values = Values::new(walk.wires(segment.groups.clone()), &segment.writes);
             segment.reads.iter().zip(inputs).for_each(|(&read, value)| values.set(read, value));
-            walk.run(&mut pass, segment.groups, &mut values).expect("what was computed once can be again");
+            walk.run(&mut pass, segment.groups, &mut values)
+                .expect("what was computed once can be computed again");
             for (write, slots) in segment.writes.into_iter().zip(outputs) {
                 let value = values.take(write);
                 value.slots().zip(slots).for_each(|(to, from)| to.replace(from.take()));

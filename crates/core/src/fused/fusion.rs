@@ -18,13 +18,13 @@ pub(super) struct FusionGroup {
     pub(super) residual: bool,
     /// For a batch norm, whether a ReLU follows.
     pub(super) relu: bool,
-    /// Whether a batch norm reads the value and needs its moments.
+    /// Whether a batch norm reads the value and requires its moments.
     pub(super) moments: bool,
     /// For a convolution, the pooling of its output before the batch norm of it, which is in the convolutions that read it.
     pub(super) pool: Option<PoolBeforeNorm>,
 }
 
-/// A largest value of windows that is taken before the batch norm (and ReLU) that it would follow.
+/// A max pooling that is applied before the batch norm (and ReLU) that it would follow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PoolBeforeNorm {
     /// The pooling's layer.
@@ -49,7 +49,7 @@ impl FusionGroup {
     }
 }
 
-/// Every layer in a group of its own.
+/// One group per layer.
 pub(super) fn unfused(network: &Network) -> Vec<FusionGroup> {
     layer_by_layer(network).into_iter().map(FusionGroup::new).collect()
 }
@@ -106,7 +106,7 @@ impl Readers {
         &self.by_value[value]
     }
 
-    /// The layer that reads a value, if that is all that is done with it.
+    /// The layer that reads a value, if it is the only reader.
     fn only(&self, value: usize) -> Option<usize> {
         match self.of(value) {
             &[reader] if value != self.output => Some(reader),

@@ -1,4 +1,4 @@
-//! What a layer of the fused backend is: on the tape, without one, and what it needs of the values that it reads.
+//! A layer of the fused backend: with a tape, without one, and its requirements on its inputs.
 
 use walk_kernels::batch_norm::Moments;
 use walk_kernels::conv::Scratch;
@@ -7,9 +7,9 @@ use super::channel_order::ChannelOrder;
 use super::pass::{Pass, Value};
 use crate::{BatchNormMode, CoreError, Point};
 
-/// A layer with what is fused into it, for one network. Each is a file in `layers/`.
+/// A layer with the operations fused into it, for one network. Each has a file in `layers/`.
 pub(super) trait FusedLayer: Send + Sync {
-    /// What it needs of its inputs, and where it writes.
+    /// Its requirements on its inputs, and where it writes.
     fn layout(&self) -> Layout;
 
     /// Lays out the parameters of a point for [`FusedLayer::evaluate`].
@@ -24,7 +24,7 @@ pub(super) trait FusedLayer: Send + Sync {
     fn record(&self, pass: &mut Pass<'_>, inputs: Inputs) -> Result<Value, CoreError>;
 }
 
-/// What a layer needs of its inputs, and where it writes.
+/// A layer's requirements on its inputs, and where it writes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     /// The channel order of its inputs and its output; `None` for that of the first input, whichever it is.
@@ -40,13 +40,13 @@ pub(super) struct Layout {
 pub(super) enum Output {
     /// Nowhere: it is the first input.
     Input,
-    /// Over the input of this number.
+    /// In place, over the input of this number.
     Over(usize),
-    /// Into a buffer of so many elements per sample.
+    /// Into a buffer with this number of elements per sample.
     New(usize),
 }
 
-/// The inputs of a layer on the tape, in the order that its layout asks for.
+/// The inputs of a layer on the tape, in the order required by its layout.
 pub(super) struct Inputs(Vec<Value>);
 
 impl Inputs {
@@ -82,13 +82,13 @@ pub(super) struct Call<'a> {
     /// Number of samples.
     pub(super) rows: usize,
     pub(super) mode: BatchNormMode,
-    /// The inputs by number, row after row; that which is written over is empty here.
+    /// The inputs by number, row by row; an input that is overwritten is empty here.
     pub(super) x: [&'a [f32]; 2],
-    /// The output, which holds an input before if that is written over.
+    /// The output, which initially contains an input if that is overwritten.
     pub(super) y: &'a mut [f32],
-    /// What is known of the channels of the first input, also if it is written over.
+    /// What is known about the channels of the first input, even if it is overwritten.
     pub(super) input: &'a mut Measured,
-    /// What the layer may measure of its output's.
+    /// Where the layer may record measurements of its output's channels.
     pub(super) output: &'a mut Measured,
     pub(super) scratch: &'a mut LayerScratch,
 }
@@ -113,7 +113,7 @@ impl Measured {
         self.known = false;
     }
 
-    /// Moments that the caller is about to gather.
+    /// Moments that the caller is about to compute.
     pub(super) fn gathered(&mut self, columns: usize) -> &mut Moments {
         self.moments.reset(columns);
         self.known = true;

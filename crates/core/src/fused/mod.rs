@@ -50,7 +50,7 @@ impl Fused {
         Self(Setup::new(convolution))
     }
 
-    /// With a budget for values of so many bytes.
+    /// With a memory budget for values, in bytes.
     #[cfg(test)]
     pub(crate) fn within(values_budget: usize) -> Self {
         Self(Setup { values_budget, ..Setup::new(Convolution::default()) })
@@ -83,7 +83,7 @@ impl TensorBackend for Fused {
     ) -> Result<Flat<Cpu, T>, CoreError> {
         let DirectionalForward { forward, tangent } =
             forward::forward::<T>(&self.0, at, inputs, Some(direction), None)?;
-        let tangent = tangent.expect("some layer has parameters, so the outputs move");
+        let tangent = tangent.expect("some layer has parameters, so the outputs have a tangent");
         losses::directional(&self.0.device, forward.outputs, tangent, labels, loss)
     }
 

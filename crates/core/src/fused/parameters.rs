@@ -30,14 +30,14 @@ impl Parameters {
         &view::flat(&self.all)[self.place.bias.clone()]
     }
 
-    /// The weight alone.
+    /// Only the weight.
     pub(super) fn without_bias(&self) -> Self {
         let LayerParams { weight, .. } = self.place.clone();
         let bias = weight.end..weight.end;
         Self { all: self.all.clone(), place: LayerParams { weight, bias } }
     }
 
-    /// Where the gradients of weight and bias are gathered.
+    /// Where the gradients of weight and bias are accumulated.
     pub(super) fn gradients<'a>(&self, grads: &'a mut Grads) -> Result<[&'a mut [f32]; 2], CpuError> {
         let LayerParams { weight, bias } = self.place.clone();
         let (head, tail) = grads.get_or_alloc_mut(&self.all)?.split_at_mut(bias.start);
@@ -45,7 +45,7 @@ impl Parameters {
     }
 }
 
-/// Where the parameters of a layer lie.
+/// The position of a layer's parameters.
 pub(super) fn params(layer: &Layer) -> LayerParams {
     layer.params.clone().expect("the graph check gives it parameters")
 }

@@ -22,14 +22,14 @@ pub(super) struct Value {
 }
 
 impl Value {
-    /// In the order that the layer's layout says.
+    /// In the order given by the layer's layout.
     pub(super) fn new(operand: Operand, tangent: Option<Operand>) -> Self {
         Self { operand, tangent, order: ChannelOrder::ChannelsFirst, statistics: None }
     }
 }
 
 impl Value {
-    /// Where the gradients of value and tangent are gathered.
+    /// Where the gradients of value and tangent are accumulated.
     pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
         [Some(&self.operand), self.tangent.as_ref()]
             .into_iter()
@@ -51,7 +51,7 @@ pub(super) struct Pass<'a> {
     pub(super) at: At<'a, Cpu>,
     pub(super) direction: Option<&'a Flat<Cpu>>,
     pub(super) tape: Recorder<'a>,
-    /// By layer index, what batch norms measured.
+    /// By layer index, the statistics measured by batch norms.
     pub(super) measured: Vec<(usize, BatchStatistics)>,
 }
 
@@ -88,7 +88,7 @@ impl Pass<'_> {
         Ok(Value { order: to, ..converted })
     }
 
-    /// A layer that is linear in its only input, so the tangent is mapped as the value is.
+    /// A layer that is linear in its only input, so the tangent is mapped in the same way as the value.
     pub(super) fn linear(
         &mut self,
         x: Value,

@@ -14,7 +14,7 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// Elements of each buffer per sample.
     pub(super) strides: Vec<usize>,
-    /// The buffer whose rows begin with the outputs.
+    /// The buffer whose rows start with the outputs.
     pub(super) output: usize,
 }
 
@@ -53,7 +53,7 @@ struct Planner<'a> {
     places: Vec<Option<Place>>,
     /// The number of reads of each buffer that are not planned yet.
     readers: Vec<usize>,
-    /// Buffers of the layer being planned; each counts one read more until it is planned.
+    /// Buffers of the layer being planned; each counts one additional read until it is planned.
     pinned: Vec<usize>,
 }
 
@@ -90,7 +90,7 @@ impl Plan {
 
 impl Planner<'_> {
     fn at(&self, value: usize) -> Place {
-        self.places[value].expect("inputs are planned before what reads them")
+        self.places[value].expect("inputs are planned before their readers")
     }
 
     fn planned(&mut self, value: usize, place: Place, uses: usize) {
@@ -101,7 +101,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Plans a layer of values `inputs` and returns the place of its own.
+    /// Plans a layer that reads the values `inputs` and returns the position of its own value.
     fn place(&mut self, layer: Box<dyn FusedLayer>, inputs: &[usize]) -> Place {
         let layout = layer.layout();
         let order = layout.order.unwrap_or_else(|| self.at(inputs[0]).order);
@@ -148,7 +148,7 @@ impl Planner<'_> {
         self.moved(Work::Copy, buffer, self.plan.strides[buffer])
     }
 
-    /// A buffer of `stride` elements per sample with what `work` makes of another.
+    /// A buffer of `stride` elements per sample with the result of applying `work` to another.
     fn moved(&mut self, work: Work, from: usize, stride: usize) -> usize {
         let to = self.buffer(stride);
         self.plan.steps.push(Step { work, from: vec![from], to });

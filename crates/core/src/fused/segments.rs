@@ -1,4 +1,4 @@
-//! Which values of a pass are kept for its reverse pass and which are computed again there: gradient checkpointing (Chen et
+//! Decides which values of a pass are stored for its reverse pass and which are recomputed: gradient checkpointing (Chen et
 //! al., 2016, arXiv 1604.06174).
 
 use std::ops::Range;
@@ -13,31 +13,31 @@ use crate::executor::Wire;
 pub(super) struct Segment {
     /// Its groups, in the order of the forward pass.
     pub(super) groups: Range<usize>,
-    /// Whether the reverse pass computes its values again, from those that it reads.
+    /// Whether the reverse pass recomputes its values from those that it reads.
     pub(super) again: bool,
-    /// The values that it reads and does not compute.
+    /// The values that it reads but does not compute.
     pub(super) reads: Vec<usize>,
-    /// The values that it computes and that are read after it.
+    /// The values that it computes and that are read later.
     pub(super) writes: Vec<usize>,
 }
 
-/// Segments, and the bytes that they hold at once.
+/// Segments, and their peak memory in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segments {
     pub(super) segments: Vec<Segment>,
-    /// The most bytes of values and their gradients at any time of the pass and its reverse pass.
+    /// Peak bytes of values and their gradients during the pass and its reverse pass.
     pub(super) bytes: usize,
 }
 
-/// Gradients that a layer's reverse pass holds, those of values at rest for reuse included.
+/// Number of gradients held by a layer's reverse pass, including idle buffers kept for reuse.
 const GRADIENTS: usize = 3;
 
-/// Numbers of segments that are tried.
+/// The numbers of segments to try.
 const CUTS: [usize; 5] = [4, 8, 16, 32, 64];
 
 impl Segments {
-    /// As little as possible is computed again for values and their gradients to need at most `budget` bytes, or else the fewest. An element of a
-    /// sample's value needs `unit` bytes.
+    /// Recomputes as little as possible such that values and their gradients need at most `budget` bytes; if that is
+    /// impossible, needs as few bytes as possible. An element of a sample's value needs `unit` bytes.
     pub(super) fn within(budget: usize, network: &Network, groups: &[FusionGroup], unit: usize) -> Self {
         let flow = Flow::new(network, groups, unit);
         let (all, bytes) = (0..groups.len(), flow.peak(0..groups.len()));
@@ -53,13 +53,13 @@ impl Segments {
     }
 }
 
-/// A way to cut a network, of which the parts before `first_kept` are computed again.
+/// A way to cut a network; the parts before `first_kept` are recomputed.
 struct Choice {
     parts: Vec<Range<usize>>,
     first_kept: usize,
-    /// The most bytes at any time.
+    /// Peak bytes.
     bytes: usize,
-    /// The bytes of values that are computed again.
+    /// The bytes of values that are recomputed.
     again: usize,
 }
 
@@ -98,7 +98,7 @@ impl<'a> Flow<'a> {
         self.wires[groups].iter().map(|wire| self.bytes[wire.value]).sum()
     }
 
-    /// The most bytes while groups are reversed: their values, which are given up one after another, and the gradients.
+    /// Peak bytes while groups are reversed: their values, which are released one after another, and the gradients.
     fn peak(&self, groups: Range<usize>) -> usize {
         let at = |place: usize| {
             let wire = self.wires[place];
@@ -124,7 +124,7 @@ impl<'a> Flow<'a> {
         parts
     }
 
-    /// The choices that these parts offer. The last part is always kept: it is what the reverse pass needs first.
+    /// The possible choices for these parts. The last part is always stored, since the reverse pass needs it first.
     fn choices(&self, cuts: usize) -> Vec<Choice> {
         let parts = self.parts(cuts);
         let choice = |first_kept: usize| {

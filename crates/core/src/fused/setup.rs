@@ -1,16 +1,16 @@
-//! How the backend runs networks.
+//! Settings for running networks.
 
 use dfdx::tensor::Cpu;
 
 use super::Convolution;
 
-/// What a pass needs besides network, point and batch.
+/// Settings of a pass besides network, point and batch.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
     pub(super) device: Cpu,
     pub(super) convolution: Convolution,
-    /// Bytes that values and their gradients may take. Beyond that, some are computed again in the reverse pass; the results
-    /// are the same to the bit.
+    /// Maximum bytes of values and their gradients. Beyond that, some are recomputed in the reverse pass; the results are
+    /// bitwise identical.
     pub(super) values_budget: usize,
 }
 

@@ -1,5 +1,5 @@
 //! Operations on dfdx's tape. Values are tensors; the gradients of values are kept in slots until the reverse pass takes
-//! them, since gradients kept by dfdx start as cleared buffers and live as long as the tape.
+//! them, since gradients managed by dfdx start as cleared buffers and live as long as the tape.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::tensors::Rows;
 
 pub(super) type Grads = Gradients<f32, Cpu>;
 
-/// The gradient of a value during a reverse pass; empty until a part of it is known.
+/// The gradient of a value during a reverse pass; empty until some contribution is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot(Rc<RefCell<Vec<f32>>>);
 
@@ -110,7 +110,7 @@ impl Operand {
         }
     }
 
-    /// Lets `write` replace the value's gradient, if it has one, or add to it once a part is known.
+    /// Lets `write` replace the value's gradient, if it has one, or add to it once some contribution is known.
     pub(super) fn write_gradient(&self, spent: &Buffers, write: impl FnOnce(&mut [f32], Write)) {
         let Some(slot) = &self.grad else { return };
         let before = slot.take();
@@ -145,7 +145,7 @@ impl SampleNorms {
 /// The part of the reverse pass that carries one operation's gradients back.
 pub(super) type Backward = Box<dyn FnOnce(&mut Grads) -> Result<(), CpuError>>;
 
-/// Records operations for a reverse pass, if there is to be one.
+/// Records operations for a reverse pass, if there will be one.
 pub(super) struct Recorder<'a> {
     device: &'a Cpu,
     /// By operation in the order of the forward pass; `None` if nothing is recorded.
@@ -167,12 +167,12 @@ impl<'a> Recorder<'a> {
         self.operations.take()
     }
 
-    /// Goes on recording after these operations.
+    /// Continues recording after these operations.
     pub(super) fn go_on(&mut self, operations: Option<Vec<Backward>>) {
         self.operations = operations;
     }
 
-    /// What it takes to record later for the same reverse pass.
+    /// The state needed to record later for the same reverse pass.
     pub(super) fn twin(&self) -> Twin {
         Twin { buffers: self.buffers.clone(), norms: self.norms.clone() }
     }
@@ -212,7 +212,7 @@ impl<'a> Recorder<'a> {
         Ok(Operand { rows, grad: Some(slot) })
     }
 
-    /// As [`Recorder::record`], for an operation with the one input `x`, to whose gradient `backward` adds.
+    /// Like [`Recorder::record`], for an operation with a single input `x`, to whose gradient `backward` adds.
     pub(super) fn map(
         &mut self,
         x: &Operand,
@@ -261,12 +261,12 @@ impl<'a> Recorder<'a> {
         value.rows
     }
 
-    /// Carries gradients back through what was recorded.
+    /// Propagates gradients back through the recorded operations.
     pub(super) fn reverse(self, grads: &mut Grads) -> Result<(), CpuError> {
         self.operations.map_or(Ok(()), |operations| reverse(operations, grads))
     }
 
-    /// What was recorded, as one operation on dfdx's tape.
+    /// The recorded operations, as one operation on dfdx's tape.
     pub(super) fn into_tape<T: Tape<f32, Cpu>>(self) -> T {
         let mut tape = T::default();
         if let Some(operations) = self.operations {
@@ -276,12 +276,12 @@ impl<'a> Recorder<'a> {
     }
 }
 
-/// Runs operations, the last one first; each gives up what it holds when it is done.
+/// Runs operations in reverse order; each releases its data when it is done.
 fn reverse(operations: Vec<Backward>, grads: &mut Grads) -> Result<(), CpuError> {
     operations.into_iter().rev().try_for_each(|operation| operation(grads))
 }
 
-/// What recorders of one reverse pass share.
+/// State shared by the recorders of one reverse pass.
 pub(super) struct Twin {
     buffers: Buffers,
     norms: Option<SampleNorms>,

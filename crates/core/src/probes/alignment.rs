@@ -1,4 +1,4 @@
-//! How gradients align with the Hessian, and what Eq. 3 predicts.
+//! Alignment of gradients with the Hessian, and the prediction of Eq. 3.
 
 use super::moments::{Estimate, Moments};
 
@@ -18,7 +18,7 @@ impl GradientProducts {
     }
 }
 
-/// What batches of one size gave.
+/// The results for batches of one size.
 #[derive(Clone, Debug)]
 pub struct BatchProducts {
     /// B
@@ -30,8 +30,8 @@ pub struct BatchProducts {
 }
 
 impl BatchProducts {
-    /// Mean of gᵀHg over mean of gᵀg, with its standard error by the delta method: a ratio of means moves as the mean of
-    /// gᵀHg - ratio gᵀg does.
+    /// Mean of gᵀHg over mean of gᵀg, with its standard error by the delta method: to first order, a ratio of means
+    /// varies like the mean of gᵀHg - ratio gᵀg.
     pub fn ratio_of_means(&self) -> Estimate {
         let mean = |value: fn(&GradientProducts) -> f64| {
             Moments::of(&self.batches.iter().map(value).collect::<Vec<f64>>()).mean
@@ -44,12 +44,12 @@ impl BatchProducts {
     }
 }
 
-/// What Eq. 3 makes of the ratio of means at 1/B - 1/N = `factor`, (ḡᵀHḡ + f tr(HC)) / (‖ḡ‖² + f tr C), with the two traces
-/// estimated from batches of other sizes: E g_BᵀHg_B - ḡᵀHḡ = f_B tr(HC) and E‖g_B‖² - ‖ḡ‖² = f_B tr C. Its standard error is
-/// the one that the others' spread implies (delta method); it has none at the full set's factor of 0, where nothing is estimated.
-/// Sizes with a batch whose products are not finite are left out. `None` if all the others are the full set.
+/// Eq. 3's prediction for the ratio of means at 1/B - 1/N = `factor`, (ḡᵀHḡ + f tr(HC)) / (‖ḡ‖² + f tr C), with the two traces
+/// estimated from batches of other sizes: E g_BᵀHg_B - ḡᵀHḡ = f_B tr(HC) and E‖g_B‖² - ‖ḡ‖² = f_B tr C. Its standard error
+/// follows from the spread of the other sizes' batches (delta method); it has none at the full set's factor of 0, where nothing
+/// is estimated./// Sizes with a batch whose products are not finite are left out. `None` if all the others are the full set.
 pub fn predicted_ratio(full: GradientProducts, factor: f64, others: &[&BatchProducts]) -> Option<Estimate> {
-    // what each batch says about tr(HC) and tr C
+    // the contributions of each batch to tr(HC) and tr C
     let mut traces_hc = vec![];
     let mut traces_c = vec![];
     let is_finite = |batch: &GradientProducts| batch.curvature.is_finite() && batch.norm_sq.is_finite();

@@ -2,7 +2,7 @@
 
 use walk_kernels::elementwise::dot;
 
-/// a·b / (‖a‖ ‖b‖) of two vectors of equal length (paper, Eq. 5), summed in f64; `None` where a norm is 0.
+/// a·b / (‖a‖ ‖b‖) of two vectors of equal length (paper, Eq. 5), summed in f64; `None` if a norm is 0.
 pub fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
     let norms = (dot(a, a) * dot(b, b)).sqrt();
     (norms > 0.0).then(|| (dot(a, b) / norms).clamp(-1.0, 1.0))

@@ -1,13 +1,13 @@
-//! The trace of a covariance from vectors that make up their own mean.
+//! The trace of a covariance of vectors around their sample mean.
 
 use super::moments::Estimate;
 
 /// The trace of the covariance of K vectors x_i, V = Σ d_i / (K - 1), from the squares d_i = ‖x_i - x̄‖² of their distances from
-/// their mean, and its standard error; none for fewer than three.
+/// their mean, and its standard error; there is no error for fewer than three.
 ///
 /// The error must account for the mean that they share. Without x_i the sum is Σ d_j - K/(K-1) d_i, so that the jackknife's
 /// squared error is K / ((K-1) (K-2)²) Σ (d_i - d̄)² (Efron & Stein, 1981). For normal vectors its mean is 2 tr C² / (K-2),
-/// while V has the variance 2 tr C² / (K-1); the ratio of the two, which matters for few vectors, is taken out.
+/// while V has the variance 2 tr C² / (K-1); the ratio of the two, which matters for few vectors, is corrected for.
 pub fn trace_of_spread(squares: &[f64]) -> Estimate {
     let k = squares.len() as f64;
     let sum: f64 = squares.iter().sum();

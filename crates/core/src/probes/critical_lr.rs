@@ -1,34 +1,34 @@
-//! The critical learning rate: how far along the update's direction the loss is back where it started.
+//! The critical learning rate: how far along the update's direction the loss returns to its starting value.
 //!
-//! Along θ_t + α Δ with Δ = θ_{t+1} - θ_t the loss first falls and then rises again. The first α > 0 at which it is back at
-//! L(θ_t) makes α η the critical learning rate and 2 / (α η) the critical sharpness, a curvature along the update that
-//! takes a handful of losses and no Hessian (Kalra & Barkeshli, 2023, arXiv 2311.04163; Kalra et al., 2024, arXiv
+//! Along θ_t + α Δ with Δ = θ_{t+1} - θ_t the loss first falls and then rises again. With the first α > 0 at which it returns
+//! to L(θ_t), α η is the critical learning rate and 2 / (α η) the critical sharpness, a curvature along the update that
+//! requires a handful of losses and no Hessian (Kalra & Barkeshli, 2023, arXiv 2311.04163; Kalra et al., 2024, arXiv
 //! 2406.09405). On a quadratic with Δ = -η g it is 2 ḡᵀg / gᵀHg.
 
-/// How to search.
+/// Parameters of the search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossingConfig {
     /// The search ends at this α; at least 1.
     pub max_alpha: f64,
-    /// Limit on evaluations of the loss, that at α = 0 included; at least 3.
+    /// Maximum number of loss evaluations, including the one at α = 0; at least 3.
     pub evaluations: usize,
-    /// The bracket is narrow enough once its width is below this fraction of its upper end.
+    /// The bracket is narrow enough when its width is below this fraction of its upper end.
     pub tolerance: f64,
 }
 
-/// What a search found.
+/// The outcome of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Crossing {
-    /// The loss is back at its start at `alpha`, which lies in a bracket of width `width`.
+    /// The loss returns to its starting value at `alpha`, which lies in a bracket of width `width`.
     At {
-        /// The root of L(α) - L(0), interpolated within the bracket: exact where the loss is a parabola.
+        /// The root of L(α) - L(0), interpolated within the bracket: exact if the loss is a parabola.
         alpha: f64,
         /// Width of the bracket.
         width: f64,
     },
-    /// The loss is above its start at every α tried, down to the smallest.
+    /// The loss is above its starting value at every α tried, down to the smallest.
     NoDescent,
-    /// The loss stays below its start up to the largest α tried.
+    /// The loss stays below its starting value up to the largest α tried.
     NoCrossing,
     /// The loss at the start is not finite.
     Undefined,
@@ -37,17 +37,17 @@ pub enum Crossing {
 /// A search and its cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossingSearch {
-    /// What it found.
+    /// The outcome.
     pub crossing: Crossing,
     /// L at α = 0.
     pub start_loss: f64,
     /// The largest α evaluated.
     pub largest_alpha: f64,
-    /// Evaluations made.
+    /// Number of evaluations.
     pub evaluations: usize,
 }
 
-/// Below this α a direction counts as one that does not descend.
+/// Below this α, a direction is considered not to descend.
 const SMALLEST_ALPHA: f64 = 1.0 / 1024.0;
 
 /// A point of the bracket: α and L(α) - L(0).
@@ -58,13 +58,13 @@ struct Rise {
 }
 
 impl Rise {
-    /// The mean slope from α = 0, linear in α where the loss is a parabola.
+    /// The mean slope from α = 0, linear in α if the loss is a parabola.
     fn slope(self) -> f64 {
         self.rise / self.alpha
     }
 }
 
-/// Searches for the first α > 0 at which `loss` is back at `loss(0)`: doubles or halves α from 1 until the crossing is
+/// Searches for the first α > 0 at which `loss` returns to `loss(0)`: doubles or halves α from 1 until the crossing is
 /// bracketed, then bisects. A loss that is not finite counts as above the start.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A segment from its losses at evenly spaced α, `None` if there are fewer than 3.
+    /// A segment from its losses at evenly spaced α; `None` if there are fewer than 3.
     pub fn new(losses: Vec<f64>) -> Option<Self> {
         let last = losses.len().checked_sub(1).filter(|&last| last >= 2)?;
         Some(Self { alphas: (0..=last).map(|i| i as f64 / last as f64).collect(), losses })
@@ -47,14 +47,14 @@ impl Segment {
         greatest(&[self.start_loss(), self.end_loss()])
     }
 
-    /// max over interior α of L, less max(L_t, L_{t+1}): above 0 if there is a barrier. Unit: loss. Not finite if one of the
+    /// max over interior α of L, minus max(L_t, L_{t+1}): above 0 if there is a barrier. Unit: loss. Not finite if one of the
     /// losses is not.
     pub fn barrier_height(&self) -> f64 {
         greatest(self.interior()) - self.higher_end()
     }
 
-    /// Whether some interior point lies above both ends: the paper's "a barrier is crossed". `None` if losses that are no
-    /// numbers leave it open.
+    /// Whether some interior point lies above both endpoints: the paper's "a barrier is crossed". `None` if NaN losses leave it
+    /// undecided.
     pub fn has_barrier(&self) -> Option<bool> {
         let end = self.higher_end();
         let is_above = self.interior().iter().any(|&loss| loss > end);
@@ -78,7 +78,7 @@ impl Segment {
     }
 
     /// Where the step lands on the parabola through its losses (Cockpit, Schneider et al., 2021): -1 at the start, 0 at
-    /// the floor, 1 at the same height on the opposite wall; `None` if the curve is no valley. The parabola is the least
+    /// the floor, 1 at the same height on the opposite wall; `None` if the curve is not a valley. The parabola is the least
     /// squares fit over all α.
     pub fn landing(&self) -> Option<f64> {
         // normal equations for the basis x - mean, x² - c x - d made orthogonal over the grid
@@ -119,7 +119,7 @@ impl Segment {
 /// The line of one update.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateLine<'a> {
-    /// Updates made at `from`.
+    /// Number of updates made at `from`.
     pub step: Step,
     /// θ_t and its buffers.
     pub from: &'a Point,
@@ -138,21 +138,21 @@ impl UpdateLine<'_> {
     }
 }
 
-/// What the loss at each α is evaluated on, by the α's number.
+/// The samples that the loss at each α is evaluated on, by the index of α.
 pub type SamplesOf<'a> = dyn Fn(usize) -> Box<dyn Samples + 'a> + 'a;
 
-/// Where a segment ended and what was measured there, at the start of the next.
+/// The end of a segment and the measurements there, reused at the start of the next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentEnd {
-    /// Updates made by then.
+    /// Number of updates made by then.
     pub step: Step,
-    /// The mean loss, or that of each chunk with NaN where it is not known.
+    /// The mean loss, or that of each chunk, with NaN if unknown.
     pub losses: Vec<f64>,
 }
 
-/// Measures segment after segment and evaluates a point that two of them share only once.
+/// Measures segment after segment and evaluates a shared point of two segments only once.
 pub struct Interpolation<'a> {
-    /// Number of values of α, evenly spaced from 0 to 1, ends included. The paper's figures have 11.
+    /// Number of values of α, evenly spaced from 0 to 1, including the ends. The paper's figures have 11.
     points: usize,
     path: PathLoss<'a>,
     /// Scratch for θ_α.
@@ -171,14 +171,14 @@ impl<'a> Interpolation<'a> {
         Self { points, path, between: Point::default(), last_end: None }
     }
 
-    /// What evaluates it.
+    /// The evaluator.
     pub const fn path(&self) -> &PathLoss<'a> {
         &self.path
     }
 
-    /// The losses along `line`, each on what `samples` gives for the index of its α: the same every time, or drawn anew.
+    /// The losses along `line`, each on the samples that `samples` gives for the index of its α: the same every time, or redrawn.
     ///
-    /// At α = 0 and 1 the parameters are those of the line's ends, so with the same statistics of batch norm their losses
+    /// At α = 0 and 1 the parameters are those of the line's ends, so with the same batch norm statistics their losses
     /// equal a direct evaluation bit for bit.
     ///
     /// # Errors

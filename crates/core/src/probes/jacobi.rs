@@ -1,6 +1,6 @@
 //! Eigenvalues and eigenvectors of a small symmetric matrix.
 
-/// Sweeps over all pairs, at most; six to ten are usual.
+/// Maximum number of sweeps over all pairs; six to ten are typical.
 const MAX_SWEEPS: usize = 60;
 
 /// An eigenvalue and its eigenvector of norm 1.

@@ -1,7 +1,7 @@
 //! The barrier along a line between two points.
 
-/// The largest value minus the mean of the first and the last (Frankle et al., 2020). Unit: that of the values. NaN if one of
-/// them is.
+/// The largest value minus the mean of the first and the last (Frankle et al., 2020), in the unit of the values. NaN if one
+/// of them is.
 ///
 /// # Panics
 /// If there are no values.
@@ -14,7 +14,7 @@ pub(super) fn greatest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NEG_INFINITY, |top, x| if x > top || x.is_nan() { x } else { top })
 }
 
-/// Whether no value lies above the one before; `None` if values that are no numbers leave it open.
+/// Whether no value lies above the previous one; `None` if NaN values leave it undecided.
 pub fn is_monotone(values: &[f64]) -> Option<bool> {
     let rises = values.windows(2).any(|pair| pair[1] > pair[0]);
     (rises || !values.iter().any(|value| value.is_nan())).then_some(!rises)

@@ -1,4 +1,4 @@
-//! What probes measure: the numerics, without data sets.
+//! The numerics of the probes, independent of data sets.
 
 pub mod adaptive;
 pub mod alignment;

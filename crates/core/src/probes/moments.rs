@@ -5,7 +5,7 @@
 pub struct Estimate {
     /// The value.
     pub value: f64,
-    /// Its standard error; none where one measurement says nothing about it, or where the value is exact.
+    /// Its standard error; none if a single measurement says nothing about it, or if the value is exact.
     pub error: Option<f64>,
 }
 
@@ -23,7 +23,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Those of `values`, summed in order.
+    /// The moments of `values`, summed in order.
     pub fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;

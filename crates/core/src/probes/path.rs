@@ -9,8 +9,8 @@ pub type Restate<'a> = Box<dyn Fn(&mut Point) -> Result<(), CoreError> + 'a>;
 pub enum PathStatistics<'a> {
     /// Those of each chunk.
     Batch,
-    /// Running statistics that belong to the point. The averages gathered at another point do not fit, nor does the average of
-    /// those of two points, so that a barrier would be seen where there is none.
+    /// Running statistics that belong to the point. The averages from another point do not fit, nor does the average of those
+    /// of two points: a barrier would appear where there is none.
     Estimated {
         /// The number of samples that they are estimated on.
         samples: usize,
@@ -27,7 +27,7 @@ pub struct PathLoss<'a> {
 }
 
 impl<'a> PathLoss<'a> {
-    /// What `evaluator` finds in chunks of `chunk` samples.
+    /// A path evaluator that uses `evaluator` on chunks of `chunk` samples.
     pub const fn new(evaluator: Box<dyn Evaluator>, chunk: usize, statistics: PathStatistics<'a>) -> Self {
         Self { evaluator, chunk, statistics }
     }
@@ -56,7 +56,7 @@ impl<'a> PathLoss<'a> {
         }
     }
 
-    /// The loss of `samples` at a point with statistics of its own.
+    /// The loss of `samples` at a point that already has its own statistics.
     ///
     /// # Errors
     /// [`CoreError`] if a length does not fit the network, a label is out of range or the device fails.

@@ -9,7 +9,7 @@ use super::jacobi::{Eigenpair, eigenpairs};
 use crate::Point;
 
 /// A random direction, each filter as long as the filter of `params` that it moves: d_f ← d_f ‖θ_f‖ / ‖d_f‖ (Li et al., 2018,
-/// arXiv 1712.09913, Section 4). A filter is what one output of a layer reads; biases and the parameters of norms stay.
+/// arXiv 1712.09913, Section 4). A filter is what one output of a layer reads; biases and the parameters of norms are not moved.
 pub fn filter_normalized(network: &Network, params: &[f32], rng: &mut impl Rng) -> Vec<f32> {
     let mut direction = vec![0.0; params.len()];
     for spec in network.params().iter().filter(|spec| spec.shape.len() > 1) {
@@ -56,7 +56,7 @@ pub fn principal(trajectory: &[Vec<f32>], last: &[f32]) -> Option<Principal> {
         .then(|| Principal { directions: [component(first), component(second)], explained })
 }
 
-/// θ + x d_1 + y d_2 with θ = `origin`, written to the parameters of `to`; its buffers stay as they are.
+/// θ + x d_1 + y d_2 with θ = `origin`, written to the parameters of `to`; its buffers are unchanged.
 pub fn move_along(origin: &Point, directions: &[Vec<f32>; 2], [x, y]: [f64; 2], to: &mut Point) {
     let [first, second] = directions;
     let params = to.params.iter_mut().zip(&origin.params).zip(first.iter().zip(second));

@@ -1,4 +1,4 @@
-//! Compares a device with the reference in f64: every layer in a small network, and whole networks.
+//! Compares a device with the f64 reference: every layer in a small network, and whole networks.
 
 mod networks;
 
@@ -17,7 +17,7 @@ use crate::{
     Seed, Stream,
 };
 
-/// What is compared.
+/// The quantities compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
     /// The losses of the samples, by the evaluator.
@@ -26,7 +26,7 @@ pub enum Quantity {
     Gradient,
     /// The Hessian of the mean loss times a direction.
     HessianVector,
-    /// The squared norms of the samples' own gradients.
+    /// The squared norms of per-sample gradients.
     SampleNorms,
 }
 
@@ -38,11 +38,11 @@ impl Quantity {
 /// The largest difference of one quantity from the reference over both losses and both modes of batch norm.
 #[derive(Clone, Copy, Debug)]
 pub struct Difference {
-    /// What was compared.
+    /// The quantity compared.
     pub quantity: Quantity,
     /// ‖found - reference‖ / ‖reference‖; infinite if something is not a number.
     pub error: f64,
-    /// The time that the device took, together.
+    /// The total time that the device took.
     pub time: Duration,
 }
 
@@ -138,7 +138,7 @@ mod tests {
     fn every_layer_of_the_fused_backend_passes() {
         for (name, network) in layer_networks() {
             for Difference { quantity, error, .. } in differences(&Fused::default(), &network, 5).unwrap() {
-                // Winograd's F(4x4) rounds most
+                // Winograd's F(4x4) has the largest rounding error
                 assert!(error < 1e-5, "{name}, {quantity:?}: {error:e}");
             }
         }

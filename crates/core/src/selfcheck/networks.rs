@@ -12,7 +12,7 @@ use walk_arch::{
 /// layer after it.
 ///
 /// # Panics
-/// If one of them does not pass the check, a bug.
+/// If one of them does not pass the check, which would be a bug.
 pub fn layer_networks() -> Vec<(String, Arc<Network>)> {
     let mut networks = vec![];
     let mut add = |name: &str, input: &[usize], layers: &dyn for<'net> Fn(Var<'net>) -> Var<'net>| {

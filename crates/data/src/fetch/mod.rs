@@ -1,4 +1,4 @@
-//! Fetches a set's files from where its authors publish them.
+//! Downloads a set's files from its publisher.
 
 mod remote_set;
 
@@ -13,44 +13,44 @@ use ureq::http::StatusCode;
 
 pub use self::remote_set::{RemoteFile, RemoteSet, remote_set};
 
-/// Most attempts to resume a broken connection; one that brings no bytes is the last.
+/// Maximum number of attempts to resume a broken connection; an attempt that yields no bytes is the last.
 const ATTEMPTS: usize = 5;
-/// Longest silence of a server.
+/// Timeout for a server that sends nothing.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Why a file could not be fetched.
+/// Why a file could not be downloaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum FetchError {
-    #[error("{url}: {message}; if the file has moved, name a mirror with --from URL")]
+    #[error("{url}: {message}; if the file has moved, give a mirror with --from URL")]
     Server { url: String, message: String },
     #[error(
-        "{url}: the connection broke after {received} bytes: {message}; run the same command again to resume there"
+        "{url}: the connection broke after {received} bytes: {message}; repeat the command to resume the download"
     )]
     Broken { url: String, received: u64, message: String },
     #[error(
-        "{url}: its MD5 is {found}, expected {expected}; nothing was kept. The file differs from the one its authors published"
+        "{url}: its MD5 is {found}, expected {expected}: the file differs from the one its authors published and was not kept"
     )]
     Hash { url: String, found: String, expected: String },
     #[error("{}: {source}", .file.display())]
     Io { file: PathBuf, source: std::io::Error },
 }
 
-/// What became of a file.
+/// The result for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// It was already present, as published.
+    /// It was already present and verified.
     There,
-    /// It was fetched; the number of bytes received now.
+    /// It was downloaded; contains the number of bytes received now.
     New(u64),
 }
 
 /// Called with the number of bytes received so far, and with the total if the server announces it.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, Option<u64>);
 
-/// Fetches `file` from `url` into `dir`: it is written to a `.part` file, resumed if that already exists, then checked and
-/// renamed. Proxies are taken from the usual environment variables.
+/// Downloads `file` from `url` into `dir`: it is written to a `.part` file, which is resumed if it already exists, then verified
+/// and renamed. Proxies are taken from the usual environment variables.
 ///
 /// # Errors
 /// [`FetchError`]; after [`FetchError::Broken`] the received part is kept for the next call.
@@ -111,7 +111,7 @@ fn agent() -> Agent {
     config.build().new_agent()
 }
 
-/// Why receiving ended early.
+/// Why the download ended early.
 enum Stop {
     Server(String),
     Broken(String),
@@ -131,13 +131,13 @@ fn receive(agent: &Agent, url: &str, part: &mut File, progress: Progress<'_>) ->
     })?;
     match response.status() {
         StatusCode::PARTIAL_CONTENT => {}
-        // the part is complete, or too long; the hash will tell
+        // the part is complete or too long; the hash will show which
         StatusCode::RANGE_NOT_SATISFIABLE if at > 0 => return Ok(()),
         status if status.is_success() => {
             part.set_len(0).and_then(|()| part.rewind()).map_err(Stop::Disk)?;
             at = 0;
         }
-        status => return Err(Stop::Server(format!("the server answers {status}"))),
+        status => return Err(Stop::Server(format!("the server responded with {status}"))),
     }
     let length =
         response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

@@ -1,8 +1,8 @@
-//! Where sets are published.
+//! Where data sets are published.
 
 use crate::DataSet;
 
-/// A file as its authors publish it.
+/// A published file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteFile {
     /// Its name.
@@ -11,7 +11,7 @@ pub struct RemoteFile {
     pub md5: &'static str,
 }
 
-/// A set as it is published.
+/// A published data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RemoteSet {
     /// The address of the folder with its files.
@@ -30,7 +30,7 @@ impl RemoteSet {
     }
 }
 
-/// Where a set is published; `None` for the built-in one and for a user's folder.
+/// Where a data set is published; `None` for the built-in one and for a user's folder.
 pub const fn remote_set(set: DataSet) -> Option<RemoteSet> {
     Some(match set {
         DataSet::Digits | DataSet::Folder => return None,

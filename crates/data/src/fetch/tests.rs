@@ -1,4 +1,4 @@
-//! A server of our own on localhost: no network.
+//! Tests with a local server; no network access.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -70,7 +70,7 @@ fn a_wrong_hash_leaves_nothing() {
     let url = serve(|_, _, _, stream| body(stream, 0, usize::MAX));
     let text =
         fetch(&file(), &format!("{url}/file.bin"), dir.path(), &mut |_, _| {}).unwrap_err().to_string();
-    assert!(text.contains(digest()) && text.contains("nothing was kept"), "{text}");
+    assert!(text.contains(digest()) && text.contains("was not kept"), "{text}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
@@ -139,7 +139,7 @@ fn a_missing_file_and_a_redirect() {
         _ => body(stream, 0, usize::MAX),
     });
     assert_eq!(get(&url, dir.path()).unwrap(), Fetched::New(20));
-    // nobody listens
+    // no server is listening
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let other = tempfile::tempdir().unwrap();
     assert!(get(&format!("http://{nobody}"), other.path()).is_err());

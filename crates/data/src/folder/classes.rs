@@ -13,16 +13,16 @@ pub(super) struct Class {
     pub(super) name: String,
     pub(super) dir: PathBuf,
     pub(super) pictures: Vec<PathBuf>,
-    /// What else lies in it, in words.
+    /// A description of what else it contains.
     pub(super) others: String,
 }
 
-/// Reads the class folders of all parts, of which no two may be the same.
+/// Reads the class folders of all parts; no two may be the same folder.
 #[derive(Default)]
 pub(super) struct ClassReader {
-    /// What is no sample.
+    /// Entries that are not samples.
     pub(super) left_out: LeftOut,
-    /// The class folders so far, by where they really are.
+    /// The class folders so far, by canonical path.
     seen: BTreeMap<PathBuf, PathBuf>,
 }
 
@@ -66,7 +66,7 @@ impl ClassReader {
     }
 }
 
-/// Where a folder really is, links resolved.
+/// The canonical path of a folder, with links resolved.
 fn real(dir: &Path) -> Result<PathBuf, DataError> {
     dir.canonicalize().map_err(|error| DataError::io(dir, error))
 }

@@ -1,4 +1,4 @@
-//! A user's images: a folder for each class, perhaps in folders for the training, validation and test parts.
+//! A user's images: one folder per class, optionally inside folders for the training, validation and test parts.
 
 mod classes;
 mod parts;
@@ -14,11 +14,11 @@ use crate::picture::Color;
 use crate::pictures::{Decoded, Entry, decode_all};
 use crate::{DataError, FolderError, Images};
 
-/// Reads `train/CLASS/*.png` and perhaps `valid/CLASS/*.png` and `test/CLASS/*.png`, or `CLASS/*.png`. The training images are
-/// followed by those of the test part if `which` says so, or else by those of the validation part, if there is one.
+/// Reads `train/CLASS/*.png` and, if present, `valid/CLASS/*.png` and `test/CLASS/*.png`; or `CLASS/*.png`. The training images
+/// are followed by those of the test part if requested by `which`, or else by those of the validation part, if any.
 ///
 /// Classes are the folders of the training part, sorted by name as text. In each part the first image of each class comes
-/// first, then the second of each, and so on, so that any number of images from the start is balanced.
+/// first, then the second of each, and so on, so any number of images from the start is balanced.
 pub(crate) fn load(dir: &Path, channels: usize, which: Published) -> Result<Images, DataError> {
     if !dir.is_dir() {
         return Err(FolderError::Missing { dir: dir.into() }.into());
@@ -62,7 +62,7 @@ pub(crate) fn load(dir: &Path, channels: usize, which: Published) -> Result<Imag
 fn check(dir: &Path, classes: &[Class]) -> Result<(), DataError> {
     let refused = |found| Err(FolderError::Classes { dir: dir.into(), found }.into());
     match classes {
-        [] => return refused("no folders of classes".into()),
+        [] => return refused("no class folders".into()),
         [class] => return refused(format!("one class, {}", class.name.escape_debug())),
         _ if classes.len() > usize::from(u16::MAX) => return refused(format!("{} classes", classes.len())),
         _ => {}
@@ -75,7 +75,7 @@ fn check(dir: &Path, classes: &[Class]) -> Result<(), DataError> {
     }
 }
 
-/// Checks the classes of another part, and says which of the training part's it lacks.
+/// Checks the classes of another part, and reports which classes of the training part it lacks.
 fn check_rest(
     dir: &Path,
     classes: &[Class],
@@ -89,7 +89,7 @@ fn check_rest(
         classes.iter().filter(|class| !class.pictures.is_empty()).map(|class| &class.name).collect();
     if filled.is_empty() {
         let found = match classes.len() {
-            0 => "no folders of classes".into(),
+            0 => "no class folders".into(),
             _ => {
                 listed(classes.iter().map(|class| format!("{}: {}", class.name.escape_debug(), class.others)))
             }
@@ -100,7 +100,7 @@ fn check_rest(
         names.iter().filter(|name| filled.binary_search(name).is_err()).cloned().collect();
     Ok((!lacking.is_empty()).then(|| {
         let what = counted(lacking.len(), "class", "classes");
-        format!("{}: has no images of {what} of the training part: {}", dir.display(), listed(lacking))
+        format!("{}: has no images for {what} of the training part: {}", dir.display(), listed(lacking))
     }))
 }
 

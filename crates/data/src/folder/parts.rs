@@ -1,4 +1,4 @@
-//! Which of a folder's folders are its training, validation and test parts.
+//! Finds the training, validation and test parts of a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::left_out::LeftOut;
 use crate::listing::{holds_pictures, list};
 use crate::{DataError, FolderError};
 
-/// A part of a set, as a folder's name tells.
+/// A part of a set, as given by a folder's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Training,
@@ -15,7 +15,7 @@ enum Role {
 }
 
 impl Role {
-    /// The part that a folder of this name plainly means, in upper or lower case.
+    /// The part that a folder of this name stands for, ignoring case.
     fn of(dir: &Path) -> Option<Self> {
         let name = dir.file_name()?.to_str()?.to_lowercase();
         Some(match name.as_str() {
@@ -60,7 +60,7 @@ impl Parts {
         }
         let [training, validation, test] = found;
         let Some(training) = training else {
-            // the entries are listed again, and accounted for, as those of the training part
+            // the entries are listed and accounted for again as those of the training part
             let parts = [(validation, Role::Validation), (test, Role::Test)];
             return match parts.into_iter().find_map(|(dir, role)| Some((dir?, role))) {
                 Some((dir, role)) => Err(FolderError::NoTraining { dir, part: role.name() }.into()),

@@ -1,4 +1,4 @@
-//! Folders written by the tests: what is read, what is left out, what is refused.
+//! Folders written by the tests: what is read, what is left out, what is rejected.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ fn classes_take_turns_in_each_part() {
     assert_eq!((images.labels.as_slice(), images.shape), (&[0, 1, 0, 1][..], [1, 2, 3]));
     assert_eq!((values(&images), images.classes.join(" ")), (vec![1, 3, 2, 4], "cat dog".into()));
     assert_eq!(images.official, Some(Official { train: 3, rest: Rest::Validation }));
-    let lacking = "val: has no images of 1 class of the training part: cat";
+    let lacking = "val: has no images for 1 class of the training part: cat";
     assert!(images.remarks[0].ends_with(lacking) && images.remarks.len() == 1, "{:?}", images.remarks);
     write(dir.path(), "train/cat/3.png", &png(4, 4, [0; 3]));
     let text = refused(dir.path());
@@ -95,7 +95,7 @@ fn everything_else_that_is_left_out_is_counted() {
     let remarks = images.remarks.join("\n");
     for expected in [
         "left out 3 files that are not PNG, JPEG or BMP: 1 .txt, 1 .webp (WebP), 1 without an extension",
-        "left out 1 image that lies outside of the class folders",
+        "left out 1 image that is outside the class folders",
         "left out 2 folders without images: ",
     ] {
         assert!(remarks.contains(expected), "{remarks}");
@@ -147,14 +147,14 @@ fn parts_that_are_not_plain_are_refused() {
         "{both}"
     );
     assert!(with(&["Train/a/1.png"]).contains("named like the training part"));
-    assert!(with(&["extra/a/1.png"]).contains("extra: holds images, but its name is not that of a part"));
+    assert!(with(&["extra/a/1.png"]).contains("extra: contains images, but its name is not that of a part"));
     assert!(with(&["val/c/1.png"]).contains("c: is a class that "));
     assert!(with(&["val/a/1.gif"]).contains("val: has no images in class folders (found a: 1 .gif (GIF))"));
     assert!(with(&["val/1.png"]).contains("val: has no images in class folders (found no folders"));
     let beside = folder(&["a/1.png", "b/1.png", "Test/a/1.png"]);
     let text = refused(beside.path());
     assert!(
-        text.contains("Test: is named like the test part, but there is no folder train/ beside it"),
+        text.contains("Test: is named like the test part, but there is no folder train/ next to it"),
         "{text}"
     );
 }
@@ -169,9 +169,9 @@ fn classes_that_cannot_be_used_are_refused() {
     assert!(text.contains("expected at least one PNG, JPEG or BMP"), "{text}");
     let deeper = folder(&["a/1.png", "b/1.png", "b/more/even/1.png"]);
     let text = refused(deeper.path());
-    assert!(text.contains("more: holds images below the class folder"), "{text}");
-    assert!(refused(folder(&["a/1.png"]).path()).contains("holds one class, a, expected at least two"));
-    assert!(refused(folder(&["1.png"]).path()).contains("holds no folders of classes"));
+    assert!(text.contains("more: contains images below the class folder"), "{text}");
+    assert!(refused(folder(&["a/1.png"]).path()).contains("contains one class, a, expected at least two"));
+    assert!(refused(folder(&["1.png"]).path()).contains("contains no class folders"));
 }
 
 #[test]
@@ -179,8 +179,8 @@ fn a_file_that_is_no_whole_picture_is_named() {
     let bad: [(&str, &[u8], &str); 4] = [
         ("empty.png", b"", "is an empty file"),
         ("lies.png", b"RIFF\x24\0\0\0WEBPVP8 ", "is a WebP file"),
-        ("text.jpg", b"no picture", "is no picture"),
-        ("cut.jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF\0", "cut off"),
+        ("text.jpg", b"no picture", "is not an image"),
+        ("cut.jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF\0", "truncated"),
     ];
     for (name, bytes, expected) in bad {
         let dir = folder(&["a/1.png", "b/1.png"]);
@@ -188,7 +188,7 @@ fn a_file_that_is_no_whole_picture_is_named() {
         let text = refused(dir.path());
         assert!(text.contains(&format!("{name}: ")) && text.contains(expected), "{text}");
     }
-    // a picture in another supported format than its name says is one
+    // an image in a supported format other than its name suggests is accepted
     let dir = folder(&["a/1.png", "b/1.jpg", "b/2.BMP"]);
     assert_eq!(values(&read(dir.path()).unwrap()), [1, 2, 3]);
 }
@@ -262,7 +262,7 @@ mod any_tree {
         }
     }
 
-    /// The numbers that remarks give for something.
+    /// The counts that remarks give for something.
     fn said(images: &Images, what: [&str; 2]) -> usize {
         let number = |remark: &String| {
             let (_, rest) = remark.split_once(": left out ")?;
@@ -280,7 +280,7 @@ mod any_tree {
             let dir = if has_parts { folder(&["train/a/0.png", "train/b/0.png"]) } else { folder(&["a/0.png", "b/0.png"]) };
             for (path, bytes) in &files {
                 let path = dir.path().join(path);
-                // a file may be in the way of a folder, and the reverse
+                // a file may be in the way of a folder, and vice versa
                 if std::fs::create_dir_all(path.parent().unwrap()).is_ok() {
                     let _ = std::fs::write(path, bytes);
                 }
@@ -344,7 +344,7 @@ mod on_unix {
         assert!(with(dir.path(), "loop").contains("loop: is a link to a folder above it"));
         assert!(with("..".as_ref(), "up").contains("up: is a link to a folder above it"));
         assert!(with("a".as_ref(), "c").contains("c: is the same folder as"));
-        assert!(with("..".as_ref(), "a/up").contains("holds images below the class folder"));
+        assert!(with("..".as_ref(), "a/up").contains("contains images below the class folder"));
         assert!(with("nowhere".as_ref(), "c").contains("c: is a link to nowhere, which does not exist"));
         assert!(with("nowhere".as_ref(), "a/2.png").contains("2.png: is a link to nowhere"));
         let parts = folder(&["train/a/1.png", "train/b/1.png"]);

@@ -1,5 +1,5 @@
-//! JPEG, strictly: a file that is cut off or whose codes are damaged is an error. Decoders for browsers, and `image`, show
-//! what they can of such a file and fill the rest with gray.
+//! Strict JPEG decoding: a truncated file or damaged codes are an error. Browser decoders and `image` show what they can of such
+//! a file and fill the rest with gray.
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -8,12 +8,12 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::pixels::{MAX_SIDE, Pixels, too_large};
 
-/// The pixels as they are stored, the orientation in EXIF notwithstanding; or what is wrong with the file.
+/// The pixels as stored, ignoring the EXIF orientation, or what is wrong with the file.
 pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, String> {
     if !is_complete(bytes) {
-        return Err("the file ends before its end-of-image marker; it is cut off".into());
+        return Err("the file ends before its end-of-image marker; it is truncated".into());
     }
-    // the decoder's own limits have a message without the size
+    // the message of the decoder's own limits lacks the size
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
@@ -38,11 +38,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, String> {
     Ok(Pixels { size: [height, width], colors, values })
 }
 
-/// Whether the image's data are followed by the end-of-image marker, which a file that was cut off has lost.
+/// Whether the image data are followed by the end-of-image marker, which a truncated file lacks.
 fn is_complete(bytes: &[u8]) -> bool {
     let mut at = 2;
     loop {
-        // to the next marker, over fill bytes
+        // skip fill bytes up to the next marker
         let Some(start) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) else {
             return false;
         };
@@ -51,9 +51,9 @@ fn is_complete(bytes: &[u8]) -> bool {
         at += fill + 1;
         match bytes[at - 1] {
             0xd9 => return true,
-            // a byte 0xff of the data, and markers that stand alone
+            // a byte 0xff of the data, and markers without a segment
             0x00 | 0x01 | 0xd0..=0xd8 => {}
-            // segments with a length; what follows the one of a scan is searched for the next marker
+            // segments with a length; the data after a scan segment are searched for the next marker
             _ => match bytes.get(at..at + 2) {
                 Some(&[high, low]) => at += usize::from(u16::from_be_bytes([high, low])),
                 _ => return false,
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// A picture that does not compress well.
+    /// An image that does not compress well.
     fn noisy(side: u32) -> Vec<u8> {
         let mut bytes = Cursor::new(vec![]);
         let value = |x: u32, y: u32| (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)) as u8;
@@ -86,7 +86,7 @@ mod tests {
         for end in 0..whole.len() {
             assert!(decode(&whole[..end]).is_err(), "cut after {end} of {} bytes", whole.len());
         }
-        // what follows the image does not matter
+        // data after the image do not matter
         assert_eq!(decode(&[&whole[..], b"more"].concat()).unwrap(), decode(&whole).unwrap());
     }
 
@@ -99,7 +99,7 @@ mod tests {
         let with = [&whole[..2], &segment[..], &whole[2..]].concat();
         assert_eq!(decode(&with).unwrap(), decode(&whole).unwrap());
         let message = decode(&with[..with.len() - 40]).unwrap_err();
-        assert!(message.contains("cut off"), "{message}");
+        assert!(message.contains("truncated"), "{message}");
     }
 
     #[test]

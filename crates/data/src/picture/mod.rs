@@ -1,5 +1,5 @@
-//! Picture files (PNG, JPEG, BMP) to bytes, `[channels, height, width]`. Values are those of Pillow's `convert("RGB")` and
-//! `convert("L")`, and the orientation that EXIF states is ignored: what torchvision's `ImageFolder` loads.
+//! Decodes image files (PNG, JPEG, BMP) to bytes, `[channels, height, width]`. Values are those of Pillow's `convert("RGB")` and
+//! `convert("L")`, and the EXIF orientation is ignored, as in torchvision's `ImageFolder`.
 
 mod jpeg;
 mod pixels;
@@ -15,15 +15,15 @@ use self::pixels::{MAX_SIDE, Pixels, too_large};
 use crate::DataError;
 use crate::formats::{Format, Guess, guess};
 
-/// Most memory a decoder may take.
+/// Memory limit of a decoder.
 const MAX_MEMORY: u64 = 256 << 20;
 
 /// The channels an image is decoded to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Color {
-    /// One: brightness.
+    /// One channel: brightness.
     Gray,
-    /// Three.
+    /// Three channels.
     Rgb,
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct Picture {
     pub(crate) planes: Vec<u8>,
 }
 
-/// Decodes a file's bytes, whose format is recognized by the bytes, not by the name. As [`Color::Rgb`] a gray picture gives
-/// three equal planes, as [`Color::Gray`] a colored one gives its [`luma`]. Transparency is dropped.
+/// Decodes a file's bytes, whose format is recognized by the bytes, not by the name. With [`Color::Rgb`], a gray image gives
+/// three equal planes; with [`Color::Gray`], a color image gives its [`luma`]. Transparency is dropped.
 pub(crate) fn decode(file: &Path, bytes: &[u8], color: Color) -> Result<Picture, DataError> {
     let failed = |message: String| DataError::Image { file: file.into(), message };
     let pixels = match guess(bytes) {
@@ -56,14 +56,14 @@ pub(crate) fn decode(file: &Path, bytes: &[u8], color: Color) -> Result<Picture,
         }
         Guess::Unknown => {
             let found =
-                format!("no picture (it begins with the bytes {:02x?})", &bytes[..bytes.len().min(4)]);
+                format!("not an image (it starts with the bytes {:02x?})", &bytes[..bytes.len().min(4)]);
             return Err(DataError::PictureFormat { file: file.into(), found });
         }
     };
     pixels.map(|pixels| planes(&pixels, color)).map_err(failed)
 }
 
-/// What a decoder of `image` reads.
+/// Reads the pixels of a decoder of `image`.
 fn read(mut decoder: impl ImageDecoder) -> Result<Pixels, String> {
     let (width, height) = decoder.dimensions();
     let size = [height as usize, width as usize];
@@ -71,13 +71,13 @@ fn read(mut decoder: impl ImageDecoder) -> Result<Pixels, String> {
         return Err(too_large(size[1], size[0]));
     }
     if decoder.original_color_type() == ExtendedColorType::L16 {
-        return Err("it is gray with 16 bits, of which Pillow makes white; convert it to 8 bits".into());
+        return Err("it is gray with 16 bits, which Pillow turns white; convert it to 8 bits".into());
     }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_MEMORY);
     decoder.set_limits(limits).map_err(|error| error.to_string())?;
     let image = DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?;
-    // of 16 bits Pillow takes the higher 8
+    // Pillow uses the upper 8 of 16 bits
     let high = |values: Vec<u16>| values.into_iter().map(|value| (value >> 8) as u8).collect();
     let (channels, values): (usize, Vec<u8>) = match image {
         DynamicImage::ImageLuma8(image) => (1, image.into_raw()),

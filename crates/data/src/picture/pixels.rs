@@ -1,9 +1,9 @@
-//! What decoders read.
+//! The output of decoders.
 
-/// Largest side of an image.
+/// Maximum side length of an image.
 pub(super) const MAX_SIDE: usize = 4096;
 
-/// A file's pixels without transparency, row by row, the colors of a pixel side by side.
+/// A file's pixels without transparency, row by row, with interleaved colors.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pixels {
     /// Height and width.
@@ -13,7 +13,7 @@ pub(super) struct Pixels {
     pub(super) values: Vec<u8>,
 }
 
-/// What is wrong with an image whose side is above [`MAX_SIDE`].
+/// The error message for an image with a side above [`MAX_SIDE`].
 pub(super) fn too_large(width: usize, height: usize) -> String {
     format!("it is {width}x{height}, expected sides of at most {MAX_SIDE}")
 }

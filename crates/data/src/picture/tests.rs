@@ -115,7 +115,7 @@ fn what_is_no_picture_is_named() {
     assert_eq!(refused(b""), "a.png: is an empty file, expected PNG, JPEG or BMP; convert or remove it");
     let webp = refused(b"RIFF\x24\0\0\0WEBPVP8 ");
     assert_eq!(webp, "a.png: is a WebP file, expected PNG, JPEG or BMP; convert or remove it");
-    assert!(refused(b"<html>").contains("is no picture (it begins with the bytes [3c, 68, 74, 6d])"));
+    assert!(refused(b"<html>").contains("is not an image (it starts with the bytes [3c, 68, 74, 6d])"));
     let whole = png(9, 9, [1, 2, 3]);
     // up to the last chunk, which is empty
     for end in 1..whole.len() - 12 {

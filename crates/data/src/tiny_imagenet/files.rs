@@ -15,7 +15,7 @@ use crate::{DataError, FolderError};
 /// The files; names are relative to the folder, or to the one folder in the archive.
 pub(super) enum Files {
     Folder(PathBuf),
-    /// The archive, and in it the index of every name.
+    /// The archive, and the index of every name in it.
     Zip(PathBuf, BTreeMap<String, usize>),
 }
 
@@ -48,7 +48,7 @@ impl Files {
         self.path().join(name)
     }
 
-    /// A file's bytes, if it is there.
+    /// A file's bytes, if it exists.
     pub(super) fn read(&self, name: &Path) -> Result<Option<Vec<u8>>, DataError> {
         match self {
             Self::Folder(dir) => {
@@ -62,7 +62,7 @@ impl Files {
         }
     }
 
-    /// The pictures in a folder, sorted by the number at the end of their names; what else is there is left out.
+    /// The images in a folder, sorted by the number at the end of their names; other files are left out.
     pub(super) fn pictures(&self, folder: &str, left_out: &mut LeftOut) -> Result<Vec<PathBuf>, DataError> {
         let Listing { pictures, folders, others } = self.list(folder)?;
         left_out.add_files(&others);
@@ -85,7 +85,7 @@ impl Files {
         Ok(names)
     }
 
-    /// What a folder holds; nothing if it does not exist. Of an archive, only folders with pictures are listed.
+    /// The contents of a folder, empty if it does not exist. In an archive, only folders with images are listed.
     pub(super) fn list(&self, folder: &str) -> Result<Listing, DataError> {
         match self {
             Self::Folder(dir) if dir.join(folder).is_dir() => list(&dir.join(folder)),
@@ -128,7 +128,7 @@ fn names_in_zip(path: &Path) -> Result<BTreeMap<String, usize>, DataError> {
 
 fn read_from_zip(path: &Path, index: usize) -> Result<Vec<u8>, DataError> {
     let broken = |error: &dyn std::fmt::Display| DataError::archive(path, index as u64, error);
-    // every thread reads through its own view and keeps it, since reading the table of contents takes as long as
+    // every thread keeps its own reader, since reading the table of contents takes as long as
     // decoding several files
     thread_local! {
         static OPEN: RefCell<Option<OpenZip>> = const { RefCell::new(None) };

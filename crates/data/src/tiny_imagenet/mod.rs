@@ -54,7 +54,7 @@ fn missing(files: &Files, what: &str) -> DataError {
     DataError::missing("tiny_imagenet", files.path(), what.into())
 }
 
-/// A line that cannot be used.
+/// An invalid line.
 fn wrong(files: &Files, name: &str, line: usize, found: String, expected: &str) -> DataError {
     DataError::Line { file: files.shown(name), line, found, expected: expected.into() }
 }
@@ -83,7 +83,7 @@ fn classes(files: &Files) -> Result<Vec<String>, DataError> {
     Ok(classes)
 }
 
-/// The validation images, and what the user should know about them.
+/// The validation images, and remarks about them for the user.
 struct Validation {
     entries: Vec<Entry>,
     remarks: Vec<String>,
@@ -97,7 +97,7 @@ fn validation(files: &Files, classes: &[String], left_out: &mut LeftOut) -> Resu
         if holds_pictures(&elsewhere) {
             return Err(FolderError::Layout { dir: elsewhere, expected: "val/images/*.JPEG" }.into());
         }
-        let instead = "a share of the training images validates instead";
+        let instead = "part of the training images is used for validation instead";
         let remarks = vec![format!("{}: has no images; {instead}", folder.display())];
         return Ok(Validation { entries: vec![], remarks });
     }
@@ -123,7 +123,7 @@ fn validation(files: &Files, classes: &[String], left_out: &mut LeftOut) -> Resu
         };
         let label = *labels.get(wnid).ok_or_else(|| wrong(wnid, "a class of wnids.txt"))?;
         if !names.insert(name) {
-            return Err(wrong(name, "an image that no line above names"));
+            return Err(wrong(name, "an image not listed on an earlier line"));
         }
         match unlisted.remove(name) {
             Some(file) => entries.push(Entry { file: file.clone(), label }),
@@ -143,7 +143,7 @@ fn validation(files: &Files, classes: &[String], left_out: &mut LeftOut) -> Resu
     }
     if absent > 0 {
         let what = counted(absent, "image", "images");
-        remarks.push(format!("{}: lacks {what} that val_annotations.txt lists", folder.display()));
+        remarks.push(format!("{}: is missing {what} listed in val_annotations.txt", folder.display()));
     }
     Ok(Validation { entries, remarks })
 }

@@ -1,4 +1,4 @@
-//! A set of two classes, as the published one lies on disk.
+//! A set of two classes, laid out as the published one.
 
 use std::io::Write;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn the_folders_are_read_in_their_order() {
     assert_eq!((images.labels.as_slice(), images.official), (&[0, 1, 1, 1, 0][..], Some(official)));
     assert_eq!(images.pixels.iter().step_by(12).copied().collect::<Vec<u8>>(), [1, 3, 4, 8, 7]);
     assert_eq!((images.classes.clone(), images.remarks.len()), (vec!["n2".into(), "n1".into()], 0));
-    // line ends of Windows, and blank lines, change nothing
+    // Windows line endings and blank lines make no difference
     write(dir.path(), "wnids.txt", b"n2\r\nn1\r\n\r\n");
     write(dir.path(), ANNOTATIONS, b"val_1.JPEG\tn1\r\nval_0.JPEG\tn2\r\n\r\n");
     assert_eq!(load(dir.path()).unwrap(), images);
@@ -56,12 +56,9 @@ fn images_that_the_list_lacks_and_the_reverse_are_counted() {
         panic!("{:?}", images.remarks);
     };
     assert!(files.contains("left out 1 file that is not PNG, JPEG or BMP: 1 .txt"), "{files}");
-    assert!(
-        folders.contains("1 folder that the list of classes lacks") && folders.contains("n3"),
-        "{folders}"
-    );
+    assert!(folders.contains("1 folder not in the list of classes") && folders.contains("n3"), "{folders}");
     assert!(unlisted.contains("left out 1 image that val_annotations.txt does not list"), "{unlisted}");
-    assert!(absent.contains("lacks 2 images that val_annotations.txt lists"), "{absent}");
+    assert!(absent.contains("is missing 2 images listed in val_annotations.txt"), "{absent}");
     write(dir.path(), ANNOTATIONS, b"val_7.JPEG\tn2\n");
     assert!(message(dir.path()).contains("found 2 images, none of which is in val_annotations.txt"));
 }
@@ -76,15 +73,15 @@ fn what_is_wrong_is_named() {
     write(dir.path(), ANNOTATIONS, b"val_1.JPEG\tn1\nval_1.JPEG\tn2\n");
     let text = message(dir.path());
     assert!(
-        text.contains("line 2: found \"val_1.JPEG\", expected an image that no line above names"),
+        text.contains("line 2: found \"val_1.JPEG\", expected an image not listed on an earlier line"),
         "{text}"
     );
     std::fs::remove_dir_all(dir.path().join("val/images")).unwrap();
     let images = load(dir.path()).unwrap();
     assert_eq!((images.len(), images.official), (3, None));
-    assert!(images.remarks[0].contains("a share of the training images validates instead"));
+    assert!(images.remarks[0].contains("part of the training images is used for validation instead"));
     write(dir.path(), "val/n1/val_1.JPEG", &png(2, 2, [8; 3]));
-    assert!(message(dir.path()).contains("do not lie as published, expected val/images/*.JPEG"));
+    assert!(message(dir.path()).contains("not laid out as published, expected val/images/*.JPEG"));
     write(dir.path(), "wnids.txt", b"n2\nn1\nn4\n");
     write(dir.path(), "train/n4/images/n4_0.webp", b"");
     let text = message(dir.path());

@@ -1,4 +1,4 @@
-//! Batch norm's backward pass, in two halves: sums over the rows, which a convolution can gather as it writes its
+//! Batch norm's backward pass, in two halves: sums over the rows, which a convolution can compute while writing its
 //! input's gradient, and the gradient itself.
 
 use multiversion::multiversion;
@@ -6,7 +6,7 @@ use multiversion::multiversion;
 use super::{Normalization, Normalizer, floor, normalized};
 use crate::rows::{BLOCK_ROWS, Threads, block};
 
-/// A batch norm (and the ReLU after it, if any) as its backward pass needs it.
+/// A batch norm (and the ReLU after it, if any) in the form needed by its backward pass.
 #[derive(Clone, Debug)]
 pub struct NormBackward {
     normalizer: Normalizer,
@@ -29,7 +29,7 @@ impl BackwardSums {
         Self { shift: vec![0.0; columns], scale: vec![0.0; columns] }
     }
 
-    /// The sums of several parts together, added in order.
+    /// The total of the sums of several parts, added in order.
     pub fn merged(columns: usize, parts: &[Self]) -> Self {
         let mut all = Self::new(columns);
         for part in parts {
@@ -57,7 +57,7 @@ impl NormBackward {
         Self { normalizer, inverse_std: norm.inverse_std(), scale: norm.scale.to_vec(), of_batch }
     }
 
-    /// What the forward pass applied.
+    /// The normalization applied by the forward pass.
     pub fn normalizer(&self) -> &Normalizer {
         &self.normalizer
     }

@@ -1,5 +1,5 @@
-//! Batch normalization: one mean and variance per column of a `[rows, columns]` matrix. An image with channels last is
-//! a row per pixel.
+//! Batch normalization: one mean and variance per column of a `[rows, columns]` matrix. An image with channels last has
+//! one row per pixel.
 
 mod backward;
 mod moments;
@@ -94,7 +94,7 @@ fn normalized(x: f32, mean: f32, factor: f32, shift: f32, floor: f32) -> f32 {
     if y < floor { floor } else { y }
 }
 
-/// The least value a ReLU lets through, if there is one.
+/// The smallest value that passes the ReLU, if there is one.
 fn floor(normalizer: &Normalizer) -> f32 {
     if normalizer.relu { 0.0 } else { f32::NEG_INFINITY }
 }

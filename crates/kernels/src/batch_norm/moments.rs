@@ -1,4 +1,4 @@
-//! Mean and variance of columns, gathered block after block while the rows are still in the caches.
+//! Mean and variance of columns, computed block by block while the rows are still in the caches.
 
 use multiversion::multiversion;
 
@@ -39,7 +39,7 @@ impl Moments {
         Self::merged(columns, &parts)
     }
 
-    /// The moments of several parts together, merged in order.
+    /// The combined moments of several parts, merged in order.
     ///
     /// # Panics
     /// If a part has another number of columns.

@@ -1,4 +1,4 @@
-//! The algorithms of convolution and which of them suits a shape.
+//! The convolution algorithms, and the choice for a shape.
 
 use super::ConvShape;
 use super::direct::Direct;
@@ -10,25 +10,25 @@ use super::winograd::{F2, F4, Winograd};
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// Every output's window as a row of a matrix; rounds as a plain sum does.
+    /// Every output's window as a row of a matrix; rounds like a plain sum.
     Columns,
-    /// The definition, with the sums in registers; rounds as a plain sum does. No groups.
+    /// The definition, with the sums in registers; rounds like a plain sum. No groups.
     Direct,
-    /// The definition, tap by tap, without the padding; rounds as a plain sum does. No groups.
+    /// The definition, tap by tap, without the padding; rounds like a plain sum. No groups.
     Taps,
     /// Winograd's F(2x2, 3x3).
     Winograd2,
-    /// Winograd's F(4x4, 3x3): fewest products, most rounding.
+    /// Winograd's F(4x4, 3x3): fewest products, largest rounding error.
     Winograd4,
 }
 
 impl Algorithm {
-    /// One that rounds as a plain sum does.
+    /// One that rounds like a plain sum.
     pub fn plain(shape: &ConvShape) -> Self {
         if shape.groups > 1 || shape.in_channels > 64 { Self::Columns } else { Self::Direct }
     }
 
-    /// The fastest for a shape; [`Algorithm::Columns`] where only that one fits.
+    /// The fastest for a shape; [`Algorithm::Columns`] if only that one fits.
     pub fn fastest(shape: &ConvShape) -> Self {
         let square = shape.kernel == [3, 3] && shape.padding == [1, 1];
         let plain = shape.stride == [1, 1] && shape.dilation == [1, 1] && shape.groups == 1;

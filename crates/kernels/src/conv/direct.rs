@@ -22,7 +22,7 @@ impl Method for Direct {
     }
 
     fn gradient_filters(&self, shape: ConvShape) -> Box<dyn method::Filters> {
-        // with a stride the gradient is no plain convolution
+        // with a stride, the gradient is not a plain convolution
         if shape.stride == [1, 1] && turnable(&shape) {
             Box::new(Filters::new(turned(shape), true))
         } else {

@@ -1,9 +1,9 @@
-//! A convolution's input as it is read: normalized block by block, while the values are in the caches.
+//! A convolution's input, normalized block by block as it is read, while the values are in the caches.
 
 use super::scratch::grown;
 use crate::batch_norm::Normalizer;
 
-/// What the gradient of a convolution's parameters is computed from.
+/// The inputs for computing the gradient of a convolution's parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct ParamsBackward<'a> {
     /// The input, before `norm`.
@@ -14,7 +14,7 @@ pub struct ParamsBackward<'a> {
     pub dy: &'a [f32],
 }
 
-/// `x`, or, if there is a norm, what it makes of `x`, written to `held`.
+/// `x`, or, if there is a norm, the normalized `x`, written to `held`.
 pub(super) fn normalized<'a>(norm: Option<&Normalizer>, x: &'a [f32], held: &'a mut Vec<f32>) -> &'a [f32] {
     let Some(norm) = norm else { return x };
     let held = grown(held, x.len());

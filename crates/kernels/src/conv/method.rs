@@ -1,4 +1,4 @@
-//! What an algorithm of convolution is; each is a file.
+//! The trait of convolution algorithms, each of which has its own file.
 
 use std::fmt::Debug;
 
@@ -9,11 +9,11 @@ use super::{ConvShape, Scratch};
 use crate::elementwise::add_parallel;
 use crate::matmul::Write;
 
-/// Parts of a batch whose weight gradients are summed separately, then added up. The number is fixed, so that bits do
+/// Number of parts of a batch whose weight gradients are summed separately, then added. It is fixed, so the bits do
 /// not depend on the number of threads.
 const PARTS: usize = 4;
 
-/// An algorithm of convolution.
+/// A convolution algorithm.
 pub(super) trait Method: Sync {
     /// Whether it computes convolutions of this shape.
     fn fits(&self, _shape: &ConvShape) -> bool {
@@ -36,10 +36,10 @@ pub(super) trait Filters: Debug + Send + Sync {
     /// Lays out weights, `[out_channels, in_channels / groups, taps]`, over all threads.
     fn pack(&mut self, weight: &[f32]);
 
-    /// Images per block of a batch of `images`, at least one: about `tiles` tiles, where the algorithm has tiles.
+    /// Images per block of a batch of `images`, at least one: about `tiles` tiles if the algorithm has tiles.
     fn block_images(&self, images: usize, tiles: usize) -> usize;
 
-    /// y = (or +=) what the filters make of a block of images, + the bias unless it is empty, on the calling thread.
+    /// y = (or +=) the filters applied to a block of images, + the bias unless it is empty, on the calling thread.
     fn apply(&self, x: &[f32], y: &mut [f32], bias: &[f32], write: Write, scratch: &mut Scratch);
 }
 

@@ -11,9 +11,9 @@ use crate::matmul::Write;
 use crate::pool::Extremes;
 use crate::rows::add_column_sums;
 
-/// Tiles per block where one thread evaluates a whole batch: filters are read once per block.
+/// Tiles per block if one thread evaluates a whole batch: filters are read once per block.
 const TILES_ALONE: usize = 128;
-/// Tiles per block where threads share a batch.
+/// Tiles per block if threads share a batch.
 const TILES_SHARED: usize = 64;
 
 /// The operations fused with a convolution: on its input as it is read, on its output as it is written.
@@ -26,7 +26,7 @@ pub struct Fusion<'a> {
 }
 
 impl Fusion<'_> {
-    /// The convolution alone.
+    /// Only the convolution.
     pub const NONE: Self = Self { norm: None, write: Write::Replace };
 }
 
@@ -112,7 +112,7 @@ impl PackedConv {
         scratch.outputs = held;
     }
 
-    /// As [`PackedConv::forward`], over all threads; the same bits for any number of them.
+    /// Like [`PackedConv::forward`], over all threads; the same bits for any number of them.
     ///
     /// # Panics
     /// If a length does not fit.

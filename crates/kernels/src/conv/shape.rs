@@ -59,7 +59,7 @@ impl ConvShape {
         self.taps() * self.group_in() * self.out_channels
     }
 
-    /// The fewest multiply-adds of one image that an algorithm's products need: those of the definition but for the padding, or
+    /// The fewest multiply-adds of one image that an algorithm's products need: those of the definition without the padding, or
     /// those of Winograd's F(4x4, 3x3) and F(2x2, 3x3) (Lavin & Gray, 2016, arXiv 1509.09308), which multiply (m + 2)² numbers
     /// for m² outputs where the definition takes 9 m².
     pub fn least_multiply_adds(&self) -> usize {

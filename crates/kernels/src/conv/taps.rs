@@ -69,7 +69,7 @@ struct Filters {
     links: Vec<Vec<Link>>,
     /// Elements of a filter.
     taps: usize,
-    /// Whether they are those of the gradient of the input, from outputs to inputs.
+    /// Whether they are the filters of the gradient of the input, from outputs to inputs.
     turned: bool,
     panels: FilterPanels,
 }
@@ -113,7 +113,7 @@ impl method::Filters for Filters {
         });
     }
 
-    /// As many images as others have tiles.
+    /// As many images as other algorithms have tiles.
     fn block_images(&self, images: usize, tiles: usize) -> usize {
         images_of_block(images, 1, tiles)
     }

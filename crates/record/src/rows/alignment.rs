@@ -1,15 +1,15 @@
-//! How gradients of one batch size align with the Hessian.
+//! Alignment of gradients with the Hessian, for one batch size.
 
 use super::prelude::*;
 
-/// How gradients of one batch size align with the Hessian after an update; one row per batch size (paper, Eq. 4).
+/// Alignment of the gradients of one batch size with the Hessian after an update; one row per batch size (paper, Eq. 4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alignment {
     /// B
     pub batch_size: usize,
-    /// Batches drawn.
+    /// Number of batches drawn.
     pub batches: usize,
-    /// Mean of gᵀHg / gᵀg over the batches whose gradient is not 0. Weight decay is neither in g nor in H.
+    /// Mean of gᵀHg / gᵀg over the batches whose gradient is not 0. Neither g nor H includes weight decay.
     pub mean: Measured,
     /// Its standard deviation over batches; missing for one batch.
     pub deviation: Measured,
@@ -19,12 +19,12 @@ pub struct Alignment {
     pub ratio_of_means: Measured,
     /// Its standard error (delta method); missing for one batch.
     pub ratio_of_means_error: Measured,
-    /// What Eq. 3 predicts for the ratio of means from the full gradient and the other batch sizes; missing where there is
-    /// no other size, or the Hessian is the batch's own.
+    /// The prediction of Eq. 3 for the ratio of means from the full gradient and the other batch sizes; missing if there is
+    /// no other size, or if the Hessian is that of the batch.
     #[serde(default)]
     pub predicted: Measured,
-    /// Standard error of the prediction, from the spread of the other sizes' batches; missing where these are one batch, and
-    /// for the batch of all samples, for which the full gradient alone gives the prediction.
+    /// Standard error of the prediction, from the spread of the other sizes' batches; missing if these have one batch, and
+    /// for the batch of all samples, whose prediction follows from the full gradient alone.
     #[serde(default)]
     pub predicted_error: Measured,
     /// Mean of gᵀg.
@@ -32,17 +32,17 @@ pub struct Alignment {
     /// (2 (1 + m) / η - w) / p for momentum m, weight decay w and p accumulated parts that are added (otherwise 1): above it
     /// full-batch gradient descent diverges along an eigenvector of H.
     pub stability_threshold: Measured,
-    /// 2 (1 - m) / η - w: where gᵀH_B g / gᵀg with the batch's own Hessian H_B settles at small batch sizes; missing in gradient
-    /// descent.
+    /// 2 (1 - m) / η - w: the level at which gᵀH_B g / gᵀg with the batch's own Hessian H_B settles at small batch sizes; missing
+    /// for gradient descent.
     #[serde(default)]
     pub small_batch_plateau: Measured,
     /// The loss whose Hessian was used.
     pub hessian: HessianOf,
-    /// Samples behind the Hessian.
+    /// Number of samples used for the Hessian.
     pub hessian_samples: usize,
-    /// N: samples of the training part.
+    /// N: number of training samples.
     pub train_samples: usize,
-    /// gᵀHg / gᵀg of each batch; missing where the gradient is 0.
+    /// gᵀHg / gᵀg of each batch; missing if the gradient is 0.
     pub ratios: Vec<Measured>,
 }
 
@@ -50,15 +50,15 @@ pub struct Alignment {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HessianOf {
-    /// The training loss: the paper's choice.
+    /// The training loss, as in the paper.
     #[default]
     Full,
-    /// The batch's own loss: batch sharpness.
+    /// The batch's own loss, which gives the batch sharpness.
     Batch,
 }
 
 impl Alignment {
-    /// Whether there is one batch of this size, so that its mean has no error.
+    /// Whether there is only one batch of this size, whose mean has no error.
     pub const fn is_exact(&self) -> bool {
         self.batch_size == self.train_samples
     }

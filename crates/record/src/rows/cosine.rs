@@ -2,10 +2,10 @@
 
 use super::prelude::*;
 
-/// The angle between the gradients of an update and the one before it (paper, Eq. 5).
+/// The angle between the gradients of an update and the previous one (paper, Eq. 5).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cosine {
-    /// g_t·g_{t-1} / (‖g_t‖ ‖g_{t-1}‖); missing where a gradient is 0.
+    /// g_t·g_{t-1} / (‖g_t‖ ‖g_{t-1}‖); missing if a gradient is 0.
     pub cosine: Measured,
     /// The same with λθ added to each gradient.
     pub cosine_with_decay: Measured,

@@ -1,8 +1,8 @@
-//! How far θ is from where it started.
+//! The distance of θ from its initial value.
 
 use super::prelude::*;
 
-/// How far θ is from where it started.
+/// The distance of θ from its initial value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distance {
     /// ‖θ - θ_0‖₂ after the update.

@@ -2,14 +2,14 @@
 
 use super::prelude::*;
 
-/// The loss along the line from some point to the point after an update.
+/// The loss along the line from another point to the point after an update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
-    /// Where the line begins: `start` for θ_0, or a checkpoint's file.
+    /// Where the line starts: `start` for θ_0, or a checkpoint file.
     pub from: String,
     /// ‖θ - θ_from‖₂
     pub length: Measured,
-    /// Positions, from 0 (the beginning) to 1 (the current point).
+    /// Positions, from 0 (the starting point) to 1 (the current point).
     pub alphas: Vec<f64>,
     /// Mean loss at each position.
     pub losses: Vec<Measured>,
@@ -19,13 +19,13 @@ pub struct Line {
     pub loss_barrier: Measured,
     /// The same for the errors.
     pub error_barrier: Measured,
-    /// Whether the loss never rises from one position to the next; missing if losses that are not finite leave it open.
+    /// Whether the loss never rises from one position to the next; missing if non-finite losses leave it undecided.
     pub monotone: Option<bool>,
-    /// Samples behind each loss.
+    /// Number of samples in each loss.
     pub samples: usize,
-    /// Statistics of batch norm.
+    /// Batch norm statistics.
     pub batch_norm: BatchNorm,
-    /// Samples that running statistics were estimated on anew at each position; missing with the statistics of each chunk.
+    /// Number of samples used to re-estimate running statistics at each position; missing if each chunk's statistics are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics_samples: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! The kinds of rows, a file each. This list is the only place that knows them all.
+//! The kinds of rows, one file each. Only this list knows all of them.
 
 mod prelude;
 
@@ -24,7 +24,7 @@ macro_rules! kinds {
         $(mod $name;)*
         $(pub use self::$name::*;)*
 
-        /// What a row says, by its kind.
+        /// The contents of a row, by kind.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Kind {
             $(#[doc = concat!("`", stringify!($name), "`")] $Row($Row),)*
@@ -34,7 +34,7 @@ macro_rules! kinds {
             /// The names of all kinds.
             pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)*];
 
-            /// The kind's name, as written: for what a probe measured, the probe's name.
+            /// The kind's name as written: for a measurement of a probe, the probe's name.
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$Row(_) => stringify!($name),)* }
             }
@@ -54,7 +54,7 @@ macro_rules! kinds {
                 match self { $(Self::$Row(row) => serde_json::to_string(row),)* }
             }
 
-            /// Reads the fields of the kind called `name`; `None` for a name that is no kind.
+            /// Reads the fields of the kind called `name`; `None` for an unknown kind.
             pub(crate) fn from_json(name: &str, text: &[u8]) -> Option<serde_json::Result<Self>> {
                 match name {
                     $(stringify!($name) => Some(serde_json::from_slice(text).map(Self::$Row)),)*
@@ -86,7 +86,7 @@ impl Kind {
     /// Values that were measured and are missing because they are not finite.
     pub fn not_finite(&self) -> usize {
         let text = self.to_json().unwrap_or_default();
-        // most rows have none, and need not be read again
+        // most rows have none and need not be parsed again
         if !text.contains("null") {
             return 0;
         }
@@ -94,7 +94,7 @@ impl Kind {
     }
 }
 
-/// The values that are `null`, but for those under the keys `optional`.
+/// The values that are `null`, except those under the keys `optional`.
 fn nulls(value: &Value, optional: &[&str]) -> usize {
     match value {
         Value::Null => 1,
@@ -113,12 +113,12 @@ pub trait RowKind: Scalars + Into<Kind> + 'static {
     fn of(kind: &Kind) -> Option<&Self>;
 }
 
-/// What a kind of row holds.
+/// The description of a kind of row.
 #[derive(Clone, Debug)]
 pub struct KindSchema {
     /// The kind's name.
     pub name: &'static str,
-    /// Its fields, but for the kind and the stamp.
+    /// Its fields, except for the kind and the stamp.
     pub schema: schemars::Schema,
 }
 

@@ -7,23 +7,24 @@ use super::prelude::*;
 pub struct Noise {
     /// Mean of the evaluations.
     pub mean_loss: Measured,
-    /// Their standard deviation, from two or more.
+    /// Their standard deviation, for two or more evaluations.
     pub sigma: Measured,
     /// Number of evaluations.
     pub evaluations: usize,
-    /// Statistics of batch norm.
+    /// Batch norm statistics.
     pub batch_norm: BatchNorm,
-    /// What each loss was evaluated on; with `fixed` data only rounding differs, with `paper` data the samples as well.
+    /// The samples that each loss was evaluated on; with `fixed` data, only rounding differs; with `paper` data, samples do as
+    /// well.
     pub evaluation: EvaluationData,
-    /// The evaluations compared with ones in f64.
+    /// Comparison of the evaluations with f64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounding: Option<Rounding>,
 }
 
-/// How far losses computed in f32 lie from the same losses computed in f64.
+/// The difference between losses computed in f32 and the same losses computed in f64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rounding {
-    /// Samples behind each loss.
+    /// Number of samples in each loss.
     pub samples: usize,
     /// Mean of the differences, f32 minus f64.
     pub mean: Measured,

@@ -1,4 +1,4 @@
-//! What rows are made of.
+//! Imports shared by all rows.
 
 pub(super) use schemars::JsonSchema;
 pub(super) use serde::{Deserialize, Serialize};

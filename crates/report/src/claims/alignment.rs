@@ -37,7 +37,7 @@ pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 
 type Rows<'a> = Vec<Stamped<'a, Alignment>>;
 
-/// At one θ: batches drawn independently of each other are the units.
+/// At one θ, where the units are independently drawn batches.
 fn at_one_run(rows: &Rows<'_>) -> (Trend, String) {
     let mean = |row: &Stamped<'_, Alignment>| match row.is_exact() {
         true => Mean::exact(row.mean.or_nan()),
@@ -53,7 +53,7 @@ fn at_one_run(rows: &Rows<'_>) -> (Trend, String) {
     (Trend::new(&p_values), texts.collect::<Vec<String>>().join(", "))
 }
 
-/// Seeds are the units; batch sizes that not all of them have are left out.
+/// With seeds as the units; batch sizes that some seeds lack are left out.
 fn over_runs(seeds: &[Rows<'_>]) -> (Trend, String) {
     let of_size = |rows: &Rows<'_>, size: usize| -> Option<Measured> {
         rows.iter().find(|row| row.batch_size == size).map(|row| row.mean)

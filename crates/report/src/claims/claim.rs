@@ -1,4 +1,4 @@
-//! A claim, what it is tested on, and its verdict.
+//! A claim, the data it is tested on, and its verdict.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub enum ClaimName {
     AlignmentRises,
     /// The variance of batch gradients is proportional to 1/B - 1/N (Eq. 3).
     GradientVariance,
-    /// Consecutive gradients point more against each other at larger batch sizes.
+    /// Consecutive gradients are more strongly opposed at larger batch sizes.
     OpposingGradients,
     /// The distance from the initial point grows more slowly at larger batch sizes.
     SlowerGrowth,
@@ -33,21 +33,21 @@ pub struct Exhibit<'a> {
     pub name: &'a str,
     /// The claims that are tested on it.
     pub claims: &'a [ClaimName],
-    /// What was measured for it, setting by setting; empty if nothing was.
+    /// The measurements for it, setting by setting; empty if there are none.
     pub settings: Vec<SettingRuns<'a>>,
 }
 
-/// The runs of one setting, which differ in their seeds alone: the units of claims about training in general.
+/// The runs of one setting, which differ only in their seeds: the units of claims about training in general.
 #[derive(Clone, Debug)]
 pub struct SettingRuns<'a> {
-    /// What tells the setting from the others of its table or figure.
+    /// What distinguishes the setting from the others of its table or figure.
     pub label: String,
-    /// One or more, in the order of their seeds.
+    /// One or more runs, ordered by seed.
     pub runs: Vec<&'a Run>,
 }
 
 impl<'a> SettingRuns<'a> {
-    /// Of one or more runs.
+    /// From one or more runs.
     pub fn new(label: impl Into<String>, runs: &'a [Run]) -> Self {
         Self { label: label.into(), runs: runs.iter().collect() }
     }
@@ -55,7 +55,7 @@ impl<'a> SettingRuns<'a> {
 
 #[cfg(test)]
 impl ClaimName {
-    /// All of them.
+    /// All runs.
     pub(crate) const ALL: &'static [Self] = &[
         Self::RareBarriers,
         Self::FloorMoves,
@@ -69,11 +69,11 @@ impl ClaimName {
 /// The result of testing a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// What was measured confirms it, at the level of its test.
+    /// The measurements confirm it, at the level of its test.
     Holds,
-    /// Neither it nor its opposite was shown.
+    /// Neither the claim nor its opposite was shown.
     Undecided,
-    /// What was measured contradicts it, at the level of its test.
+    /// The measurements contradict it, at the level of its test.
     DoesNotHold,
     /// Nothing was measured.
     NotMeasured,
@@ -90,8 +90,8 @@ impl Verdict {
         }
     }
 
-    /// Whether `claimed`, the range of values for which a claim holds, has all of `found`, an interval that the value surely lies
-    /// in, or none of it.
+    /// Whether `claimed`, the range of values for which a claim holds, contains all or none of `found`, a confidence interval
+    /// of the value.
     pub(super) fn of_interval(found: [f64; 2], claimed: [f64; 2]) -> Self {
         if claimed[0] < found[0] && found[1] < claimed[1] {
             Self::Holds
@@ -103,7 +103,7 @@ impl Verdict {
     }
 }
 
-/// A claim and what was found.
+/// A claim and the result of testing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The claim.
@@ -125,8 +125,8 @@ impl Claim {
         Self { claim, exhibit, measured, statistic, verdict: Verdict::NotMeasured }
     }
 
-    /// The claims that `test` makes about each setting of the exhibit, given what tells the setting from the others: all that
-    /// matters if it is the only one, its label otherwise. A setting without any was not measured.
+    /// The claims that `test` makes about each setting of the exhibit, given the text that identifies the setting: nothing if
+    /// it is the only one, its label otherwise. A setting without claims was not measured.
     pub(super) fn for_each_setting(
         claim: &str,
         exhibit: &Exhibit<'_>,
@@ -146,7 +146,7 @@ impl Claim {
     }
 }
 
-/// The rows of one kind at each update, of each run that has one there.
+/// The rows of one kind at each update, from every run that has one there.
 pub(super) fn by_step<'a, T>(
     runs: &[&'a Run],
     rows: impl Fn(&'a Run) -> Vec<T>,
@@ -159,7 +159,7 @@ pub(super) fn by_step<'a, T>(
     steps.into_values().collect()
 }
 
-/// A claim as it is stated of `n_runs` runs that differ in their seeds: of a single one, only that it is so at this run.
+/// A claim as stated for `n_runs` runs that differ in their seeds; with a single run, only about that run.
 pub(super) fn stated(claim: &str, n_runs: usize) -> String {
-    if n_runs == 1 { format!("{claim}, at this run") } else { claim.into() }
+    if n_runs == 1 { format!("{claim}, in this run") } else { claim.into() }
 }

@@ -1,4 +1,4 @@
-//! What a run's barriers say, in a sentence.
+//! A sentence that sums up a run's barriers.
 
 use walk_record::Run;
 
@@ -6,8 +6,8 @@ use super::interpolation::{measured, percent, units};
 use super::share::ShareBounds;
 use crate::interpolation::EpochSegments;
 
-/// How many of the updates crossed a barrier, and what that says of updates in general, from runs that differ by their seeds
-/// alone; `None` if nothing was decided.
+/// How many of the updates crossed a barrier, and what that implies for updates in general, from runs that differ only in
+/// their seeds; `None` if nothing was decided.
 pub fn conclusion(runs: &[&Run]) -> Option<String> {
     let runs = measured(runs);
     let sum = |count: fn(&EpochSegments<'_>) -> usize| -> usize {
@@ -23,8 +23,8 @@ pub fn conclusion(runs: &[&Run]) -> Option<String> {
     let at_most = format!("with 95% confidence, fewer than {} do", percent(bounds.upper));
     let noise = match (is_tested, significant) {
         (false, _) => String::new(),
-        (true, 0) => ", none of them higher than the noise of the loss explains".into(),
-        (true, _) => format!(", {significant} of them higher than the noise of the loss explains"),
+        (true, 0) => ", none of them beyond the noise of the loss".into(),
+        (true, _) => format!(", {significant} of them beyond the noise of the loss"),
     };
     let found = match (barriers, updates) {
         (0, 1) => format!("The update crossed no barrier; {at_most}."),
@@ -33,7 +33,7 @@ pub fn conclusion(runs: &[&Run]) -> Option<String> {
     };
     Some(match undecided {
         0 => found,
-        n => format!("{found} Losses that are not finite leave {n} more undecided."),
+        n => format!("{found} Non-finite losses leave {n} more undecided."),
     })
 }
 
@@ -50,18 +50,15 @@ mod tests {
 
     #[test]
     fn barriers_are_summed_up() {
-        // 1 - 0.05^(3.76 / 40), of dependent updates
+        // 1 - 0.05^(3.76 / 40), for dependent updates
         assert_eq!(
             of(0, None),
             "None of 40 updates crossed a barrier; with 95% confidence, fewer than 24.6% do."
         );
         assert!(of(2, None).starts_with("2 of 40 updates crossed a barrier; with 95%"), "{}", of(2, None));
         let explained = of(2, Some(1.0));
-        assert!(
-            explained.contains("barrier, none of them higher than the noise of the loss explains;"),
-            "{explained}"
-        );
-        assert!(of(2, Some(1e-9)).contains("barrier, 2 of them higher"), "{}", of(2, Some(1e-9)));
+        assert!(explained.contains("barrier, none of them beyond the noise of the loss;"), "{explained}");
+        assert!(of(2, Some(1e-9)).contains("barrier, 2 of them beyond"), "{}", of(2, Some(1e-9)));
         assert!(conclusion(&[&run("mlp", [])]).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! "Gradients point more against each other at larger batch sizes" (paper, Figure 7).
+//! "Consecutive gradients are more strongly opposed at larger batch sizes" (paper, Figure 7).
 
 use walk_record::Run;
 
@@ -8,15 +8,15 @@ use crate::cosine::cosines;
 use crate::statistics::{mean, mean_of_blocks, p_of_rise};
 use crate::table::decimals;
 
-/// Updates over which cosines are averaged, the last that all runs have: early gradients of large batches hardly turn until
-/// the valley's walls are reached.
+/// Number of updates over which cosines are averaged, the last that all runs have: early on, gradients of large batches
+/// hardly turn until the walls of the valley are reached.
 const LATE_UPDATES: u64 = 50;
 
-/// Over the last [`LATE_UPDATES`] updates that all runs have, the mean cosine of consecutive gradients falls from each batch
-/// size to the next larger.
+/// Over the last [`LATE_UPDATES`] updates that all runs have, the mean cosine of consecutive gradients decreases from each
+/// batch size to the next larger one.
 pub(super) fn opposing_gradients(exhibit: &Exhibit<'_>) -> Claim {
     let claim = format!(
-        "consecutive gradients point more against each other at larger batch sizes late in training (last {LATE_UPDATES} updates)"
+        "consecutive gradients are more strongly opposed at larger batch sizes late in training (last {LATE_UPDATES} updates)"
     );
     let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
     let last = paired.last_step(cosines);

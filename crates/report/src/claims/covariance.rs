@@ -8,7 +8,7 @@ use super::trend::over_seeds;
 use crate::statistics::{FitPoint, LineFit, Mean, sample_mean};
 use crate::table::decimals;
 
-/// Eq. 3 holds if the slope is surely within this distance of 1.
+/// Eq. 3 holds if the slope is within this distance of 1 with confidence.
 const MARGIN: f64 = 0.1;
 
 /// At each measurement of each setting, the slope of ln E‖g_B - ḡ‖² against ln(1/B - 1/N) is 1.
@@ -24,7 +24,7 @@ pub(super) fn gradient_variance(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     })
 }
 
-/// The slope is the mean of the runs' own; of one run, its error is that of the checks, which their batches tell.
+/// The slope is the mean over runs; for a single run, its error follows from the batches of the checks.
 fn test(claim: String, exhibit: &Exhibit<'_>, rows: &[Stamped<'_, Covariance>]) -> Claim {
     let slopes: Option<Vec<Mean>> = rows.iter().map(|row| slope(row)).collect();
     let slope = slopes.and_then(|slopes| match slopes.as_slice() {
@@ -70,7 +70,7 @@ fn slope(row: &Covariance) -> Option<Mean> {
     Some(LineFit::new(&points)?.slope)
 }
 
-/// The logarithms of a check; that of what is predicted is ln(1/B - 1/N) plus a constant.
+/// The logarithms of a check; that of the prediction is ln(1/B - 1/N) plus a constant.
 fn point(check: &VarianceCheck) -> Option<FitPoint> {
     let (predicted, measured) = (check.predicted.get()?, check.measured.get()?);
     let error = check.standard_error.get()? / measured;

@@ -6,9 +6,9 @@ use super::claim::{Claim, Exhibit, Verdict, stated};
 use super::trend::{PairedRuns, Trend, over_seeds, paired_test};
 use crate::distance::{distances, log_slope};
 
-/// Over the updates that all runs have, b of distance = a + b ln t falls from each batch size to the next larger. The seeds are
-/// the units. Of one seed the slopes are shown, without a verdict: a run is one path, and how far its distances are from the
-/// fitted line says nothing about how far the path of another seed would be.
+/// Over the updates that all runs have, b in distance = a + b ln t decreases from each batch size to the next larger one. The
+/// seeds are the units. With one seed, the slopes are shown without a verdict: a run is a single path, and how far its
+/// distances are from the fitted line says nothing about the path of another seed.
 pub(super) fn slower_growth(exhibit: &Exhibit<'_>) -> Claim {
     let claim = "the distance from the initial point grows more slowly at larger batch sizes";
     let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
@@ -34,7 +34,7 @@ pub(super) fn slower_growth(exhibit: &Exhibit<'_>) -> Claim {
     Claim {
         claim: stated(claim, seeds),
         exhibit: exhibit.name.into(),
-        measured: format!("b of a + b ln t {} over {last} updates", paired.text(&numbers)),
+        measured: format!("b in a + b ln t: {} over {last} updates", paired.text(&numbers)),
         statistic,
         verdict,
     }

@@ -8,20 +8,20 @@ use super::claim::{Claim, Exhibit, Verdict, stated};
 use super::share::{ShareBounds, UnitCount};
 use crate::interpolation::{EpochSegments, FloorMoves, Segments};
 
-/// Rarely: in fewer than this share of the updates. The paper's largest is 23 of 450, 5.1%.
+/// "Rarely" means in less than this share of the updates. The largest share in the paper is 23 of 450, 5.1%.
 const RARE: f64 = 0.1;
 
-/// Up and down: each in more than this share of the moves.
+/// "Up and down" means each in more than this share of the moves.
 const EACH_WAY: f64 = 0.05;
 
-/// The counts of more epochs are added up.
+/// With more epochs than this, counts are summed.
 const MAX_EPOCHS: usize = 5;
 
-/// Within one run its epochs are the units, if it has as many; of fewer, it is one unit.
+/// Within one run, the epochs are the units if there are at least this many; otherwise the run is one unit.
 const MIN_EPOCHS: usize = 3;
 
-/// The runs of each setting cross barriers rarely: surely so if even the raw count is rare, surely not if the count of barriers
-/// beyond noise is not.
+/// The runs of each setting rarely cross barriers: the claim holds if even the raw count is rare, and does not if the count of
+/// barriers beyond noise is not rare.
 pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "SGD rarely crosses barriers";
     Claim::for_each_setting(claim, exhibit, |subject, runs| {
@@ -55,8 +55,8 @@ pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     })
 }
 
-/// The floor of each setting's runs moves both up and down: surely so if moves beyond noise are frequent enough in both
-/// directions, surely not if the raw count of one direction is too small.
+/// The floor of each setting's runs moves both up and down: the claim holds if moves beyond noise are frequent enough in both
+/// directions, and does not if the raw count in one direction is too small.
 pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "the valley floor moves up and down";
     Claim::for_each_setting(claim, exhibit, |subject, runs| {
@@ -108,12 +108,12 @@ pub(super) fn floor_moves(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     })
 }
 
-/// The segments of the runs that measured any.
+/// The segments of the runs that measured some.
 pub(super) fn measured<'a>(runs: &[&'a Run]) -> Vec<Segments<'a>> {
     runs.iter().map(|run| Segments::new(run)).filter(|segments| !segments.epochs.is_empty()).collect()
 }
 
-/// Counts of what happened, by unit.
+/// Counts of an event, by unit.
 pub(super) fn units<'a>(
     runs: &[Segments<'a>],
     count: impl Fn(&EpochSegments<'a>) -> usize,
@@ -149,7 +149,7 @@ struct Barriers {
     updates: usize,
 }
 
-/// The barriers of each epoch, or of all if there are many.
+/// The barriers of each epoch, or of all epochs if there are many.
 fn barriers_text(runs: &[Segments<'_>]) -> String {
     let mut epochs: BTreeMap<u32, Barriers> = BTreeMap::new();
     for epoch in runs.iter().flat_map(|run| &run.epochs) {
@@ -211,7 +211,7 @@ mod tests {
         (0..41).map(|i| segment(i + 1, 50.0 - i as f64, Some(0.01), false)).collect()
     }
 
-    /// The claim of as many runs, all with the same rows.
+    /// The claim for this number of runs, all with the same rows.
     fn claim(test: fn(&Exhibit<'_>) -> Vec<Claim>, rows: Vec<Row>, seeds: usize) -> Claim {
         let runs = vec![fixture::run("mlp", rows); seeds];
         let settings = vec![SettingRuns::new("mlp", &runs)];
@@ -233,7 +233,7 @@ mod tests {
         );
         assert_eq!(verdict(vec![], 3), Verdict::NotMeasured);
         let one = claim(floor_moves, falling(), 1);
-        assert!(one.claim.starts_with("the valley floor moves up and down, at this run: "), "{one:?}");
+        assert!(one.claim.starts_with("the valley floor moves up and down, in this run: "), "{one:?}");
         assert!(one.statistic.starts_with("updates of this run: "), "{one:?}");
         let three = claim(floor_moves, falling(), 3);
         assert!(!three.claim.contains("this run") && three.statistic.starts_with("3 seeds: "), "{three:?}");

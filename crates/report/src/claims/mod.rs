@@ -1,5 +1,5 @@
-//! The paper's claims, each tested on what was measured, with a statistic, its uncertainty, and a verdict that may be "does not
-//! hold".
+//! The paper's claims, each tested on the measurements, with a statistic, its uncertainty, and a verdict, which may be "does
+//! not hold".
 
 mod alignment;
 mod claim;
@@ -15,7 +15,7 @@ pub use self::claim::{Claim, ClaimName, Exhibit, SettingRuns, Verdict};
 pub use self::conclusion::conclusion;
 use crate::table::{Table, name, remark, words};
 
-/// The claims that the exhibits name.
+/// The claims of the exhibits.
 pub fn claims(exhibits: &[Exhibit<'_>]) -> Vec<Claim> {
     let mut claims = vec![];
     for exhibit in exhibits {
@@ -67,7 +67,7 @@ mod tests {
             // not a trend
             let wobble = if step.is_multiple_of(3) { 0.02 } else { -0.01 };
             let shift = 0.1 * seed as f64 + 0.001 * (seed * batch_size % 7) as f64;
-            // the first half is another story
+            // the first half differs
             let cosine = if step <= 50 { 0.9 } else { cosine };
             let cosine =
                 Cosine { cosine: (cosine + shift + wobble).into(), cosine_with_decay: Measured::MISSING };
@@ -105,11 +105,11 @@ mod tests {
         let found = walk_claims(&[small.clone(), large.clone()]);
         assert!(found[0].measured.ends_with(" in updates 51 to 100"), "{:?}", found[0]);
         assert!(found[0].statistic.starts_with("3 seeds: t-test paired by seed"), "{:?}", found[0]);
-        assert!(found.iter().all(|claim| !claim.claim.contains("at this run")), "{found:?}");
-        // a seed that one batch size lacks is left out; of one seed nothing general is said
+        assert!(found.iter().all(|claim| !claim.claim.contains("in this run")), "{found:?}");
+        // a seed that one batch size lacks is left out; with one seed, no general claim is made
         let one = [small, large[..1].to_vec()];
         assert_eq!(verdicts(&one), [Verdict::Holds, Verdict::Undecided]);
-        assert!(walk_claims(&one).iter().all(|claim| claim.claim.ends_with(", at this run")));
+        assert!(walk_claims(&one).iter().all(|claim| claim.claim.ends_with(", in this run")));
     }
 
     #[test]
@@ -130,9 +130,9 @@ mod tests {
         assert_eq!(verdict(&three(0.5)).verdict, Verdict::Holds);
         assert_eq!(verdict(&three(-0.5)).verdict, Verdict::DoesNotHold);
         assert_eq!(verdict(&three(0.0)).verdict, Verdict::Undecided);
-        // at one run its batches tell
+        // with one run, the batches are the units
         let one = verdict(&[run(0.0, 0.5)]);
         assert_eq!(one.verdict, Verdict::Holds);
-        assert!(one.claim.starts_with("alignment rises with the batch size, at this run: "), "{one:?}");
+        assert!(one.claim.starts_with("alignment rises with the batch size, in this run: "), "{one:?}");
     }
 }

@@ -1,19 +1,19 @@
-//! Bounds of the share of updates at which something happens, when updates depend on each other and seeds differ.
+//! Bounds on the share of updates at which an event happens, for dependent updates and seeds that differ.
 
 use crate::statistics::{LEVEL, NEIGHBOR_CORRELATION, proportion_bounds, student_quantile};
 
-/// Updates that say as much as an independent one if neighbors have the correlation r = [`NEIGHBOR_CORRELATION`]:
-/// (1 + r) / (1 - r). Assumed wherever the data do not show more dependence, above all where nothing happened at any update.
+/// Number of updates equivalent to one independent update if neighbors have the correlation r = [`NEIGHBOR_CORRELATION`]:
+/// (1 + r) / (1 - r). Assumed unless the data show more dependence, in particular where the event never happened.
 const UPDATES_PER_INDEPENDENT: f64 = (1.0 + NEIGHBOR_CORRELATION) / (1.0 - NEIGHBOR_CORRELATION);
 
-/// At how many of the updates of a unit something happened.
+/// The number of updates of a unit at which the event happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct UnitCount {
     pub(super) count: usize,
     pub(super) total: usize,
 }
 
-/// Bounds of a share.
+/// Bounds on a share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ShareBounds {
     pub(super) lower: f64,
@@ -21,9 +21,9 @@ pub(super) struct ShareBounds {
 }
 
 impl ShareBounds {
-    /// Bounds between which the share lies, each one-sided at [`LEVEL`], from units that are independent, such as seeds.
+    /// Bounds on the share, each one-sided at [`LEVEL`], from units that are independent, such as seeds.
     ///
-    /// They are Clopper and Pearson's for an effective number of updates n* instead of their number n (Korn and Graubard,
+    /// They are Clopper-Pearson bounds for an effective number of updates n* instead of their number n (Korn and Graubard,
     /// Survey Methodology 24, 1998): n* = p (1 - p) / var(p) (t_{n-1} / t_{k-1})^2, with the variance of p between the k units
     /// and quantiles of Student's t that account for how few they are, and at most n / [`UPDATES_PER_INDEPENDENT`].
     pub(super) fn new(units: &[UnitCount]) -> Self {
@@ -114,7 +114,7 @@ mod tests {
         // without allowing for dependence, a run of 39 updates would bound a share of a tenth wrongly more often
         let naive = share(n_trials, || {
             let count = random.dependent_count(0.1, NEIGHBOR_CORRELATION, 39);
-            // no event in 29 independent updates excludes a tenth
+            // 29 independent updates without an event exclude a share of a tenth
             count == 0
         });
         assert!(naive > 0.05 + three_errors(n_trials), "{naive}");

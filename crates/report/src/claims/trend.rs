@@ -1,4 +1,4 @@
-//! Claims that something rises from each of several settings to the next, such as from each batch size to the next larger.
+//! Claims that a quantity increases from each of several settings to the next, such as from one batch size to the next.
 
 use walk_record::{Measured, Run};
 
@@ -8,7 +8,7 @@ use crate::statistics::{LEVEL, p_of_mean, sample_mean};
 use crate::table::{decimals, scientific};
 use crate::training::batch_size;
 
-/// How sure rises are.
+/// The significance of increases.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Trend {
     pub(super) verdict: Verdict,
@@ -17,7 +17,8 @@ pub(super) struct Trend {
 }
 
 impl Trend {
-    /// From the p-value of each rise, at [`LEVEL`] with Bonferroni's correction: all rise, or one falls, or neither is sure.
+    /// From the p-value of each increase, at [`LEVEL`] with Bonferroni's correction: all increase, or one decreases, or neither
+    /// is significant.
     pub(super) fn new(p_values: &[f64]) -> Self {
         let comparisons = p_values.len();
         let level = LEVEL / comparisons as f64;
@@ -31,7 +32,7 @@ impl Trend {
         Self { verdict, comparisons, largest_p: p_values.iter().fold(0.0, worse) }
     }
 
-    /// Of values by setting and seed: Student's t-test of the differences between neighboring settings, paired by seed.
+    /// From values by setting and seed: Student's t-test of the differences between neighboring settings, paired by seed.
     pub(super) fn paired(by_setting: &[Vec<f64>]) -> Self {
         let p_values = by_setting.windows(2).map(|pair| {
             let differences: Vec<f64> = pair[0].iter().zip(&pair[1]).map(|(a, b)| b - a).collect();
@@ -58,7 +59,7 @@ pub(super) fn paired_test(seeds: usize) -> String {
 /// Runs of an exhibit's settings, paired by seed.
 #[derive(Clone, Debug)]
 pub(super) struct PairedRuns<'a> {
-    /// By batch size, the largest first.
+    /// Sorted by batch size, largest first.
     pub(super) settings: Vec<PairedSetting<'a>>,
 }
 
@@ -97,17 +98,17 @@ impl<'a> PairedRuns<'a> {
         self.settings.iter().flat_map(|setting| setting.runs.iter().copied())
     }
 
-    /// The last update that every run has a value of; 0 if one has none.
+    /// The last update for which every run has a value; 0 if a run has none.
     pub(super) fn last_step(&self, series: impl Fn(&Run) -> Vec<StepValue>) -> u64 {
         self.runs().map(|run| series(run).last().map_or(0, |value| value.step)).min().unwrap_or(0)
     }
 
-    /// A value of each run, by setting and seed.
+    /// One value per run, by setting and seed.
     pub(super) fn values(&self, value: impl Fn(&Run) -> f64) -> Vec<Vec<f64>> {
         self.settings.iter().map(|setting| setting.runs.iter().map(|run| value(run)).collect()).collect()
     }
 
-    /// A number for each batch size, the smallest first.
+    /// One number per batch size, smallest first.
     pub(super) fn text(&self, numbers: &[String]) -> String {
         let texts = self.settings.iter().zip(numbers).rev();
         let texts = texts.map(|(setting, number)| format!("{number} (B = {})", setting.batch_size));
@@ -151,7 +152,7 @@ mod tests {
         let [low, high] = rising.clone();
         assert_eq!(Trend::paired(&[high, low.clone()]).verdict, Verdict::DoesNotHold);
         assert_eq!(Trend::paired(&[low, vec![1.2, 5.2, 8.8]]).verdict, Verdict::Undecided);
-        // one seed is no pair of seeds
+        // one seed is not enough for a paired test
         assert_eq!(Trend::paired(&[vec![1.0], vec![2.0]]).verdict, Verdict::Undecided);
         assert_eq!(over_seeds(&[2.0]), "2.000");
         assert_eq!(over_seeds(&[1.0, 2.0, 3.0]), "2.000 ± 0.577");
@@ -165,7 +166,7 @@ mod tests {
         for seeds in [3, 5] {
             let (mut holds, mut fails) = (0, 0);
             for _ in 0..n_trials {
-                // what a seed does to both settings is ten times as large as what it does to each
+                // the effect of a seed on both settings is ten times as large as that on each one
                 let both: Vec<f64> = (0..seeds).map(|_| 10.0 * random.normal()).collect();
                 let mut setting = || both.iter().map(|both| both + random.normal()).collect::<Vec<f64>>();
                 match Trend::paired(&[setting(), setting()]).verdict {

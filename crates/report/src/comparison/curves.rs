@@ -13,15 +13,15 @@ use crate::plural::counted;
 use crate::statistics::{deviation, mean};
 use crate::table::{Cell, short};
 
-/// Points of a line, at most: of more values, means over equal stretches are drawn, so that lines stay lines.
+/// Maximum number of points of a line: with more values, means over equal stretches are drawn to keep lines readable.
 const MAX_POINTS: usize = 200;
 
-/// A point of a line: where, and the mean and standard deviation of so many values.
+/// A point of a line: its position, and the mean, standard deviation and number of its values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Point {
     x: f64,
     mean: f64,
-    /// Missing where there is one value.
+    /// Missing for a single value.
     deviation: Option<f64>,
     values: usize,
 }
@@ -56,7 +56,7 @@ impl Comparison<'_> {
                 rows.extend(points.iter().map(|point| self.row(setting, variant, point)));
                 if !points.is_empty() {
                     let label = self.legend(setting, curves.len(), variant);
-                    // of one setting its curves differ in color, of several in their strokes
+                    // with one setting, curves differ in color; with several, in line style
                     let (number, stroke) = match (self.settings.len(), variants.len()) {
                         (1, _) => (place, Stroke::InTurn),
                         (_, 1) => (number, Stroke::InTurn),
@@ -78,7 +78,7 @@ impl Comparison<'_> {
         setting.cells().chain([variant.into()]).chain(numbers).chain([point.values.into()]).collect()
     }
 
-    /// What a line is called: nothing if it is the only one of a single run.
+    /// The name of a line: none if it is the only one of a single run.
     fn legend(&self, setting: &Setting<'_>, n_runs: usize, variant: &str) -> Option<String> {
         let mut parts = vec![];
         if self.settings.len() > 1 {
@@ -93,8 +93,8 @@ impl Comparison<'_> {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    /// The levels of the curves: gray where all settings share one, otherwise in the setting's color; those far above `largest`
-    /// would flatten what the figure shows.
+    /// The levels of the curves: gray if all settings share one, otherwise in the setting's color. Levels far above `largest`
+    /// are omitted, since they would flatten the figure.
     fn rules(&self, of_settings: &[Vec<Vec<Curve>>], largest: f64) -> Vec<Rule> {
         let mut found: Vec<(Level, Vec<usize>)> = vec![];
         for (number, runs) in of_settings.iter().enumerate() {
@@ -130,8 +130,8 @@ fn series(number: usize, name: Option<String>, stroke: Stroke, dots: bool, point
     Series { name, number, points, band, stroke, dots }
 }
 
-/// The line of one setting and what there is to say about it: of one curve its values, or their means over stretches where they
-/// are too many; of several seeds the mean and the standard deviation at each place that at least two of them have.
+/// The line of one setting and a note about it: for one curve its values, or means over stretches if there are too many; for
+/// several seeds the mean and the standard deviation at each position that at least two of them have.
 fn joined(curves: &[&Curve]) -> (Vec<Point>, String) {
     let mut places: Vec<f64> =
         curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0)).collect();
@@ -153,7 +153,7 @@ fn joined(curves: &[&Curve]) -> (Vec<Point>, String) {
     };
     let points = stretches.into_values().filter_map(|of_seeds| {
         let found: Vec<&Vec<(f64, f64)>> = of_seeds.iter().filter(|points| !points.is_empty()).collect();
-        // one curve spreads over its updates, several over their seeds
+        // the spread of one curve is over updates, that of several over seeds
         let values: Vec<(f64, f64)> = match found.as_slice() {
             [points] if curves.len() == 1 => (*points).clone(),
             [_] => return None,
@@ -167,10 +167,10 @@ fn joined(curves: &[&Curve]) -> (Vec<Point>, String) {
     let band = points.iter().any(|point| point.deviation.is_some());
     let note = match (curves.len(), stretch) {
         (..=1, 1) => String::new(),
-        (..=1, _) => format!("means of {stretch} updates, band: 1 std. dev. of them"),
+        (..=1, _) => format!("means over {stretch} updates, band: 1 std. dev. over updates"),
         (_, 1) if band => "band: 1 std. dev. over seeds".into(),
         (_, 1) => String::new(),
-        _ => format!("means of {stretch} updates, band: 1 std. dev. over seeds"),
+        _ => format!("means over {stretch} updates, band: 1 std. dev. over seeds"),
     };
     (points, note)
 }
@@ -189,7 +189,7 @@ mod tests {
         let long = curve((1..=401).map(|step| (f64::from(step), f64::from(step % 2))).collect());
         let (points, note) = joined(&[&long]);
         assert_eq!((points.len(), points[0].x, points[133].x), (134, 2.0, 400.5));
-        assert_eq!(note, "means of 3 updates, band: 1 std. dev. of them");
+        assert_eq!(note, "means over 3 updates, band: 1 std. dev. over updates");
         // 1, 0, 1
         assert!((points[0].deviation.unwrap() - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert!(joined(&[]).0.is_empty());
@@ -214,12 +214,12 @@ mod tests {
         let names: Vec<Option<&str>> =
             figure.chart.series.iter().map(|series| series.name.as_deref()).collect();
         assert_eq!(names, [Some("lr = 0.1, 2 seeds"), Some("lr = 0.2")]);
-        // the third step has one seed only
+        // the third step has only one seed
         assert_eq!(figure.chart.series[0].points, [(1.0, 1.5), (2.0, 3.0)]);
         let reach = 0.5f64.sqrt();
         assert!((figure.chart.series[0].band[0].1 - (1.5 + reach)).abs() < 1e-12);
         assert_eq!(figure.chart.note, "band: 1 std. dev. over seeds");
-        // that of the smaller rate is far above what is drawn
+        // that of the smaller rate is far above the data
         let rules: Vec<(Option<&str>, Option<usize>)> =
             figure.chart.rules.iter().map(|rule| (rule.label.as_deref(), rule.number)).collect();
         assert_eq!(rules, [(Some("2/η, lr = 0.2"), Some(1))]);

@@ -1,4 +1,4 @@
-//! How what runs end with depends on a number that was swept, such as the learning rate or the batch size.
+//! How final results depend on a swept number, such as the learning rate or the batch size.
 
 use super::endpoints::endpoints;
 use super::setting::Comparison;
@@ -9,8 +9,8 @@ use crate::statistics::{deviation, mean};
 use crate::table::short;
 
 impl Comparison<'_> {
-    /// For each key whose values are numbers and each table's first number: its mean over seeds with a band of one standard
-    /// deviation against the key, a line for each combination of the other keys.
+    /// For each key with numeric values and each table's first number: its mean over seeds with a band of one standard
+    /// deviation versus the key, with one line for each combination of the other keys.
     pub(crate) fn dependence(&self, own: &RunTables) -> Vec<Figure> {
         let mut endpoints = endpoints(own);
         endpoints.retain(|endpoint| endpoint.leads);
@@ -21,7 +21,7 @@ impl Comparison<'_> {
             let Some(numbers) = numbers else { continue };
             for (place, endpoint) in endpoints.iter().enumerate() {
                 let what = &endpoint.title;
-                let title = format!("At epoch {}: {what} against {}", endpoint.epoch, key.title);
+                let title = format!("At epoch {}: {what} versus {}", endpoint.epoch, key.title);
                 let mut chart = Chart::new(title, &key.title, what);
                 if endpoint.is_share {
                     let largest = endpoint.values.iter().flatten().copied().fold(0.0, f64::max);
@@ -60,7 +60,7 @@ impl Comparison<'_> {
         figures
     }
 
-    /// The settings that differ in one key alone, in the order of its values.
+    /// The settings that differ only in one key, ordered by its values.
     fn lines(&self, key: usize) -> Vec<Vec<usize>> {
         let others = |setting: usize| {
             let mut values = self.settings[setting].values.clone();
@@ -78,7 +78,7 @@ impl Comparison<'_> {
         lines
     }
 
-    /// What the other keys are on a line.
+    /// The values of the other keys on a line.
     fn line_label(&self, key: usize, setting: usize) -> Option<String> {
         let pairs = self.keys.iter().zip(&self.settings[setting].values).enumerate();
         let pairs = pairs.filter(|(index, _)| *index != key);
@@ -87,7 +87,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Whether numbers span so much that only a logarithmic axis shows all of them.
+/// Whether the range of the numbers requires a logarithmic axis.
 fn is_wide(numbers: &[f64]) -> bool {
     let (low, high) =
         (numbers.iter().copied().fold(f64::MAX, f64::min), numbers.iter().copied().fold(0.0, f64::max));

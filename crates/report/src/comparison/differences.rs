@@ -1,4 +1,4 @@
-//! Whether settings differ by more than their seeds do.
+//! Whether settings differ by more than the spread over seeds.
 
 use super::endpoints::endpoints;
 use super::setting::Comparison;
@@ -6,11 +6,11 @@ use super::tables::{RunTables, spread};
 use crate::statistics::{holm, welch};
 use crate::table::{Cell, Column, Role, Table, detail, main, name, short};
 
-/// Seeds of a setting, at least, from which a difference is tested.
+/// Minimum number of seeds per setting for a test.
 const MIN_SEEDS: usize = 3;
 
 impl Comparison<'_> {
-    /// For each number that runs end with and each pair of settings with at least three seeds: the means and standard deviations
+    /// For each final result and each pair of settings with at least three seeds: the means and standard deviations
     /// over seeds, the difference, and Welch's test of it, with the p-values of all rows corrected together (Holm, 1979).
     pub(crate) fn differences(&self, own: &RunTables) -> Option<Table> {
         let mut rows = vec![];
@@ -50,7 +50,7 @@ impl Comparison<'_> {
         for (row, p) in rows.iter_mut().zip(holm(&p_values)) {
             row[5] = short(p);
         }
-        // of two settings the titles say which they are
+        // with two settings, the titles name them
         let is_pair = self.settings.len() == 2;
         let setting = |key| Column::new(key, key, if is_pair { Role::Remark } else { Role::Name });
         let mean = |key, setting: usize, letter: &str| {
@@ -106,7 +106,7 @@ mod tests {
             comparison.differences(&comparison.by_setting(of_run))
         };
         let found = differences(&runs).unwrap();
-        // 24 and 44 with deviations of 2: t = 20 / sqrt(8 / 3) with 4 degrees of freedom; what never varies is not tested
+        // 24 and 44 with standard deviations of 2: t = 20 / sqrt(8 / 3) with 4 degrees of freedom; constant values are not tested
         let expected = [
             "x",
             "lr = 0.1",

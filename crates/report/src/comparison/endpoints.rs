@@ -1,29 +1,29 @@
-//! What each run ends with: the numbers of its tables' last rows, by which settings are compared.
+//! Final results: the numbers in the last rows of each run's tables, by which settings are compared.
 
 use super::tables::{RunTables, named, names};
 use crate::table::{Cell, Role, Table};
 
-/// A number that every setting has at the same place of its runs, the last that all of them measured.
+/// A number that every setting has at the same point of its runs, the last that all of them measured.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
-    /// The name of its table and of its column, for programs.
+    /// The machine-readable names of its table and column.
     pub(super) key: String,
-    /// What it is and where it was measured, but for the epoch.
+    /// What it is and where it was measured, without the epoch.
     pub(super) title: String,
     /// The last epoch that all runs measured.
     pub(super) epoch: usize,
     /// Whether it is a share of updates or samples.
     pub(super) is_share: bool,
-    /// Whether its column is the first of its table.
+    /// Whether its column is the first one of its table.
     pub(super) leads: bool,
     /// The values of each setting's runs.
     pub(super) values: Vec<Vec<f64>>,
 }
 
-/// The place of a row: its epoch, the last of them where it is about several, and what else says where.
+/// The place of a row: its epoch (the last one if it covers several) and the other cells that say where it was measured.
 type Place = (usize, Vec<(String, String)>);
 
-/// The numbers that at least two settings have, in the order of the tables.
+/// The numbers that at least two settings have, in table order.
 pub(super) fn endpoints(own: &RunTables) -> Vec<Endpoint> {
     names(own).into_iter().flat_map(|name| of_table(name, &named(own, name))).collect()
 }

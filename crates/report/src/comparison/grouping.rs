@@ -1,4 +1,4 @@
-//! Which runs are one setting, and what tells the settings apart.
+//! Groups runs into settings and determines what distinguishes the settings.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use crate::error::ReportError;
 use crate::plural::counted;
 use crate::training::{snake, value_text};
 
-/// Keys and sections that change nothing that is measured.
+/// Keys and sections that do not affect measurements.
 const WITHOUT_EFFECT: &[&str] = &["name", "claims", "reproduce_seeds", "record", "checkpoint"];
 
-/// Keys that are shown as columns, at most; settings that differ in more have the names of their runs.
+/// Maximum number of keys shown as columns; settings that differ in more keys are named after their runs.
 const MAX_KEYS: usize = 3;
 
 impl<'a> Comparison<'a> {
-    /// Joins the runs that differ by their seeds alone.
+    /// Joins the runs that differ only in their seeds.
     pub fn new(runs: &'a [Run]) -> Self {
         let keys: Vec<String> = differing(runs).into_iter().filter(|key| key != "seed").collect();
         let grouped = grouped(runs, &keys);
@@ -39,7 +39,7 @@ impl<'a> Comparison<'a> {
         Self::keyed(runs, grouped, &keys)
     }
 
-    /// Joins the runs that agree in `keys`, each a key of the experiment or its last part.
+    /// Joins the runs that have the same values of `keys`, each a key of the experiment or its last part.
     ///
     /// # Errors
     /// [`ReportError::By`] if the runs do not differ in one of the keys.
@@ -56,7 +56,7 @@ impl<'a> Comparison<'a> {
         Ok(Self::keyed(runs, grouped(runs, &keys), &keys))
     }
 
-    /// Settings that are given, told apart by their labels.
+    /// Given settings, distinguished by their labels.
     pub fn of(groups: Vec<SettingRuns<'a>>) -> Self {
         let runs: Vec<&Run> = groups.iter().flat_map(|group| group.runs.iter().copied()).collect();
         let keys = match groups.len() {
@@ -75,13 +75,13 @@ impl<'a> Comparison<'a> {
         Self { runs, keys, settings }
     }
 
-    /// Settings told apart by their values of `keys`, with labels that name key and value.
+    /// Settings distinguished by their values of `keys`, with labels that name key and value.
     fn keyed(runs: &'a [Run], mut settings: Vec<Setting<'a>>, keys: &[String]) -> Self {
         let keys = titled(keys);
         for setting in &mut settings {
             let pairs = keys.iter().zip(&setting.values).map(|(key, value)| key.with(value));
             setting.label = match pairs.collect::<Vec<String>>().join(", ") {
-                // the only one: its runs tell what it is
+                // the only setting is named after its runs
                 pairs if pairs.is_empty() => setting.runs[0].info.plugin.name.clone(),
                 pairs => pairs,
             };
@@ -90,7 +90,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The keys in which the runs differ, of those that change what is measured.
+/// The keys in which the runs differ, among those that affect measurements.
 fn differing(runs: &[Run]) -> Vec<String> {
     let swept = if runs.len() > 1 { runs[0].swept.as_slice() } else { &[] };
     let has_effect = |key: &&String| {
@@ -100,7 +100,7 @@ fn differing(runs: &[Run]) -> Vec<String> {
     swept.iter().filter(has_effect).cloned().collect()
 }
 
-/// The runs by their values of the keys: in the order of the values where all are numbers, otherwise in that of the runs.
+/// The runs grouped by their values of the keys: sorted by value if all are numbers, otherwise in the order of the runs.
 fn grouped<'a>(runs: &'a [Run], keys: &[String]) -> Vec<Setting<'a>> {
     let mut settings: Vec<Setting<'a>> = vec![];
     for run in runs {
@@ -121,7 +121,7 @@ fn grouped<'a>(runs: &'a [Run], keys: &[String]) -> Vec<Setting<'a>> {
     settings
 }
 
-/// Each key by its last part, unless another one has the same.
+/// Each key shortened to its last part, unless that is ambiguous.
 fn titled(keys: &[String]) -> Vec<SettingKey> {
     let titled = |dotted: &String| {
         let last = last_part(dotted);

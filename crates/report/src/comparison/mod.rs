@@ -1,4 +1,4 @@
-//! Runs shown together: those that differ by their seeds alone are one setting, of which tables and figures show the mean and
+//! Runs shown together: those that differ only in their seeds form one setting, for which tables and figures show the mean and
 //! the standard deviation over seeds.
 
 mod curves;

@@ -1,4 +1,4 @@
-//! Figures of one run alone: of the first run of each setting, as far as there are few.
+//! Figures of single runs: the first run of each setting, if there are few settings.
 
 use walk_record::Run;
 
@@ -6,11 +6,11 @@ use super::grouping::text;
 use super::setting::Comparison;
 use crate::figure::{Figure, file_name};
 
-/// Settings whose runs are shown, at most.
+/// Maximum number of settings for which such figures are made.
 const MAX_PANELS: usize = 6;
 
 impl Comparison<'_> {
-    /// The figures that `of_run` makes of the first run of each setting, under names of their own.
+    /// The figures that `of_run` makes of the first run of each setting, under distinct names.
     pub(crate) fn figures_of_runs(&self, of_run: impl Fn(&Run) -> Vec<Figure>) -> Vec<Figure> {
         if self.settings.len() > MAX_PANELS {
             return vec![];
@@ -31,7 +31,7 @@ impl Comparison<'_> {
         (0..self.settings.len()).flat_map(of_setting).collect()
     }
 
-    /// The setting's label as part of a file's name; labels that differ in unusual characters alone are numbered.
+    /// The setting's label as part of a file name; labels that differ only in unusual characters are numbered.
     fn own_name(&self, index: usize) -> String {
         let name =
             |index: usize| file_name(&self.settings[index].label.replace(" = ", "=").replace(", ", ","));

@@ -11,18 +11,18 @@ use crate::training::setting;
 pub struct Comparison<'a> {
     /// All of them.
     pub(crate) runs: Vec<&'a Run>,
-    /// What tells the settings apart: the names of columns, for programs and for readers.
+    /// The keys that distinguish the settings: column names for programs and for readers.
     pub(crate) keys: Vec<SettingKey>,
     /// One or more.
     pub(crate) settings: Vec<Setting<'a>>,
 }
 
-/// A key whose values tell settings apart.
+/// A key whose values distinguish settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SettingKey {
-    /// As the name of a column for programs.
+    /// The machine-readable column name.
     pub(crate) snake: String,
-    /// As readers see it.
+    /// The name shown to readers.
     pub(crate) title: String,
 }
 
@@ -31,14 +31,14 @@ pub(crate) struct SettingKey {
 pub(crate) struct Setting<'a> {
     /// The values of the keys, as text.
     pub(crate) values: Vec<String>,
-    /// What legends call it.
+    /// Its name in legends.
     pub(crate) label: String,
-    /// One or more, in order.
+    /// One or more runs, in order.
     pub(crate) runs: Vec<&'a Run>,
 }
 
 impl SettingKey {
-    /// The key and one of its values, as in `lr = 0.1`.
+    /// The key and one of its values, such as `lr = 0.1`.
     pub(super) fn with(&self, value: &str) -> String {
         format!("{} = {value}", self.title)
     }
@@ -57,19 +57,19 @@ impl Comparison<'_> {
         self.settings.iter().any(|setting| setting.runs.len() > 1)
     }
 
-    /// What `make` makes of each run, by setting.
+    /// The result of `make` for each run, by setting.
     pub(crate) fn by_setting<T>(&self, make: impl Fn(&Run) -> T) -> Vec<Vec<T>> {
         self.settings.iter().map(|setting| setting.runs.iter().map(|run| make(run)).collect()).collect()
     }
 
-    /// Figures whose notes say what the runs have in common.
+    /// Adds what the runs have in common to the notes of figures.
     pub(crate) fn with_subject(&self, mut figures: Vec<Figure>) -> Vec<Figure> {
         let subject = self.subject();
         figures.iter_mut().for_each(|figure| figure.chart.prepend_note(&subject));
         figures
     }
 
-    /// What the runs have in common: network, data, method, and learning rate, as far as they are the same.
+    /// What the runs have in common, among network, data, method and learning rate.
     fn subject(&self) -> String {
         let mut settings = self.runs.iter().map(|run| setting(run));
         let first = settings.next().unwrap_or_default();

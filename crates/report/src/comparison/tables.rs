@@ -1,4 +1,4 @@
-//! Tables of several runs: theirs below each other, those of one setting joined.
+//! Tables of several runs: one below the other, with the runs of a setting joined.
 
 use walk_record::Measured;
 
@@ -7,13 +7,13 @@ use crate::distinct::distinct;
 use crate::statistics::{deviation, mean};
 use crate::table::{Cell, Column, Format, Role, Table, name, place};
 
-/// What a joined table's title says of its numbers.
+/// The note on numbers in a joined table's title.
 const JOINED: &str = "mean ± std. dev. over seeds";
 
 /// The tables of each run, by setting.
 pub(crate) type RunTables = Vec<Vec<Vec<Table>>>;
 
-/// The names of the tables that runs have.
+/// The names of the runs' tables.
 pub(super) fn names(own: &RunTables) -> Vec<&str> {
     distinct(own.iter().flatten().flatten().map(|table| table.name.as_str()))
 }
@@ -25,13 +25,13 @@ pub(super) fn named(own: &RunTables, name: &str) -> Vec<Vec<Table>> {
 }
 
 impl Comparison<'_> {
-    /// The tables that `own` has of each run, under the names that they share.
+    /// The tables that `own` makes of each run, by name.
     pub(crate) fn tables(&self, own: &RunTables) -> Vec<Table> {
         let tables = names(own).into_iter().map(|name| self.stacked(&named(own, name)));
         tables.filter(|table| !table.rows.is_empty()).collect()
     }
 
-    /// A table of every setting's rows, joined where it has several runs.
+    /// A table of every setting's rows, joined for settings with several runs.
     fn stacked(&self, of_settings: &[Vec<Table>]) -> Table {
         let tables = || of_settings.iter().flatten();
         let first = tables().next().expect("a table has a name because some run has it");
@@ -62,7 +62,7 @@ impl Comparison<'_> {
             }
         }
         names.extend(is_joined.then(|| place("seeds", "seeds")));
-        // the number of seeds is no place of its own where places run across
+        // the number of seeds is not a separate place if places run across
         if first.across {
             names.iter_mut().for_each(|column| column.role = Role::Name);
         }
@@ -78,13 +78,13 @@ impl Comparison<'_> {
         Table { across: first.across, ..Table::new(&first.name, title, columns, rows) }
     }
 
-    /// The columns that say which setting a row is about.
+    /// The columns that identify the setting of a row.
     pub(crate) fn names(&self) -> Vec<Column> {
         self.keys.iter().map(|key| Column::new(key.snake.clone(), key.title.clone(), Role::Name)).collect()
     }
 }
 
-/// The tables' rows under `columns`, those at one place joined, each with the number of runs that have it.
+/// The tables' rows under `columns`, joined by place, each with the number of runs that have it.
 fn joined(columns: &[Column], tables: &[Table]) -> Vec<(usize, Vec<Cell>)> {
     let is_place = |column: &Column| column.role == Role::Place;
     let mut found: Vec<(Vec<Cell>, Vec<Vec<Cell>>)> = vec![];
@@ -117,7 +117,7 @@ fn joined(columns: &[Column], tables: &[Table]) -> Vec<(usize, Vec<Cell>)> {
     found.into_iter().map(join).collect()
 }
 
-/// What cells of several runs say together: shares are added up, of numbers that differ it is the mean and the standard
+/// Joins cells of several runs: counts are summed; for numbers that differ, the result is the mean and the standard
 /// deviation.
 fn join_cells(cells: &[&Cell]) -> Cell {
     if cells.windows(2).all(|pair| pair[0] == pair[1]) && !matches!(cells[0], Cell::Share { .. }) {
@@ -161,14 +161,14 @@ fn join_cells(cells: &[&Cell]) -> Cell {
     }
 }
 
-/// Leaves out an error that is not over seeds.
+/// Drops an error that is not over seeds.
 fn without_error(cell: &mut Cell) {
     if let Cell::Estimate { value, format, .. } = *cell {
         *cell = Cell::Number { value, format };
     }
 }
 
-/// Counts of counts, added up.
+/// The sum of counts.
 fn sum(cells: &[&Cell]) -> Cell {
     let (mut all, mut out_of, mut passed, mut is_tested) = (0, 0, 0, true);
     for cell in cells {
@@ -238,7 +238,7 @@ mod tests {
         ];
         assert_eq!(tables[0].texts(), expected);
         assert!(tables[0].boxed(None, Extent::Main).contains("│ lr  │"));
-        // of one run there is nothing to tell apart
+        // a single run needs no labels
         let tables = joined_tables(&runs[..1], table);
         assert_eq!(tables[0].texts()[0], ["1", "1.000", "1.0 ± 9.0", "1 / 10", "1.000, -"]);
     }

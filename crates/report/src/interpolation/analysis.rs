@@ -1,4 +1,4 @@
-//! What the measured segments of a run say: barriers, valleys, and how the valley floor moves.
+//! Analysis of a run's measured segments: barriers, valleys, and how the valley floor moves.
 
 use walk_record::rows::{Interpolation, Noise};
 use walk_record::{Run, Stamped};
@@ -10,7 +10,7 @@ use crate::statistics::LEVEL;
 /// The measured segments of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Segments<'a> {
-    /// By epoch, those that have any.
+    /// By epoch; epochs without segments are left out.
     pub(crate) epochs: Vec<EpochSegments<'a>>,
     /// Moves of the valley floor.
     pub(crate) floor_moves: FloorMoves,
@@ -19,13 +19,14 @@ pub(crate) struct Segments<'a> {
 /// The measured segments of one epoch.
 #[derive(Clone, Debug)]
 pub(crate) struct EpochSegments<'a> {
-    /// The epoch. Where an epoch is one update, all are taken together under the first.
+    /// The epoch. If each epoch is one update, all are grouped under the first.
     pub(crate) epoch: u32,
     /// One or more, in order.
     pub(crate) segments: Vec<Stamped<'a, Interpolation>>,
-    /// The test against the noise of the loss at one point; `None` if it was not measured in this epoch as the segments were.
+    /// The test against the noise of the loss at one point; `None` if it was not measured in this epoch in the same way as the
+    /// segments.
     pub(crate) noise_test: Option<NoiseTest>,
-    /// The barriers that the authors' evaluation would be expected to show, where that can be said.
+    /// The barriers that the authors' evaluation would be expected to show, if that is known.
     pub(crate) paper: Option<PaperPrediction>,
     /// Moves of the valley floor into these segments, the first from the epoch before.
     pub(crate) floor_moves: FloorMoves,
@@ -60,17 +61,17 @@ impl<'a> Segments<'a> {
 }
 
 impl EpochSegments<'_> {
-    /// The last epoch of those taken together.
+    /// The last of the epochs grouped together.
     pub(crate) fn last_epoch(&self) -> u32 {
         self.segments.last().map_or(self.epoch, |segment| segment.at.epoch)
     }
 
-    /// Updates of which it is known whether they crossed a barrier.
+    /// Updates for which it is known whether they crossed a barrier.
     pub(crate) fn decided(&self) -> usize {
         self.segments.iter().filter(|segment| segment.barrier.is_some()).count()
     }
 
-    /// Updates of which losses that are not finite leave that open.
+    /// Updates for which non-finite losses leave this undecided.
     pub(crate) fn undecided(&self) -> usize {
         self.segments.len() - self.decided()
     }
@@ -84,7 +85,7 @@ impl EpochSegments<'_> {
         self.segments.iter().filter(|segment| segment.barrier == Some(true))
     }
 
-    /// Barriers that noise does not explain, by the test of the epoch; all of them where the noise is not known.
+    /// Barriers that noise does not explain, by the test of the epoch; all barriers if the noise is not known.
     pub(crate) fn tested_barriers(&self) -> usize {
         let rejects = |segment: &&Stamped<'_, Interpolation>| {
             self.noise_test.as_ref().is_none_or(|test| test.rejects(segment))
@@ -97,7 +98,7 @@ impl EpochSegments<'_> {
         self.crossed().filter_map(|segment| segment.height.get())
     }
 
-    /// Where steps landed on the parabolas fitted to their losses, of those that are valleys.
+    /// Where steps landed on the parabolas fitted to their losses, for those that are valleys.
     pub(crate) fn landings(&self) -> impl Iterator<Item = f64> {
         self.segments.iter().filter_map(|segment| segment.landing.get())
     }

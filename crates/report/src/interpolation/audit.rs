@@ -1,4 +1,4 @@
-//! What adaptive mode saved, and what its audits say about its verdicts.
+//! How much adaptive mode saved, and what its audits show about its verdicts.
 
 use walk_record::Run;
 use walk_record::rows::{Ended, Interpolation, Mode};
@@ -12,9 +12,9 @@ struct Adaptive {
     segments: usize,
     /// Decided on part of the samples.
     early: usize,
-    /// Of these, drawn by chance and checked on all samples.
+    /// Of these, randomly selected and checked on all samples.
     audited: usize,
-    /// Of these, with the same verdict.
+    /// Of these, with the same verdict in the audit.
     agreed: usize,
     /// Samples evaluated for verdicts.
     evaluations: usize,
@@ -25,7 +25,7 @@ struct Adaptive {
 }
 
 impl Adaptive {
-    /// Of a run with `samples` training samples; `None` if it has no such segments.
+    /// For a run with `samples` training samples; `None` if it has no such segments.
     fn new(run: &Run) -> Option<Self> {
         let mut all = Self::default();
         let samples = run.info.data.train;
@@ -52,21 +52,21 @@ impl Adaptive {
         }
     }
 
-    /// Below which the share of wrong verdicts among the early ones lies, with 95% confidence (Clopper and Pearson, 1934).
+    /// Upper 95% confidence bound on the share of wrong verdicts among the early ones (Clopper and Pearson, 1934).
     fn wrong_at_most(&self) -> Option<f64> {
         let [_, upper] = proportion_bounds((self.audited - self.agreed) as f64, self.audited as f64);
         (self.audited > 0).then_some(upper)
     }
 }
 
-/// For a run with adaptive segments: how many were decided early, how many of these were audited and agreed, the bound on the
-/// share of wrong verdicts that follows, how many times fewer samples were evaluated than in exact mode, and what the audits
-/// cost on top.
+/// For a run with adaptive segments: how many were decided early, how many of these were audited and agreed, the resulting
+/// bound on the share of wrong verdicts, the factor by which fewer samples were evaluated than in exact mode, and the
+/// additional cost of the audits.
 pub(super) fn audit(run: &Run) -> Table {
     let columns = [
         main("decided_early", "decided early"),
         main("agreed", "audited and agreed"),
-        main("wrong_at_most", "wrong at most (95%)"),
+        main("wrong_at_most", "error rate at most (95%)"),
         main("savings", "fewer evaluations"),
         detail("audit_cost", "audit cost"),
     ];
@@ -80,7 +80,7 @@ pub(super) fn audit(run: &Run) -> Table {
             percent((evaluations > 0).then(|| audits as f64 / evaluations as f64), 1),
         ]
     });
-    Table::new("audit", "Adaptive mode: verdicts from part of the samples, and their audit", columns, row)
+    Table::new("audit", "Adaptive mode: early verdicts and their audit", columns, row)
 }
 
 #[cfg(test)]

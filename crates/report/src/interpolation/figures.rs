@@ -10,14 +10,14 @@ use crate::curve::Curve;
 use crate::figure::{Figure, columns};
 use crate::table::short;
 
-/// Updates of an epoch that are drawn, as in the paper.
+/// Number of updates of an epoch that are drawn, as in the paper.
 const UPDATES: usize = 40;
 
-/// Range of landing positions that is drawn; those outside count at its ends.
+/// Range of landing positions that is drawn; those outside are counted at its ends.
 const LANDINGS: [f64; 2] = [-1.0, 3.0];
 const LANDING_BINS: usize = 20;
 
-/// Bins for each factor of ten of heights and depths.
+/// Bins per factor of ten of heights and depths.
 const PER_DECADE: f64 = 4.0;
 
 /// Barriers by epoch; their heights and the depths of valleys in units of the noise; landing positions.
@@ -28,8 +28,8 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     curves
 }
 
-/// For each epoch the loss along the first measured updates that follow each other. Where an epoch is one update, the run's are
-/// drawn together.
+/// For each epoch, the loss along the first consecutive measured updates. If each epoch is one update, all updates of the run
+/// are drawn together.
 pub(crate) fn figures(run: &Run) -> Vec<Figure> {
     let together = run.is_one_update_per_epoch();
     let figures = Segments::new(run).epochs.into_iter().map(|epoch| {
@@ -64,13 +64,13 @@ fn losses(
         .iter()
         .filter_map(|segment| Some((position(segment, segment.min_alpha.get()?), segment.min_loss.get()?)));
     let floor: Vec<(f64, f64)> = floor.collect();
-    // each segment is then estimated on its own samples, so that curves need not meet
+    // each segment is then estimated on its own samples, so curves need not meet
     let is_estimated =
         segments.iter().any(|segment| segment.mode == Mode::Adaptive && segment.ended != Some(Ended::Exact));
     let mut chart = Chart::new(title, "update", "training loss");
     chart.x.integer = true;
     if is_estimated {
-        chart.note = "estimated on part of the samples".into();
+        chart.note = "estimated on a subset of the samples".into();
     }
     let losses = || points.iter().map(|&(_, loss)| loss);
     if let Some((low, high)) = losses().reduce(f64::min).zip(losses().reduce(f64::max)) {
@@ -96,7 +96,7 @@ fn losses(
     Figure::new(name, chart, columns(["step", "iteration", "alpha", "loss"]), lines)
 }
 
-/// The floor as lines that rise, dotted, and lines that fall, dashed; the first of each kind has a name.
+/// The floor as rising (dotted) and falling (dashed) lines; the first of each kind is named in the legend.
 fn floor_moves(floor: &[(f64, f64)]) -> Vec<Series> {
     let mut lines: Vec<Series> = vec![];
     for pair in floor.windows(2) {
@@ -128,7 +128,7 @@ fn barriers(epochs: &[EpochSegments<'_>]) -> Vec<Curve> {
         let points = epochs.iter().filter_map(|epoch| Some((f64::from(epoch.epoch), count(epoch)? as f64)));
         let points: Vec<(f64, f64)> = points.collect();
         let mut y = Axis::of_counts("barriers");
-        // a line at zero needs a scale to be drawn
+        // a line at zero needs a given scale
         y.max = Some(points.iter().map(|point| (1.1 * point.1).ceil()).fold(5.0, f64::max));
         let x = Axis { integer: true, ..curve.x.clone() };
         Curve { variant: variant.into(), x, y, points, dots: true, ..curve }
@@ -138,21 +138,16 @@ fn barriers(epochs: &[EpochSegments<'_>]) -> Vec<Curve> {
     vec![raw, tested]
 }
 
-/// How many barriers are so high, in units of the noise.
+/// Histogram of barrier heights in units of the noise.
 fn heights(epochs: &[EpochSegments<'_>]) -> Curve {
     let heights = epochs.iter().flat_map(|epoch| {
         let sigma = epoch.noise_test.as_ref().map(|test| test.noise.sigma);
         epoch.heights().filter_map(move |height| Some(height / sigma?)).collect::<Vec<f64>>()
     });
-    histogram(
-        "barrier_heights",
-        "Heights of barriers",
-        "height / σ of the loss",
-        &heights.collect::<Vec<f64>>(),
-    )
+    histogram("barrier_heights", "Barrier heights", "height / σ of the loss", &heights.collect::<Vec<f64>>())
 }
 
-/// How many valleys are so deep, in units of the noise.
+/// Histogram of valley depths in units of the noise.
 fn depths(epochs: &[EpochSegments<'_>]) -> Curve {
     let depths = epochs.iter().flat_map(|epoch| {
         let sigma = epoch.noise_test.as_ref().map(|test| test.noise.sigma);
@@ -162,10 +157,10 @@ fn depths(epochs: &[EpochSegments<'_>]) -> Curve {
             .filter_map(move |segment| Some(segment.depth.get()? / sigma?))
             .collect::<Vec<f64>>()
     });
-    histogram("valley_depths", "Depths of valleys", "depth / σ of the loss", &depths.collect::<Vec<f64>>())
+    histogram("valley_depths", "Valley depths", "depth / σ of the loss", &depths.collect::<Vec<f64>>())
 }
 
-/// How many positive values there are around each, on a logarithmic axis; zeros have no place there.
+/// Histogram of positive values on a logarithmic axis; zeros are left out.
 fn histogram(name: &str, title: &str, x: &str, values: &[f64]) -> Curve {
     let mut curve = Curve::new(name, title, x, "");
     curve.x.log = true;
@@ -179,7 +174,7 @@ fn histogram(name: &str, title: &str, x: &str, values: &[f64]) -> Curve {
     if let Some((first, last)) = bins.iter().min().zip(bins.iter().max()) {
         let center = |bin: i64| 10f64.powf((bin as f64 + 0.5) / PER_DECADE);
         let count = |bin: i64| bins.iter().filter(|&&other| other == bin).count() as f64;
-        // so that the line ends on the axis
+        // make the line end on the axis
         curve.points = (first - 1..=last + 1).map(|bin| (center(bin), count(bin))).collect();
         curve.dots = true;
     }

@@ -15,9 +15,9 @@ pub(crate) struct FloorMoves {
     pub(crate) down: usize,
     /// Pairs with equal floors.
     pub(crate) level: usize,
-    /// Moves up that are surely none of noise.
+    /// Moves up that noise does not explain.
     pub(crate) sure_up: usize,
-    /// Moves down that are surely none of noise.
+    /// Moves down that noise does not explain.
     pub(crate) sure_down: usize,
     /// Moves up or down that may be noise.
     pub(crate) unsure: usize,
@@ -31,7 +31,7 @@ pub(crate) struct FloorMoves {
 /// The lowest loss of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Floor<'a> {
-    /// Place of its epoch among those measured.
+    /// Index of its epoch among those measured.
     pub(super) epoch: usize,
     pub(super) step: u64,
     segment: &'a Interpolation,
@@ -53,7 +53,7 @@ impl<'a> Floor<'a> {
         Some(Self { epoch, step: segment.at.step, segment: segment.row, loss, noise, is_interior })
     }
 
-    /// Variance of the loss over the samples left out, 0 if there are none; `None` if it is not known.
+    /// Variance of the loss due to the samples left out, 0 if there are none; `None` if it is not known.
     fn sampling(&self) -> Option<Variance> {
         match self.segment.mode {
             Mode::Exact => Some(Variance::of_error(0.0, f64::INFINITY)),
@@ -91,8 +91,8 @@ fn variance(from: &Floor<'_>, to: &Floor<'_>) -> Option<Variance> {
 }
 
 impl FloorMoves {
-    /// Counts the move between two floors. It is sure if it exceeds its error times the two-sided quantile of Student's t at
-    /// `level`.
+    /// Counts the move between two floors. It is significant if it exceeds its error times the two-sided quantile of Student's t
+    /// at `level`.
     pub(super) fn count(&mut self, from: &Floor<'_>, to: &Floor<'_>, level: f64) {
         let rise = to.loss - from.loss;
         let variance = variance(from, to).filter(|variance| variance.value.is_finite());
@@ -160,7 +160,7 @@ mod tests {
         );
     }
 
-    /// Whether a move of 1 is sure, unsure or unknown.
+    /// Whether a move of 1 is significant, not significant or unknown.
     fn verdict([a, b]: [Interpolation; 2], noise: Option<Noise>) -> &'static str {
         let noise = noise.map(|noise| fixture::row(1, 3, noise));
         let found = moves([fixture::row(1, 1, a), fixture::row(1, 2, b)].into_iter().chain(noise));
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!([0.163, 0.166].map(|sigma| verdict(exact(), noise(sigma, 3))), ["sure", "unsure"]);
         assert_eq!([0.359, 0.362].map(|sigma| verdict(exact(), noise(sigma, 1000))), ["sure", "unsure"]);
         assert_eq!(verdict(exact(), noise(0.0, 3)), "sure");
-        // one evaluation says nothing about its spread
+        // a single evaluation gives no spread
         assert_eq!([noise(0.1, 1), None].map(|noise| verdict(exact(), noise)), ["unknown", "unknown"]);
     }
 
@@ -194,11 +194,11 @@ mod tests {
         assert_eq!([0.35, 0.37].map(|error| verdict(alone(error), None)), ["sure", "unsure"]);
         // with noise of 0.2: √(2 (0.3² + 0.2²)) 1.96 = 0.9995
         assert_eq!([0.3, 0.301].map(|error| verdict(alone(error), noise(0.2, 100_000))), ["sure", "unsure"]);
-        // all samples were needed: without the noise nothing is known
+        // all samples were needed: without the noise, the error is unknown
         assert_eq!(verdict(alone(0.0), None), "unknown");
         assert_eq!(verdict(alone(0.0), noise(0.1, 100)), "sure");
         assert_eq!(verdict(alone(f64::NAN), noise(0.1, 100)), "unknown");
-        // the samples that the floors share cancel
+        // the errors of shared samples cancel
         let shared = |error: f64, freedom: f64| {
             let to = Interpolation {
                 floor_move_error: error.into(),

@@ -1,4 +1,4 @@
-//! Barriers, architectures by epochs (paper, Table 1), and what else the segments of each epoch say.
+//! Barriers by architecture and epoch (paper, Table 1), and other properties of each epoch's segments.
 
 use walk_record::{Measured, Run};
 
@@ -15,9 +15,8 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     vec![barriers(&epochs), barrier_test(&epochs), paper_barriers(&epochs), segments(&epochs), audit(run)]
 }
 
-/// One row per epoch, which readers see as a column: "barriers / updates measured". Updates whose losses are not finite and
-/// leave the verdict open are counted apart. Where the noise of the loss is known, the number of barriers that it does not
-/// explain follows.
+/// One row per epoch, shown to readers as a column: "barriers / updates measured". Updates left undecided by non-finite losses
+/// are counted separately. If the noise of the loss is known, the number of barriers that it does not explain follows.
 fn barriers(epochs: &[EpochSegments<'_>]) -> Table {
     let rows = epochs.iter().map(|epoch| {
         let tested = epoch.noise_test.as_ref().map(|_| epoch.tested_barriers());
@@ -35,9 +34,9 @@ fn barriers(epochs: &[EpochSegments<'_>]) -> Table {
     Table { across: true, ..Table::new("barriers", title, columns, rows) }
 }
 
-/// One row per epoch in which the noise is known: the barriers found, how many noise alone would be expected to give on these
+/// One row per epoch in which the noise is known: the barriers found, how many noise alone would be expected to produce on these
 /// curves, how many pass the test at its false-positive rate for the epoch, the noise of the loss at one point and the
-/// evaluations behind it, the smallest height that would have been seen with 95% power, and the greatest height found.
+/// number of evaluations for it, the smallest height detectable with 95% power, and the largest height found.
 fn barrier_test(epochs: &[EpochSegments<'_>]) -> Table {
     let columns = [
         place("epoch", "epoch"),
@@ -46,7 +45,7 @@ fn barrier_test(epochs: &[EpochSegments<'_>]) -> Table {
         Column { title: format!("significant at {}%", 100.0 * FALSE_POSITIVES).into(), ..main("tested", "") },
         detail("noise", "noise"),
         detail("evaluations", "evaluations"),
-        Column { title: format!("{}% power at", 100.0 * POWER).into(), ..main("detectable", "") },
+        Column { title: format!("detectable at {}% power", 100.0 * POWER).into(), ..main("detectable", "") },
         main("highest", "highest"),
     ];
     let row = |epoch: &EpochSegments<'_>| {
@@ -66,7 +65,7 @@ fn barrier_test(epochs: &[EpochSegments<'_>]) -> Table {
 }
 
 /// One row per epoch whose curves were evaluated on samples that were augmented once, if the noise of the authors' evaluation
-/// was measured: how many barriers that evaluation would be expected to show in so many updates.
+/// was measured: how many barriers that evaluation would be expected to show in that number of updates.
 fn paper_barriers(epochs: &[EpochSegments<'_>]) -> Table {
     let columns = [
         place("epoch", "epoch"),
@@ -107,7 +106,7 @@ fn highest(epoch: &EpochSegments<'_>, digits: usize) -> Cell {
 
 /// One row per epoch: the loss before the first and after the last measured update, the highest barrier, the median depth of the
 /// valleys and position of their floors, how often the floor rose and fell from one update to the next and how many of these
-/// moves are not sure or have no known error, how often SGD moved over a barrier, and how many steps landed beyond the floor.
+/// moves are not significant or have unknown error, how often SGD moved over a barrier, and how many steps went beyond the floor.
 fn segments(epochs: &[EpochSegments<'_>]) -> Table {
     let columns = [
         place("epoch", "epoch"),
@@ -118,7 +117,7 @@ fn segments(epochs: &[EpochSegments<'_>]) -> Table {
         result("floor_up", "floor up"),
         main("floor_down", "floor down"),
         detail("floor_unsure", "moves not significant"),
-        detail("floor_unknown", "moves without error"),
+        detail("floor_unknown", "moves with unknown error"),
         result("moved_over", "moved over a barrier"),
         detail("beyond", "beyond the floor"),
     ];

@@ -18,12 +18,12 @@ impl Html {
         self.0
     }
 
-    /// A section's heading, as a target of links.
+    /// A section heading with an anchor.
     pub(super) fn heading(&mut self, name: &str) {
         self.line(&format!("<h2 id=\"{name}\">{name}</h2>"));
     }
 
-    /// A table of a class, with the rows at the indices `marked` highlighted.
+    /// A table of a CSS class, with the rows at the indices `marked` highlighted.
     pub(super) fn table(&mut self, class: &str, header: &[String], rows: &[Vec<String>], marked: &[usize]) {
         let cell = |cell: &String| format!("<td>{}</td>", escape(cell));
         let title = |title: &String| match meaning(title) {
@@ -44,7 +44,7 @@ impl Html {
         self.line("</tbody></table></div>");
     }
 
-    /// A line of links to files whose paths are `prefix` and a text.
+    /// A line of links to files whose paths are `prefix` followed by a text.
     pub(super) fn links(&mut self, prefix: &str, texts: &[&str]) {
         self.line("<p class=\"links\">");
         self.anchors(prefix, texts);
@@ -58,14 +58,14 @@ impl Html {
         self.line(&format!("{}</p>", links.join(", ")));
     }
 
-    /// A figure: a still picture, for print and where scripts do not run, and its numbers, from which the script draws it.
+    /// A figure: a static picture, for print and for browsers without scripts, and its numbers, from which the script draws it.
     pub(super) fn figure(&mut self, index: usize, drawn: &DrawnFigure) -> Result<(), ReportError> {
         let DrawnFigure { figure, picture } = drawn;
         let title = escape(&figure.chart.title);
         self.line(&format!("<figure id=\"figure-{index}\" class=\"still\"><figcaption>{title}</figcaption>"));
         self.line(&format!("<p class=\"note\">{}</p>", escape(&figure.chart.note)));
         self.line(&format!("<img alt=\"{title}\" src=\"data:image/svg+xml,{}\">", in_url(&picture.svg)));
-        // so that no text ends the script
+        // keep text from closing the script element
         let chart = serde_json::to_string(&figure.chart)?.replace('<', "\\u003c");
         self.line(&format!("<script type=\"application/json\">{chart}</script>"));
         self.links(&format!("figures/{}.", figure.name()), &["csv", "svg", "png"]);
@@ -79,12 +79,12 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// A path with the characters escaped that have a meaning in links.
+/// A path with the characters that are special in links escaped.
 fn in_link(path: &str) -> String {
     path.replace('%', "%25").replace('#', "%23").replace('?', "%3F").replace(' ', "%20")
 }
 
-/// An SVG as part of a `data:` URL in quotes.
+/// An SVG as part of a quoted `data:` URL.
 fn in_url(svg: &str) -> String {
     svg.replace('%', "%25").replace('#', "%23").replace('"', "'").replace('\n', " ").replace('&', "&amp;")
 }

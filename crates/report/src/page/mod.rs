@@ -1,4 +1,4 @@
-//! `report.html`: everything that runs recorded in one file that needs no network.
+//! `report.html`: all records of runs in one self-contained file.
 
 mod html;
 mod utc;
@@ -31,14 +31,14 @@ pub(crate) struct Page<'a> {
     pub(crate) tables: &'a [Table],
     /// Their figures.
     pub(crate) figures: &'a [DrawnFigure],
-    /// When it was written, in seconds since 1970, if a run has not ended: then it reloads itself.
+    /// When it was written, in seconds since 1970, if a run is still in progress: the page then reloads itself.
     pub(crate) written_unix_s: Option<u64>,
 }
 
-/// Runs that are described one below the other, at most; more have a line each in a table.
+/// Maximum number of runs with individual descriptions; more runs are listed in a table.
 const MAX_COLUMNS: usize = 2;
 
-/// Settings that have a sentence each, at most; more have one together.
+/// Maximum number of settings with one sentence each; more settings share one.
 const MAX_CONCLUSIONS: usize = 4;
 
 impl Page<'_> {
@@ -48,7 +48,7 @@ impl Page<'_> {
         html.line("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">");
         html.line("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
         html.line(&format!("<title>{}</title>", escape(self.title)));
-        // without an icon a browser would request one from a server
+        // without an icon, a browser would request one from a server
         html.line("<link rel=\"icon\" href=\"data:,\">");
         html.line(&format!("<style>\n{}</style>\n</head>\n<body>", include_str!("page.css")));
         let heading = escape(self.title);
@@ -56,7 +56,7 @@ impl Page<'_> {
             "<header><h1>{heading}</h1><button type=\"button\" id=\"theme\">light or dark</button></header>"
         ));
         if let Some(written) = self.written_unix_s {
-            let text = "The run has not ended; this page reloads itself every minute.";
+            let text = "The run is still in progress; this page reloads every minute.";
             html.line(&format!("<p id=\"live\" class=\"note\" data-written=\"{written}\">{text}</p>"));
         }
         self.conclusions(&mut html);
@@ -87,12 +87,12 @@ impl Page<'_> {
         Ok(html.text())
     }
 
-    /// What each setting's barriers say, in a sentence.
+    /// A sentence about each setting's barriers.
     fn conclusions(&self, html: &mut Html) {
         let settings = &self.comparison.settings;
         if settings.len() > MAX_CONCLUSIONS {
             if let Some(text) = conclusion(&self.comparison.runs) {
-                let label = format!("<b>{} settings together</b>", settings.len());
+                let label = format!("<b>All {} settings</b>", settings.len());
                 html.line(&format!("<p class=\"headline\">{label}: {}</p>", escape(&text)));
             }
             return;
@@ -126,8 +126,8 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// A table of names and values, each value once with the number of runs that have it; rows in which runs differ are
-    /// highlighted.
+    /// A table of names and values, where each value appears once with the number of runs that have it; rows in which runs
+    /// differ are highlighted.
     fn joined(&self, html: &mut Html, rows: Vec<(String, Vec<String>)>) {
         let mut differing = vec![];
         let lines = rows.into_iter().enumerate().map(|(index, (name, values))| {
@@ -192,7 +192,7 @@ impl Page<'_> {
             self.row("time", |run| {
                 run.info.elapsed_s.map_or("-".into(), |elapsed| format!("{elapsed:.1} s"))
             }),
-            self.row("time of the probes", probes),
+            self.row("time per probe", probes),
         ];
         let labels = self.row("", |run| run.label.clone()).1;
         if labels.len() <= MAX_COLUMNS {
@@ -241,7 +241,7 @@ impl Page<'_> {
     }
 }
 
-/// The path that leads from a page in `folder` to files in `target`: empty, or with a `/` at its end.
+/// The path from a page in `folder` to files in `target`: empty, or with a `/` at its end.
 fn path_from(folder: &Path, target: &Path) -> String {
     let whole = |path: &Path| {
         path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into())

@@ -1,9 +1,9 @@
 "use strict";
-// Draws each figure from the numbers beside it. Hovering shows values, dragging zooms, a double click zooms out, and a click
-// in the legend hides a line or shows it again.
+// Draws each figure from the numbers next to it. Hovering shows values, dragging zooms, double-clicking zooms out, and clicking
+// in the legend hides or shows a line.
 const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "var(--ink)"];
 const DASHES = { 0: "", 1: "8 5", 2: "9 4 2 4", 3: "2 4" };
-// the figures are as wide as there is room, so that their text is as large as the page's
+// figures use the available width, which makes their text as large as the page's
 const SIZE = { width: 640, height: 380, left: 74, right: 16, top: 12, bottom: 48 };
 
 function element(name, attributes, parent, text) {
@@ -37,7 +37,7 @@ function ticks(from, to, { log, integer }, count) {
   return found;
 }
 
-// of a tick on a logarithmic axis
+// the label of a tick on a logarithmic axis
 function power(value) {
   const size = Math.abs(value);
   return size >= 1e5 || size < 1e-3 ? value.toExponential(1).replace(".0e", "e") : String(Number(value.toPrecision(3)));
@@ -138,7 +138,7 @@ class Figure {
     return { x: ends(xs, x), y: ends(ys, y) };
   }
 
-  // maps a value to its place, and back
+  // maps a value to its position, and back
   scale(name) {
     const { log } = this.chart[name];
     const map = log ? Math.log10 : (value) => value;
@@ -225,7 +225,7 @@ class Figure {
     }));
   }
 
-  // the place of an event in the units of the drawing
+  // the position of an event in drawing units
   at(event) {
     const box = this.svg.getBoundingClientRect();
     const scale = SIZE.width / box.width;
@@ -325,7 +325,7 @@ window.addEventListener("resize", () => {
   figures.forEach((figure) => figure.draw());
 });
 
-// a click on a setting hides it, or shows it again, in the figures that have a line for it and in the tables' rows
+// clicking a setting hides or shows its lines in figures and its rows in tables
 const filters = document.getElementById("filters");
 if (filters) {
   const settings = JSON.parse(filters.dataset.settings);
@@ -348,12 +348,12 @@ if (filters) {
   }));
 }
 
-// a page of a run that has not ended reloads itself, and says so if it has not been written for long
+// a page of a run in progress reloads itself, and says so if it has not been updated for long
 const live = document.getElementById("live");
 if (live) {
   const minutes = Math.floor((Date.now() / 1000 - Number(live.dataset.written)) / 60);
   if (minutes >= 5) {
-    live.textContent = `This page was last written ${minutes} minutes ago and the run had not ended: it may have been killed.`;
+    live.textContent = `This page was last updated ${minutes} minutes ago, while the run was in progress; the run may have been killed.`;
     live.className = "note stale";
   }
   setTimeout(() => location.reload(), 60000);

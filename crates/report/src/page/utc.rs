@@ -1,4 +1,4 @@
-//! A moment as a date.
+//! A time as a date.
 
 /// The date and time in UTC, `seconds` after 1970 began, as in `2026-01-31 08:05 UTC`.
 pub(super) fn utc(seconds: u64) -> String {

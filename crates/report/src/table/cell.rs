@@ -1,10 +1,10 @@
-//! A table's cells: values with their types, as text for readers and as one number per column for programs.
+//! Table cells: typed values, shown as text to readers and as one number per column to programs.
 
 use std::fmt;
 
 use walk_record::Measured;
 
-/// What stands where there is no value.
+/// Shown where there is no value.
 const MISSING: &str = "-";
 
 /// A value in a table.
@@ -12,22 +12,22 @@ const MISSING: &str = "-";
 pub enum Cell {
     /// No value.
     Missing,
-    /// Words.
+    /// Text.
     Text(String),
     /// How many.
     Count(usize),
-    /// How many of how many, and how many of those pass a test, if one was made.
+    /// A count out of a total, and how many of the counted pass a test, if there is one.
     Share {
         /// How many.
         count: usize,
-        /// Of how many.
+        /// The total.
         of: usize,
-        /// How many of them pass.
+        /// How many of the counted pass.
         tested: Option<usize>,
     },
     /// A number.
     Number {
-        /// It.
+        /// Its value.
         value: Measured,
         /// How it is shown.
         format: Format,
@@ -52,7 +52,7 @@ pub enum Cell {
     },
     /// Numbers in order.
     List(Vec<Measured>),
-    /// Of several runs: the mean and the standard deviation of a number that each of them has.
+    /// For several runs: the mean and the standard deviation of a number that each of them has.
     Spread {
         /// The mean.
         mean: Measured,
@@ -60,30 +60,30 @@ pub enum Cell {
         deviation: Measured,
         /// How both are shown.
         format: Format,
-        /// How many runs have a value, if not all do.
+        /// The number of runs with a value, if not all have one.
         values: Option<usize>,
     },
-    /// Of several runs: a mean and a standard deviation for each number of a list.
+    /// For several runs: a mean and a standard deviation for each number of a list.
     Spreads(Vec<[Measured; 2]>),
 }
 
 /// How a number is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Three to five digits, as a power of ten where that is shorter.
+    /// Three to five digits, in scientific notation if that is shorter.
     Short,
-    /// So many digits after the point, as a power of ten where it is huge.
+    /// A fixed number of digits after the point; in scientific notation if it is huge.
     Decimals(usize),
-    /// A power of ten, with so many digits after the point.
+    /// Scientific notation, with a fixed number of digits after the point.
     Scientific(usize),
-    /// A fraction as a percentage, with so many digits after the point.
+    /// A fraction as a percentage, with a fixed number of digits after the point.
     Percent(usize),
-    /// So many times as large, with one digit after the point.
+    /// A factor, with one digit after the point.
     Times,
 }
 
 impl Cell {
-    /// As readers see it.
+    /// The text shown to readers.
     pub fn text(&self) -> String {
         match self {
             Self::Missing => MISSING.into(),
@@ -108,7 +108,7 @@ impl Cell {
         }
     }
 
-    /// Its numbers, each with what its column's name ends in.
+    /// Its numbers, each with the suffix of its column name.
     pub(super) fn parts(&self) -> Vec<(String, String)> {
         let named = |parts: &[(&str, String)]| {
             parts.iter().map(|(suffix, value)| ((*suffix).to_owned(), value.clone())).collect()
@@ -182,8 +182,8 @@ impl Format {
     }
 }
 
-/// A number and what it may be off by, with two digits of the latter and as many places of the former; what is very small or
-/// large as a multiple of a power of ten.
+/// A number and its error, with two digits of the error and the same number of places for the number; in scientific notation
+/// if very small or large.
 fn with_error(value: Measured, error: Measured, format: Format) -> String {
     let (Some(number), Some(reach)) = (value.get(), error.get()) else { return format.text(value) };
     let (number, reach, unit) = match format {
@@ -191,7 +191,7 @@ fn with_error(value: Measured, error: Measured, format: Format) -> String {
         _ => (number, reach, ""),
     };
     let size = number.abs().max(reach.abs());
-    // a deviation of exactly 0 says that all values are the same
+    // a deviation of exactly 0 means that all values are the same
     if !size.is_finite() || reach == 0.0 {
         return format.text(value);
     }
@@ -216,7 +216,7 @@ fn list<T>(values: &[T], text: impl Fn(&T) -> String) -> String {
     }
 }
 
-/// All digits, nothing where there is no number.
+/// All digits; empty if there is no number.
 fn raw(value: Measured) -> String {
     value.get().map(|value| value.to_string()).unwrap_or_default()
 }
@@ -250,12 +250,12 @@ pub(crate) fn short(value: impl Into<Measured>) -> Cell {
     Cell::Number { value: value.into(), format: Format::Short }
 }
 
-/// A number with so many digits after the point.
+/// A number with this many digits after the point.
 pub(crate) fn decimals(value: impl Into<Measured>, digits: usize) -> Cell {
     Cell::Number { value: value.into(), format: Format::Decimals(digits) }
 }
 
-/// A number as a power of ten, with so many digits after the point.
+/// A number in scientific notation, with this many digits after the point.
 pub(crate) fn scientific(value: impl Into<Measured>, digits: usize) -> Cell {
     Cell::Number { value: value.into(), format: Format::Scientific(digits) }
 }
@@ -265,7 +265,7 @@ pub(crate) fn percent(value: impl Into<Measured>, digits: usize) -> Cell {
     Cell::Number { value: value.into(), format: Format::Percent(digits) }
 }
 
-/// So many times as large.
+/// A factor.
 pub(crate) fn times(value: impl Into<Measured>) -> Cell {
     Cell::Number { value: value.into(), format: Format::Times }
 }
@@ -275,12 +275,12 @@ pub(crate) fn estimate(value: impl Into<Measured>, error: impl Into<Measured>) -
     Cell::Estimate { value: value.into(), error: error.into(), format: Format::Short }
 }
 
-/// How many of how many.
+/// A count out of a total.
 pub(crate) const fn share(count: usize, of: usize) -> Cell {
     Cell::Share { count, of, tested: None }
 }
 
-/// How many of all were used.
+/// The number used out of all.
 pub(crate) fn of_all(used: usize, all: usize) -> Cell {
     if used == all { Cell::Count(used) } else { share(used, all) }
 }

@@ -7,34 +7,34 @@ use super::cell::Cell;
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name for programs, in snake case.
+    /// Its machine-readable name, in snake case.
     pub key: Cow<'static, str>,
-    /// Its name for readers.
+    /// The title shown to readers.
     pub title: Cow<'static, str>,
-    /// What its cells say.
+    /// The role of its cells.
     pub role: Role,
 }
 
-/// What the cells of a column say.
+/// The role of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Which run or setting the row is about.
     Name,
     /// Where in the run: an epoch, an update, a batch size.
     Place,
-    /// What was found: settings are compared by it.
+    /// A result, by which settings are compared.
     Result,
-    /// What belongs beside the results.
+    /// A number shown next to the results.
     Main,
-    /// As [`Role::Main`], in words.
+    /// Like [`Role::Main`], but text.
     Words,
-    /// What can be left out where there is no room.
+    /// A detail, left out if there is no room.
     Detail,
-    /// As [`Role::Detail`], in words.
+    /// Like [`Role::Detail`], but text.
     Remark,
 }
 
-/// A column of a table that has a line for every row of a kind.
+/// A column of a table with one line for every row of a kind.
 pub(crate) struct Field<T> {
     pub(super) column: Column,
     /// Its cell for a row.
@@ -68,33 +68,33 @@ pub(crate) fn result(key: &'static str, title: &'static str) -> Column {
     Column::new(key, title, Role::Result)
 }
 
-/// A column that belongs beside the results.
+/// A column shown next to the results.
 pub(crate) fn main(key: &'static str, title: &'static str) -> Column {
     Column::new(key, title, Role::Main)
 }
 
-/// A column of words that the table is for.
+/// A text column that is a main column of the table.
 pub(crate) fn words(key: &'static str, title: &'static str) -> Column {
     Column::new(key, title, Role::Words)
 }
 
-/// A column of words that can be left out where there is no room.
+/// A text column that can be left out if there is no room.
 pub(crate) fn remark(key: &'static str, title: &'static str) -> Column {
     Column::new(key, title, Role::Remark)
 }
 
-/// A column that can be left out where there is no room.
+/// A column that can be left out if there is no room.
 pub(crate) fn detail(key: &'static str, title: &'static str) -> Column {
     Column::new(key, title, Role::Detail)
 }
 
 impl Role {
-    /// Whether its cells can be left out where there is no room.
+    /// Whether its cells can be left out if there is no room.
     pub(super) const fn is_optional(self) -> bool {
         matches!(self, Self::Detail | Self::Remark)
     }
 
-    /// Whether its cells are words, which are aligned left.
+    /// Whether its cells are text, which is left-aligned.
     pub(super) const fn is_left(self) -> bool {
         matches!(self, Self::Name | Self::Words | Self::Remark)
     }

@@ -34,12 +34,12 @@ impl Table {
         )
     }
 
-    /// Comma-separated values for programs: a header of names in snake case and one value per cell, empty where there is none.
+    /// CSV for programs: a header of snake-case names and one value per cell, empty if there is none.
     ///
     /// # Errors
     /// [`ReportError::Csv`] if they cannot be written.
     pub fn csv(&self) -> Result<Vec<u8>, ReportError> {
-        // a column of a few numbers has a name for each that some row has
+        // a column of several numbers has a name for each number that some row has
         let suffixes = (0..self.columns.len()).map(|column| {
             let mut suffixes: Vec<String> = vec![];
             for (suffix, _) in self.rows.iter().flat_map(|row| row[column].parts()) {
@@ -47,7 +47,7 @@ impl Table {
                     suffixes.push(suffix);
                 }
             }
-            // what is missing has no other parts
+            // a missing value has no other parts
             let has_parts = suffixes.iter().any(|suffix| suffix.starts_with('_'));
             let is_needed = |row: &Vec<Cell>| {
                 !matches!(row[column], Cell::Missing)
@@ -96,7 +96,7 @@ fn latex_text(text: &str) -> String {
     out
 }
 
-/// Symbols that plain LaTeX has in formulas alone.
+/// Symbols that plain LaTeX has only in math mode.
 const MATH: &[(char, &str)] = &[
     ('±', "\\pm"),
     ('λ', "\\lambda"),

@@ -19,7 +19,7 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The rows, each with a cell per column.
     pub rows: Vec<Vec<Cell>>,
-    /// Whether readers see a column for each place, with the results, as in the paper's Table 1.
+    /// Whether readers see one column of results per place, as in the paper's Table 1.
     pub across: bool,
 }
 
@@ -40,7 +40,7 @@ impl Table {
         }
     }
 
-    /// A table with a line for every row of a kind that the run recorded: where it was recorded, and then `fields`.
+    /// A table with one line for every row of a kind that the run recorded: where it was recorded, followed by `fields`.
     pub(crate) fn of_rows<T: RowKind>(
         name: &str,
         title: &str,
@@ -57,12 +57,12 @@ impl Table {
         Self::new(name, title, places.into_iter().chain(fields.into_iter().map(|field| field.column)), rows)
     }
 
-    /// As readers see it: with a column for each place if it is shown across.
+    /// The table shown to readers: with one column per place if it is shown across.
     pub(crate) fn shown(&self) -> Cow<'_, Self> {
         if self.across { Cow::Owned(self.pivoted()) } else { Cow::Borrowed(self) }
     }
 
-    /// A row for each name, with the result for each place.
+    /// One row per name, with the result for each place.
     fn pivoted(&self) -> Self {
         let with_role = |role: Role| {
             (0..self.columns.len()).filter(|&index| self.columns[index].role == role).collect::<Vec<usize>>()
@@ -99,12 +99,12 @@ impl Table {
         Self { columns: columns.collect(), rows, across: false, ..self.clone() }
     }
 
-    /// The columns' names for readers.
+    /// The column titles shown to readers.
     pub(crate) fn titles(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.title.to_string()).collect()
     }
 
-    /// The cells as readers see them.
+    /// The cells as text.
     pub(crate) fn texts(&self) -> Vec<Vec<String>> {
         self.rows.iter().map(|row| row.iter().map(Cell::text).collect()).collect()
     }

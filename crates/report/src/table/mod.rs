@@ -1,4 +1,4 @@
-//! Tables: what is in them, and how they look in terminals and documents.
+//! Tables: their contents, and how they look in terminals and documents.
 
 mod cell;
 mod column;

@@ -1,4 +1,4 @@
-//! Tables in terminals: no wider than they are, no word broken, no column lost without a word.
+//! Tables for the terminal: never wider than it, without broken words or silently dropped columns.
 
 use std::borrow::Cow;
 
@@ -11,20 +11,20 @@ use super::cell::Cell;
 use super::column::Role;
 use super::grid::Table;
 
-/// How much of a table is shown where it is wider than the terminal.
+/// How much of a table is shown if it is wider than the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// What fits beside each other, the main columns first; the others are named.
+    /// The columns that fit side by side, the main ones first; the others are named.
     Main,
     /// Everything, in several blocks.
     All,
 }
 
-/// Rows that are shown in [`Extent::Main`], at most; of more, those of the last epoch of each run or setting.
+/// Maximum number of rows shown with [`Extent::Main`]; beyond that, only the last epoch of each run or setting is shown.
 const MAX_ROWS: usize = 12;
 
 impl Table {
-    /// The title and the cells in boxes that are not wider than `width`.
+    /// The title and the cells in boxes no wider than `width`.
     pub fn boxed(&self, width: Option<usize>, extent: Extent) -> String {
         let mut table = self.shown();
         let mut omitted = vec![];
@@ -97,14 +97,14 @@ impl<'a> Lines<'a> {
         matches!(self.table.columns[column].role, Role::Name | Role::Place)
     }
 
-    /// Columns that stand beside each other, those that say what a row is about in each block: first the main ones.
+    /// Blocks of columns shown side by side, the main ones first; each block repeats the columns that identify a row.
     fn blocks(&self, width: Option<usize>) -> Vec<Vec<usize>> {
         let all = 0..self.table.columns.len();
         let Some(width) = width else { return vec![all.collect()] };
         let (keys, others): (Vec<usize>, Vec<usize>) = all.partition(|&column| self.is_key(column));
         let (details, main): (Vec<usize>, Vec<usize>) =
             others.into_iter().partition(|&column| self.table.columns[column].role.is_optional());
-        // a box has a line and two spaces around each column, and a line at its end
+        // a box has a line and two spaces per column, and a line at its end
         let taken =
             |columns: &[usize]| 1 + columns.iter().map(|&column| self.widths[column] + 3).sum::<usize>();
         let mut blocks = vec![keys.clone()];
@@ -140,7 +140,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Characters of a text.
+/// Number of characters of a text.
 fn count(text: &str) -> usize {
     text.chars().count()
 }

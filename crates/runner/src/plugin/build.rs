@@ -1,4 +1,4 @@
-//! Builds a plugin crate with cargo, which knows best whether its library is older than its source.
+//! Builds a plugin crate with cargo, which also decides whether its library is out of date.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsString;
@@ -8,10 +8,10 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
-/// The crate's library, built now if it is missing or older than its source.
+/// The crate's library, built if it is missing or out of date.
 pub(crate) fn library(folder: &Path) -> Result<PathBuf> {
     let manifest = folder.join("Cargo.toml");
-    // what is fetched already suffices nearly always, and needs no network
+    // try offline first: the crates downloaded so far nearly always suffice
     let mut output = cargo_build(&manifest, true)?;
     if !output.status.success() {
         output = cargo_build(&manifest, false)?;
@@ -22,7 +22,7 @@ pub(crate) fn library(folder: &Path) -> Result<PathBuf> {
     }
     artifact(&output.stdout, &manifest).ok_or_else(|| {
         anyhow!(
-            "plugin {}: its crate builds no library to load; its Cargo.toml needs [lib] crate-type = [\"cdylib\"]",
+            "plugin {}: its crate does not build a dynamic library; its Cargo.toml needs [lib] crate-type = [\"cdylib\"]",
             folder.display()
         )
     })

@@ -1,4 +1,4 @@
-//! Where a plugin is.
+//! Finds plugins.
 
 use std::env::consts::{DLL_EXTENSION, DLL_PREFIX, DLL_SUFFIX};
 use std::fmt::{self, Display, Formatter};
@@ -12,7 +12,7 @@ use crate::installation;
 /// What a plugin reference points to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A library, loaded as it is.
+    /// A library, loaded as is.
     Library(PathBuf),
     /// The folder of a crate, built when needed.
     Crate(PathBuf),
@@ -35,9 +35,7 @@ pub(crate) fn locate(reference: &str) -> Result<Place> {
         } else if path.join("Cargo.toml").is_file() {
             Ok(Place::Crate(path.into()))
         } else {
-            Err(anyhow!(
-                "plugin {reference}: there is neither a library nor a crate (a folder with Cargo.toml)"
-            ))
+            Err(anyhow!("plugin {reference}: neither a library nor a crate (a folder with Cargo.toml)"))
         };
     }
     let named = named();
@@ -46,7 +44,7 @@ pub(crate) fn locate(reference: &str) -> Result<Place> {
     }
     if path.join("Cargo.toml").is_file() {
         return Err(anyhow!(
-            "there is no plugin \"{reference}\" among the plugin folders; for the crate in the folder {reference}, write \
+            "no plugin \"{reference}\" in the plugin folders; for the crate in the folder {reference}, write \
              \"./{reference}\""
         ));
     }
@@ -54,13 +52,13 @@ pub(crate) fn locate(reference: &str) -> Result<Place> {
     let suggestion = nearest(reference, known.iter().copied());
     let suggestion = suggestion.map_or(String::new(), |known| format!(", did you mean \"{known}\"?"));
     Err(anyhow!(
-        "there is no plugin \"{reference}\"{suggestion}; found: {}. A plugin elsewhere is named by its folder or library",
+        "no plugin \"{reference}\"{suggestion}; available: {}. For a plugin elsewhere, give its folder or library",
         if known.is_empty() { "none".into() } else { known.join(", ") }
     ))
 }
 
-/// The plugins that have a name: the crates in the `plugins` folder of this folder or one above it; else the libraries that were
-/// installed with the program or are in the `plugins` folder beside it; else the crates of the workspace it comes from.
+/// The plugins known by name: the crates in the `plugins` folder of the current folder or a parent; else the libraries that were
+/// installed with the program or are in the `plugins` folder next to it; else the crates of the workspace it was built from.
 pub(crate) fn named() -> Vec<(String, Place)> {
     let here = std::env::current_dir().unwrap_or_default();
     let found = here.ancestors().map(|root| crates_in(&root.join("plugins")));
@@ -86,7 +84,7 @@ fn libraries_in(folder: &Path) -> Vec<(String, Place)> {
     sorted(folder, name)
 }
 
-/// What `named` makes of the entries of a folder, in the order of the names.
+/// The results of `named` for the entries of a folder, sorted by name.
 fn sorted(folder: &Path, named: impl Fn(PathBuf) -> Option<(String, Place)>) -> Vec<(String, Place)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut places: Vec<_> = entries.filter_map(|entry| named(entry.path())).collect();

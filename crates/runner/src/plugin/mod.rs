@@ -20,7 +20,7 @@ pub(crate) use locate::{Place, named};
 pub(crate) struct Plugin {
     /// Its functions.
     handle: PluginHandle,
-    /// Where its library lies.
+    /// The path of its library.
     pub(crate) library: PathBuf,
 }
 
@@ -52,7 +52,7 @@ impl Plugin {
         Ok(Point { params, buffers })
     }
 
-    /// Its graph for a problem, not yet checked.
+    /// Its graph for a problem, unchecked.
     pub(crate) fn build(&self, problem: &Problem, options: &OptionValues) -> Result<Graph> {
         let (handle, problem, options) = (self.handle, problem.clone(), options.clone());
         Ok(answer("`build`", move || handle.build(&problem, &options))??)

@@ -1,4 +1,4 @@
-//! Calls of a plugin that may never return. A thread cannot be ended from outside: it is left behind, and the program ends with
+//! Plugin calls that may never return. A thread cannot be killed from outside: it is abandoned, and the program exits with
 //! an error.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// Changes the seconds that a plugin has for an answer.
+/// Environment variable with the plugin timeout in seconds.
 const VARIABLE: &str = "SGDWALK_PLUGIN_TIMEOUT";
 const DEFAULT_SECONDS: u64 = 60;
-/// As large as that of a main thread: a plugin's graph may be built by recursion.
+/// As large as the main thread's: a plugin may build its graph recursively.
 const STACK_BYTES: usize = 8 << 20;
 
-/// What the plugin's `call` returns, on a thread of its own; `what` names it.
+/// Runs a plugin's `call` on a separate thread and returns its result; `what` describes it in errors.
 pub(super) fn answer<R: Send + 'static>(what: &str, call: impl FnOnce() -> R + Send + 'static) -> Result<R> {
     let seconds = match std::env::var(VARIABLE) {
         Ok(text) => text.parse().ok().filter(|&seconds| seconds > 0).with_context(|| {
@@ -31,15 +31,15 @@ fn answer_within<R: Send + 'static>(
 ) -> Result<R> {
     let (sender, receiver) = channel();
     let thread = Builder::new().name("plugin".into()).stack_size(STACK_BYTES);
-    // nobody listens to an answer that comes too late
-    thread.spawn(move || drop(sender.send(call()))).context("a thread cannot be started")?;
+    // sending fails if the answer comes too late
+    thread.spawn(move || drop(sender.send(call()))).context("cannot start a thread")?;
     match receiver.recv_timeout(limit) {
         Ok(result) => Ok(result),
         Err(RecvTimeoutError::Timeout) => bail!(
-            "{what} did not answer within {} s; if it only needs longer, set {VARIABLE} to more seconds",
+            "{what} did not return within {} s; if it needs more time, set {VARIABLE} to a larger number of seconds",
             limit.as_secs_f64()
         ),
-        Err(RecvTimeoutError::Disconnected) => Err(anyhow!("{what} ended its thread without an answer")),
+        Err(RecvTimeoutError::Disconnected) => Err(anyhow!("{what} ended its thread without returning")),
     }
 }
 
@@ -55,9 +55,6 @@ mod tests {
         };
         let error =
             answer_within::<()>(Duration::from_millis(20), "`build`", forever).unwrap_err().to_string();
-        assert!(
-            error.starts_with("`build` did not answer within 0.02 s; if it only needs longer"),
-            "{error}"
-        );
+        assert!(error.starts_with("`build` did not return within 0.02 s; if it needs more time"), "{error}");
     }
 }

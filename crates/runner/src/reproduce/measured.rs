@@ -1,4 +1,4 @@
-//! What of the runs' rows belongs to each table and figure.
+//! Selects the rows that belong to each table and figure.
 
 use std::ops::Range;
 
@@ -10,13 +10,13 @@ use walk_train::Position;
 use super::plan::{PaperItem, ReproductionPlan};
 use crate::experiment::Experiment;
 
-/// A table or figure with what was measured for it.
+/// A table or figure with its measurements.
 pub(super) struct MeasuredItem {
     pub(super) name: String,
     claims: Vec<ClaimName>,
-    /// Those of its runs that have been made, the seeds of each member one after the other.
+    /// Its runs so far, with the seeds of each member one after the other.
     pub(super) runs: Vec<Run>,
-    /// The members that have any.
+    /// The members that have runs.
     members: Vec<MeasuredMember>,
 }
 
@@ -26,7 +26,7 @@ struct MeasuredMember {
     runs: Range<usize>,
 }
 
-/// What each of the plan's tables and figures has of the runs that have been made.
+/// The measurements so far for each of the plan's tables and figures.
 pub(super) fn measured(plan: &ReproductionPlan, made: &[Option<Run>]) -> Vec<MeasuredItem> {
     plan.items.iter().map(|item| MeasuredItem::new(item, made)).collect()
 }
@@ -44,7 +44,7 @@ impl MeasuredItem {
                 members.push(MeasuredMember { label: member.label.clone(), runs: start..runs.len() });
             }
         }
-        // members that differ in batch size are labeled by it: at each scale they have others
+        // members that differ in batch size are labeled by it, since batch sizes depend on the scale
         let sizes: Vec<usize> = members.iter().map(|member| batch_size(&runs[member.runs.start])).collect();
         if sizes.windows(2).any(|pair| pair[0] != pair[1]) {
             members.iter_mut().zip(sizes).for_each(|(member, size)| member.label = format!("B = {size}"));
@@ -65,20 +65,20 @@ impl MeasuredItem {
         Self { name: item.name.clone(), claims, runs, members }
     }
 
-    /// Its runs, a setting for each member.
+    /// Its runs, one setting per member.
     pub(super) fn settings(&self) -> Vec<SettingRuns<'_>> {
         let setting =
             |member: &MeasuredMember| SettingRuns::new(&member.label, &self.runs[member.runs.clone()]);
         self.members.iter().map(setting).collect()
     }
 
-    /// As claims are tested on it.
+    /// In the form that claims are tested on.
     pub(super) fn exhibit(&self) -> Exhibit<'_> {
         Exhibit { name: &self.name, claims: &self.claims, settings: self.settings() }
     }
 }
 
-/// The run with the rows that the experiment would have alone.
+/// The run with only the rows that the experiment would have by itself.
 fn run_of(experiment: &Experiment, run: &Run) -> Run {
     let Experiment { epochs, probe, optim, .. } = experiment;
     let updates = optim.updates_per_epoch(run.info.data.train) as u32;

@@ -1,5 +1,5 @@
-//! `sgdwalk reproduce`: runs the experiments of the paper's table and figures, and holds its claims against what they
-//! measured.
+//! `sgdwalk reproduce`: runs the experiments of the paper's table and figures, and tests its claims on the
+//! measurements.
 
 mod measured;
 mod plan;
@@ -20,18 +20,19 @@ use crate::experiment::Experiment;
 use crate::failure::Failure;
 use crate::output::{errln, outln, print_table};
 
-/// Runs what is missing and prints the claims.
+/// Executes the missing runs and prints the claims.
 pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     let ReproduceArguments { scale, jobs, threads, quiet, .. } = arguments;
     let default = || PathBuf::from("runs").join(format!("reproduce-{scale}"));
     let out = arguments.out.clone().unwrap_or_else(default);
     if ["run.json", "sweep.json"].iter().any(|file| out.join(file).is_file()) {
         return Err(
-            anyhow!("{}: the folder of a run or a sweep; name another with --out", out.display()).into()
+            anyhow!("{}: the folder of a run or a sweep; choose another with --out", out.display()).into()
         );
     }
     let runs = out.join("runs");
-    std::fs::create_dir_all(&runs).with_context(|| format!("{}: cannot be created", runs.display()))?;
+    std::fs::create_dir_all(&runs)
+        .with_context(|| format!("{}: cannot create the folder", runs.display()))?;
     let plan = ReproductionPlan::read(arguments, &finished(&runs))?;
     let children = plan.runs.iter().map(|SharedRun { name, config, .. }| {
         let (out, file) = (runs.join(name), runs.join(format!("{name}.toml")));
@@ -82,11 +83,11 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Resul
     let all = Comparison::of(
         runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect(),
     );
-    let title = format!("The paper at scale {scale}");
+    let title = format!("Reproduction of the paper at scale {scale}");
     let config = ReportConfig { title: &title, extra_tables: claims.as_slice(), ..ReportConfig::default() };
     write_report(out, &all, &config)?;
     claims.iter().for_each(|table| print_table(table, Extent::Main));
-    outln!("\nclaims, tables and figures are in {}; report.html has them all", out.display());
+    outln!("\nclaims, tables and figures are in {}; report.html shows all of them", out.display());
     Ok(n_unreadable)
 }
 

@@ -1,5 +1,5 @@
-//! What a reproduction runs: the experiments of each table and figure, each with its seeds, and with those that train alike
-//! joined into one run.
+//! What a reproduction runs: the experiments of each table and figure with their seeds; experiments that train identically
+//! share one run.
 
 use std::path::{Path, PathBuf};
 
@@ -24,9 +24,9 @@ pub(super) struct PaperItem {
 pub(super) struct Member {
     /// Its name in the file, or the architecture's.
     pub(super) label: String,
-    /// The experiment with each of its seeds, its own first.
+    /// The experiment with each of its seeds, starting with its own.
     pub(super) experiments: Vec<Experiment>,
-    /// The index of the run that has the rows of each.
+    /// The index of the run that contains the rows of each.
     pub(super) runs: Vec<usize>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct ReproductionPlan {
 }
 
 impl ReproductionPlan {
-    /// Reads the tables and figures that are named, all if none is. A run in `finished` is used where it measured enough.
+    /// Reads the named tables and figures, or all if none is named. A run in `finished` is reused if it measured enough.
     pub(super) fn read(arguments: &ReproduceArguments, finished: &[SharedRun]) -> Result<Self> {
         let mut items = vec![];
         for path in chosen(&arguments.dir, &arguments.only)? {
@@ -81,8 +81,8 @@ fn members(items: &mut [PaperItem]) -> impl Iterator<Item = &mut Member> {
 }
 
 impl Member {
-    /// Reads an experiment of a file with as many seeds as the arguments, or else the experiment, ask for. Its runs are not
-    /// known yet.
+    /// Reads an experiment of a file with the number of seeds given by the arguments, or else by the experiment. Its runs
+    /// are not known yet.
     fn read(path: &Path, name: Option<String>, arguments: &ReproduceArguments) -> Result<Self> {
         let selection = Selection { scale: Some(&arguments.scale), member: name.as_deref() };
         let read = |seed: &[Setting]| {
@@ -98,8 +98,8 @@ impl Member {
     }
 }
 
-/// The index of the run that measures what `experiment` does: one that trains alike, extended to measure this too, or a
-/// new one.
+/// The index of the run that measures what `experiment` does: one that trains identically, extended to measure this as
+/// well, or a new one.
 fn run_for(runs: &mut Vec<Experiment>, experiment: &Experiment) -> usize {
     for (index, run) in runs.iter_mut().enumerate() {
         if let Some(both) = run.join(experiment) {
@@ -112,7 +112,7 @@ fn run_for(runs: &mut Vec<Experiment>, experiment: &Experiment) -> usize {
 }
 
 impl SharedRun {
-    /// Names the experiment's run.
+    /// The name of the experiment's run.
     fn new(experiment: Experiment) -> Result<Self> {
         let mut experiment = Experiment { name: None, claims: vec![], reproduce_seeds: None, ..experiment };
         let digest = sha256(experiment.to_toml()?);
@@ -123,9 +123,10 @@ impl SharedRun {
     }
 }
 
-/// The files of the tables and figures that are named, in their order.
+/// The files of the named tables and figures, in the paper's order.
 fn chosen(dir: &Path, only: &[String]) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(dir).with_context(|| format!("{}: cannot be read", dir.display()))?;
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("{}: cannot read the folder", dir.display()))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| {
         let is_toml = path.extension().is_some_and(|ending| ending == "toml");
@@ -134,7 +135,7 @@ fn chosen(dir: &Path, only: &[String]) -> Result<Vec<PathBuf>> {
     // the table first
     paths.sort_by_key(|path| (!stem(path).starts_with("table"), stem(path)));
     if paths.is_empty() {
-        return Err(anyhow!("{}: no table*.toml or fig*.toml there", dir.display()));
+        return Err(anyhow!("{}: contains no table*.toml or fig*.toml", dir.display()));
     }
     let wanted = |path: &Path, name: &str| {
         let stem = stem(path);

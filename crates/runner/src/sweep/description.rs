@@ -1,4 +1,4 @@
-//! `sweep.json`: what the members of a sweep have in common, so that another sweep does not run into its folder.
+//! `sweep.json`: what the members of a sweep have in common; it keeps other sweeps out of the folder.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,36 +15,36 @@ use crate::sweep_folder::FILE;
 pub(crate) struct SweepDescription {
     /// The keys whose values differ.
     pub(super) keys: Vec<String>,
-    /// `RUN@STEP` of a sweep of forks.
+    /// `RUN@STEP` for a sweep of forks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) fork: Option<String>,
-    /// SHA-256 of each experiment of the file without those keys; under an empty name if the file is one experiment.
+    /// SHA-256 of each experiment of the file without those keys; under an empty name if the file is a single experiment.
     pub(super) bases: BTreeMap<String, String>,
 }
 
 impl SweepDescription {
-    /// Refuses the folder of another sweep, a run or a reproduction, before anything is written. Further values of the same
-    /// keys extend a sweep.
+    /// Rejects the folder of another sweep, a run or a reproduction before anything is written. More values of the same keys
+    /// extend a sweep.
     pub(super) fn check(&self, folder: &Path, children: &[Child]) -> Result<()> {
         let path = folder.display();
         if folder.symlink_metadata().is_ok() && !folder.is_dir() {
-            bail!("{path}: a file, expected a folder for the runs of a sweep");
+            bail!("{path}: this is a file, expected a folder for the runs of a sweep");
         }
         if folder.join("run.json").is_file() {
-            bail!("{path}: the folder of a run, and a sweep needs one of its own; name another with --out");
+            bail!("{path}: the folder of a run, but a sweep needs its own folder; choose another with --out");
         }
         for child in children {
             if child.folder_state()? == FolderState::Foreign {
                 let run = child.out.display();
-                bail!("{run}: the run of another experiment; name another folder with --out or remove it");
+                bail!("{run}: the run of another experiment; choose another folder with --out or remove it");
             }
         }
         match std::fs::read(folder.join(FILE)) {
             Ok(text) => {
                 let known: Self = serde_json::from_slice(&text)
-                    .with_context(|| format!("{path}/{FILE}: not the description of a sweep"))?;
+                    .with_context(|| format!("{path}/{FILE}: not a valid sweep description"))?;
                 if let Some(difference) = self.difference(&known) {
-                    bail!("{path}: holds another sweep, {difference}; name another folder with --out");
+                    bail!("{path}: contains another sweep, {difference}; choose another folder with --out");
                 }
             }
             Err(_) => {
@@ -55,7 +55,7 @@ impl SweepDescription {
                 if let Some(other) = others.next() {
                     let run = other.display();
                     bail!(
-                        "{path}: holds {run}, which is no run of this sweep; name another folder with --out"
+                        "{path}: contains {run}, which is not a run of this sweep; choose another folder with --out"
                     );
                 }
             }
@@ -63,7 +63,7 @@ impl SweepDescription {
         Ok(())
     }
 
-    /// In what another sweep differs from this one, apart from its values.
+    /// How another sweep differs from this one, apart from its values.
     fn difference(&self, other: &Self) -> Option<String> {
         let fork = |sweep: &Self| sweep.fork.clone().unwrap_or_else(|| "no checkpoint".into());
         if self.keys != other.keys {

@@ -1,4 +1,4 @@
-//! The grid of values that --sweep and --seeds ask for.
+//! The grid of values given by --sweep and --seeds.
 
 use anyhow::{Result, anyhow};
 use toml::Value;
@@ -6,15 +6,15 @@ use toml::Value;
 use crate::digest::sha256;
 use crate::experiment_source::Setting;
 
-/// Most members, so that a typing error does not fill the disk.
+/// Maximum number of members; it keeps a typo from filling the disk.
 const MAX_MEMBERS: usize = 10_000;
-/// Bytes of a folder's name before its digest; file systems allow 255, and other names are made from it.
+/// Maximum length in bytes of a folder name before its digest; file systems allow 255, and longer names are derived from it.
 const MAX_NAME: usize = 120;
 
 /// A cell of the grid.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cell {
-    /// The folder's name: the file's member and the values; empty where there are none.
+    /// The folder's name: the file's member and the values; empty if there are none.
     pub(super) name: String,
     /// The member of the experiment file.
     pub(super) file_member: Option<String>,
@@ -47,7 +47,7 @@ pub(super) fn axis(text: &str) -> Result<Vec<Setting>> {
     values.iter().map(setting).collect()
 }
 
-/// first, first + step, ..., up to last.
+/// The values first, first + step, ..., up to last.
 fn stepped(first: &str, last: &str, step: &str) -> Option<Vec<String>> {
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|x| x.is_finite());
     let (first, last, step) = (number(first)?, number(last)?, number(step)?);
@@ -100,7 +100,7 @@ pub(super) fn grid(file_members: &[Option<String>], axes: &[Vec<Setting>]) -> Re
     Ok(cells)
 }
 
-/// Refuses two axes of which one sets a key of the other.
+/// Rejects two axes that set the same key, or where one sets a key within the other.
 fn check_independent(axes: &[Vec<Setting>]) -> Result<()> {
     let keys: Vec<String> =
         axes.iter().filter_map(|axis| axis.first()).map(|first| first.key() + ".").collect();
@@ -108,13 +108,13 @@ fn check_independent(axes: &[Vec<Setting>]) -> Result<()> {
         let clashes = |other: &&String| key.starts_with(other.as_str()) || other.starts_with(key);
         if let Some(other) = keys[..index].iter().find(clashes) {
             let [key, other] = [key, other].map(|key| key.trim_end_matches('.'));
-            return Err(anyhow!("the sweep sets `{key}` twice: along with `{other}`, which is swept too"));
+            return Err(anyhow!("the sweep sets `{key}` twice: by itself and through `{other}`"));
         }
     }
     Ok(())
 }
 
-/// Refuses an axis on which a value is there twice, however it is written.
+/// Rejects an axis with a repeated value, however it is written.
 fn check_distinct(axis: &[Setting]) -> Result<()> {
     for (index, setting) in axis.iter().enumerate() {
         let same = |other: &&Setting| {
@@ -122,15 +122,15 @@ fn check_distinct(axis: &[Setting]) -> Result<()> {
         };
         if let Some(other) = axis[..index].iter().find(same) {
             return Err(match (other.text(), setting.text()) {
-                (a, b) if a == b => anyhow!("the sweep has {a} twice"),
-                (a, b) => anyhow!("the sweep has one value twice, as {a} and as {b}"),
+                (a, b) if a == b => anyhow!("the sweep contains {a} twice"),
+                (a, b) => anyhow!("the sweep contains one value twice, as {a} and as {b}"),
             });
         }
     }
     Ok(())
 }
 
-/// A value in a form that equal values share: a number is equal to itself with and without a point.
+/// A canonical form of a value, in which 1 and 1.0 are equal.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Integer(number) => format!("{:?}", *number as f64),
@@ -144,8 +144,8 @@ fn canonical(value: &Value) -> String {
     }
 }
 
-/// The name of a cell's folder: the file's member and the values. Where characters had to be replaced or the name cut, a digest
-/// of the values keeps different ones apart.
+/// The name of a cell's folder: the file's member and the values. If characters had to be replaced or the name was cut, a digest
+/// of the values keeps names distinct.
 fn folder_name(cell: &Cell) -> String {
     let plain = |c: char| if c.is_alphanumeric() || "-_.=+".contains(c) { c } else { '_' };
     let texts = cell.file_member.as_deref().into_iter().chain(cell.settings.iter().map(Setting::text));
@@ -188,7 +188,7 @@ mod tests {
             ["optim.lr=0.1,seed=1", "optim.lr=0.1,seed=2", "optim.lr=0.2,seed=1", "optim.lr=0.2,seed=2"];
         assert_eq!(names, expected);
         let twice = |text: &str| grid(&[None], &[axis(text).unwrap()]).unwrap_err().to_string();
-        assert_eq!(twice("lr=0.1,1e-1"), "the sweep has one value twice, as lr=0.1 and as lr=1e-1");
+        assert_eq!(twice("lr=0.1,1e-1"), "the sweep contains one value twice, as lr=0.1 and as lr=1e-1");
         assert!(twice("lr=1,1.0").contains("twice") && twice("a=[0,50],[0, 50]").contains("twice"));
         assert!(
             grid(&[None], &[axis("seed=1,1").unwrap()]).unwrap_err().to_string().contains("seed=1 twice")
@@ -197,7 +197,7 @@ mod tests {
             let axes = clash.map(|text| axis(text).unwrap());
             assert!(grid(&[None], &axes).unwrap_err().to_string().contains("twice"), "{clash:?}");
         }
-        // strange and long values are told apart by a digest
+        // unusual and long values are distinguished by a digest
         let names = |text: &str| {
             let cells = grid(&[None], &[axis(text).unwrap()]).unwrap();
             cells.into_iter().map(|cell| cell.name).collect::<Vec<_>>()
@@ -206,7 +206,7 @@ mod tests {
         assert!(strange.iter().all(|name| name.starts_with("data.dir=_a_b_x_-")), "{strange:?}");
         assert_ne!(strange[0], strange[1]);
         assert_ne!(names("a=[0,50],[0;50]")[0], names("a=[0,50],[0;50]")[1]);
-        // the same values have the same name, whatever else is swept
+        // the same values give the same name, whatever else is swept
         assert_eq!(names("a=[4],[8]")[0], names("a=[4]")[0]);
         let long = format!("a={}b,{0}c", "ä".repeat(200));
         let long = names(&long);

@@ -1,5 +1,5 @@
-//! `--sweep`, `--seeds`, and files with several members: experiments that differ in some values, each run by its own process
-//! in its own folder.
+//! `--sweep`, `--seeds`, and files with several members: experiments that differ in some values, each run in its own process
+//! and folder.
 
 mod description;
 mod grid;
@@ -24,12 +24,13 @@ pub(crate) use plan::{Base, Member, Plan};
 
 /// Runs every member that has not been run, and prints the tables of all.
 pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), Failure> {
-    // most errors show before anything is run, and the plugin is built only once
+    // find most errors before anything is run, and build the plugin only once
     prepare(&plan.members[0].source)?.warn();
     let folder = &plan.folder;
     let children = plan.children()?;
     plan.check_folder()?;
-    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{}: cannot create the folder", folder.display()))?;
     plan.description.write(folder)?;
     let RunOptions { threads, quiet, verbose, json, .. } = options;
     let made = || {

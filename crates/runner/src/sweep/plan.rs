@@ -1,4 +1,4 @@
-//! The runs that an experiment file or a fork, together with --sweep and --seeds, asks for.
+//! The runs requested by an experiment file or a fork together with --sweep and --seeds.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub(crate) struct Base<'a> {
     fork: Option<&'a ForkPoint>,
 }
 
-/// The runs asked for: one, or the members of a sweep.
+/// The requested runs: one, or the members of a sweep.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) members: Vec<Member>,
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     pub(super) description: SweepDescription,
 }
 
-/// A run asked for.
+/// A requested run.
 #[derive(Debug)]
 pub(crate) struct Member {
     /// The name of its folder in a sweep.
@@ -66,7 +66,7 @@ impl<'a> Base<'a> {
         Ok(Self { path, selection: Selection::default(), settings, fork: Some(point) })
     }
 
-    /// Whether several runs are asked for, each in a folder of a common one.
+    /// Whether several runs are requested, each in its own subfolder of a common folder.
     pub(crate) fn is_sweep(&self, sweep: &SweepArguments) -> Result<bool> {
         let has_axes = !sweep.axes.is_empty() || sweep.seeds.is_some();
         Ok(has_axes || self.selection.member.is_none() && self.file_members()? != [None])
@@ -76,12 +76,12 @@ impl<'a> Base<'a> {
         ExperimentSource::members(&self.path, self.selection.member)
     }
 
-    /// The experiment if only one is asked for.
+    /// The experiment if only one is requested.
     pub(crate) fn experiment_source(&self) -> Result<ExperimentSource> {
         ExperimentSource::read(&self.path, self.selection, self.settings)
     }
 
-    /// How the description of a fork with further settings records it.
+    /// How the description of a fork with additional settings records it.
     pub(crate) fn fork_info(&self, more: &[Setting]) -> Option<ForkInfo> {
         self.fork.map(|point| point.info(&[self.settings, more].concat()))
     }
@@ -103,7 +103,7 @@ impl<'a> Base<'a> {
         Ok(Member { name, experiment: Experiment::parse(&source)?, file_member, source, arguments, fork })
     }
 
-    /// The folder of a sweep if the user names none: `runs/NAME.sweep`, or `runs/NAME-2.sweep`, ...
+    /// The default folder of a sweep: `runs/NAME.sweep`, or `runs/NAME-2.sweep`, ...
     fn default_folder(&self, name: &str, number: u32) -> PathBuf {
         let suffix = match (self.fork, self.selection.scale) {
             (Some(point), _) => format!("@{}", point.step),
@@ -116,7 +116,7 @@ impl<'a> Base<'a> {
 }
 
 impl Plan {
-    /// Reads every experiment asked for.
+    /// Reads every requested experiment.
     pub(crate) fn read(base: &Base<'_>, sweep: &SweepArguments) -> Result<Self> {
         let file_members = base.file_members()?;
         let mut axes: Vec<Vec<Setting>> = sweep.axes.iter().map(|text| axis(text)).collect::<Result<_>>()?;
@@ -149,7 +149,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Takes the first of the usual folders that holds this sweep or nothing.
+    /// Chooses the first of the default folders that contains this sweep or nothing.
     fn choose_folder(&mut self, base: &Base<'_>) -> Result<()> {
         for number in 1.. {
             self.folder = base.default_folder(self.members[0].experiment.name(), number);
@@ -160,7 +160,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Refuses a folder that holds something else.
+    /// Rejects a folder that contains something else.
     pub(crate) fn check_folder(&self) -> Result<()> {
         self.description.check(&self.folder, &self.children()?)
     }

@@ -1,4 +1,4 @@
-//! Running probes: the trait that each implements, and the schedule, the count and the timer that the loop keeps for it.
+//! Active probes: the trait that each implements, and the schedule, the count and the timer that the loop keeps for it.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use walk_record::rows::Kind;
 use super::context::ProbeContext;
 use crate::{Memory, Position, Schedule, Span, TrainError, Update, Work};
 
-/// A measurement of updates.
+/// Measures updates.
 pub(crate) trait Probe {
     /// The work of one measurement.
     fn work(&self) -> Work;
 
-    /// Called with every update, due or not, before `measure`, so that the probe can keep what it needs of the past.
+    /// Called with every update, due or not, before `measure`, to let the probe keep what it needs from the past.
     ///
     /// # Errors
     /// [`TrainError`] if the device fails.
@@ -21,7 +21,7 @@ pub(crate) trait Probe {
         Ok(())
     }
 
-    /// The state it keeps between updates.
+    /// The state that it keeps between updates.
     fn memory(&self) -> Memory {
         Memory::default()
     }
@@ -43,15 +43,15 @@ pub(crate) trait Probe {
 
 /// A probe's section of the experiment.
 pub(super) trait Section {
-    /// Checks what the types of its values cannot; `key` is its place in the experiment.
+    /// Checks conditions that the types of its values cannot express; `key` is its place in the experiment.
     ///
     /// # Errors
-    /// [`TrainError::Value`] for the first value that cannot be used.
+    /// [`TrainError::Value`] for the first invalid value.
     fn check(&self, _key: &str) -> Result<(), TrainError> {
         Ok(())
     }
 
-    /// Its schedules besides `when`, under their keys.
+    /// Its schedules other than `when`, by key.
     fn schedules(&self) -> Vec<(&'static str, &Schedule)> {
         vec![]
     }
@@ -69,7 +69,7 @@ pub struct ActiveProbe<'a> {
     pub name: &'static str,
     when: Schedule,
     probe: Box<dyn Probe + 'a>,
-    /// Updates it has measured.
+    /// Number of updates it has measured.
     pub measurements: usize,
     /// Time spent in it.
     pub elapsed: Duration,
@@ -85,12 +85,12 @@ impl<'a> ActiveProbe<'a> {
         self.when.includes(at)
     }
 
-    /// How many updates of a run it measures.
+    /// The number of updates of a run that it measures.
     pub fn count(&self, span: Span) -> u64 {
         self.when.count(span)
     }
 
-    /// How many of the first `done` updates of a run it measures.
+    /// The number of the first `done` updates of a run that it measures.
     pub fn count_first(&self, done: Step, updates: u32) -> u64 {
         self.when.count_first(done, updates)
     }
@@ -100,7 +100,7 @@ impl<'a> ActiveProbe<'a> {
         self.probe.work()
     }
 
-    /// The state it keeps between updates.
+    /// The state that it keeps between updates.
     pub(crate) fn memory(&self) -> Memory {
         self.probe.memory()
     }
@@ -110,7 +110,7 @@ impl<'a> ActiveProbe<'a> {
         self.probe.restore(memory)
     }
 
-    /// Passes it an update; returns what it measured, if it is due.
+    /// Passes it an update; returns its measurement if it is due.
     pub(crate) fn see(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let started = Instant::now();
         let result = self.probe.observe(update).and_then(|()| {

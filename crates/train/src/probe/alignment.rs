@@ -12,24 +12,24 @@ use super::prelude::*;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlignmentSection {
-    /// At which updates; each measurement takes `batches` products with the Hessian per batch size.
+    /// When to measure; each measurement requires `batches` Hessian-vector products per batch size.
     pub when: Schedule,
-    /// B, in the order measured; a size above that of the training part means the whole part, of which there is one batch.
+    /// Batch sizes B, in the order measured; a size larger than the training set means the whole set, which is a single batch.
     #[serde(default = "paper_sizes")]
     pub batch_sizes: Vec<AtLeast<1>>,
-    /// n: largest number of batches of each size.
+    /// n: maximum number of batches of each size.
     #[serde(default = "AtLeast::<1>::preset::<50>")]
     pub batches: AtLeast<1>,
-    /// Samples that batch norm and one pass see at a time; larger batches are cut.
+    /// Number of samples that batch norm and one pass process at a time; larger batches are split.
     #[serde(default = "super::values::gradient_chunk")]
     pub chunk: GradientChunk,
-    /// Statistics of batch norm.
+    /// Batch norm statistics.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// The loss whose Hessian is used.
+    /// The loss of which to use the Hessian.
     #[serde(default)]
     pub hessian: HessianOf,
-    /// Samples behind the Hessian of the full loss, the first of the training part's mixed order; all if not given.
+    /// Number of samples for the Hessian of the full loss, taken from the start of the mixed order; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hessian_samples: Option<SampleCount>,
     /// Stop once the standard error is below this fraction of the mean; 0 to draw all `batches`.
@@ -47,7 +47,7 @@ impl Section for AlignmentSection {
             return Err(TrainError::value(&format!("{key}.batch_sizes"), "[]", "at least one batch size"));
         }
         if !(0.0..1.0).contains(&self.relative_error) {
-            let (key, expected) = (format!("{key}.relative_error"), "a number from 0 to below 1");
+            let (key, expected) = (format!("{key}.relative_error"), "a number of at least 0 and below 1");
             return Err(TrainError::value(&key, self.relative_error, expected));
         }
         Ok(())
@@ -112,7 +112,7 @@ impl Probe for AlignmentProbe<'_> {
 }
 
 impl AlignmentProbe<'_> {
-    /// The samples behind the Hessian of the full loss.
+    /// The samples used for the Hessian of the full loss.
     fn hessian_samples(&self) -> Vec<usize> {
         first_samples(self.mean_loss.train, self.section.hessian_samples)
     }
@@ -139,7 +139,7 @@ impl AlignmentProbe<'_> {
         let (size, mut batches) = (size.min(n), vec![]);
         let factor = 1.0 / size as f64 - 1.0 / n as f64;
         if size == n {
-            // all batches are the one batch there is
+            // there is only one batch
             return Ok(BatchProducts { size, factor, batches: vec![full] });
         }
         for index in 0..self.section.batches.get() as u64 {
@@ -184,7 +184,7 @@ impl AlignmentProbe<'_> {
     }
 }
 
-/// Mean and spread of gᵀHg / gᵀg over the batches that have one: a gradient of 0 has no direction.
+/// Mean and spread of gᵀHg / gᵀg over the batches with a nonzero gradient.
 fn moments_of_ratios(batches: &[GradientProducts]) -> Moments {
     let with_direction = batches.iter().filter(|products| products.norm_sq != 0.0);
     Moments::of(&with_direction.map(|products| products.ratio()).collect::<Vec<f64>>())
@@ -201,7 +201,7 @@ mod tests {
         let moments = |batches: &[GradientProducts]| moments_of_ratios(batches);
         assert_eq!(moments(&[others[0], zero, others[1]]), moments(&others));
         assert!(moments(&[zero]).mean.is_nan() && moments(&[zero]).deviation.is_none());
-        // what overflows is not left out: the mean without it would be too small
+        // values that overflow are included: without them, the mean would be too small
         let huge = GradientProducts { curvature: f64::INFINITY, norm_sq: 1.0 };
         assert!(!moments(&[others[0], huge]).mean.is_finite());
     }

@@ -1,4 +1,4 @@
-//! What a probe is given when it is created.
+//! The context in which a probe is created.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::ranks::ShardedEvaluator;
 use crate::samples::{First, Fixed};
 use crate::{OptimConfig, Ranks, TrainError};
 
-/// What a probe is given when it is created.
+/// The context in which a probe is created.
 #[derive(Clone, Copy)]
 pub struct ProbeContext<'a> {
     /// The network.
     pub model: &'a Model,
     /// The training samples.
     pub train: &'a Subset,
-    /// How θ moves.
+    /// The optimizer.
     pub optim: &'a OptimConfig,
     /// The experiment's seed.
     pub seed: Seed,
@@ -29,7 +29,7 @@ pub struct ProbeContext<'a> {
 }
 
 impl<'a> ProbeContext<'a> {
-    /// What evaluates losses, all ranks together.
+    /// An evaluator of losses shared by all ranks.
     pub(super) fn evaluator(&self) -> Box<dyn Evaluator> {
         ShardedEvaluator::over(self.model.evaluator(), self.ranks)
     }
@@ -39,7 +39,7 @@ impl<'a> ProbeContext<'a> {
         self.model.network().n_params()
     }
 
-    /// What evaluates the losses of `samples` samples at points that training did not visit, all ranks together.
+    /// An evaluator, shared by all ranks, of the losses of `samples` samples at points that training did not visit.
     pub(super) fn path_loss(
         &self,
         path: PathSection<'_>,
@@ -60,7 +60,7 @@ impl<'a> ProbeContext<'a> {
         Ok(PathLoss::new(self.evaluator(), chunk, statistics))
     }
 
-    /// An error if batch norm would see a chunk of a single sample among chunks of `chunk` of `samples` samples.
+    /// An error if splitting `samples` samples into chunks of `chunk` would give batch norm a chunk of a single sample.
     pub(super) fn check_chunks(
         &self,
         key: &str,
@@ -78,7 +78,7 @@ impl<'a> ProbeContext<'a> {
     }
 }
 
-/// What the sections of probes that evaluate losses along a path have in common.
+/// The common values of sections of probes that evaluate losses along a path.
 #[derive(Clone, Copy)]
 pub(super) struct PathSection<'s> {
     /// The section's place in the experiment.

@@ -4,12 +4,12 @@ use walk_core::probes::cosine::cosine;
 
 use super::prelude::*;
 
-/// The angle between the gradients of consecutive updates, without weight decay and, as the authors' code had it, with
-/// λθ added to each.
+/// The angle between the gradients of consecutive updates, without weight decay and, as in the authors' code, with λθ added to
+/// each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CosineSection {
-    /// At which updates.
+    /// When to measure.
     #[serde(default)]
     pub when: Schedule,
 }
@@ -24,7 +24,7 @@ impl Section for CosineSection {
 struct CosineProbe {
     decay: f32,
     n_params: usize,
-    /// The gradient of the update before, without and with weight decay.
+    /// The gradient of the previous update, without and with weight decay.
     last: Option<[Vec<f32>; 2]>,
     row: Option<rows::Cosine>,
 }
@@ -57,7 +57,7 @@ impl Probe for CosineProbe {
     }
 
     fn measure(&mut self, _: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        // the first update has none before it
+        // the first update has no predecessor
         Ok(self.row.clone().map(Kind::from).into_iter().collect())
     }
 }

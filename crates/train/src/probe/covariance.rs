@@ -1,4 +1,4 @@
-//! `[probe.covariance]`: how the gradients of single samples spread (paper, Eq. 3).
+//! `[probe.covariance]`: the covariance of per-sample gradients (paper, Eq. 3).
 
 use rand::seq::index::sample;
 use walk_core::probes::covariance::trace_of_spread;
@@ -8,23 +8,23 @@ use walk_record::rows::{GradientUnit, VarianceCheck};
 
 use super::prelude::*;
 
-/// tr C and ‖ḡ‖² at the point after an update, and whether E‖g_B - ḡ‖² = (1/B - 1/N) tr C. Where batch norm uses the
-/// statistics of the batch, samples have no gradients of their own: tr C is then estimated from chunks.
+/// tr C and ‖ḡ‖² at the point after an update, and whether E‖g_B - ḡ‖² = (1/B - 1/N) tr C. If batch norm uses batch
+/// statistics, samples have no individual gradients: tr C is then estimated from chunks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CovarianceSection {
-    /// At which updates.
+    /// When to measure.
     pub when: Schedule,
-    /// Samples that batch norm and one pass see at a time.
+    /// Number of samples that batch norm and one pass process at a time.
     #[serde(default = "super::values::gradient_chunk")]
     pub chunk: GradientChunk,
-    /// Statistics of batch norm.
+    /// Batch norm statistics.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// N: number of samples used, the first of the training part's mixed order; all if not given.
+    /// N: number of samples used, taken from the start of the mixed order; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
-    /// Batch sizes at which Eq. 3 is checked; empty for no check.
+    /// Batch sizes at which to check Eq. 3; empty for no check.
     #[serde(default)]
     pub batch_sizes: Vec<AtLeast<1>>,
     /// Number of batches of each size.
@@ -47,7 +47,7 @@ impl Section for CovarianceSection {
 }
 
 impl CovarianceSection {
-    /// Refuses samples that make too few units for a covariance and its error.
+    /// Rejects numbers of samples that give too few units for a covariance and its error.
     fn check_units(&self, samples: usize, samples_have_gradients: bool) -> Result<(), TrainError> {
         let needed = if samples_have_gradients { MIN_UNITS } else { MIN_UNITS * GradientChunk::MIN };
         if samples < needed {

@@ -1,4 +1,4 @@
-//! `[probe.critical_lr]`: how far along the update's direction the loss is back where it started.
+//! `[probe.critical_lr]`: how far along the update's direction the loss returns to its starting value.
 
 use walk_core::interpolate;
 use walk_core::probes::critical_lr::{Crossing, CrossingConfig, CrossingSearch, first_crossing};
@@ -9,33 +9,33 @@ use walk_record::rows::CriticalLrOutcome;
 use super::prelude::*;
 use crate::samples::First;
 
-/// The critical learning rate: the line of an update is extended until the training loss is back at L(θ_t); that α times η is
-/// η_c, and 2 / η_c the critical sharpness. It takes a handful of losses and no Hessian.
+/// The critical learning rate: the line of an update is extended until the training loss returns to L(θ_t); this α times η is
+/// η_c, and 2 / η_c is the critical sharpness. It requires a handful of losses and no Hessian.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CriticalLrSection {
-    /// At which updates.
+    /// When to measure.
     pub when: Schedule,
     /// The largest α to try.
     #[serde(default = "AtLeast::<1>::preset::<1024>")]
     pub max_alpha: AtLeast<1>,
-    /// Limit on evaluations of the loss per update.
+    /// Maximum number of loss evaluations per update.
     #[serde(default = "AtLeast::<3>::preset::<20>")]
     pub evaluations: AtLeast<3>,
-    /// Stop once the bracket is narrower than this fraction of η_c.
+    /// Stop when the bracket is narrower than this fraction of η_c.
     #[serde(default = "usual_tolerance")]
     pub tolerance: Fraction,
-    /// Samples behind each loss, the first of the training part's mixed order; all if not given.
+    /// Number of samples in each loss, taken from the start of the mixed order; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
-    /// Samples per evaluation chunk.
+    /// Number of samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm. Running ones are estimated anew at each point.
+    /// Batch norm statistics. Running ones are re-estimated at each point.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// With running statistics: samples that they are estimated on at each point, in chunks of `chunk`, the first of the
-    /// training part's mixed order.
+    /// With running statistics: number of samples used to re-estimate them at each point, in chunks of `chunk`, taken from the
+    /// start of the mixed order.
     #[serde(default = "super::values::usual_statistics")]
     pub statistics_samples: SampleCount,
 }
@@ -65,7 +65,7 @@ struct CriticalLrProbe<'a> {
 
 impl Probe for CriticalLrProbe<'_> {
     fn work(&self) -> Work {
-        // a guess: bracketing takes a few losses, each halving of the bracket one
+        // a guess: bracketing takes a few losses, and each halving of the bracket takes one
         let halvings = (1.0 / self.section.tolerance.get()).log2().ceil() as usize;
         let losses = (halvings + 4).min(self.section.evaluations.get());
         Work::losses(losses * self.samples, self.section.chunk.get())

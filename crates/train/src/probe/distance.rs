@@ -4,11 +4,11 @@ use walk_core::probes::distance::distance_sq;
 
 use super::prelude::*;
 
-/// How far θ is from where it started, after each update; trainable parameters only.
+/// The distance of θ from its initial value after each update; trainable parameters only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DistanceSection {
-    /// At which updates.
+    /// When to measure.
     #[serde(default)]
     pub when: Schedule,
 }

@@ -14,37 +14,37 @@ use crate::samples::{Augmented, Redrawn};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InterpolationSection {
-    /// At which updates.
+    /// When to measure.
     #[serde(default)]
     pub when: Schedule,
-    /// Number of α, endpoints included.
+    /// Number of values of α, including the endpoints.
     #[serde(default = "Within::<3, 1001>::preset::<11>")]
     pub points: Within<3, 1001>,
-    /// Samples per evaluation chunk: the batch that batch norm sees.
+    /// Number of samples per evaluation chunk, which is the batch that batch norm sees.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm. Running ones are estimated anew at each point.
+    /// Batch norm statistics. Running ones are re-estimated at each point.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// With running statistics: samples that they are estimated on at each point, in chunks of `chunk`, the first of the
-    /// training part's mixed order.
+    /// With running statistics: number of samples used to re-estimate them at each point, in chunks of `chunk`, taken from the
+    /// start of the mixed order.
     #[serde(default = "super::values::usual_statistics")]
     pub statistics_samples: SampleCount,
-    /// What each loss is evaluated on.
+    /// The samples that each loss is evaluated on.
     #[serde(default)]
     pub evaluation: EvaluationData,
-    /// Whether all samples are used or only as many as the verdict needs.
+    /// Whether to use all samples or only as many as the verdict requires.
     #[serde(default)]
     pub mode: Mode,
-    /// In adaptive mode: the nominal probability that any verdict in an epoch is wrong.
+    /// In adaptive mode: the nominal probability of any wrong verdict in an epoch.
     #[serde(default = "Fraction::thousandth")]
     pub error_rate: Fraction,
-    /// In adaptive mode, the guard against rare samples that carry the curve: those left out may contribute this many times what
-    /// such samples contributed to the segments before; 0 for no guard, which is cheaper.
+    /// In adaptive mode: the guard against rare samples that dominate the curve. Samples left out may contribute this many times
+    /// as much as such samples contributed to earlier segments; 0 for no guard, which is cheaper.
     #[serde(default = "NotNegative::one_and_a_half")]
     pub guard: NotNegative,
-    /// In adaptive mode: the share of the segments decided early, drawn at random, that is also measured on all samples, at the
-    /// ends, the middle and where the verdict was closest, as the first of each epoch is in any case; 0 for none.
+    /// In adaptive mode: the share of segments decided early, selected at random, that are also measured on all samples: at the
+    /// ends, the middle and where the verdict was closest. The first segment of each epoch is always audited; 0 for no others.
     #[serde(default = "Share::hundredth")]
     pub audit: Share,
 }
@@ -71,13 +71,13 @@ impl Section for InterpolationSection {
                 Ok(Box::new(ExactProbe { section, interpolation, train, seed }))
             }
             Mode::Adaptive => {
-                // chunks of equal size are what the test draws
+                // the test draws chunks of equal size
                 if !train.len().is_multiple_of(chunk) {
                     let expected =
                         format!("a divisor of {} (the training samples) in adaptive mode", train.len());
                     return Err(TrainError::value("probe.interpolation.chunk", chunk, expected));
                 }
-                // an epoch has at most that many segments, and their errors add up
+                // an epoch has at most this many segments, and their error rates add up
                 let segments = context.optim.updates_per_epoch(train.len());
                 let (error_rate, audit) = (self.error_rate.get(), self.audit.get());
                 let guard = self.guard.get();
@@ -90,12 +90,12 @@ impl Section for InterpolationSection {
 }
 
 impl InterpolationSection {
-    /// Losses that a segment does not share with the one before.
+    /// Number of losses that a segment does not share with the previous one.
     fn new_points(&self) -> usize {
         self.points.get() - 1
     }
 
-    /// What a segment measured in full says.
+    /// The results of a fully measured segment.
     fn row(&self, segment: &Segment, samples: usize, estimated_on: Option<usize>) -> rows::Interpolation {
         rows::Interpolation {
             alphas: segment.alphas().to_vec(),
@@ -149,7 +149,7 @@ impl Probe for ExactProbe<'_> {
         let (train, seed, evaluation) = (self.train, self.seed, self.section.evaluation);
         let epoch = update.at.epoch;
         if evaluation == EvaluationData::Augmented && update.at.iteration == 1 {
-            // the loss at the start is that of the epoch before
+            // the loss at the start is that of the previous epoch
             self.interpolation.last_end = None;
         }
         let first = update.start.0 * self.section.points.get() as u64;
@@ -176,8 +176,8 @@ struct AdaptiveProbe<'a> {
     seed: Seed,
 }
 
-/// Chunks that a verdict takes, as a guess for estimates of time: 5 to 7 were seen for an MLP, ResNet-8 and VGG-11, and up to 40
-/// for the paper's MLP late in training.
+/// Number of chunks that a verdict takes, a guess for time estimates: 5 to 7 were observed for an MLP, ResNet-8 and VGG-11, and
+/// up to 40 for the paper's MLP late in training.
 const USUAL_CHUNKS: usize = 8;
 
 impl Probe for AdaptiveProbe<'_> {
@@ -211,7 +211,7 @@ impl Probe for AdaptiveProbe<'_> {
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        // chunks are drawn anew for each epoch, so that neighbors share those of their common endpoint
+        // chunks are redrawn once per epoch, so neighbors share those of their common endpoint
         let (train, seed, epoch) = (self.train, self.seed, update.at.epoch);
         let is_augmented = self.section.evaluation == EvaluationData::Augmented;
         let samples = move |_: usize| -> Box<dyn Samples + '_> {
@@ -269,13 +269,13 @@ fn numbers(values: &Values) -> Option<Vec<f64>> {
     }
 }
 
-/// What is kept of the last segment: the next one starts where it ended.
+/// What is kept of the last segment, since the next one starts where it ended.
 fn end_memory(end: Option<SegmentEnd>) -> Memory {
     let Some(SegmentEnd { step, losses }) = end else { return Memory::default() };
     Memory::default().with(END_STEP, Values::U64(vec![step.0])).with(END_LOSSES, Values::F64(losses))
 }
 
-/// Reads what [`end_memory`] kept.
+/// The inverse of [`end_memory`].
 fn segment_end(memory: &Memory) -> Result<Option<SegmentEnd>, TrainError> {
     let step = memory.get(END_STEP, one).map(|step| step.map(Step));
     let losses = memory.get(END_LOSSES, numbers);

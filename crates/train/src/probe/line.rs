@@ -9,27 +9,27 @@ use walk_core::probes::path::PathLoss;
 use super::prelude::*;
 use crate::import::read_point;
 
-/// Losses and errors of all training samples along a line: from the start of the run as Goodfellow et al. (2014), or between
-/// two runs as linear mode connectivity (Frankle et al., 2020).
+/// Losses and errors of all training samples along a line: from the start of the run as in Goodfellow et al. (2014), or between
+/// two runs as in linear mode connectivity (Frankle et al., 2020).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LineSection {
-    /// At which updates: where the line ends.
+    /// When to measure, which determines where the line ends.
     pub when: Schedule,
-    /// A safetensors file where it begins, as `init.from` has it; θ_0 if not given, in a fork that of its first run.
+    /// A safetensors file with the starting point, as for `init.from`; by default θ_0, in a fork that of its first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
-    /// Positions, both ends included.
+    /// Number of positions, including both ends.
     #[serde(default = "AtLeast::<2>::preset::<30>")]
     pub points: AtLeast<2>,
-    /// Samples per evaluation chunk.
+    /// Number of samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm. Running ones are estimated anew at each point.
+    /// Batch norm statistics. Running ones are re-estimated at each point.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// With running statistics: samples that they are estimated on at each point, in chunks of `chunk`, the first of the
-    /// training part's mixed order.
+    /// With running statistics: number of samples used to re-estimate them at each point, in chunks of `chunk`, taken from the
+    /// start of the mixed order.
     #[serde(default = "super::values::usual_statistics")]
     pub statistics_samples: SampleCount,
 }
@@ -50,7 +50,7 @@ struct LineProbe<'a> {
     section: LineSection,
     path: PathLoss<'a>,
     train: &'a Subset,
-    /// Where the line begins; at θ_0 if not given.
+    /// The starting point of the line; θ_0 if not given.
     from: Option<Point>,
 }
 

@@ -1,4 +1,4 @@
-//! The mean loss of many samples: its gradient and products with its Hessian, chunk after chunk.
+//! The mean loss of many samples: its gradient and Hessian-vector products, computed chunk by chunk.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use crate::Ranks;
 use crate::ranks::share;
 use crate::samples::fill_batch;
 
-/// The mean loss of samples as they are, without augmentation.
+/// The mean loss of samples without augmentation.
 pub(super) struct MeanLoss<'a> {
     pub(super) model: &'a Model,
     pub(super) train: &'a Subset,
-    /// Samples that batch norm and one pass see at a time.
+    /// Number of samples that batch norm and one pass process at a time.
     pub(super) chunk: usize,
     pub(super) batch_norm: BatchNormMode,
     pub(super) ranks: &'a Arc<dyn Ranks>,
 }
 
-/// The mean loss at a point, which stays on the device.
+/// The mean loss at a point, which is kept on the device.
 pub(super) struct MeanLossAt<'p> {
     loss: &'p MeanLoss<'p>,
     pub(super) network: Box<dyn AtPoint + 'p>,
 }
 
-/// Blocks of samples whose sums are joined in order: fixed, so that any number of ranks that share them gives the same bits.
+/// Number of blocks of samples, whose sums are added in order. It is fixed to give the same bits for any number of ranks.
 const BLOCKS: usize = 16;
 
 impl<'a> MeanLoss<'a> {
-    /// That of the training samples, in chunks of `chunk`.
+    /// The mean loss of the training samples, in chunks of `chunk`.
     pub(super) fn new(context: ProbeContext<'a>, chunk: GradientChunk, batch_norm: BatchNorm) -> Self {
         let ProbeContext { model, train, ranks, .. } = context;
         Self { model, train, chunk: chunk.get(), batch_norm: statistics(batch_norm), ranks }
     }
 
-    /// At a point.
+    /// The mean loss at a point.
     pub(super) fn at<'p>(&'p self, point: &'p Point) -> Result<MeanLossAt<'p>, CoreError> {
         Ok(MeanLossAt { loss: self, network: self.model.at(point)? })
     }

@@ -1,4 +1,4 @@
-//! The `[probe]` section: a file per probe, and the list of them all.
+//! The `[probe]` section: one file per probe, and the list of all probes.
 
 mod active;
 mod context;
@@ -19,7 +19,7 @@ macro_rules! probes {
         $(mod $name;)*
         $(pub use self::$name::$Section;)*
 
-        /// The probes of an experiment; each is off unless its section is there.
+        /// The probes of an experiment; each is off unless its section is present.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct ProbeConfig {
@@ -32,7 +32,7 @@ macro_rules! probes {
             /// Checks every value.
             ///
             /// # Errors
-            /// [`TrainError::Value`] for the first that cannot be used.
+            /// [`TrainError::Value`] for the first invalid value.
             pub fn check(&self, epochs: u32, updates_per_epoch: usize) -> Result<(), TrainError> {
                 $(if let Some(section) = &self.$name {
                     let key = concat!("probe.", stringify!($name));
@@ -56,7 +56,7 @@ macro_rules! probes {
             /// The probes that are on.
             ///
             /// # Errors
-            /// [`TrainError::Value`] if something that one of them needs is not available.
+            /// [`TrainError::Value`] if something needed by one of them is not available.
             pub fn probes<'a>(
                 &self,
                 context: ProbeContext<'a>,
@@ -78,7 +78,7 @@ macro_rules! probes {
                 self
             }
 
-            /// What both measure; `None` if a probe measures differently in the two.
+            /// The union of the measurements of both; `None` if a probe measures differently in the two.
             pub fn join(&self, other: &Self) -> Option<Self> {
                 let mut both = self.clone();
                 $(match (&mut both.$name, &other.$name) {

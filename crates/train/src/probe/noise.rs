@@ -1,4 +1,4 @@
-//! `[probe.noise]`: how far evaluations of the same loss differ, the scale against which barriers are judged.
+//! `[probe.noise]`: how much evaluations of the same loss differ, the scale on which barriers are judged.
 
 use rand::Rng;
 use walk_core::Samples;
@@ -9,24 +9,24 @@ use walk_record::rows::Rounding;
 use super::prelude::*;
 use crate::samples::{Augmented, First, Redrawn};
 
-/// The spread of the loss at the point after an update. Each parameter is moved by up to one unit in its last place, as the
-/// rounding of an interpolated θ does, and everything computed from it is rounded again; with `fixed` and
+/// The spread of the loss at the point after an update. Each parameter is moved by up to one unit in its last place, as by the
+/// rounding of an interpolated θ, and everything computed from it is rounded again; with `fixed` and
 /// `augmented` data this is the only noise. With `paper` data the samples are also drawn, cropped and flipped again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseSection {
-    /// At which updates.
+    /// When to measure.
     pub when: Schedule,
-    /// m: number of evaluations of the loss.
+    /// m: number of loss evaluations.
     #[serde(default = "AtLeast::<2>::preset::<10>")]
     pub evaluations: AtLeast<2>,
-    /// Samples per evaluation chunk.
+    /// Number of samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm.
+    /// Batch norm statistics.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// What each loss is evaluated on.
+    /// The samples that each loss is evaluated on.
     #[serde(default)]
     pub evaluation: EvaluationData,
     /// With `fixed` data: number of samples whose losses are also evaluated in f64; 0 for none.
@@ -52,7 +52,7 @@ impl Section for NoiseSection {
 struct NoiseProbe<'a> {
     section: NoiseSection,
     evaluator: Box<dyn Evaluator>,
-    /// In f64.
+    /// The reference in f64.
     reference: Box<dyn Evaluator>,
     train: &'a Subset,
     seed: Seed,
@@ -60,7 +60,7 @@ struct NoiseProbe<'a> {
 
 impl Probe for NoiseProbe<'_> {
     fn work(&self) -> Work {
-        // the reference is slow, but of few samples
+        // the reference is slow, but has few samples
         Work::losses(self.section.evaluations.get() * self.train.len(), self.section.chunk.get())
     }
 
@@ -105,7 +105,7 @@ impl Probe for NoiseProbe<'_> {
     }
 }
 
-/// Every parameter moved to the next number below or above it, or left as it is.
+/// Moves every parameter to the next lower or higher number, or leaves it unchanged.
 fn rounded_anew(point: &Point, rng: &mut impl Rng) -> Point {
     let moved = point.params.iter().map(|&x| match rng.gen_range(0..3) {
         0 => x.next_down(),

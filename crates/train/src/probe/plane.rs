@@ -12,28 +12,28 @@ use crate::Conditions;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlaneSection {
-    /// At which updates: the plane's origin.
+    /// When to measure, which determines the plane's origin.
     pub when: Schedule,
-    /// The directions that span it.
+    /// The directions that span the plane.
     #[serde(default)]
     pub directions: Directions,
-    /// Positions along each direction.
+    /// Number of positions along each direction.
     #[serde(default = "Within::<2, 201>::preset::<21>")]
     pub points: Within<2, 201>,
-    /// Extent to each side along random directions, which are scaled filter by filter to the norm of θ.
+    /// Extent on each side along random directions, which are scaled filter by filter to the norm of θ.
     #[serde(default = "usual_radius")]
     pub radius: f64,
-    /// Updates whose points, with θ_0, make up the trajectory for principal directions; ends of epochs if not given.
+    /// Updates whose points, together with θ_0, form the trajectory for principal directions; the ends of epochs by default.
     #[serde(default = "ends_of_epochs")]
     pub trajectory: Schedule,
-    /// Samples per evaluation chunk.
+    /// Number of samples per evaluation chunk.
     #[serde(default = "super::values::paper_chunk")]
     pub chunk: ChunkSize,
-    /// Statistics of batch norm. Running ones are estimated anew at each point.
+    /// Batch norm statistics. Running ones are re-estimated at each point.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// With running statistics: samples that they are estimated on at each point, in chunks of `chunk`, the first of the
-    /// training part's mixed order.
+    /// With running statistics: number of samples used to re-estimate them at each point, in chunks of `chunk`, taken from the
+    /// start of the mixed order.
     #[serde(default = "super::values::usual_statistics")]
     pub statistics_samples: SampleCount,
 }
@@ -77,9 +77,9 @@ struct PlaneProbe<'a> {
     path: PathLoss<'a>,
     train: &'a Subset,
     seed: Seed,
-    /// θ_0 and what came after it, for principal directions.
+    /// θ_0 and the later points, for principal directions.
     trajectory: Vec<Vec<f32>>,
-    /// Updates made before the probe was on, in a run that this one was forked from.
+    /// Number of updates made before the probe was turned on, in a run from which this one was forked.
     unseen: Option<u64>,
 }
 
@@ -138,7 +138,7 @@ impl Probe for PlaneProbe<'_> {
         let origin = update.after;
         let plane = match self.section.directions {
             Directions::Random => self.random(update),
-            // a trajectory on a line has no plane
+            // a trajectory on a line does not span a plane
             Directions::Principal => match self.principal(&origin.params) {
                 Some(plane) => plane,
                 None => return Ok(vec![]),

@@ -1,4 +1,4 @@
-//! What most probes use.
+//! Imports shared by most probes.
 
 pub(super) use schemars::JsonSchema;
 pub(super) use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `[probe.spectrum]`: eigenvalues of the Hessian of the training loss, by Lanczos' method.
+//! `[probe.spectrum]`: eigenvalues of the Hessian of the training loss, by the Lanczos method.
 
 use rand::RngCore;
 use walk_core::CoreError;
@@ -11,41 +11,41 @@ use walk_record::rows::{Completeness, Density, Subsets};
 
 use super::prelude::*;
 
-/// The largest eigenvalues at the point after an update, the gradient's share in their eigenvectors, and with random vectors
-/// the trace and the density.
+/// The largest eigenvalues at the point after an update, the gradient's share in the span of their eigenvectors, and, with
+/// random vectors, the trace and the density.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpectrumSection {
-    /// At which updates.
+    /// When to measure.
     pub when: Schedule,
-    /// k: number of largest eigenvalues to find, each as often as it comes.
+    /// k: number of largest eigenvalues to find, counted with multiplicity.
     #[serde(default = "AtLeast::<1>::preset::<5>")]
     pub values: AtLeast<1>,
-    /// Stop once each residual is below this fraction of the largest eigenvalue, and no eigenvalue that is left out can exceed
-    /// the smallest of those found by more than that.
+    /// Stop when each residual is below this fraction of the largest eigenvalue, and no eigenvalue left out can exceed the
+    /// smallest of those found by more than that.
     #[serde(default = "Fraction::thousandth")]
     pub tolerance: Fraction,
-    /// Limit on the Hessian-vector products used for them in each subset. The last run, which looks for missing ones, takes
-    /// about as many as finding the largest alone.
+    /// Maximum number of Hessian-vector products for them in each subset. The last run, which looks for missing eigenvalues,
+    /// takes about as many as finding only the largest one.
     #[serde(default = "usual_steps")]
     pub steps: usize,
-    /// Random vectors for the trace and the density.
+    /// Number of random vectors for the trace and the density.
     #[serde(default)]
     pub random_vectors: usize,
-    /// Lanczos steps from each of them; 1 gives the trace alone.
+    /// Number of Lanczos steps from each of them; 1 gives only the trace.
     #[serde(default = "AtLeast::<1>::preset::<1>")]
     pub density_steps: AtLeast<1>,
-    /// Samples that batch norm and one pass see at a time.
+    /// Number of samples that batch norm and one pass process at a time.
     #[serde(default = "super::values::gradient_chunk")]
     pub chunk: GradientChunk,
-    /// Statistics of batch norm.
+    /// Batch norm statistics.
     #[serde(default)]
     pub batch_norm: BatchNorm,
-    /// Samples behind the Hessian, the first of the training part's mixed order; all if not given.
+    /// Number of samples for the Hessian, taken from the start of the mixed order; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<SampleCount>,
-    /// Disjoint subsets of `samples` samples whose largest eigenvalues are measured, to see how far a subset's lie from
-    /// another's. Everything else is measured on the first. With 1, that is not known.
+    /// Number of disjoint subsets of `samples` samples whose largest eigenvalues are measured, which shows how much they differ
+    /// between subsets; with 1, this is unknown. Everything else is measured on the first subset.
     #[serde(default = "AtLeast::<1>::preset::<1>")]
     pub subsets: AtLeast<1>,
 }
@@ -61,7 +61,7 @@ impl Section for SpectrumSection {
             return Err(TrainError::value(&format!("{key}.steps"), self.steps, expected));
         }
         if self.subsets.get() > 1 && self.samples.is_none() {
-            let expected = "1: `samples`, the size of a subset, is not set, so that there is one subset";
+            let expected = "1: `samples`, the size of a subset, is not set, so there is only one subset";
             return Err(TrainError::value(&format!("{key}.subsets"), self.subsets.get(), expected));
         }
         Ok(())
@@ -70,8 +70,10 @@ impl Section for SpectrumSection {
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (most, size) = (context.train.len(), self.samples.map_or(0, SampleCount::get));
         if self.subsets.get().saturating_mul(size) > most && self.subsets.get() > 1 {
-            let expected =
-                format!("at most {}: so many subsets of {size} fit in {most} samples", most / size);
+            let expected = format!(
+                "at most {}, the number of subsets of {size} that fit in {most} samples",
+                most / size
+            );
             return Err(TrainError::value("probe.spectrum.subsets", self.subsets.get(), expected));
         }
         let samples = first_samples(context.train, self.samples).len();
@@ -104,7 +106,7 @@ impl Probe for SpectrumProbe<'_> {
     fn work(&self) -> Work {
         let SpectrumSection { steps, random_vectors, density_steps, samples, subsets, .. } = self.section;
         let n = first_samples(self.mean_loss.train, samples).len();
-        // values that converge, and are verified, take about a third of the products that are allowed
+        // values that converge and are verified take about a third of the allowed products
         let products = subsets.get() * (steps / 3) + random_vectors * density_steps.get();
         let at_once = self.mean_loss.chunk;
         Work { differentiated: n, multiplied: products * n, at_once, ..Work::default() }
@@ -189,7 +191,7 @@ impl SpectrumProbe<'_> {
         };
         let mut start = random();
         if let Some(warm) = &self.warm {
-            // a small random part, for directions that were not among the last ones
+            // a small random part, for directions missing from the previous ones
             let share = 0.1 / (n as f32).sqrt();
             start.iter_mut().zip(warm).for_each(|(start, warm)| *start = share * *start + warm);
         }
@@ -201,7 +203,7 @@ impl SpectrumProbe<'_> {
         largest_eigenpairs(config, start, random, |v| at.loss.hessian_vector(at.samples, v))
     }
 
-    /// The eigenvalues found, as many missing ones as were asked for if a product was not finite.
+    /// The eigenvalues found; all requested ones are missing if a product was not finite.
     fn values(&self, found: &Largest) -> Vec<Measured> {
         if found.completeness == lanczos::Completeness::Undefined {
             return vec![Measured::MISSING; self.section.values.get()];
@@ -233,7 +235,7 @@ const fn completeness(found: lanczos::Completeness) -> Completeness {
     }
 }
 
-/// The eigenvalues of every subset, with the deviation of each that all of them have.
+/// The eigenvalues of every subset, with the standard deviation of each one that all subsets have.
 fn spread(values: Vec<Vec<Measured>>) -> Subsets {
     let common = values.iter().map(Vec::len).min().unwrap_or(0);
     let of_rank = |rank: usize| values.iter().map(|subset| subset[rank].or_nan()).collect::<Vec<f64>>();

@@ -1,4 +1,4 @@
-//! Every probe on a linear network with squared error, whose loss is a quadratic: what it measures is known in closed form.
+//! Every probe on a linear network with squared error, whose loss is quadratic: the results are known in closed form.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -152,7 +152,7 @@ fn the_spectrum_is_that_of_the_inputs_second_moment() {
     for row in &rows {
         assert_eq!((row.values.len(), row.samples, row.train_samples), (10, SAMPLES, SAMPLES));
         assert_eq!((row.asked, row.completeness), (10, Completeness::Verified));
-        // an eigenvalue comes once per class
+        // each eigenvalue occurs once per class
         for (found, residual) in numbers(&row.values).iter().zip(numbers(&row.residuals)) {
             assert!(residual <= 1e-3 * expected[0]);
             assert!(
@@ -292,8 +292,7 @@ fn subsets_say_how_far_the_eigenvalues_of_one_lie_from_anothers() {
         let error = config.check(1, 4).and_then(|()| config.probes(context).map(|_| ())).unwrap_err();
         error.to_string()
     };
-    let expected =
-        "`probe.spectrum.subsets` = 6, expected at most 5: so many subsets of 40 fit in 200 samples";
+    let expected = "`probe.spectrum.subsets` = 6, expected at most 5, the number of subsets of 40 that fit in 200 samples";
     assert_eq!(refused(spectrum(6)), expected);
     let all = serde_json::json!({ "spectrum": { "when": {}, "subsets": 2 } });
     assert!(refused(all).starts_with("`probe.spectrum.subsets` = 2, expected 1: `samples`"));
@@ -353,7 +352,7 @@ fn the_alignment_is_that_of_known_gradients_and_eq_3_predicts_it() {
         assert!(apart < 4.0 * own_error, "B = {}: {apart}", row.batch_size);
         assert!(own_error < 0.2 * expected && error < 0.2 * expected);
     }
-    // a smaller standard error than asked for ends it early
+    // a standard error below the requested one ends it early
     let config = probes(serde_json::json!({ "alignment": {
         "when": { "at_end_of_epochs": true }, "batch_sizes": [64], "relative_error": 0.2, "hessian": "batch",
     }}));
@@ -401,7 +400,7 @@ fn the_critical_learning_rate_is_that_of_the_quadratic() {
         2.0 * own.dot(&grad) / curvature
     };
     for samples in [SAMPLES, 60] {
-        // the update itself stays on this side of the crossing, or has passed it
+        // the update itself stops before the crossing, or goes past it
         for lr in [0.01, 2.0] {
             let config = probes(serde_json::json!({ "critical_lr": {
                 "when": {}, "samples": samples, "chunk": 25, "tolerance": 1e-3,
@@ -447,7 +446,7 @@ fn a_line_and_a_plane_are_the_quadratic_itself() {
     let found = &planes[0];
     let (grid_x, grid_y) = (numbers(&found.x), numbers(&found.y));
     assert_eq!((found.trajectory.len(), found.losses.len(), found.losses[0].len()), (10, 5, 5));
-    // the grid holds the whole trajectory with a margin, and the start lies where the distance says
+    // the grid contains the whole trajectory with a margin, and the start is at the measured distance
     let [x, y] = found.trajectory[0].map(Measured::or_nan);
     assert!(grid_x[0] < x && x < grid_x[4] && grid_y[0] < y && y < grid_y[4]);
     let length = line[0].length.or_nan();
@@ -495,11 +494,14 @@ fn a_line_between_two_runs_begins_at_the_checkpoint() {
             .to_string()
     };
     let missing = context(&line(&dir.path().join("none.safetensors")));
-    assert!(missing.contains("`probe.line.from` = ") && missing.contains("can be read"), "{missing}");
+    assert!(
+        missing.contains("`probe.line.from` = ") && missing.contains("a readable safetensors file"),
+        "{missing}"
+    );
     std::fs::write(&file, walk_record::checkpoint_bytes(&tensors[..1]).unwrap()).unwrap();
     let wrong = context(&line(&file));
     assert!(
-        wrong.contains("a tensor `1.bias` of shape [10]; the most similar names there are `1.weight`"),
+        wrong.contains("a tensor `1.bias` of shape [10]; the most similar names in the file are `1.weight`"),
         "{wrong}"
     );
 }

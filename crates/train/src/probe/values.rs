@@ -1,4 +1,4 @@
-//! Values that several sections share. Each checks itself as it is read, so that a section holds none that is out of range.
+//! Types of values shared by several sections. Each is checked when it is read, so a section never contains a value out of range.
 
 use schemars::JsonSchema;
 use serde::de::Error;
@@ -15,11 +15,11 @@ pub struct Within<const MIN: usize, const MAX: usize>(usize);
 
 /// An integer of at least `MIN`.
 pub type AtLeast<const MIN: usize> = Within<MIN, { usize::MAX }>;
-/// Samples per evaluation chunk: the batch that batch norm sees.
+/// Number of samples per evaluation chunk, which is the batch that batch norm sees.
 pub type ChunkSize = AtLeast<1>;
-/// Samples per chunk that is differentiated, where batch norm needs a variance.
+/// Number of samples per differentiated chunk; batch norm needs at least two for a variance.
 pub type GradientChunk = AtLeast<2>;
-/// How many samples of the training part to use, the first ones of its mixed order.
+/// Number of training samples to use, taken from the start of the mixed order.
 pub type SampleCount = AtLeast<1>;
 
 impl<const MIN: usize, const MAX: usize> Within<MIN, MAX> {
@@ -133,13 +133,13 @@ pub(super) const fn paper_chunk() -> ChunkSize {
     ChunkSize::new(100)
 }
 
-/// Samples for running statistics: about as many as the averages of training remember, 20 batches of 100 with a momentum of
-/// 0.1.
+/// Number of samples for running statistics: about as many as the running averages of training remember, 20 batches of 100
+/// with a momentum of 0.1.
 pub(super) const fn usual_statistics() -> SampleCount {
     SampleCount::new(2000)
 }
 
-/// The same where it is differentiated.
+/// The same for differentiated chunks.
 pub(super) const fn gradient_chunk() -> GradientChunk {
     GradientChunk::new(100)
 }

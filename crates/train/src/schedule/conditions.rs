@@ -1,4 +1,4 @@
-//! What an update must meet for a probe to be due.
+//! Conditions that an update must meet for a probe to be due.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Position, TrainError};
 
-/// Conditions that an update must all meet; without any, every update does.
+/// Conditions, all of which an update must meet; without any, every update qualifies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
     /// Only in these epochs, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epochs: Option<Vec<u32>>,
-    /// Only from the first to the second of these updates of an epoch, counted from 1, both included.
+    /// Only updates in this range of an epoch, [first, last], counted from 1 and inclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iterations: Option<[u32; 2]>,
-    /// Only updates whose number is a multiple of this.
+    /// Only updates whose number is a multiple of this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// Only updates 1, 2, ..., 9, 10, 20, ..., 90, 100, 200, ... of the run.
@@ -38,7 +38,7 @@ impl Conditions {
         epoch && iteration && every && log && (!self.at_end_of_epochs || at.iteration == at.updates)
     }
 
-    /// Whether every update that meets `other` is sure to meet these.
+    /// Whether every update that meets `other` certainly meets these.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let epochs = match (&self.epochs, &other.epochs) {
             (Some(ours), Some(theirs)) => theirs.iter().all(|epoch| ours.contains(epoch)),
@@ -55,11 +55,11 @@ impl Conditions {
             && (!self.at_end_of_epochs || other.at_end_of_epochs)
     }
 
-    /// Checks that every epoch and iteration named will come; `key` is their place in the experiment.
+    /// Checks that every epoch and iteration named will occur; `key` is their place in the experiment.
     pub(super) fn check(&self, key: &str, epochs: u32, updates_per_epoch: usize) -> Result<(), TrainError> {
         let never = |named: &&Vec<u32>| named.is_empty() || named.iter().any(|e| !(1..=epochs).contains(e));
         if let Some(named) = self.epochs.as_ref().filter(never) {
-            let expected = format!("epochs from 1 to {epochs}, as `epochs` says");
+            let expected = format!("epochs from 1 to {epochs} (`epochs`)");
             return Err(TrainError::value(&format!("{key}.epochs"), format!("{named:?}"), expected));
         }
         if self.every == Some(0) {
@@ -76,7 +76,7 @@ impl Conditions {
     }
 }
 
-/// As in an experiment file.
+/// As written in an experiment file.
 impl fmt::Display for Conditions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [

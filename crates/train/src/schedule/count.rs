@@ -1,30 +1,30 @@
-//! How many updates of a run a schedule names, counted without walking through them: a run may have billions.
+//! Counts the updates of a run that a schedule selects without enumerating them, since a run may have billions.
 
 use walk_core::Step;
 
 use super::conditions::Conditions;
 use crate::Position;
 
-/// Most sets of conditions whose common updates are counted once.
+/// Maximum number of sets of conditions for which overlaps are counted exactly.
 const MAX_SETS: usize = 12;
 
 /// The updates of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its epochs.
+    /// Number of epochs.
     pub epochs: u32,
-    /// Updates in each.
+    /// Number of updates per epoch.
     pub updates: u32,
 }
 
 impl Span {
-    /// Updates in all.
+    /// Total number of updates.
     pub fn total(self) -> u64 {
         u64::from(self.epochs) * u64::from(self.updates)
     }
 }
 
-/// The updates among the first `done` of a run that meet at least one set of conditions.
+/// The number of updates among the first `done` of a run that meet at least one set of conditions.
 pub(super) fn union_of_first(sets: &[Conditions], done: Step, updates: u32) -> u64 {
     let whole = u32::try_from(done.0 / u64::from(updates.max(1))).unwrap_or(u32::MAX);
     let rest = (done.0 % u64::from(updates.max(1))) as u32;
@@ -38,7 +38,7 @@ pub(super) fn union_of_first(sets: &[Conditions], done: Step, updates: u32) -> u
     union(sets, Span { epochs: whole, updates }) + union(&in_begun, span)
 }
 
-/// The updates that meet at least one set of conditions, by inclusion and exclusion.
+/// The number of updates that meet at least one set of conditions, by inclusion and exclusion.
 pub(super) fn union(sets: &[Conditions], span: Span) -> u64 {
     let is_needed = |&index: &usize| {
         let covered_by = |other: usize| {
@@ -55,7 +55,7 @@ pub(super) fn union(sets: &[Conditions], span: Span) -> u64 {
     all.sum::<i128>() as u64
 }
 
-/// The updates that meet `set` and the union of what follows it, counted with alternating signs.
+/// The updates that meet `set` and the union of the sets after it, counted with alternating signs.
 fn including(set: &Conditions, rest: &[&Conditions], span: Span) -> i128 {
     let own = i128::from(set.count(span));
     if own == 0 {
@@ -85,7 +85,7 @@ impl Conditions {
         Some(Self { epochs, iterations, every, log, at_end_of_epochs })
     }
 
-    /// The updates of a run that meet them.
+    /// The number of updates of a run that meet them.
     pub(super) fn count(&self, span: Span) -> u64 {
         let updates = span.updates;
         let [first, last] = self.iterations.unwrap_or([1, updates]);
@@ -112,7 +112,7 @@ impl Conditions {
                 epochs.iter().map(|&epoch| up_to(epoch, last) - up_to(epoch, first - 1)).sum()
             }
             (None, Some(every)) => {
-                // one more in the first quotient than in the second where update n * every is within `first..=last`
+                // the first quotient exceeds the second by one if update n * every is within `first..=last`
                 let n = span.total() / every;
                 let quotients = |offset: u64| sum_of_quotients(n, every, offset, updates);
                 (quotients(every + updates - first) - quotients(every + updates - last - 1)) as u64
@@ -150,7 +150,7 @@ fn sum_of_quotients(n: u64, factor: u64, offset: u64, divisor: u64) -> u128 {
         if end < divisor {
             break;
         }
-        // count the lattice points column by column in place of row by row
+        // count the lattice points column by column instead of row by row
         (n, offset) = (end / divisor, end % divisor);
         std::mem::swap(&mut factor, &mut divisor);
     }

@@ -114,7 +114,7 @@ fn a_parameter_that_overflows_ends_the_run_at_its_update() {
         message.starts_with("a parameter after the update is ") && message.contains("step 1"),
         "{message}"
     );
-    // what was measured before is kept
+    // earlier measurements are kept
     assert_eq!(rows_of::<Train>(&rows).count(), 1);
     assert_eq!(
         [not_finite(&[0.0, -f32::MAX]), not_finite(&[0.0, f32::INFINITY])],
@@ -145,7 +145,7 @@ fn chunks_of_sorted_data_have_the_loss_of_random_batches() {
             evaluator.evaluate(point, samples, 100, BatchNormMode::Batch).unwrap().mean_loss()
         }
     };
-    // what batches drawn at random give, 20 times over the set
+    // what random batches give, 20 passes over the set
     let drawn: Vec<f64> = (0..20)
         .map(|draw| {
             let order = Seed(1).rng(Stream::EvaluationOrder, [draw]);
@@ -173,7 +173,7 @@ fn gd_in_chunks_equals_gd_in_one_piece_without_batch_norm() {
     };
     let (whole, chunks) = (train(300, Accumulate::Mean), train(70, Accumulate::Mean));
     let error: f32 = whole.iter().zip(&chunks).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(error < 1e-6, "{error}"); // another order of the same f32 sums
+    assert!(error < 1e-6, "{error}"); // a different order of the same f32 sums
     // three equal chunks: their sum is three times their mean
     let mut tripled = config(Method::Gd, 100, 3);
     tripled.optim.lr *= 3.0;
@@ -238,7 +238,7 @@ fn an_augmented_evaluation_is_drawn_once_an_epoch_in_both_modes() {
     let augmented = curves(EvaluationData::Augmented, Mode::Exact);
     let shares_end = |index: usize| augmented[index][4].to_bits() == augmented[index + 1][0].to_bits();
     assert_eq!([0, 1, 2, 3, 4].map(shares_end), [true, true, false, true, true]);
-    // so few chunks are all seen
+    // with so few chunks, all are seen
     assert_eq!(curves(EvaluationData::Augmented, Mode::Adaptive), augmented);
     let fixed = curves(EvaluationData::Fixed, Mode::Exact);
     assert!(fixed.iter().zip(&augmented).all(|(fixed, augmented)| fixed[2] != augmented[2]));
@@ -256,7 +256,7 @@ fn a_paper_evaluation_is_drawn_anew_for_every_alpha_and_repeats_with_the_seed() 
     };
     let (fixed, paper) = (losses(EvaluationData::Fixed), losses(EvaluationData::Paper));
     assert_eq!(paper, losses(EvaluationData::Paper));
-    // other chunks give batch norm other statistics: close, but not the same
+    // different chunks give batch norm different statistics: close, but not equal
     for (fixed, paper) in fixed.iter().zip(&paper) {
         assert!(fixed != paper && (fixed / paper - 1.0).abs() < 0.1, "{fixed} {paper}");
     }

@@ -1,4 +1,4 @@
-//! Batch norm, with the ReLU after it if that is fused; also as a part of the convolutions that read it.
+//! Batch norm, with the ReLU after it if fused; also as a part of the convolutions that read it.
 
 use std::ops::Range;
 
@@ -49,7 +49,7 @@ impl BatchNorm {
         Self { layer: index, params, buffers, eps, relu, of_vectors, packed }
     }
 
-    /// As an evaluation applies it to the values of `rows` samples.
+    /// As applied in an evaluation to the values of `rows` samples.
     pub(super) fn normalizer(
         &self,
         mode: BatchNormMode,
@@ -76,7 +76,7 @@ impl BatchNorm {
         Normalizer::new(Normalization { mean: &mean, var: &var, scale, shift, eps: self.eps }, self.relu)
     }
 
-    /// As a pass applies it to `x`, which is measured here if the statistics are the batch's and not known yet.
+    /// As applied in a pass to `x`, which is measured here if the statistics are the batch's and not yet known.
     pub(super) fn in_pass(&self, pass: &mut Pass<'_>, x: &Value) -> NormUse {
         let of_batch = pass.at.mode == BatchNormMode::Batch;
         let statistics = if of_batch {

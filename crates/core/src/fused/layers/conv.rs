@@ -1,4 +1,4 @@
-//! Convolution, with what is fused into it: a norm of its input, a sum with its output, the moments of the result.
+//! Convolution, with fused operations: a norm of its input, a sum with its output, the moments of the result.
 
 use walk_arch::{Layer, LayerParams, Network, Op};
 use walk_kernels::batch_norm::Moments;
@@ -51,7 +51,7 @@ pub(super) struct Conv {
     packed: Option<PackedConv>,
 }
 
-/// The windows' values that the norm after them makes the largest.
+/// The values of the windows that become the largest after the norm.
 struct PooledBeforeNorm {
     shape: PoolShape,
     norm: LayerParams,

@@ -1,4 +1,4 @@
-//! The layers of the fused backend, a file each. A new one is a file here and a line in [`fused_layer`].
+//! The layers of the fused backend, one file each. A new layer requires a file here and a line in [`fused_layer`].
 
 mod activation;
 mod add;

@@ -40,7 +40,7 @@ impl FusedLayer for MaxPool {
 
     fn record(&self, pass: &mut Pass<'_>, inputs: Inputs) -> Result<Value, CoreError> {
         let (shape, x) = (self.0, inputs.one());
-        // the tangent moves as the value does
+        // the tangent is rearranged like the value
         let places = Arc::new(pool::max_places(&shape, x.operand.values()));
         pass.linear(x, |tape, x| {
             let mut y = zeros(x.samples() * shape.out_len());

@@ -1,4 +1,4 @@
-//! x γ + β, a trained scale or bias among them, and the layers that standardize before: layer and group norm.
+//! x γ + β, including a trained scale or bias, and the layers that standardize first: layer and group norm.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) struct ScaleShift {
     /// Where γ and β lie; either is empty where there is none.
     params: LayerParams,
     columns: Columns,
-    /// What is done before, for layer and group norm.
+    /// The preceding standardization, for layer and group norm.
     norm: Option<RowNorm>,
     packed: [Vec<f32>; 2],
 }

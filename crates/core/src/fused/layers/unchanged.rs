@@ -1,4 +1,4 @@
-//! Layers that leave the elements as they are: flatten and reshape, and dropout without its random numbers.
+//! Layers that leave the elements unchanged: flatten and reshape, and dropout without its random numbers.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl FusedLayer for Reshape {
 
 /// Random elements set to zero in training; losses are evaluated without it.
 pub(super) struct Dropout {
-    /// Its layer, which has random numbers of its own.
+    /// Its layer, which has its own random numbers.
     pub(super) layer: usize,
     /// The probability that an element is set to zero.
     pub(super) p: f32,

@@ -28,7 +28,7 @@ fn mlp(norms: bool, activation: Activation) -> Network {
     net.finish(hidden.then("act1", activation).then("fc2", linear(6))).check(&problem).unwrap()
 }
 
-/// Random inputs whose classes a random linear map gives, with noise of deviation `doubt`.
+/// Random inputs whose classes are given by a random linear map, with noise of standard deviation `doubt`.
 fn taught(network: &Network, doubt: f32, seed: Seed) -> Batch {
     let Problem { input, classes } = network.problem().clone();
     let features: usize = input.iter().product();
@@ -49,7 +49,7 @@ fn taught(network: &Network, doubt: f32, seed: Seed) -> Batch {
     Batch { inputs, labels, dropout: None }
 }
 
-/// The losses of `segments` updates by SGD that follow `before` others.
+/// The losses of `segments` SGD updates after `before` others.
 fn record(network: Network, doubt: f32, before: usize, segments: usize, seed: Seed) -> Losses {
     let samples = BatchSamples(taught(&network, doubt, seed));
     let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
@@ -77,7 +77,7 @@ fn record(network: Network, doubt: f32, before: usize, segments: usize, seed: Se
     losses
 }
 
-/// How many intervals there are and how many cover.
+/// The number of intervals, and how many cover the true value.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     all: usize,
@@ -141,7 +141,7 @@ fn two_standard_errors_cover_95_percent() {
     for (name, network, doubt, updates) in [
         ("mlp with norms", mlp(true, Activation::Relu), 2.0, [20, 400]),
         ("mlp", mlp(false, Activation::Tanh), 2.0, [20, 400]),
-        // few samples are left that are not classified for certain
+        // few samples are left that are not classified with high confidence
         ("mlp, nearly fitted", mlp(true, Activation::Relu), 0.0, [1000, 3000]),
         ("convolutions", image_network(Activation::Relu), 2.0, [20, 400]),
         ("residual", preactivation_network(Activation::Relu), 2.0, [20, 400]),

@@ -1,10 +1,10 @@
-//! The losses of one segment, as far as they are known.
+//! The known losses of one segment.
 
-/// The losses of one segment: of each point, those of the chunks drawn first.
+/// The losses of one segment: for each point, those of the chunks drawn first.
 pub(super) struct Curve {
     /// The chunks in the order in which they are drawn.
     pub(super) drawn: Vec<usize>,
-    /// Samples in a chunk.
+    /// Number of samples in a chunk.
     pub(super) chunk: usize,
     pub(super) grid: Grid,
     /// The losses of the samples of these chunks, `[point][sample]`.
@@ -47,17 +47,17 @@ impl Curve {
         self.chunks[point].extend(means);
     }
 
-    /// Chunks of all samples.
+    /// Total number of chunks.
     pub(super) fn total(&self) -> usize {
         self.drawn.len()
     }
 
-    /// Chunks known at `point`.
+    /// Number of chunks known at `point`.
     pub(super) fn seen(&self, point: usize) -> usize {
         self.chunks[point].len()
     }
 
-    /// Chunks known at each point of the parabola.
+    /// Number of chunks known at each point of the parabola.
     pub(super) fn seen_by_parabola(&self) -> usize {
         self.grid.parabola().map(|point| self.seen(point)).into_iter().min().unwrap_or(0)
     }
@@ -72,8 +72,7 @@ impl Curve {
         self.seen_by_parabola() == self.total()
     }
 
-    /// The mean loss at `point`, of which all chunks are known, added up in the order of the samples, as an exact evaluation
-    /// adds them.
+    /// The mean loss at `point`, where all chunks are known, summed in the order of the samples, as in an exact evaluation.
     pub(super) fn exact(&self, point: usize) -> f64 {
         let mut places: Vec<usize> = (0..self.total()).collect();
         places.sort_unstable_by_key(|&place| self.drawn[place]);
@@ -95,12 +94,12 @@ impl Grid {
         self.alphas.len() - 1
     }
 
-    /// The point whose distance from the chord stands for that of the others.
+    /// The point whose distance from the chord serves as a proxy for that of the others.
     pub(super) fn middle(&self) -> usize {
         self.last() / 2
     }
 
-    /// The points whose losses make up the parabola.
+    /// The points whose losses define the parabola.
     pub(super) fn parabola(&self) -> [usize; 3] {
         [0, self.middle(), self.last()]
     }
@@ -109,7 +108,7 @@ impl Grid {
         self.parabola().contains(&point)
     }
 
-    /// The share of the middle's distance from the chord that a parabola has at `point`.
+    /// The distance of a parabola from the chord at `point`, as a fraction of that at the middle.
     pub(super) fn share(&self, point: usize) -> f64 {
         let product = |alpha: f64| alpha * (1.0 - alpha);
         product(self.alphas[point]) / product(self.alphas[self.middle()])
@@ -128,25 +127,25 @@ impl Units<'_> {
         points.iter().map(|&point| self.losses[point].len()).min().unwrap_or(0)
     }
 
-    /// Of each unit, the loss at the end less that at the start.
+    /// For each unit, the loss at the end minus that at the start.
     pub(super) fn slopes(&self) -> Vec<f64> {
         let [start, end] = [0, self.grid.last()];
         (0..self.known(&[start, end])).map(|unit| self.losses[end][unit] - self.losses[start][unit]).collect()
     }
 
-    /// Of each unit, the distance from the chord at the middle, its bow.
+    /// For each unit, the distance from the chord at the middle, called its bow.
     pub(super) fn bows(&self) -> Vec<f64> {
         (0..self.known(&self.grid.parabola())).map(|unit| self.chord(self.grid.middle(), unit)).collect()
     }
 
-    /// Of each unit, the distance at `point` from the parabola through the losses at the ends and the middle.
+    /// For each unit, the distance at `point` from the parabola through the losses at the ends and the middle.
     pub(super) fn remainders(&self, point: usize) -> Vec<f64> {
         let (middle, share) = (self.grid.middle(), self.grid.share(point));
         let known = self.known(&self.grid.parabola()).min(self.known(&[point]));
         (0..known).map(|unit| self.chord(point, unit) - share * self.chord(middle, unit)).collect()
     }
 
-    /// Of each unit, the loss at `point` on that parabola.
+    /// For each unit, the loss at `point` on that parabola.
     pub(super) fn parabola(&self, point: usize) -> Vec<f64> {
         let known = self.known(&self.grid.parabola());
         if self.grid.is_on_parabola(point) {

@@ -1,4 +1,4 @@
-//! The curve and its errors, as far as the chunks seen tell.
+//! Estimates of the curve and its errors from the chunks seen.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -8,31 +8,31 @@ use super::sample::{Estimate, Sample};
 use super::spread::{PartSizes, part_sizes};
 use crate::probes::interpolation::Segment;
 
-/// A point is evaluated on more chunks until the error of its own remainder is below this fraction of that of the parabola.
+/// A point is evaluated on more chunks until the error of its remainder is below this fraction of that of the parabola.
 const SMALL: f64 = 0.5;
 
-/// Values that the variance of the last segment of which all chunks were seen counts as.
+/// Number of values that the variance of the last fully seen segment counts as.
 const PRIOR: f64 = 32.0;
 
-/// The curve as far as the chunks seen tell. Errors are standard errors, widened so that two of them cover 95% although few
-/// chunks stand behind them; they are 0 where all chunks were seen.
+/// The curve estimated from the chunks seen. Errors are standard errors, widened such that two of them cover 95% although they
+/// are based on few chunks; they are 0 if all chunks were seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurveEstimate {
-    /// Estimates of the mean losses: at an interior α the parabola through the ends and the middle and the mean distance from it.
+    /// Estimates of the mean losses: at an interior α, the parabola through ends and middle plus the mean distance from it.
     pub segment: Segment,
-    /// Of the lowest loss.
+    /// Error of the lowest loss.
     pub min_loss_error: f64,
-    /// Of the valley's depth.
+    /// Error of the valley's depth.
     pub depth_error: f64,
-    /// Of the barrier's height.
+    /// Error of the barrier's height.
     pub height_error: f64,
-    /// Degrees of freedom behind these errors, the fewest; infinite where all chunks were seen.
+    /// The smallest number of degrees of freedom of these errors; infinite if all chunks were seen.
     pub degrees_of_freedom: f64,
-    /// The least and the largest α whose loss is not surely (two standard errors) above the lowest.
+    /// The smallest and the largest α whose loss is not significantly (two standard errors) above the lowest.
     pub min_alpha_interval: [f64; 2],
 }
 
-/// What is kept of a valley floor for the difference from the next.
+/// What is kept of a valley floor to compute the difference from the next.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Floor {
     /// The chunks' losses there on their parabolas.
@@ -42,7 +42,7 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// The error of `next` less this one, which share the chunks that both saw: means of n and n' of N chunks drawn one
+    /// The error of `next` minus this one, which share the chunks that both saw: means of n and n' of N chunks drawn one
     /// after the other have the covariance c (1 / max(n, n') - 1/N), where c is that of the chunks. `None` without chunks.
     pub(super) fn error_of_move(&self, next: &Self, total: usize) -> Option<Estimate> {
         let [a, b] = [self, next].map(|floor| floor.chunks.len());
@@ -72,7 +72,7 @@ impl Floor {
     }
 }
 
-/// The losses of a segment as far as they are known, and how much chunks vary.
+/// The known losses of a segment, and how much chunks vary.
 pub(super) struct Known<'k> {
     curve: &'k Curve,
     history: &'k History,
@@ -134,13 +134,13 @@ impl<'k> Known<'k> {
         terms.iter().fold(self.on_parabola(terms), add)
     }
 
-    /// Whether the loss at `point` is not surely, by two standard errors, above that at the point that seems lowest.
+    /// Whether the loss at `point` is not significantly (two standard errors) above that at the apparently lowest point.
     fn may_be_lowest(&self, point: usize, lowest: usize) -> bool {
         let apart = self.combination(&[(point, 1.0), (lowest, -1.0)]);
         point == lowest || apart.value <= 2.0 * widened(apart)
     }
 
-    /// The points that may be the lowest and whose own remainders are not known well enough for that choice.
+    /// The points that may be the lowest and whose remainders are not known well enough to decide.
     pub(super) fn needs_more(&self) -> Vec<usize> {
         let curve = self.curve;
         let (last, most) = (curve.grid.last(), curve.seen_by_parabola());

@@ -1,10 +1,10 @@
-//! The verdict of [`Interpolation`](super::interpolation::Interpolation) on as few samples as it takes.
+//! The verdict of [`Interpolation`](super::interpolation::Interpolation) from as few samples as possible.
 //!
-//! Chunks are drawn without replacement in growing looks. The ends and the middle of a segment see all of them, the other
-//! points as many as their verdict takes (`verdict`), by what the chunks and their samples say and what those of the segments
-//! before said (`history`). The error rate is nominal: it rests on means of chunks being nearly normal and on an assumption about
-//! rare samples. To check it, a share of the segments that were decided early, drawn at random, is also measured on all samples
-//! (`audit`), and so is the first in each order of chunks.
+//! Chunks are drawn without replacement in growing looks. The ends and the middle of a segment use all chunks of a look,
+//! the other points only as many as their verdict requires (`verdict`), based on these chunks, their samples and earlier segments
+//! (`history`). The error rate is nominal: it assumes that means of chunks are nearly normal, and makes an assumption about rare
+//! samples. To check it, a random share of the segments decided early is also measured on all samples (`audit`), and so is the
+//! first segment in each order of chunks.
 
 mod audit;
 mod curve;
@@ -31,63 +31,63 @@ use super::line::greatest;
 use super::path::PathLoss;
 use crate::{CoreError, Point, Samples, Seed, Step, Stream};
 
-/// Fewest chunks of a first look.
+/// Minimum number of chunks in a first look.
 const FIRST_CHUNKS: usize = 8;
 
-/// Fewest samples of a first look: a kind of sample of which there is one in a hundred is missed by e^-10 of such looks.
+/// Minimum number of samples in a first look: a kind of sample with a share of 1% is missed by a fraction e^-10 of such looks.
 const FIRST_SAMPLES: usize = 1000;
 
-/// Fewest chunks that the other points see at first.
+/// Minimum number of chunks that the other points use at first.
 const FEW_CHUNKS: usize = 3;
 
-/// Fewest samples that the other points see at first.
+/// Minimum number of samples that the other points use at first.
 const FEW_SAMPLES: usize = 300;
 
-/// Each look has this many times the chunks of the one before.
+/// Each look has this many times as many chunks as the previous one.
 const GROWTH: f64 = 1.25;
 
-/// How a segment is decided.
+/// Parameters of the decision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdaptiveConfig {
-    /// Number of values of α, evenly spaced from 0 to 1, ends included; at least 3.
+    /// Number of values of α, evenly spaced from 0 to 1, including the ends; at least 3.
     pub points: usize,
-    /// Nominal chance that any verdict on `segments` segments is wrong.
+    /// Nominal probability of any wrong verdict on `segments` segments.
     pub error_rate: f64,
-    /// Segments that share the error rate.
+    /// Number of segments that share the error rate.
     pub segments: usize,
-    /// Rare samples that were left out may contribute this many times what such samples contributed lately; 0 for no guard.
+    /// Rare samples left out may contribute this many times as much as such samples contributed recently; 0 for no guard.
     pub guard: f64,
     /// The share of the segments decided early that are audited.
     pub audit: f64,
 }
 
-/// What was decided, and what the samples seen say about the curve.
+/// The verdict, and the estimate of the curve from the samples seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// Whether some interior point lies above both ends, by the audit if there was one; `None` if losses that are no numbers
-    /// leave it open.
+    /// Whether some interior point lies above both ends, according to the audit if there was one; `None` if NaN losses leave it
+    /// undecided.
     pub barrier: Option<bool>,
-    /// Whether there is a barrier by the samples seen before an audit.
+    /// Whether there is a barrier according to the samples seen before an audit.
     pub early: bool,
-    /// Whether it took all chunks at the ends and the middle.
+    /// Whether all chunks at the ends and the middle were needed.
     pub exact: bool,
-    /// Chunks evaluated at the ends; interior points that were decided earlier saw fewer.
+    /// Number of chunks evaluated at the ends; interior points that were decided earlier used fewer.
     pub chunks: usize,
-    /// Chunks evaluated at all α together, less those known from the segment before and those of the audit.
+    /// Number of chunks evaluated over all α, excluding those known from the previous segment and those of the audit.
     pub evaluations: usize,
-    /// The check on all samples, if the segment was drawn for one.
+    /// The check on all samples, if the segment was selected for one.
     pub audit: Option<Audit>,
     /// The curve.
     pub estimate: CurveEstimate,
-    /// Standard error of the lowest loss less that of the segment before, widened as those of the curve; `None` if there was
-    /// none.
+    /// Standard error of the lowest loss minus that of the previous segment, widened like those of the curve; `None` if there
+    /// was none.
     pub floor_move_error: Option<f64>,
 }
 
-/// What is kept of the segments before.
+/// What is kept of earlier segments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdaptiveMemory {
-    /// Where the last segment ended.
+    /// The end of the last segment.
     pub step: Step,
     /// The order in which its chunks were drawn.
     pub order: u64,
@@ -99,20 +99,20 @@ pub struct AdaptiveMemory {
     history: History,
 }
 
-/// Decides segment after segment; the end that two of them share keeps its chunks.
+/// Decides segment after segment; the end shared by two of them keeps its chunks.
 pub struct Adaptive<'a> {
     config: AdaptiveConfig,
     seed: Seed,
     path: PathLoss<'a>,
     /// Scratch for θ_α.
     between: Point,
-    /// The running statistics of each point of the segment, as far as they are known.
+    /// The known running statistics of each point of the segment.
     buffers: Vec<Option<Vec<f32>>>,
-    /// Of the segments before, if there were any.
+    /// The memory of earlier segments, if any.
     pub memory: Option<AdaptiveMemory>,
 }
 
-/// Some chunks of a set of samples, one after the other.
+/// Some chunks of a set of samples, concatenated.
 struct Picked<'a> {
     samples: &'a dyn Samples,
     chunk: usize,
@@ -151,12 +151,12 @@ impl AdaptiveMemory {
     }
 }
 
-/// One segment in work.
+/// One segment in progress.
 struct Work<'w> {
     line: UpdateLine<'w>,
     samples: Box<dyn Samples + 'w>,
     curve: Curve,
-    /// Chunks evaluated.
+    /// Number of chunks evaluated.
     evaluations: usize,
 }
 
@@ -166,7 +166,7 @@ impl<'a> Adaptive<'a> {
         Self { config, seed, path, between: Point::default(), buffers: vec![], memory: None }
     }
 
-    /// What evaluates it.
+    /// The evaluator.
     pub const fn path(&self) -> &PathLoss<'a> {
         &self.path
     }
@@ -190,7 +190,7 @@ impl<'a> Adaptive<'a> {
         let samples = samples(0);
         let drawn = self.draw(order, samples.len())?;
         let mut curve = Curve::new(points, drawn, self.path.chunk());
-        // where the order is new, or a step is missing, chunks and floors have nothing in common
+        // if the order is new, or a step is missing, chunks and floors have nothing in common
         let is_first = self.memory.as_ref().is_none_or(|memory| memory.order != order);
         let (mut history, before) = match self.memory.take() {
             Some(AdaptiveMemory { step, order: drawn_by, end_losses, floor, history }) => {
@@ -207,7 +207,7 @@ impl<'a> Adaptive<'a> {
         let exact = work.curve.parabola_is_complete();
         let chunks = work.curve.seen_by_parabola();
         let evaluations = work.evaluations;
-        // the first in an order is audited in any case, so that the next ones know what rare samples contribute
+        // the first segment in an order is always audited, so the next ones know the contribution of rare samples
         let mut rng = self.seed.rng(Stream::InterpolationAudit, [line.step.0]);
         let random = audit > 0.0 && rng.gen_bool(audit.min(1.0));
         let is_audited = random || (audit > 0.0 && is_first);
@@ -215,7 +215,7 @@ impl<'a> Adaptive<'a> {
         history.note(&work.curve);
         let known = Known::new(&work.curve, &history);
         let mut estimate = known.estimate();
-        // losses that are not finite leave a bound open, and all chunks are seen
+        // with non-finite losses, all chunks are seen
         let barrier = match &audit {
             Some(audit) => audit.barrier,
             None if estimate.segment.is_finite() => Some(early),
@@ -243,7 +243,7 @@ impl<'a> Adaptive<'a> {
         Ok(chunks)
     }
 
-    /// Evaluates as many chunks as the verdict and the errors of the estimates take; returns whether there is a barrier.
+    /// Evaluates as many chunks as the verdict and the errors of the estimates require; returns whether there is a barrier.
     fn decide(&mut self, work: &mut Work<'_>, history: &History) -> Result<bool, CoreError> {
         let total = work.curve.total();
         let last = work.curve.grid.last();
@@ -316,7 +316,7 @@ impl<'a> Adaptive<'a> {
         Ok(Audit::new(&work.curve, &points, random, work.evaluations - before))
     }
 
-    /// Evaluates the first `chunks` chunks at a point, but for those that are known.
+    /// Evaluates the first `chunks` chunks at a point, except those already known.
     fn fill(&mut self, point: usize, chunks: usize, work: &mut Work<'_>) -> Result<(), CoreError> {
         let known = work.curve.seen(point);
         if known >= chunks {
@@ -347,7 +347,7 @@ impl AdaptiveConfig {
     }
 }
 
-/// What is known about a point: by its mean losses once all chunks are seen, as an exact measurement compares them.
+/// What is known about a point: once all chunks are seen, mean losses are compared as in an exact measurement.
 fn finding(look: &Look, point: usize, curve: &Curve, history: &History) -> Finding {
     if curve.is_complete(point) && curve.parabola_is_complete() {
         let higher = greatest(&[curve.exact(0), curve.exact(curve.grid.last())]);

@@ -1,6 +1,6 @@
 //! Verdicts on networks that are nearly dead: most samples have the same tiny bow below 0, and the few that the network still
-//! responds to carry the curve. At a learning rate of 0.1 with momentum 0.9 and batches of 10, an MLP 784-20-10 without batch norm
-//! becomes one on inputs as MNIST's within an epoch; here on images that the test draws.
+//! responds to dominate the curve. At a learning rate of 0.1 with momentum 0.9 and batches of 10, an MLP 784-20-10 without batch
+//! norm becomes nearly dead within an epoch on inputs like MNIST's; here on random images.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ const PIXELS: usize = 784;
 const CLASSES: usize = 10;
 const BATCH: usize = 10;
 
-/// Updates of an epoch that are measured.
+/// Number of updates per epoch that are measured.
 const MEASURED: usize = 100;
 
 fn network() -> Network {
@@ -45,7 +45,7 @@ fn images(samples: usize, seed: Seed) -> Batch {
     Batch { inputs, labels, dropout: None }
 }
 
-/// What the epochs of one run gave.
+/// The results for the epochs of one run.
 #[derive(Debug, Default)]
 struct Found {
     epochs: usize,
@@ -59,7 +59,7 @@ struct Found {
     exact: usize,
 }
 
-/// Trains for `epochs` epochs and holds the adaptive verdicts of each against those of all samples.
+/// Trains for `epochs` epochs and compares the adaptive verdicts of each with those from all samples.
 fn run(samples: usize, chunk: usize, epochs: usize, seed: Seed) -> Found {
     let images = images(samples, seed);
     let model = Model::new(Rc::new(Fused::default()), network(), Loss::CrossEntropy);

@@ -9,15 +9,15 @@ use crate::probes::moments::Moments;
 pub(super) struct Sample {
     pub(super) count: usize,
     pub(super) mean: f64,
-    /// Unbiased; 0 of fewer than two values.
+    /// Unbiased variance; 0 for fewer than two values.
     pub(super) var: f64,
-    /// Degrees of freedom behind the variance.
+    /// Degrees of freedom of the variance.
     pub(super) freedom: f64,
-    /// Chunks that they were drawn from.
+    /// Total number of chunks from which they were drawn.
     pub(super) total: usize,
 }
 
-/// An estimate and the variance of its error, with the degrees of freedom behind that (Student's t).
+/// An estimate and the variance of its error, with the degrees of freedom of the latter (Student's t).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Estimate {
     pub(super) value: f64,
@@ -33,7 +33,7 @@ impl Sample {
         Self { count, mean, var: variance.unwrap_or(0.0), freedom, total }
     }
 
-    /// With a variance that earlier samples suggest, which counts as `freedom` values.
+    /// Combined with a variance estimated from earlier samples, which counts as `freedom` values.
     pub(super) fn with_prior(self, var: f64, freedom: f64) -> Self {
         let all = self.freedom + freedom;
         Self { var: (self.var * self.freedom + var * freedom) / all.max(1.0), freedom: all, ..self }
@@ -59,13 +59,13 @@ impl Estimate {
     /// The sum of two whose errors are independent, with Welch and Satterthwaite's degrees of freedom.
     pub(super) fn plus(self, other: Self) -> Self {
         let var = self.var + other.var;
-        // of shares of the variance, whose squares do not underflow
+        // uses shares of the variance, whose squares do not underflow
         let part = |one: Self| if one.var > 0.0 { (one.var / var).powi(2) / one.freedom } else { 0.0 };
         let freedom = (part(self) + part(other)).recip();
         Self { value: self.value + other.value, var, freedom }
     }
 
-    /// Whether it is below 0 but for the chance `level`, by Student's t (1908). Where the error is 0 because values are equal,
+    /// Whether it is below 0 except with probability `level`, by Student's t (1908). If the error is 0 because values are equal,
     /// they say nothing about it; `is_exact` says that all are known.
     pub(super) fn is_below_zero(self, level: f64, is_exact: bool) -> bool {
         if is_exact {
@@ -87,7 +87,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
     sizes.get(sizes.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The values less their mean.
+/// The values minus their mean.
 pub(super) fn from_mean(values: Vec<f64>) -> Vec<f64> {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     values.into_iter().map(|value| value - mean).collect()

@@ -1,14 +1,14 @@
-//! How much the losses of chunks vary, as a segment showed of which all chunks were seen.
+//! How much the losses of chunks vary, measured on a segment of which all chunks were seen.
 
 use super::curve::{Curve, Grid};
 use super::sample::{from_mean, median};
 
-/// Numbers that make up a unit's parabola: its loss at the start, the difference between the ends, and its bow.
+/// The numbers that define a unit's parabola: its loss at the start, the difference between the ends, and its bow.
 const PARTS: usize = 3;
 
 /// The covariance of these numbers among all chunks of a segment, in units of their sizes on that segment.
 ///
-/// Where few samples carry the losses, the few chunks of a look mostly show less variance than all chunks have.
+/// If few samples dominate the losses, the few chunks of a look usually show less variance than all chunks together.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Spread([[f64; PARTS]; PARTS]);
 

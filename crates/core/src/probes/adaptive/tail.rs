@@ -1,4 +1,4 @@
-//! What the rarest samples contribute to a mean.
+//! The contribution of the rarest samples to a mean.
 
 /// Shares of the samples for which contributions are kept: 1, 1/2, 1/4, ..., 2^-15.
 const LEVELS: usize = 16;
@@ -31,7 +31,7 @@ impl Tail {
         Self(std::array::from_fn(|level| contribution(share(level))))
     }
 
-    /// What at most the share `rare` of the samples contributes.
+    /// The maximum contribution of the share `rare` of the samples.
     pub(super) fn at(&self, rare: f64) -> f64 {
         let rarest = LEVELS - 1;
         if rare < share(rarest) {
@@ -46,7 +46,7 @@ impl Tail {
         Self(self.0.map(|contribution| contribution * factor))
     }
 
-    /// The larger of the two at each share; one that is not finite says nothing.
+    /// The larger of the two at each share; non-finite ones are ignored.
     pub(super) fn max(self, other: Self) -> Self {
         let finite = |value: f64| if value.is_finite() { value } else { 0.0 };
         Self(std::array::from_fn(|level| finite(self.0[level]).max(finite(other.0[level]))))
@@ -66,8 +66,8 @@ fn share(level: usize) -> f64 {
     0.5f64.powi(level as i32)
 }
 
-/// The share of `total` samples that a random `seen` of them may miss altogether with a chance of at least `missed`: of K of
-/// them all are missed with a chance of at most (1 - n/N)^K.
+/// The share of `total` samples that a random `seen` of them may miss altogether with a probability of at least `missed`: all
+/// of K of them are missed with a probability of at most (1 - n/N)^K.
 pub(super) fn may_be_missed(seen: usize, total: usize, missed: f64) -> f64 {
     if seen >= total {
         return 0.0;
@@ -88,7 +88,7 @@ mod tests {
         for (rare, sum) in [(1.0, 15.0), (0.25, 15.0), (0.125, 12.0), (0.0625, 8.0), (0.03125, 4.0)] {
             assert!((tail.at(rare) - sum / 16.0).abs() < 1e-15, "{rare}");
         }
-        // between two shares the larger counts
+        // between two shares, the larger one is used
         assert!((tail.at(0.1) - 12.0 / 16.0).abs() < 1e-15);
         // a share smaller than any kept
         assert!((tail.at(2f64.powi(-20)) - 2f64.powi(-20) * 8.0).abs() < 1e-18);

@@ -1,4 +1,4 @@
-//! Losses of samples that are known by their numbers, in place of a network's.
+//! Losses given by a function of sample numbers, instead of a network.
 
 use std::ops::Range;
 

@@ -1,17 +1,17 @@
 //! Whether a point is a barrier, from the samples seen.
 //!
-//! With l_i(α) the loss of chunk i, an interior point is surely no barrier as soon as the mean of its distance from the chord,
-//! d_i(α) = l_i(α) - (1-α) l_i(0) - α l_i(1), is surely below 0: then L(α) lies below the chord and so below the higher end,
-//! and the noise that is linear along the step cancels. It is none either if it surely lies below one end, and it is a barrier
-//! if it surely lies above both. The curve is nearly a parabola, so the middle serves as a control variate:
+//! With l_i(α) the loss of chunk i, an interior point is certainly not a barrier if the mean of its distance from the chord,
+//! d_i(α) = l_i(α) - (1-α) l_i(0) - α l_i(1), is certainly below 0: L(α) is then below the chord and hence below the higher end,
+//! and noise that is linear along the step cancels. It is not a barrier either if it is certainly below one end, and it is a
+//! barrier if it is certainly above both. The curve is nearly a parabola, so the middle serves as a control variate:
 //! d(α) = 4α(1-α) d(½) + r(α), and few chunks are enough for the remainder r. Bows d_i(½) far below 0 are clipped, which only
 //! raises their mean.
 //!
-//! "Surely" takes two things. A mean of chunks must differ from 0 by Student's t, at its share of the error rate; variances are
-//! those of the chunks seen joined with those of the segments before. And no rare samples may hide. Those that a look of this
-//! size may have missed altogether, with a chance of `error_rate` or more, are a certain share of all samples. It is assumed
-//! that **rare samples contribute at most `guard` times what as rare samples contributed lately**, in units of the chunks'
-//! median; with that in place of what those that were seen contribute, the mean must keep its sign.
+//! "Certainly" has two conditions. A mean of chunks must differ from 0 by Student's t, at its share of the error rate; variances
+//! combine those of the chunks seen with those of earlier segments. Furthermore, rare samples must not matter. Those that a look
+//! of this size may have missed altogether, with a probability of `error_rate` or more, are a certain share of all samples. It is
+//! assumed that **rare samples contribute at most `guard` times as much as equally rare samples contributed recently**, in units
+//! of the chunks' median; with this in place of the contribution of those that were seen, the mean must keep its sign.
 //!
 //! If a point is a barrier, the verdict "none" requires that one of its own tests fails, whatever the other points do: these
 //! share the error rate. If no point is one, the verdict "barrier" requires that the test of some point fails: points share
@@ -22,14 +22,14 @@ use super::history::{History, Sizes};
 use super::sample::{Estimate, Sample};
 use super::tail::may_be_missed;
 
-/// What a verdict rests on.
+/// Parameters of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Standard {
-    /// Chance that it is wrong by Student's t.
+    /// Probability that it is wrong by Student's t.
     pub(super) level: f64,
-    /// Chance that rare samples which matter are all missed.
+    /// Probability that all rare samples that matter are missed.
     pub(super) missed: f64,
-    /// Rare samples that were left out may contribute this many times what such samples contributed lately.
+    /// Rare samples left out may contribute this many times as much as such samples contributed recently.
     pub(super) guard: f64,
 }
 
@@ -40,7 +40,7 @@ impl Standard {
     }
 }
 
-/// What the chunks of a look say.
+/// The evidence from the chunks of a look.
 pub(super) struct Look {
     standard: Standard,
     sizes: Sizes,
@@ -52,20 +52,20 @@ pub(super) struct Look {
     bows: Vec<f64>,
     /// Sums of the absolute bows of the first samples, so many.
     bow_sums: Vec<f64>,
-    /// What rare samples may contribute to the bow, upward and downward.
+    /// The possible contribution of rare samples to the bow, upward and downward.
     rare_bows: [f64; 2],
-    /// What they may contribute to the difference between the ends.
+    /// Their possible contribution to the difference between the ends.
     rare_slopes: f64,
 }
 
-/// What a look says about a point.
+/// The verdict of a look on a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
     Barrier,
     NoBarrier,
-    /// More chunks of this point may tell.
+    /// More chunks of this point may decide.
     NeedsPoint,
-    /// More chunks of the parabola may tell.
+    /// More chunks of the parabola may decide.
     NeedsParabola,
 }
 
@@ -74,14 +74,14 @@ pub(super) enum Finding {
 struct Question {
     parabola: Estimate,
     remainder: Estimate,
-    /// What rare samples may add to the parabola.
+    /// The possible contribution of rare samples to the parabola.
     parabola_tail: f64,
-    /// What they may add to the remainder.
+    /// Their possible contribution to the remainder.
     remainder_tail: f64,
     complete: Complete,
 }
 
-/// The mean remainder at a point, and what rare samples may add to it.
+/// The mean remainder at a point, and the possible contribution of rare samples.
 struct Remainder {
     mean: Estimate,
     tail: f64,
@@ -152,7 +152,7 @@ impl Look {
         if is_barrier(Question::is_sure) {
             return Finding::Barrier;
         }
-        // would more chunks of this point alone do?
+        // would more chunks of only this point suffice?
         let would_do = is_none(Question::parabola_is_sure) || is_barrier(Question::parabola_is_sure);
         if curve.seen(point) < curve.seen_by_parabola() && (would_do || complete.parabola) {
             Finding::NeedsPoint
@@ -195,14 +195,14 @@ fn weight(alpha: f64, end: usize) -> f64 {
 }
 
 impl Question {
-    /// Whether the mean is surely below 0.
+    /// Whether the mean is certainly below 0.
     fn is_sure(&self, level: f64) -> bool {
         let sum = self.parabola.plus(self.remainder);
         sum.is_below_zero(level, self.complete.parabola && self.complete.point)
             && self.parabola_tail + self.remainder_tail <= -sum.value
     }
 
-    /// Whether the mean would surely be below 0 if its remainder were 0.
+    /// Whether the mean would certainly be below 0 if its remainder were 0.
     fn parabola_is_sure(&self, level: f64) -> bool {
         self.parabola.is_below_zero(level, self.complete.parabola)
             && self.parabola_tail <= -self.parabola.value

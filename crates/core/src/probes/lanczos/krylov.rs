@@ -1,4 +1,4 @@
-//! Lanczos' recurrence, in the orthogonal complement of eigenvectors that are known.
+//! The Lanczos recurrence, in the orthogonal complement of known eigenvectors.
 
 use rayon::prelude::*;
 use walk_kernels::elementwise::dot;
@@ -24,7 +24,7 @@ pub(super) struct Krylov<'a> {
     /// Eigenpairs that every vector is kept orthogonal to.
     known: &'a [Eigenpair],
     basis: Vec<Vec<f32>>,
-    /// What is left of the last product, not normalized.
+    /// The remainder of the last product, not normalized.
     rest: Vec<f32>,
     pub(super) alphas: Vec<f64>,
     /// One per step; the last leads out of the space.
@@ -48,7 +48,7 @@ impl<'a> Krylov<'a> {
         Self { known, basis, rest, alphas, betas, couplings, largest_product: 0.0 }
     }
 
-    /// Steps made.
+    /// Number of steps made.
     pub(super) fn len(&self) -> usize {
         self.basis.len()
     }
@@ -111,7 +111,7 @@ impl<'a> Krylov<'a> {
         squares.sqrt().hypot(self.last_beta() * s[s.len() - 1]).hypot(self.rounding())
     }
 
-    /// What rounding the products to f32 adds to a residual, which the recurrence does not see.
+    /// The contribution to a residual of rounding the products to f32, which the recurrence does not see.
     pub(super) fn rounding(&self) -> f64 {
         f64::from(f32::EPSILON) * self.largest_product
     }

@@ -1,10 +1,10 @@
-//! The largest eigenvalues, each as often as it comes.
+//! The largest eigenvalues, with multiplicity.
 //!
-//! The Krylov space of one start vector holds one copy of a repeated eigenvalue. Hence the search runs again, from a new random
-//! vector in the orthogonal complement of the eigenvectors found, and adds what is larger than the smallest of those wanted,
-//! until a run shows that nothing is. What a run shows is a bound that holds with a probability of 99.9%, as for Kuczynski &
+//! The Krylov space of one start vector contains one copy of a repeated eigenvalue. Hence the search runs again from a new random
+//! vector in the orthogonal complement of the eigenvectors found, and adds what is larger than the smallest requested one,
+//! until a run shows that there is nothing larger. A run shows a bound that holds with a probability of 99.9%, as for Kuczynski &
 //! Wozniakowski (1992): the start, uniform on the sphere, has along a given eigenvector a component c of at least
-//! δ √(π / 2P) with probability 1 - δ. Lanczos' recurrence amplifies the component of an eigenvalue M to
+//! δ √(π / 2P) with probability 1 - δ. The Lanczos recurrence amplifies the component of an eigenvalue M to
 //! c Π (M - θ_j) / β_j, a part of a vector of norm 1 ([`log_growth`]). An M for which this would exceed 1 does not exist.
 
 use super::ROUNDING;
@@ -19,10 +19,10 @@ const MISSED: f64 = 1e-3;
 pub struct LargestConfig {
     /// k: number of largest eigenvalues.
     pub values: usize,
-    /// Residuals are to be below this fraction of the largest eigenvalue, and no eigenvalue left out is to exceed the smallest
+    /// Residuals must be below this fraction of the largest eigenvalue, and no eigenvalue left out may exceed the smallest
     /// of those found by more than that.
     pub tolerance: f64,
-    /// Limit on products, at least 1.
+    /// Maximum number of products, at least 1.
     pub products: usize,
 }
 
@@ -35,12 +35,12 @@ pub struct Ritz {
     pub residual: f64,
 }
 
-/// Whether all eigenvalues asked for were found.
+/// Whether all requested eigenvalues were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completeness {
-    /// As many as asked for, and with a probability of 99.9% none that is left out is larger by more than the tolerance.
+    /// All requested ones, and with a probability of 99.9%, none left out is larger by more than the tolerance.
     Verified,
-    /// Fewer than asked for: the matrix has no more, or the others are zero.
+    /// Fewer than requested: the matrix has no more, or the others are zero.
     AllNonzero,
     /// The products were used up before all residuals were small and larger eigenvalues were excluded.
     Unverified,
@@ -48,22 +48,22 @@ pub enum Completeness {
     Undefined,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Largest {
     /// Largest first.
     pub pairs: Vec<Eigenpair>,
     /// The smallest Ritz value; NaN where a product was not finite.
     pub smallest: Ritz,
-    /// Products with H made.
+    /// Number of products with H.
     pub products: usize,
-    /// Whether these are all that were asked for.
+    /// Whether these are all requested ones.
     pub completeness: Completeness,
 }
 
 /// Finds the largest eigenvalues of H from its products with vectors of length P.
 ///
-/// The first run starts at `start`, which may be a guess and must not be 0, later ones at what `random` gives: vectors whose
+/// The first run starts at `start`, which may be a guess and must not be 0, later ones at vectors from `random`, whose
 /// directions are uniformly distributed.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ struct Search {
     dimension: usize,
     /// Eigenvalues to find: k, or P if there are fewer.
     wanted: usize,
-    /// Largest first; may be more than wanted.
+    /// Largest first; may be more than requested.
     found: Vec<Eigenpair>,
     smallest: Ritz,
     /// The largest absolute value of a Ritz value.
@@ -92,11 +92,11 @@ struct Search {
     products: usize,
 }
 
-/// How a run of Lanczos' method ended.
+/// How a run of the Lanczos method ended.
 enum RunEnd {
     /// It found eigenpairs; there may be more.
     Found(Vec<Eigenpair>),
-    /// Nothing outside of what is found is large enough.
+    /// Nothing beyond what was found is large enough.
     Verified(Vec<Eigenpair>),
     /// The products are used up.
     Spent(Vec<Eigenpair>),
@@ -202,7 +202,7 @@ impl Search {
         }
     }
 
-    /// The error of an eigenvalue that is accepted.
+    /// The accepted error of an eigenvalue.
     fn tolerated(&self) -> f64 {
         (self.config.tolerance * self.scale).max(f64::MIN_POSITIVE)
     }

@@ -1,8 +1,8 @@
-//! The spectrum of a symmetric matrix from products with it: Lanczos' method with full reorthogonalization.
+//! The spectrum of a symmetric matrix from matrix-vector products: the Lanczos method with full reorthogonalization.
 //!
 //! After m steps H Q = Q T + β_m q_{m+1} e_mᵀ with orthonormal Q `[P, m]` and tridiagonal T. An eigenpair (λ, s) of T gives the
 //! Ritz pair (λ, Q s) of H with residual ‖H y - λ y‖ = β_m |s_m| (Parlett, The Symmetric Eigenvalue Problem, 1980, 13.2), and
-//! some eigenvalue of H lies within that distance of λ. `largest` finds the largest eigenvalues, repeated ones included;
+//! some eigenvalue of H lies within that distance of λ. `largest` finds the largest eigenvalues, including repeated ones;
 //! `quadrature` gives the trace and the spectral density.
 
 mod krylov;

@@ -1,4 +1,4 @@
-//! Stochastic Lanczos quadrature: the spectral density as one start vector sees it.
+//! Stochastic Lanczos quadrature: the spectral density seen by one start vector.
 
 use walk_kernels::elementwise::dot;
 
@@ -19,8 +19,8 @@ pub struct Quadrature {
     pub products: usize,
 }
 
-/// Makes up to `steps` steps from `start`, of length P and not 0. It ends early where the Krylov space of `start` is exhausted:
-/// then the quadrature is exact.
+/// Makes up to `steps` steps from `start`, of length P and not 0. It ends early if the Krylov space of `start` is exhausted:
+/// the quadrature is then exact.
 ///
 /// # Errors
 /// Those of `product`.

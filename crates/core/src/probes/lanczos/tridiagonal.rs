@@ -1,6 +1,6 @@
-//! Eigenvalues of a symmetric tridiagonal matrix, and bounds on what Lanczos' method may have missed.
+//! Eigenvalues of a symmetric tridiagonal matrix, and bounds on what the Lanczos method may have missed.
 
-/// Rotations per eigenvalue, at most; two or three are usual.
+/// Maximum number of rotations per eigenvalue; two or three are typical.
 const MAX_ROTATIONS: usize = 100;
 
 /// Eigenpairs of a tridiagonal matrix, largest first.

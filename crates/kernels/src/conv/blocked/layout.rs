@@ -1,13 +1,13 @@
-//! Where tiles are kept, and their products with filters.
+//! The layout of tiles for products with filters.
 
-/// Channels of a group: a vector of the widest kind.
+/// Number of channels in a group: one vector of the widest kind.
 pub(in crate::conv) const GROUP: usize = 16;
-/// Tiles of a block: as many rows of a product as leave registers for its operands, where there are 32.
+/// Number of tiles in a block: as many rows of a product as leave registers for its operands if there are 32.
 pub(in crate::conv) const BLOCK: usize = 12;
 
 /// Tiles of some elements each, in blocks of [`BLOCK`]; in each, groups of [`GROUP`] channels; in each, the elements, for each of
 /// which there are `[tiles of the block, channels of the group]`. So the operands of a product are contiguous, and a tile is
-/// written to one neighborhood. The last block is filled up with values of no meaning, the last group with zeros.
+/// written to one neighborhood. The last block is filled up with arbitrary values, the last group with zeros.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::conv) struct Layout {
     /// Groups of channels.
@@ -17,7 +17,7 @@ pub(in crate::conv) struct Layout {
 }
 
 impl Layout {
-    /// Tiles of so many elements. The padding of a group moves its lines to another set of the caches; without it, those of
+    /// Tiles of this many elements. The padding of a group moves its lines to another set of the caches; without it, those of
     /// different groups would evict each other. That of a block moves its lines behind those of the one before.
     pub(in crate::conv) fn new(channels: usize, elements: usize) -> Self {
         const SETS: usize = 64;

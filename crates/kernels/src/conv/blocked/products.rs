@@ -1,5 +1,5 @@
 //! Products of tiles and filters, with the sums in registers. Filters are laid out for them once, and tiles are written where
-//! they are read, so that nothing is packed; gemm packs both for every product.
+//! they are read, so nothing is packed; gemm packs both for every product.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, s: S) {
-        // as many sums as leave registers for their operands, of which there are 32 or 16
+        // as many sums as leave registers for their operands, with 32 or 16 registers
         let wide = S::F32_LANES >= 16;
         let width = self.channels.len();
         let mut column = 0;

@@ -18,7 +18,7 @@ use crate::memory::Reused;
 
 /// Tiles per block of a part of the batch.
 const TILES: usize = 128;
-/// Most channels for which sums over parts of a batch stay in the caches.
+/// Maximum number of channels for which sums over parts of a batch stay in the caches.
 const MAX_CHANNELS_OF_PARTS: usize = 64;
 
 /// Adds the gradient of the filters to `dweight`.

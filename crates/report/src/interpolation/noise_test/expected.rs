@@ -1,4 +1,4 @@
-//! How many barriers noise alone would be expected to give on measured curves.
+//! The number of barriers that noise alone would be expected to produce on measured curves.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 use walk_record::rows::{Interpolation, Mode};
@@ -8,16 +8,16 @@ use super::PooledNoise;
 /// Coefficients of a parabola.
 const COEFFICIENTS: usize = 3;
 
-/// Losses that a segment must have: with fewer the parabola follows the noise.
+/// Minimum number of losses of a segment: with fewer, the parabola fits the noise.
 const FEWEST: usize = 2 * COEFFICIENTS;
 
-/// Draws of noise behind the probability of one segment.
+/// Number of noise draws for the probability of one segment.
 const DRAWS: usize = 2048;
 
-/// Sets of draws, which segments take by turns: what few draws get wrong is not the same in all segments.
+/// Number of sets of draws, which segments use in turn: the error of a finite set then differs between segments.
 const WINDOWS: usize = 16;
 
-/// A curve that lies further than this many σ below its ends has no barrier by noise.
+/// A curve more than this many σ below its ends has no barrier from noise.
 const REACH: f64 = 10.0;
 
 /// Barriers expected from noise.
@@ -25,26 +25,26 @@ const REACH: f64 = 10.0;
 pub(crate) struct Prediction {
     /// Their number; `None` if no segment has enough losses.
     pub(crate) count: Option<f64>,
-    /// Standard deviation of the difference between the number found and the one expected, if there is nothing but noise.
+    /// Standard deviation of the difference between the number found and the one expected, if there is only noise.
     pub(crate) deviation: f64,
 }
 
-/// Adds up the probabilities of segments.
+/// Sums the probabilities of segments.
 ///
 /// The model of a curve is a parabola plus noise. Its least-squares fit is as noisy as the losses, and the probability of a
 /// barrier on the fitted curve plus fresh noise would count that noise twice. Given the fit, however, the residuals of the
-/// losses have a known distribution that does not depend on the parabola: noise projected onto what no parabola can follow. So
+/// losses have a known distribution that does not depend on the parabola: the projection of noise orthogonal to parabolas. So
 /// the probability of a barrier on the fit plus such residuals has the true probability as its mean, for any parabola
 /// (Rao & Blackwell), and the difference from the number found has the variance Σ p (1 - p). The error of the estimate of σ
-/// comes on top: half the difference between the sums for σ a standard error larger and smaller.
+/// adds to this: half the difference between the sums for σ a standard error larger and smaller.
 pub(super) struct Curves {
-    /// The estimate of σ, and that a standard error, σ / √(2 ν), smaller and larger.
+    /// The estimate of σ, and the estimate minus and plus its standard error, σ / √(2 ν).
     sigma: [f64; 3],
     /// 1 / √(2 ν)
     relative_error: f64,
-    /// A fit whose curvature is below this many standard errors, downward, is concave for certain.
+    /// A fit whose curvature is negative by more than this many standard errors is certainly concave.
     concave: f64,
-    /// Those of the segments with the positions seen last.
+    /// The windows for the most recent positions.
     design: Option<Design>,
     /// Sums of p for each σ.
     sums: [f64; 3],
@@ -67,14 +67,14 @@ impl Curves {
         }
     }
 
-    /// Of a curve whose losses carry none of the noise. A segment whose losses are not all finite is left out.
+    /// Adds a curve whose losses contain none of the noise. A segment with non-finite losses is left out.
     pub(super) fn add_without_noise(&mut self, segment: &Interpolation) {
         if let Some(curve) = finite_losses(segment) {
             self.count(self.sigma.map(|sigma| probability(&curve, sigma)));
         }
     }
 
-    /// Of a curve with noise. A segment whose losses are not all finite is left out.
+    /// Adds a curve with noise. A segment with non-finite losses is left out.
     pub(super) fn add(&mut self, segment: &Interpolation) {
         let Some(losses) = finite_losses(segment) else { return };
         if losses.len() < FEWEST {
@@ -89,7 +89,7 @@ impl Curves {
         // losses estimated on the same samples: their noise is common to the curve, and fresh noise is not in it yet
         let is_smooth = is_concave || segment.mode == Mode::Adaptive;
         if is_smooth {
-            // the nearest curve that has no barrier without noise
+            // the nearest curve without a barrier in the absence of noise
             coefficients[2] = coefficients[2].max(0.0);
         }
         let curve = design.curve(coefficients);
@@ -125,12 +125,12 @@ fn finite_losses(segment: &Interpolation) -> Option<Vec<f64>> {
     losses.filter(|losses| losses.len() == segment.alphas.len())
 }
 
-/// Positions, and what parabolas over them need.
+/// Positions, and precomputed data for parabolas over them.
 struct Design {
     alphas: Vec<f64>,
     /// Orthonormal polynomials of degree 0, 1 and 2 at the positions.
     basis: [Vec<f64>; COEFFICIENTS],
-    /// Draws of standard normal noise without its fitted parabola, one after the other.
+    /// Draws of standard normal noise with its fitted parabola removed, one after the other.
     residuals: Vec<f64>,
 }
 
@@ -164,7 +164,7 @@ impl Design {
         Some(Self { alphas: alphas.into(), basis, residuals })
     }
 
-    /// Those of the least-squares fit; each has the standard error σ.
+    /// The coefficients of the least-squares fit; each has the standard error σ.
     fn coefficients(&self, losses: &[f64]) -> [f64; COEFFICIENTS] {
         [0, 1, 2].map(|degree| dot(&self.basis[degree], losses))
     }
@@ -175,7 +175,7 @@ impl Design {
         curve
     }
 
-    /// The share of a window's draws of residuals that give the curve a barrier.
+    /// The share of a window's residual draws that give the curve a barrier.
     fn probability(&self, curve: &[f64], sigma: f64, window: usize) -> f64 {
         if height(curve) < -REACH * sigma {
             return 0.0;
@@ -212,7 +212,7 @@ fn probability(curve: &[f64], sigma: f64) -> f64 {
     let steps = (2.0 * REACH / step) as usize;
     let bounds: Vec<f64> = (0..=steps).map(|index| index as f64 * step - REACH).collect();
     let ends: Vec<f64> = bounds.iter().map(|&m| below(m, first) * below(m, last)).collect();
-    // between two bounds M lies in their middle
+    // between two bounds, M is taken as their midpoint
     let without = ends.windows(2).zip(&bounds).map(|(end, m)| {
         (end[1] - end[0]) * interior.iter().map(|loss| below(m + 0.5 * step, loss)).product::<f64>()
     });
@@ -225,8 +225,8 @@ fn height(losses: &[f64]) -> f64 {
     interior.iter().copied().fold(f64::NEG_INFINITY, f64::max) - first.max(*last)
 }
 
-/// Orthonormal vectors that complete a basis: Gram & Schmidt's method on unit vectors, of which the one that is farthest from
-/// those before comes next.
+/// Orthonormal vectors that complete a basis: the Gram-Schmidt method on unit vectors, always taking next the one farthest
+/// from the span of the previous ones.
 fn complement(basis: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut all = basis.to_vec();
     let len = basis[0].len();

@@ -5,7 +5,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 /// The probability that an epoch whose curves are all flat has a tested barrier.
 pub(crate) const FALSE_POSITIVES: f64 = 0.05;
 
-/// The probability that a barrier of the detectable height is seen.
+/// The probability that a barrier of the detectable height is detected.
 pub(crate) const POWER: f64 = 0.95;
 
 /// Step of the grids of normal deviates. The trapezoidal rule converges faster than any power of it.
@@ -154,7 +154,7 @@ impl FlatSegments {
     fn missed(&self, critical: f64, scale: &Scale) -> Missed {
         let normal = normal();
         let most = self.0.iter().max_by_key(|alike| alike.count).map_or(1, |alike| alike.interior);
-        // this integrand needs no fine grid
+        // a coarse grid suffices for this integrand
         let step = 4.0 * STEP;
         let ends = (0..=(2.0 * REACH / step) as usize).map(|index| index as f64 * step - REACH);
         let ends: Vec<Weighted> = ends
@@ -173,7 +173,7 @@ impl FlatSegments {
     }
 }
 
-/// The bounds that a point must exceed to be seen, with their probabilities, those that another point exceeds left out.
+/// The bounds that a point must exceed to be detected, with their probabilities, excluding those that another point exceeds.
 struct Missed(Vec<Weighted>);
 
 impl Missed {

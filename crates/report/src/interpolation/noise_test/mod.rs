@@ -1,8 +1,8 @@
-//! Barriers against noise: how high a barrier must be for noise not to explain it, and how many noise alone would give.
+//! Tests barriers against noise: how high a barrier must be for noise not to explain it, and how many noise alone would produce.
 //!
 //! The statistic of a segment is its height h, the highest interior loss minus the higher end. The null hypothesis is a flat
-//! curve, of all curves without a barrier the one on which noise gives the most: each loss has independent normal noise of
-//! deviation σ. All segments of an epoch share one estimate of σ.
+//! curve, on which noise produces more barriers than on any other curve without a barrier: each loss has independent normal
+//! noise with standard deviation σ. All segments of an epoch share one estimate of σ.
 
 mod expected;
 mod flat;
@@ -44,7 +44,7 @@ impl NoiseTest {
     }
 
     /// Whether a segment has a barrier that noise does not explain: h > q s, where s² is σ² and in adaptive mode also the
-    /// square of the error that samples left out give h, with degrees of freedom by Welch & Satterthwaite.
+    /// squared error of h due to samples left out, with degrees of freedom by Welch & Satterthwaite.
     pub(crate) fn rejects(&self, segment: &Interpolation) -> bool {
         let Some(height) = segment.height.get().filter(|&height| height > 0.0) else { return false };
         if segment.barrier != Some(true) || height <= self.critical * self.noise.sigma {
@@ -58,7 +58,7 @@ impl NoiseTest {
         height > self.flat.critical(&Scale::new(both.freedom)) * both.value.sqrt()
     }
 
-    /// The barriers that noise alone would be expected to give on these curves.
+    /// The barriers that noise alone would be expected to produce on these curves.
     pub(crate) fn expected(&self, segments: &[Stamped<'_, Interpolation>]) -> Prediction {
         let count = decided(segments).count() as f64;
         let concave = student_quantile(2.0 * FALSE_POSITIVES / count, self.noise.freedom);
@@ -67,13 +67,13 @@ impl NoiseTest {
         curves.prediction()
     }
 
-    /// The height of a barrier that is seen with probability [`POWER`], on a curve that is flat but for one interior point.
+    /// The height of a barrier that is detected with probability [`POWER`], on a curve that is flat but for one interior point.
     pub(crate) fn detectable(&self) -> f64 {
         self.noise.sigma * self.flat.detectable(self.critical, &Scale::new(self.noise.freedom))
     }
 }
 
-/// What the authors' evaluation would be expected to show of curves that were measured without its noise.
+/// What the authors' evaluation would be expected to show for curves that were measured without its noise.
 #[derive(Clone, Debug)]
 pub(crate) struct PaperPrediction {
     /// σ of the authors' evaluation.
@@ -83,8 +83,8 @@ pub(crate) struct PaperPrediction {
 }
 
 impl PaperPrediction {
-    /// `None` unless the segments of an epoch were evaluated on samples drawn once, whose mean loss is that of the authors'
-    /// draws, and the noise of these was measured.
+    /// `None` unless the segments of an epoch were evaluated on samples drawn once, whose mean loss equals that of the authors'
+    /// draws, and the noise of the authors' draws was measured.
     pub(crate) fn new(
         segments: &[Stamped<'_, Interpolation>],
         noises: &[Stamped<'_, Noise>],
@@ -97,7 +97,7 @@ impl PaperPrediction {
     }
 }
 
-/// What all of the segments were evaluated on; `None` if that differs.
+/// What all segments were evaluated on; `None` if they differ.
 fn common_evaluation(segments: &[Stamped<'_, Interpolation>]) -> Option<EvaluationData> {
     let first = segments.first()?.evaluation;
     segments.iter().all(|segment| segment.evaluation == first).then_some(first)

@@ -18,8 +18,8 @@ pub(crate) struct PooledNoise {
 }
 
 impl PooledNoise {
-    /// That of the measurements on the samples of `evaluation`, with the segments' statistics of batch norm; `None` if there are
-    /// none.
+    /// The noise of the measurements on the samples of `evaluation`, with the batch norm statistics of the segments; `None` if
+    /// there are none.
     pub(super) fn of(
         evaluation: EvaluationData,
         segments: &[Stamped<'_, Interpolation>],

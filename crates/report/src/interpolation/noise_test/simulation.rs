@@ -13,7 +13,7 @@ use crate::table::{Column, Role, Table, decimals, main, name, percent};
 
 const SEGMENTS: usize = 450;
 const POINTS: usize = 11;
-/// σ, unlike 1 in order that units cannot be mixed up.
+/// σ, different from 1 to reveal confused units.
 const SIGMA: f64 = 3e-4;
 
 struct Simulation {
@@ -30,7 +30,7 @@ impl Simulation {
         SIGMA * self.random.normal()
     }
 
-    /// Losses on `curve`, whose ends the next segment takes over: its curve is moved so that it starts where this one ends.
+    /// Losses on `curve`. Consecutive segments share an end: each curve is shifted to start where the previous one ends.
     fn epoch(&mut self, curve: impl Fn(usize) -> [f64; POINTS]) -> Vec<[f64; POINTS]> {
         let (mut level, mut end) = (0.0, self.normal());
         (0..SEGMENTS)
@@ -77,7 +77,7 @@ fn height(losses: &[f64; POINTS]) -> f64 {
         - losses[0].max(losses[POINTS - 1])
 }
 
-/// Segments of `depth` σ below the mean of their ends in the middle, by turns falling and rising.
+/// Segments whose middle is `depth` σ below the mean of their ends, alternately falling and rising.
 fn valleys(depth: f64, slope: f64) -> impl Fn(usize) -> [f64; POINTS] {
     move |index| {
         let side = if index.is_multiple_of(2) { slope } else { -slope };
@@ -167,8 +167,8 @@ impl Comparison {
         self.variance += prediction.deviation.powi(2);
     }
 
-    /// That the prediction is right on average but for `bias`, a share of the number found and at most 0.5% of the segments, and
-    /// its deviation as stated.
+    /// Checks that the prediction is right on average up to `bias`, a share of the number found and at most 0.5% of the
+    /// segments, and that its standard deviation is as stated.
     fn check(&self, case: &str, bias: f64) {
         let n = self.epochs;
         let (found, predicted) = (self.found / n, self.predicted / n);
@@ -179,7 +179,7 @@ impl Comparison {
         let apart = (found - predicted).abs();
         let bias = (bias * found).min(0.005 * SEGMENTS as f64);
         assert!(apart <= bias + 3.5 * deviation / n.sqrt(), "{found} is not {predicted}");
-        // a deviation has a relative error of 1 / √(2 n)
+        // a standard deviation has a relative error of 1 / √(2 n)
         let tolerance = 0.15 + 3.5 / (2.0 * n).sqrt();
         assert!((deviation - stated).abs() <= 0.1 + tolerance * stated, "{deviation} is not {stated}");
     }
@@ -192,7 +192,7 @@ fn number_of_barriers(epoch: &[[f64; POINTS]]) -> f64 {
 #[test]
 fn the_expected_number_is_that_found_where_there_is_only_noise() {
     let epochs = few_or_many(6, 200);
-    // parabolas; the last also with barriers that noise gives only at one end
+    // parabolas; for the last, noise also produces barriers at only one end
     for (depth, slope) in
         [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.0, 3.0), (4.0, 8.0), (3.0, 14.0), (20.0, 10.0)]
     {
