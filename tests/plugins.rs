@@ -172,7 +172,7 @@ fn plugins_are_listed_with_their_options() {
          by default: 1717060 parameters, 3.4 MFLOP per 3x32x32 image, 10 classes\n\
          \n[model.options]\n\
          widths = [500,350]\n    width of each hidden layer; a list of whole numbers from 1 to 1000000\n\
-         activation = \"relu\"\n    nonlinearity of the hidden layers; one of \"relu\", \"leaky_relu\", \"gelu\", \"silu\", \"tanh\", \"sigmoid\"\n\
+         activation = \"relu\"\n    nonlinearity of the hidden layers; one of \"relu\", \"leaky_relu\", \"gelu\", \"silu\", \"tanh\", \"sigmoid\", \"relu6\", \"elu\", \"hard_swish\"\n\
          batch_norm = true\n    BatchNorm1d between each hidden linear layer and its nonlinearity; true or false\n\
          dropout = 0.0\n    probability of dropout after each hidden layer; 0 for none; a number from 0 to 0.99\n"
     );

@@ -146,7 +146,7 @@ fn check_estimates_a_run_and_leaves_nothing() {
     bench.write("run/file", b"");
     let taken = bench.run(&["check", "exp.toml", "--out", "run"]);
     assert_eq!(taken.code, 2);
-    assert!(taken.stdout.contains("total: about ") && taken.stderr.contains("run: exists already"));
+    assert!(taken.stdout.contains("total: about ") && taken.stderr.contains("run: already exists"));
     let wrong = bench.run(&["check", "exp.toml", "--set", "probe.interpolation.when={ epochs = [9] }"]);
     assert_eq!(
         (wrong.code, wrong.stderr.contains("probe.interpolation.when")),

@@ -235,8 +235,8 @@ const LINES: &[Term] = &[
     term("length", "The length of the line, ‖θ_1 − θ_0‖ between its endpoints."),
     term("loss, ends", "The loss at the two endpoints of the line."),
     term("error, ends", "The share of samples misclassified at the two endpoints of the line."),
-    term("loss barrier", "The maximum rise of the loss above the straight line between its endpoints."),
-    term("error barrier", "The maximum rise of the error above the straight line between its endpoints."),
+    term("loss barrier", "The largest loss along the line minus the mean of the losses at its ends."),
+    term("error barrier", "The largest error rate along the line minus the mean of those at its ends."),
     term("monotone", "Whether the loss never rises along the line."),
 ];
 

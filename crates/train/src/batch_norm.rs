@@ -94,7 +94,7 @@ mod tests {
             if let Err(error) = found
                 && let Some((_, size)) = error.to_string().split_once("for instance ")
             {
-                let size = size.split(':').next().unwrap().parse().unwrap();
+                let size = size.split(',').next().unwrap().parse().unwrap();
                 check_chunks("x", samples, size, &network(true), "").unwrap();
             }
         }

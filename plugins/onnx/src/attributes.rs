@@ -1,6 +1,5 @@
 //! The attributes of a node.
 
-use crate::constant::Constant;
 use crate::file::OnnxFile;
 use crate::proto::{Attribute, Node};
 
@@ -30,13 +29,6 @@ impl<'a> Attributes<'a> {
 
     pub(crate) fn integers(&self, name: &str) -> Option<&'a [i64]> {
         self.find(name).map(|attribute| attribute.ints.as_slice())
-    }
-
-    /// A tensor.
-    pub(crate) fn constant(&self, name: &str) -> Option<Constant> {
-        let tensor = self.find(name)?.t.as_ref()?;
-        let dims = tensor.dims.iter().map(|&dim| dim as usize).collect();
-        Some(Constant::new(dims, self.file.numbers(tensor).ok()?))
     }
 
     /// Two numbers, of both dimensions of an image.

@@ -25,6 +25,13 @@ impl Constant {
         }
     }
 
+    /// A node's attribute that is a tensor.
+    pub(crate) fn of_attribute(attributes: &Attributes<'_>, name: &str) -> Option<Self> {
+        let tensor = attributes.find(name)?.t.as_ref()?;
+        let dims = tensor.dims.iter().map(|&dim| dim as usize).collect();
+        Some(Self::new(dims, attributes.file.numbers(tensor).ok()?))
+    }
+
     /// A list of whole numbers.
     pub(crate) fn list(values: impl IntoIterator<Item = i64>) -> Self {
         let values: Vec<f64> = values.into_iter().map(|x| x as f64).collect();
@@ -149,7 +156,8 @@ pub(crate) fn fold(
         ),
         "Expand" => expand(x, &input(1)?.integers()),
         "ConstantOfShape" => {
-            let value = attributes.constant("value").unwrap_or_else(|| Constant::scalar(0.0, false));
+            let value =
+                Constant::of_attribute(attributes, "value").unwrap_or_else(|| Constant::scalar(0.0, false));
             expand(&Constant { dims: vec![], ..value }, &x.integers())
         }
         "Range" => {

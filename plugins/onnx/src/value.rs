@@ -17,6 +17,8 @@ pub(crate) enum Value {
     Data(Data),
     /// scale · erf(x / √2) + shift, a part of GELU's formula.
     Erf(ErfTerm),
+    /// The parts of a split value.
+    Sequence(Vec<Value>),
     /// What an operator computes that cannot be translated; said once.
     Unknown,
 }

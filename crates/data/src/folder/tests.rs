@@ -150,7 +150,7 @@ fn parts_that_are_not_plain_are_refused() {
     assert!(with(&["extra/a/1.png"]).contains("extra: contains images, but its name is not that of a part"));
     assert!(with(&["val/c/1.png"]).contains("c: is a class that "));
     assert!(with(&["val/a/1.gif"]).contains("val: has no images in class folders (found a: 1 .gif (GIF))"));
-    assert!(with(&["val/1.png"]).contains("val: has no images in class folders (found no folders"));
+    assert!(with(&["val/1.png"]).contains("val: has no images in class folders (found no class folders"));
     let beside = folder(&["a/1.png", "b/1.png", "Test/a/1.png"]);
     let text = refused(beside.path());
     assert!(

@@ -2,7 +2,7 @@
 
 use walk_arch::{permute, softmax};
 
-use super::{At, Translator, data};
+use super::translator::{At, Translator, data};
 use crate::constant::axis;
 use crate::value::{Data, Value};
 

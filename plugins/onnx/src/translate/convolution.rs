@@ -2,7 +2,7 @@
 
 use walk_arch::{Conv2d, Init, Op, Pool2d, crop, global_avg_pool};
 
-use super::{At, Translator, constant_input, data, parameter};
+use super::translator::{At, Translator, constant_input, data, parameter};
 use crate::attributes::Attributes;
 use crate::value::{Data, Value};
 

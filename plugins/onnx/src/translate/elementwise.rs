@@ -2,7 +2,7 @@
 
 use walk_arch::{Activation, Bias, Dropout, Init, Op, Scale};
 
-use super::{At, Translator, constant_input, data};
+use super::translator::{At, Translator, constant_input, data};
 use crate::value::{Data, ErfTerm, Parameter, Value};
 
 /// Relative difference up to which a constant is the one of a formula, rounded to f32.

@@ -2,7 +2,7 @@
 
 use walk_arch::{Init, Linear, Op};
 
-use super::{At, Translator, data, parameter};
+use super::translator::{At, Translator, data, parameter};
 use crate::value::{Data, Parameter, Value};
 
 impl<'a> Translator<'a> {

@@ -2,7 +2,7 @@
 
 use walk_arch::{BatchNorm, GroupNorm, Init, LayerNorm};
 
-use super::{At, Translator, constant_input, data, parameter};
+use super::translator::{At, Translator, constant_input, data, parameter};
 use crate::constant::axis;
 use crate::value::{Parameter, Value};
 

@@ -2,7 +2,7 @@
 
 use walk_arch::{Op, crop, global_avg_pool, permute};
 
-use super::{At, Translator, constant_input, data};
+use super::translator::{At, Translator, constant_input, data};
 use crate::constant::{Constant, axis, reshaped, squeezed, unsqueezed, window};
 use crate::value::{Data, Parameter, Value};
 
@@ -10,7 +10,7 @@ impl<'a> Translator<'a> {
     /// Flatten, Reshape, Squeeze, Unsqueeze and Expand: the order of the elements stays.
     pub(super) fn reshape(&mut self, at: At<'a>, inputs: Vec<Option<Value>>) -> Result<Vec<Value>, String> {
         let value = inputs.first().and_then(Option::as_ref).ok_or("no input")?;
-        let from = super::shape_of(value).ok_or("no input")?;
+        let from = super::translator::shape_of(value).ok_or("no input")?;
         let list = |name: &str| {
             let given = constant_input(&inputs, 1).map(Constant::integers);
             given.or_else(|| at.attributes.integers(name).map(<[i64]>::to_vec))
@@ -50,7 +50,7 @@ impl<'a> Translator<'a> {
 
     pub(super) fn transpose(&mut self, at: At<'a>, inputs: Vec<Option<Value>>) -> Result<Vec<Value>, String> {
         let value = inputs.first().and_then(Option::as_ref).ok_or("no input")?;
-        let rank = super::shape_of(value).ok_or("no input")?.len();
+        let rank = super::translator::shape_of(value).ok_or("no input")?.len();
         let order = match at.attributes.integers("perm") {
             Some(order) => order.iter().map(|&at| axis(at, rank)).collect::<Result<Vec<usize>, String>>()?,
             None => (0..rank).rev().collect(),
@@ -143,7 +143,18 @@ impl<'a> Translator<'a> {
     pub(super) fn split(&mut self, at: At<'a>, inputs: Vec<Option<Value>>) -> Result<Vec<Value>, String> {
         let x = data(&inputs, 0)?;
         let along = axis(at.attributes.integer("axis", 0), x.full.len())?;
+        let is_sequence = at.node.op_type == "SplitToSequence";
+        if is_sequence && at.attributes.integer("keepdims", 1) == 0 {
+            return Err("a split without `keepdims`".into());
+        }
         let lengths: Vec<usize> = match constant_input(&inputs, 1) {
+            // one length for all parts
+            Some(length) if is_sequence && length.dims.is_empty() => {
+                let length = length.single().map_or(0, |length| length as usize).max(1);
+                let whole = x.full[along];
+                (0..whole.div_ceil(length)).map(|part| length.min(whole - part * length)).collect()
+            }
+            None if is_sequence => return Err("a split into single places".into()),
             Some(lengths) => {
                 lengths.integers().into_iter().map(|length| usize::try_from(length).unwrap_or(0)).collect()
             }
@@ -155,7 +166,8 @@ impl<'a> Translator<'a> {
         };
         let mut start = 0;
         let mut outputs = vec![];
-        for (name, length) in at.node.output.iter().zip(lengths) {
+        for (part, length) in lengths.into_iter().enumerate() {
+            let name = at.node.output.get(part).unwrap_or(&at.node.output[0]);
             outputs.push(Value::Data(self.part(name, &x, along, start, length)?));
             start += length;
         }
