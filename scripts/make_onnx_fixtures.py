@@ -106,6 +106,16 @@ def updates(net, x, y, lr):
     return losses + [F.cross_entropy(net(x), y).item()]
 
 
+def other_loss(net, x, y, loss, params):
+    """The losses of the samples and the gradient with another loss function."""
+    z = net(x)
+    if loss == "mse":
+        losses = F.mse_loss(z, F.one_hot(y, z.shape[1]).to(z), reduction="none").mean(1)
+    else:
+        losses = F.cross_entropy(z, y, label_smoothing=0.1, reduction="none")
+    return {"losses": losses.detach().tolist(), "grad": projections(torch.autograd.grad(losses.mean(), params))}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent.parent / "tests/fixtures/onnx")
@@ -143,6 +153,8 @@ def main():
                 "losses": losses.detach().tolist(), "grad": projections(grads), "hvp": projections(hv),
                 "lr": LR.get(name, 1e-3), "updates": [],
             }
+            if name == "convnext":
+                case["losses_of"] = {loss: other_loss(net, x, y, loss, params) for loss in ("label_smoothing", "mse")}
             set_numbers(net)
             if mode == "batch" or not has_batch_norm:
                 case["updates"] = updates(net.train(), x, y, case["lr"])

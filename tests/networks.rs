@@ -1,5 +1,6 @@
 //! The plugins' networks against PyTorch: fixtures made by scripts/make_network_fixtures.py.
 
+use std::collections::BTreeMap;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -40,6 +41,16 @@ pub(crate) struct Case {
     /// Their learning rate.
     #[serde(default)]
     pub(crate) lr: f64,
+    /// What other loss functions give, by their names.
+    #[serde(default)]
+    pub(crate) losses_of: BTreeMap<String, OfLoss>,
+}
+
+/// What a loss function gives.
+#[derive(Deserialize)]
+pub(crate) struct OfLoss {
+    pub(crate) losses: Vec<f64>,
+    pub(crate) grad: Vec<Projection>,
 }
 
 /// A tensor by its norm and its products with three directions.
@@ -122,7 +133,12 @@ fn stream(names: &[String], name: &str) -> u64 {
 }
 
 /// The largest error of a flat vector's projections, relative to the norms of what is projected.
-fn projection_error(network: &Network, names: &[String], found: &[f64], expected: &[Projection]) -> f64 {
+pub(crate) fn projection_error(
+    network: &Network,
+    names: &[String],
+    found: &[f64],
+    expected: &[Projection],
+) -> f64 {
     let mut worst: f64 = 0.0;
     let whole = expected.iter().map(|p| p.norm * p.norm).sum::<f64>().sqrt();
     for spec in network.params() {
@@ -187,7 +203,7 @@ fn direction(network: &Network, names: &[String]) -> Vec<f32> {
     direction
 }
 
-fn wide(values: &[f32]) -> Vec<f64> {
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&x| x.into()).collect()
 }
 

@@ -8,7 +8,9 @@ use walk_core::{
     Backend, Batch, BatchNormMode, Composite, Convolution, Cpu, Fused, Loss, Model, Point, SgdStep, sgd_step,
 };
 
-use crate::networks::{Case, Fixture, batch, check, check_hessian, check_reference, library, load, point};
+use crate::networks::{
+    Case, Fixture, batch, check, check_hessian, check_reference, library, load, point, projection_error, wide,
+};
 use crate::support::{Bench, root};
 
 fn fixture(folder: &Path) -> Fixture {
@@ -124,4 +126,31 @@ fn exports_of_the_plugins_networks_are_the_plugins_networks() {
         compared += 1;
     }
     assert_eq!(compared, 9);
+}
+
+#[test]
+fn other_losses_agree_with_pytorch() {
+    let folder = root().join("tests/fixtures/onnx");
+    let fixture = fixture(&folder);
+    let case = fixture.cases.iter().find(|case| !case.losses_of.is_empty()).unwrap();
+    assert_eq!(Bench::new("").run(&["plugins", "onnx"]).code, 0);
+    let problem = Problem { input: case.input.clone(), classes: fixture.classes };
+    let network = graph(&folder, case, &problem).check(&problem).unwrap();
+    let (at, batch) = (point(&network, &case.names), batch(&fixture, case));
+    let losses =
+        [("label_smoothing", Loss::SmoothedCrossEntropy { smoothing: 0.1 }), ("mse", Loss::MeanSquaredError)];
+    for (name, loss) in losses {
+        let expected = &case.losses_of[name];
+        let backends: [Rc<dyn Backend>; 2] =
+            [Rc::new(Fused::default()), Rc::new(Composite::<Cpu>::default())];
+        for backend in backends {
+            let model = Model::new(backend, network.clone(), loss);
+            let found = model.at(&at).unwrap().gradient(&batch, case.mode).unwrap();
+            for (found, expected) in found.losses.iter().zip(&expected.losses) {
+                assert!((f64::from(*found) / expected - 1.0).abs() < 1e-5, "{name}: {found} {expected}");
+            }
+            let error = projection_error(&network, &case.names, &wide(&found.grad), &expected.grad);
+            assert!(error < 1e-4, "{name}: gradient off by {error:e}");
+        }
+    }
 }

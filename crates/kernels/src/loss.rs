@@ -1,12 +1,19 @@
 //! Per-sample losses of a row of outputs, in f64, and their gradients.
 
 /// The loss of one sample as a function of the network's outputs z and its label y.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
     /// log Σ exp(z) - z_y.
     CrossEntropy,
+    /// log Σ exp(z) - (1 - ε) z_y - ε mean(z): cross-entropy with label smoothing (Szegedy et al., 2016).
+    SmoothedCrossEntropy {
+        /// ε
+        smoothing: f32,
+    },
     /// ½ ‖z - onehot(y)‖².
     SquaredError,
+    /// ‖z - onehot(y)‖² / K for K classes: PyTorch's `mse_loss`.
+    MeanSquaredError,
 }
 
 impl Loss {
@@ -16,6 +23,14 @@ impl Loss {
     /// If `label` is not an index of `outputs`.
     pub fn value(self, outputs: &[f32], label: usize) -> f64 {
         match self {
+            Self::SmoothedCrossEntropy { smoothing } => {
+                let mean = outputs.iter().map(|&z| f64::from(z)).sum::<f64>() / outputs.len() as f64;
+                let apart = f64::from(outputs[label]) - mean;
+                Self::CrossEntropy.value(outputs, label) + f64::from(smoothing) * apart
+            }
+            Self::MeanSquaredError => {
+                Self::SquaredError.value(outputs, label) * f64::from(mean_factor(outputs))
+            }
             Self::CrossEntropy => {
                 let top = maximum(outputs);
                 let own = f64::from(outputs[label]);
@@ -33,13 +48,23 @@ impl Loss {
         }
     }
 
-    /// `gradient` += `weight` ∂loss/∂z: softmax(z) - onehot(y), or z - onehot(y).
+    /// `gradient` += `weight` ∂loss/∂z: softmax(z) - t with t the (smoothed) target, z - onehot(y), or 2/K times that.
     ///
     /// # Panics
     /// If the lengths differ or `label` is not an index.
     pub fn backward(self, outputs: &[f32], label: usize, weight: f32, gradient: &mut [f32]) {
         assert_eq!(outputs.len(), gradient.len());
         match self {
+            Self::SmoothedCrossEntropy { smoothing } => {
+                Self::CrossEntropy.backward(outputs, label, weight, gradient);
+                let part = weight * smoothing / outputs.len() as f32;
+                gradient.iter_mut().for_each(|g| *g -= part);
+                gradient[label] += weight * smoothing;
+                return;
+            }
+            Self::MeanSquaredError => {
+                return Self::SquaredError.backward(outputs, label, weight * mean_factor(outputs), gradient);
+            }
             Self::CrossEntropy => {
                 let top = maximum(outputs);
                 let sum: f64 = outputs.iter().map(|&z| (f64::from(z) - top).exp()).sum();
@@ -75,7 +100,11 @@ impl Loss {
     pub fn hessian_product(self, outputs: &[f32], dot_outputs: &[f32], weight: f32, gradient: &mut [f32]) {
         assert!(outputs.len() == gradient.len() && outputs.len() == dot_outputs.len());
         match self {
-            Self::CrossEntropy => {
+            Self::MeanSquaredError => {
+                let weight = weight * mean_factor(outputs);
+                Self::SquaredError.hessian_product(outputs, dot_outputs, weight, gradient);
+            }
+            Self::CrossEntropy | Self::SmoothedCrossEntropy { .. } => {
                 let top = maximum(outputs);
                 let sum: f64 = outputs.iter().map(|&z| (f64::from(z) - top).exp()).sum();
                 let softmax = |z: f32| (f64::from(z) - top).exp() / sum;
@@ -92,6 +121,11 @@ impl Loss {
             }
         }
     }
+}
+
+/// 2/K, by which the mean squared error is larger than half of the squared one.
+fn mean_factor(outputs: &[f32]) -> f32 {
+    2.0 / outputs.len() as f32
 }
 
 /// The largest output; NaN if any is NaN.
@@ -119,18 +153,27 @@ mod tests {
     #[test]
     fn gradients_agree_with_central_differences() {
         let z = noise(1, 7);
-        for loss in [Loss::CrossEntropy, Loss::SquaredError] {
-            let value = |z: &[f64]| match loss {
-                Loss::CrossEntropy => z.iter().map(|z| z.exp()).sum::<f64>().ln() - z[3],
-                Loss::SquaredError => {
-                    0.5 * z
-                        .iter()
-                        .enumerate()
-                        .map(|(i, z)| (z - f64::from(u8::from(i == 3))).powi(2))
-                        .sum::<f64>()
+        let smoothing = 0.25;
+        for loss in [
+            Loss::CrossEntropy,
+            Loss::SmoothedCrossEntropy { smoothing },
+            Loss::SquaredError,
+            Loss::MeanSquaredError,
+        ] {
+            let value = |z: &[f64]| {
+                let log_sum = z.iter().map(|z| z.exp()).sum::<f64>().ln();
+                let square =
+                    z.iter().enumerate().map(|(i, z)| (z - f64::from(u8::from(i == 3))).powi(2)).sum::<f64>();
+                match loss {
+                    Loss::CrossEntropy => log_sum - z[3],
+                    Loss::SmoothedCrossEntropy { .. } => {
+                        log_sum - 0.75 * z[3] - 0.25 * z.iter().sum::<f64>() / 7.0
+                    }
+                    Loss::SquaredError => 0.5 * square,
+                    Loss::MeanSquaredError => square / 7.0,
                 }
             };
-            assert!((loss.value(&z, 3) - value(&wide(&z))).abs() < 1e-12);
+            assert!((loss.value(&z, 3) - value(&wide(&z))).abs() < 2e-8); // 2/7 in f32
             let mut gradient = vec![0.0; 7];
             loss.backward(&z, 3, 1.0, &mut gradient);
             assert!(norm_error(&gradient, &differences(&wide(&z), value)) < 5e-7); // f32 rounding
@@ -144,7 +187,12 @@ mod tests {
                 let z: Vec<f64> =
                     z.iter().zip(&dot).map(|(&z, &d)| f64::from(z) + h * f64::from(d)).collect();
                 let sum: f64 = z.iter().map(|z| z.exp()).sum();
-                z.iter().map(|z| if loss == Loss::CrossEntropy { z.exp() / sum } else { *z }).collect()
+                let gradient = |z: &f64| match loss {
+                    Loss::CrossEntropy | Loss::SmoothedCrossEntropy { .. } => z.exp() / sum,
+                    Loss::SquaredError => *z,
+                    Loss::MeanSquaredError => z * 2.0 / 7.0,
+                };
+                z.iter().map(gradient).collect()
             };
             let h = 1e-3;
             let (a, b, c, d) = (at(-2.0 * h), at(-h), at(h), at(2.0 * h));

@@ -51,8 +51,7 @@ fn bench_here(source: &ExperimentSource, arguments: &BenchArguments) -> Result<(
         return Err(source.error_at("device", "only `device` = \"cpu\" can be timed").into());
     }
     let products = LeastProducts::of(&network);
-    let model =
-        Model::new(Rc::new(Fused::new(experiment.numerics.convolution)), network, experiment.loss.into());
+    let model = Model::new(Rc::new(Fused::new(experiment.numerics.convolution)), network, experiment.loss());
     let config = ThroughputConfig {
         samples: arguments.eval,
         chunk: 100,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_arch::OptionValues;
-use walk_core::{Convolution, DeviceName};
+use walk_core::{Convolution, DeviceName, Loss};
 use walk_data::DataConfig;
 use walk_record::RunFolder;
 use walk_report::ClaimName;
@@ -43,6 +43,10 @@ pub(crate) struct Experiment {
     /// The loss to minimize.
     #[serde(default)]
     pub(crate) loss: LossName,
+    /// ε of label smoothing for `cross_entropy`: targets are 1 - ε + ε/K for a sample's class and ε/K for the others of K
+    /// classes, as in PyTorch.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) label_smoothing: f32,
     /// Numerical options.
     #[serde(default)]
     pub(crate) numerics: NumericsSection,
@@ -127,6 +131,8 @@ pub(crate) enum LossName {
     CrossEntropy,
     /// ½ ‖z - onehot(y)‖².
     SquaredError,
+    /// ‖z - onehot(y)‖² / K for K classes, as PyTorch's `mse_loss` of the outputs.
+    Mse,
 }
 
 /// Numerical options.
@@ -163,6 +169,15 @@ impl Experiment {
         if let Some(seeds) = experiment.reproduce_seeds.filter(|&seeds| !SEEDS.contains(&seeds.into())) {
             let wrong = format!("`reproduce_seeds` = {seeds}, expected 1 to {}", SEEDS.end());
             return Err(source.error_at("reproduce_seeds", wrong));
+        }
+        let smoothing = experiment.label_smoothing;
+        if !(0.0..1.0).contains(&smoothing) {
+            let wrong = format!("`label_smoothing` = {smoothing}, expected a number from 0, below 1");
+            return Err(source.error_at("label_smoothing", wrong));
+        }
+        if smoothing > 0.0 && experiment.loss != LossName::CrossEntropy {
+            let wrong = "`label_smoothing` is for the loss `cross_entropy` only";
+            return Err(source.error_at("label_smoothing", wrong));
         }
         // TOML keeps 63 bits; a larger seed could not be written to config.toml
         if i64::try_from(experiment.seed).is_err() {
@@ -285,19 +300,27 @@ impl Experiment {
         files.into_iter().filter_map(|(key, path)| Some((key, path?))).collect()
     }
 
+    /// The loss that is minimized.
+    pub(crate) fn loss(&self) -> Loss {
+        match self.loss {
+            LossName::CrossEntropy if self.label_smoothing > 0.0 => {
+                Loss::SmoothedCrossEntropy { smoothing: self.label_smoothing }
+            }
+            LossName::CrossEntropy => Loss::CrossEntropy,
+            LossName::SquaredError => Loss::SquaredError,
+            LossName::Mse => Loss::MeanSquaredError,
+        }
+    }
+
     /// The name of its run folder.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or("experiment")
     }
 }
 
-impl From<LossName> for walk_core::Loss {
-    fn from(name: LossName) -> Self {
-        match name {
-            LossName::CrossEntropy => Self::CrossEntropy,
-            LossName::SquaredError => Self::SquaredError,
-        }
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(value: &f32) -> bool {
+    value.to_bits() == 0
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ fn run_on(
 ) -> Result<(), Failure> {
     let info = group.agree(describe(&prepared, &*backend))?;
     let Prepared { experiment, network, split, initial, .. } = prepared;
-    let model = Model::new(backend, network, experiment.loss.into());
+    let model = Model::new(backend, network, experiment.loss());
     let train_config = TrainConfig {
         epochs: experiment.epochs,
         seed: Seed(experiment.seed),

@@ -96,7 +96,7 @@ fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) 
     outln!(
         "{}",
         wrapped(
-            "errors are relative to dfdx's operations on the CPU in f64, the largest over both losses and both modes \
+            "errors are relative to dfdx's operations on the CPU in f64, the largest over all losses and both modes \
              of batch norm; times are the device's; plugins' networks have SiLU in place of ReLU, in whose kink gradients jump"
         )
     );

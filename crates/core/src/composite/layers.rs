@@ -152,20 +152,39 @@ pub(super) fn losses<E: Number, D: Device<E>, T: Tape<E, D>>(
             let labels: Tensor<(usize,), usize, D> = device.try_tensor_from_vec(labels.to_vec(), (rows,))?;
             outputs.try_log_softmax::<Axis<1>>()?.try_select(labels)?.try_negate()
         }
+        Loss::SmoothedCrossEntropy { .. } => {
+            let targets = targets(device, labels, classes, loss)?;
+            outputs
+                .try_log_softmax::<Axis<1>>()?
+                .try_mul(targets)?
+                .try_sum::<(usize,), Axis<1>>()?
+                .try_negate()
+        }
+        Loss::MeanSquaredError => {
+            let residual = outputs.try_sub(targets(device, labels, classes, loss)?)?;
+            residual.try_square()?.try_mean::<(usize,), Axis<1>>()
+        }
         Loss::SquaredError => {
-            let residual = outputs.try_sub(one_hot(device, labels, classes)?)?;
+            let residual = outputs.try_sub(targets(device, labels, classes, loss)?)?;
             residual.try_square()?.try_sum::<(usize,), Axis<1>>()?.try_mul(E::of(0.5))
         }
     }
 }
 
-/// 1 at every sample's label, 0 elsewhere, `[rows, classes]`.
-pub(super) fn one_hot<E: Number, D: Device<E>>(
+/// 1 at every sample's label, 0 elsewhere, `[rows, classes]`; with label smoothing, ε / classes more and ε less.
+pub(super) fn targets<E: Number, D: Device<E>>(
     device: &D,
     labels: &[usize],
     classes: usize,
+    loss: Loss,
 ) -> Result<Rows<D, NoneTape, E>, D::Err> {
-    let mut targets = vec![E::default(); labels.len() * classes];
-    labels.iter().enumerate().for_each(|(row, label)| targets[row * classes + label] = E::of(1.0));
+    let smoothing: f64 = match loss {
+        Loss::SmoothedCrossEntropy { smoothing } => smoothing.into(),
+        _ => 0.0,
+    };
+    let shared = smoothing / classes as f64;
+    let mut targets = vec![E::of(shared); labels.len() * classes];
+    let own = E::of(1.0 - smoothing + shared);
+    labels.iter().enumerate().for_each(|(row, label)| targets[row * classes + label] = own);
     device.try_tensor_from_vec(targets, (labels.len(), classes))
 }

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 use walk_arch::Activation;
 use walk_kernels::activation::Activation as Kernel;
 
-use super::layers::{ChannelStatistics, one_hot};
+use super::layers::{ChannelStatistics, targets};
 use super::number::Number;
 use crate::Loss;
 use crate::kernel_activation::kernel_activation;
@@ -126,10 +126,12 @@ pub(super) fn losses<E: Number, D: Device<E>, T: Tape<E, D>>(
     loss: Loss,
 ) -> Result<Flat<D, T, E>, D::Err> {
     let classes = outputs.shape().1;
-    let targets = one_hot(device, labels, classes)?;
+    let targets = targets(device, labels, classes, loss)?;
     let predicted = match loss {
-        Loss::CrossEntropy => outputs.try_softmax::<Axis<1>>()?,
-        Loss::SquaredError => outputs,
+        Loss::CrossEntropy | Loss::SmoothedCrossEntropy { .. } => outputs.try_softmax::<Axis<1>>()?,
+        Loss::SquaredError | Loss::MeanSquaredError => outputs,
     };
-    predicted.try_sub(targets)?.try_mul(dot_outputs.retaped::<T>())?.try_sum::<(usize,), Axis<1>>()
+    let factor = if loss == Loss::MeanSquaredError { 2.0 / classes as f64 } else { 1.0 };
+    let slopes = predicted.try_sub(targets)?.try_mul(dot_outputs.retaped::<T>())?;
+    slopes.try_sum::<(usize,), Axis<1>>()?.try_mul(E::of(factor))
 }

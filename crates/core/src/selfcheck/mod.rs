@@ -17,6 +17,14 @@ use crate::{
     Seed, Stream,
 };
 
+/// The losses that are compared.
+const LOSSES: [Loss; 4] = [
+    Loss::CrossEntropy,
+    Loss::SmoothedCrossEntropy { smoothing: 0.1 },
+    Loss::SquaredError,
+    Loss::MeanSquaredError,
+];
+
 /// The quantities compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
@@ -35,7 +43,7 @@ impl Quantity {
     pub const ALL: [Self; 4] = [Self::Losses, Self::Gradient, Self::HessianVector, Self::SampleNorms];
 }
 
-/// The largest difference of one quantity from the reference over both losses and both modes of batch norm.
+/// The largest difference of one quantity from the reference over all losses and both modes of batch norm.
 #[derive(Clone, Copy, Debug)]
 pub struct Difference {
     /// The quantity compared.
@@ -68,7 +76,7 @@ pub fn differences(
     } else {
         &[BatchNormMode::Running]
     };
-    for loss in [Loss::CrossEntropy, Loss::SquaredError] {
+    for loss in LOSSES {
         let at = backend.at(network, loss, &point)?;
         for &mode in modes {
             let reference = Reference::new(network, loss, &point, mode)?;
