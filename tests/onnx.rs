@@ -1,6 +1,7 @@
 //! Networks from ONNX files against PyTorch, which exported them: fixtures made by scripts/make_onnx_fixtures.py.
 
 use std::path::Path;
+use std::process::Command;
 use std::rc::Rc;
 
 use walk_arch::{Graph, OptionValues, Problem};
@@ -11,7 +12,7 @@ use walk_core::{
 use crate::networks::{
     Case, Fixture, batch, check, check_hessian, check_reference, library, load, point, projection_error, wide,
 };
-use crate::support::{Bench, root};
+use crate::support::{Bench, root, skipped};
 
 fn fixture(folder: &Path) -> Fixture {
     serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap()
@@ -153,4 +154,107 @@ fn other_losses_agree_with_pytorch() {
             assert!(error < 1e-4, "{name}: gradient off by {error:e}");
         }
     }
+}
+
+/// A Python that has PyTorch and its exporter: `WALK_TORCH`, or the usual one.
+fn torch() -> Option<String> {
+    let named = std::env::var("WALK_TORCH").ok();
+    let found = [named, Some("python3".to_owned())].into_iter().flatten().find(|python| {
+        let found = Command::new(python).args(["-c", "import torch, onnx, onnxscript, safetensors"]).output();
+        found.is_ok_and(|output| output.status.success())
+    });
+    if found.is_none() {
+        skipped(
+            "networks exported by PyTorch itself (pip install torch torchvision onnx onnxscript safetensors, WALK_TORCH=...)",
+        );
+    }
+    found
+}
+
+/// Runs Python in a folder, and wants it to end well.
+fn run_python(python: &str, folder: &Path, arguments: &[&str]) -> String {
+    let ran = Command::new(python).args(arguments).current_dir(folder).output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn networks_exported_now_agree_with_pytorch_at_the_weights_in_their_files() {
+    let Some(python) = torch() else { return };
+    let bench = Bench::new("");
+    let (script, out) = (root().join("scripts/make_onnx_fixtures.py"), bench.path("onnx"));
+    let (script, out) = (script.to_str().unwrap(), out.to_str().unwrap());
+    let names = ["vgg_group_norm", "convnext", "vit_attention", "plain_cnn", "vgg11"];
+    run_python(&python, &bench.path(""), &[&[script, "--weights", "--out", out], &names[..]].concat());
+    check_all(&bench.path("onnx"));
+    let fixture = fixture(&bench.path("onnx"));
+    for case in &fixture.cases {
+        let problem = Problem { input: case.input.clone(), classes: fixture.classes };
+        let network = graph(&bench.path("onnx"), case, &problem).check(&problem).unwrap();
+        let options = options(&bench.path("onnx"), case);
+        let [params, buffers] = load(&library("onnx")).initial_point(&network, &problem, &options).unwrap();
+        let expected = point(&network, &case.names);
+        assert_eq!((params, buffers), (expected.params, expected.buffers), "{}", case.plugin);
+    }
+}
+
+/// A network for the built-in digits.
+const NETWORK: &str = "
+import torch.nn as nn
+def make():
+    return nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                         nn.Linear(96, 10))
+";
+
+/// Loads a checkpoint into the module that was exported; its names must be the module's.
+const LOAD_BACK: &str = "
+import net, sys
+from safetensors.torch import load_file
+module = net.make()
+state = load_file(sys.argv[1])
+module.load_state_dict(state)
+trained = {name for name, _ in module.named_parameters()} | {'1.running_mean', '1.running_var'}
+assert set(state) == trained, set(state) ^ trained
+print(float(state['0.weight'].sum()))
+";
+
+#[test]
+fn a_module_goes_to_onnx_is_trained_and_its_checkpoint_comes_back() {
+    let Some(python) = torch() else { return };
+    let bench = Bench::new(
+        "epochs = 2\n[model]\nplugin = \"onnx\"\noptions = { file = \"net.onnx\" }\n\
+         [init]\nfrom = \"plugin\"\n[data]\nset = \"digits\"\n[optim]\nlr = 0.05\nbatch_size = 100\n",
+    );
+    bench.write("net.py", NETWORK.as_bytes());
+    let script = root().join("scripts/export_onnx.py");
+    let export = [script.to_str().unwrap(), "net.py:make", "--input", "1x8x8", "--out", "net.onnx"];
+    run_python(&python, &bench.path(""), &export);
+    let shown = bench.run(&["plugins", "onnx", "--set", "file=net.onnx", "--input", "1x8x8"]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(
+        shown.stdout.contains("1042 parameters") && shown.stdout.contains("│ conv2d"),
+        "{}",
+        shown.stdout
+    );
+
+    bench.run_into("run", &["--set", "checkpoint.epochs=[1]"]);
+    let files = &bench.info("run")["files"];
+    assert_eq!(
+        (files[0]["key"].as_str(), files[0]["path"].as_str()),
+        (Some("model.options.file"), Some("net.onnx"))
+    );
+    let accuracy =
+        bench.rows("run").iter().rfind(|row| row["kind"] == "epoch").unwrap()["valid_accuracy"].as_f64();
+    assert!(accuracy.unwrap() > 0.8, "{accuracy:?}");
+    run_python(&python, &bench.path(""), &["-c", LOAD_BACK, "run/checkpoints/final.safetensors"]);
+
+    // without the file's weights they are drawn
+    bench.run_into("drawn", &["--set", "init={}"]);
+    assert!(bench.metrics("drawn") != bench.metrics("run"));
+    // another file would change the numbers of a run that is resumed
+    run_python(&python, &bench.path(""), &export);
+    let resumed = bench.run(&["resume", "run", "--epochs", "3"]);
+    assert_eq!(resumed.code, 2);
+    let message = "run: `model.options.file`: net.onnx does not have the contents";
+    assert!(resumed.stderr.contains(message), "{}", resumed.stderr);
 }

@@ -55,6 +55,14 @@ pub fn initial_values(options: &OnnxOptions, problem: &Problem) -> Result<Vec<In
     values().map_err(|problem| at(&options.file, &problem))
 }
 
+/// The graph of the network in a file's bytes; weights in other files are looked for in `folder`.
+///
+/// # Errors
+/// Why the bytes cannot be read or translated.
+pub fn build_from_bytes(bytes: &[u8], folder: &Path, problem: &Problem) -> Result<Graph, String> {
+    translate(&OnnxFile::from_bytes(bytes, folder)?, problem).map(|translation| translation.graph)
+}
+
 fn open(path: &Path) -> Result<OnnxFile, String> {
     if path.as_os_str().is_empty() {
         return Err("no file is given; set `model.options.file` to the ONNX file".into());
@@ -86,3 +94,6 @@ fn stored_values(file: &OnnxFile, stored: &Stored) -> Result<InitialValues, Stri
     };
     Ok(InitialValues { name: name.clone(), shape, values })
 }
+
+#[cfg(test)]
+mod tests;
