@@ -56,7 +56,7 @@ class ConvNext(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, width, 4, 4)
         self.blocks = nn.Sequential(ConvNextBlock(width), ConvNextBlock(width))
-        self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, classes)
+        self.norm, self.head = nn.LayerNorm(width, bias=False), nn.Linear(width, classes)
 
     def forward(self, x):
         return self.head(self.norm(self.blocks(self.stem(x)).mean((-2, -1))))

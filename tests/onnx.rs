@@ -200,8 +200,9 @@ fn networks_exported_now_agree_with_pytorch_at_the_weights_in_their_files() {
 
 /// A network for the built-in digits.
 const NETWORK: &str = "
-import torch.nn as nn
+import torch, torch.nn as nn
 def make():
+    torch.manual_seed(1)
     return nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
                          nn.Linear(96, 10))
 ";
@@ -252,6 +253,7 @@ fn a_module_goes_to_onnx_is_trained_and_its_checkpoint_comes_back() {
     bench.run_into("drawn", &["--set", "init={}"]);
     assert!(bench.metrics("drawn") != bench.metrics("run"));
     // another file would change the numbers of a run that is resumed
+    bench.write("net.py", NETWORK.replace("manual_seed(1)", "manual_seed(2)").as_bytes());
     run_python(&python, &bench.path(""), &export);
     let resumed = bench.run(&["resume", "run", "--epochs", "3"]);
     assert_eq!(resumed.code, 2);

@@ -120,7 +120,7 @@ pub(crate) fn fold(
         "Sqrt" => Ok(same(x.values.iter().map(|x| x.sqrt()).collect())),
         "Neg" => Ok(same(x.values.iter().map(|x| -x).collect())),
         "Floor" => Ok(same(x.values.iter().map(|x| x.floor()).collect())),
-        "Add" | "Sub" | "Mul" | "Div" => binary(op, x, input(1)?),
+        "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Equal" => binary(op, x, input(1)?),
         "Reshape" => {
             let to = input(1)?.integers();
             reshaped(&x.dims, &to, attributes.integer("allowzero", 0) != 0)
@@ -132,17 +132,33 @@ pub(crate) fn fold(
         "Slice" => {
             let (starts, ends) = (list(1, "starts")?, list(2, "ends")?);
             let steps = list(4, "steps").unwrap_or_else(|| vec![1]);
-            match (x.dims.len(), starts.as_slice(), ends.as_slice(), steps.as_slice()) {
-                (1, &[start], &[end], [1]) => {
-                    let (start, length) = window(start, end, x.values.len());
-                    Ok(Constant {
-                        dims: vec![length],
-                        values: x.values[start..start + length].to_vec(),
-                        ..x.clone()
-                    })
-                }
-                _ => Err("only lists are sliced, with step 1".into()),
+            let axes = list(3, "axes").unwrap_or_else(|| (0..starts.len() as i64).collect());
+            let mut bounds = starts
+                .into_iter()
+                .zip(ends)
+                .zip(axes.into_iter().zip(steps.into_iter().chain(std::iter::repeat(1))));
+            bounds
+                .try_fold(x.clone(), |x, ((start, end), (along, step))| sliced(&x, [start, end, step], along))
+        }
+        "Transpose" => match x.dims.as_slice() {
+            &[rows, columns] => {
+                let values = (0..x.values.len()).map(|place| x.values[place % rows * columns + place / rows]);
+                Ok(Constant { dims: vec![columns, rows], values: values.collect(), ..x.clone() })
             }
+            _ => Err("only matrices are transposed".into()),
+        },
+        "Where" => {
+            let (yes, no) = (input(1)?, input(2)?);
+            let value = |of: &Constant, place: usize| of.values[if of.values.len() == 1 { 0 } else { place }];
+            let longest = [x, yes, no].into_iter().max_by_key(|of| of.values.len())?;
+            let count = longest.values.len();
+            if [x, yes, no].iter().any(|of| ![1, count].contains(&of.values.len())) {
+                return Some(Err("constants of different shapes".into()));
+            }
+            let chosen =
+                |place: usize| if value(x, place) > 0.0 { value(yes, place) } else { value(no, place) };
+            let values = (0..count).map(chosen).collect();
+            Ok(Constant { dims: longest.dims.clone(), values, integer: yes.integer })
         }
         "Concat" => inputs.iter().copied().collect::<Option<Vec<_>>>().map_or_else(
             || Err("an input is no constant".into()),
@@ -181,6 +197,34 @@ impl Constant {
         }
         self
     }
+}
+
+/// Places along a dimension, from a start to an end, not included, by a step.
+fn sliced(x: &Constant, [start, end, step]: [i64; 3], along: i64) -> Result<Constant, String> {
+    let along = axis(along, x.dims.len())?;
+    let length = x.dims[along] as i64;
+    if step == 0 {
+        return Err("a slice with step 0".into());
+    }
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let place = |at: i64| if at < 0 { at.saturating_add(length) } else { at }.clamp(low, high);
+    let (end, mut at, mut places) = (place(end), place(start), vec![]);
+    while if step > 0 { at < end } else { at > end } {
+        places.push(at as usize);
+        at = at.saturating_add(step);
+    }
+    let inner: usize = x.dims[along + 1..].iter().product();
+    let outer: usize = x.dims[..along].iter().product();
+    let mut values = Vec::with_capacity(outer * places.len() * inner);
+    for block in 0..outer {
+        for place in &places {
+            let first = (block * x.dims[along] + place) * inner;
+            values.extend_from_slice(&x.values[first..first + inner]);
+        }
+    }
+    let mut dims = x.dims.clone();
+    dims[along] = places.len();
+    Ok(Constant { dims, values, integer: x.integer })
 }
 
 /// A shape with dimensions of 1 at these places of the result.
@@ -223,6 +267,8 @@ fn binary(op: &str, a: &Constant, b: &Constant) -> Result<Constant, String> {
             "Add" => a + b,
             "Sub" => a - b,
             "Mul" => a * b,
+            "Mod" => a.rem_euclid(b),
+            "Equal" => f64::from(u8::from((a - b).abs() < f64::MIN_POSITIVE)),
             _ if integer => (a / b).trunc(),
             _ => a / b,
         }

@@ -1,9 +1,9 @@
 //! Normalizations.
 
-use walk_arch::{BatchNorm, GroupNorm, Init, LayerNorm};
+use walk_arch::{BatchNorm, GroupNorm, Init, LayerNorm, Op, Scale};
 
 use super::translator::{At, Translator, constant_input, data, parameter};
-use crate::constant::axis;
+use crate::constant::{Constant, axis};
 use crate::value::{Parameter, Value};
 
 impl<'a> Translator<'a> {
@@ -53,17 +53,21 @@ impl<'a> Translator<'a> {
         let (dims, eps) = (rank - first, at.attributes.number("epsilon", 1e-5));
         let shape = x.sample(self.batch).shape;
         let node = self.layer(&x, &shape);
-        let trained = match (inputs.get(1), inputs.get(2)) {
-            (Some(Some(Value::Parameter(_))), Some(Some(Value::Parameter(_)))) => true,
-            _ if is_neutral(&inputs, 1) => false,
-            _ => return Err("a scale without a shift".into()),
-        };
+        let is_parameter = |place: usize| matches!(inputs.get(place), Some(Some(Value::Parameter(_))));
+        let trained = is_parameter(1) && is_parameter(2);
+        let scaled = is_parameter(1) && is_uniform(&inputs, 2, 0.0);
+        if !trained && !scaled && !is_neutral(&inputs, 1) {
+            return Err("a scale or a shift that is no initializer".into());
+        }
         let norm = LayerNorm { dims, eps, affine: trained };
-        let node = if trained {
-            let [scale, shift] = [parameter(&inputs, 1, "scale")?, parameter(&inputs, 2, "shift")?];
-            self.push_trained(norm, vec![node], shape, &[("weight", &scale), ("bias", &shift)])?
+        let node = if scaled {
+            let node =
+                self.push(&format!("{}.standardized", at.node.output[0]), norm, vec![node], shape.clone());
+            let axes = Some([shape.len() - dims, shape.len()]);
+            let scale = Scale { init: Init::Constant(1.0), axes };
+            self.push_trained(scale, vec![node], shape, &[("weight", &parameter(&inputs, 1, "scale")?)])?
         } else {
-            self.push(&at.node.output[0], norm, vec![node], shape)
+            self.norm(at, &inputs, norm, node, shape, trained)?
         };
         Ok(Self::same(&x, node))
     }
@@ -94,21 +98,37 @@ impl<'a> Translator<'a> {
         let norm = GroupNorm { groups, eps: at.attributes.number("epsilon", 1e-5), affine: trained };
         let shape = x.full[1..].to_vec();
         let node = self.layer(&x, &shape);
-        let node = if trained {
-            let [scale, shift] = [parameter(&inputs, 1, "scale")?, parameter(&inputs, 2, "shift")?];
-            self.push_trained(norm, vec![node], shape, &[("weight", &scale), ("bias", &shift)])?
-        } else {
-            self.push(&at.node.output[0], norm, vec![node], shape)
-        };
+        let node = self.norm(at, &inputs, norm, node, shape, trained)?;
         Ok(Self::same(&x, node))
+    }
+
+    /// A normalization with its own scale and shift, or without.
+    fn norm(
+        &mut self,
+        at: At<'a>,
+        inputs: &[Option<Value>],
+        norm: impl Into<Op>,
+        node: usize,
+        shape: Vec<usize>,
+        trained: bool,
+    ) -> Result<usize, String> {
+        if !trained {
+            return Ok(self.push(&at.node.output[0], norm, vec![node], shape));
+        }
+        let [scale, shift] = [parameter(inputs, 1, "scale")?, parameter(inputs, 2, "shift")?];
+        self.push_trained(norm, vec![node], shape, &[("weight", &scale), ("bias", &shift)])
     }
 }
 
 /// Whether a scale and the shift after it change nothing.
 fn is_neutral(inputs: &[Option<Value>], place: usize) -> bool {
-    let is = |place: usize, value: f64| match inputs.get(place).and_then(Option::as_ref) {
+    is_uniform(inputs, place, 1.0) && is_uniform(inputs, place + 1, 0.0)
+}
+
+/// Whether all elements of an input are constants of this value, or it is left out.
+fn is_uniform(inputs: &[Option<Value>], place: usize, value: f64) -> bool {
+    match inputs.get(place).and_then(Option::as_ref) {
         None => true,
-        Some(_) => constant_input(inputs, place).and_then(|constant| constant.uniform()) == Some(value),
-    };
-    is(place, 1.0) && is(place + 1, 0.0)
+        Some(_) => constant_input(inputs, place).and_then(Constant::uniform) == Some(value),
+    }
 }

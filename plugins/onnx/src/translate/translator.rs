@@ -194,7 +194,8 @@ impl<'a> Translator<'a> {
             let stored = self.stored_dims(&parameter.name);
             if let Some(owner) = self.owners.insert(parameter.name.clone(), name.clone()) {
                 return Err(format!(
-                    "its parameter `{}` belongs to `{owner}` too; shared parameters are not possible",
+                    "its parameter `{}` belongs to `{owner}` too; shared parameters are not possible. \
+                     PyTorch's exporter merges parameters with equal values unless it is told not to: use scripts/export_onnx.py",
                     parameter.name
                 ));
             }
