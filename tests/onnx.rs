@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
 
-use walk_arch::{Graph, OptionValues, Problem};
+use walk_arch::{Graph, Network, OptionValues, Problem};
 use walk_core::{
     Backend, Batch, BatchNormMode, Composite, Convolution, Cpu, Fused, Loss, Model, Point, SgdStep, sgd_step,
 };
@@ -89,6 +89,13 @@ fn networks_of_others_agree_with_pytorch() {
     check_all(&root().join("tests/fixtures/onnx"));
 }
 
+/// The names of a network's operations, sorted.
+fn operations(network: &Network) -> Vec<&'static str> {
+    let mut names: Vec<&str> = network.layers().iter().map(|layer| layer.op.name()).collect();
+    names.sort_unstable();
+    names
+}
+
 #[test]
 fn exports_of_the_plugins_networks_are_the_plugins_networks() {
     let folder = root().join("tests/fixtures/onnx");
@@ -109,13 +116,17 @@ fn exports_of_the_plugins_networks_are_the_plugins_networks() {
         let native =
             load(&library(&case.plugin)).build(&problem, &case.options).unwrap().check(&problem).unwrap();
         let imported = graph(&folder, exported, &problem).check(&problem).unwrap();
-        let names = |network: &walk_arch::Network| {
+        let names = |network: &Network| {
             let mut names: Vec<(String, Vec<usize>)> =
                 network.params().iter().map(|param| (param.name.clone(), param.shape.clone())).collect();
             names.sort();
             names
         };
         assert_eq!(names(&imported), names(&native), "{}", case.plugin);
+        // the same layers are fused alike
+        if case.plugin != "vit" {
+            assert_eq!(operations(&imported), operations(&native), "{}", case.plugin);
+        }
         let losses = [&native, &imported].map(|network| {
             let at = point(network, &case.names);
             let model = Model::new(Rc::new(Fused::default()), network.clone(), Loss::CrossEntropy);

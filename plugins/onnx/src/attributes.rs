@@ -34,8 +34,13 @@ impl<'a> Attributes<'a> {
     /// Two numbers, of both dimensions of an image.
     pub(crate) fn pair(&self, name: &str, default: usize) -> Result<[usize; 2], String> {
         let Some(values) = self.integers(name) else { return Ok([default; 2]) };
-        let pair = values.iter().map(|&value| usize::try_from(value).ok()).collect::<Option<Vec<usize>>>();
+        let pair = values.iter().map(|&value| place(value)).collect::<Option<Vec<usize>>>();
         let pair: Option<[usize; 2]> = pair.and_then(|pair| pair.try_into().ok());
         pair.ok_or_else(|| format!("`{name}` = {values:?}, expected two numbers"))
     }
+}
+
+/// A size or a place of a window, if it is one that an image can have.
+pub(crate) fn place(value: i64) -> Option<usize> {
+    usize::try_from(value).ok().filter(|&value| value <= 1 << 20)
 }

@@ -4,7 +4,7 @@ use crate::attributes::Attributes;
 use crate::file::Numbers;
 
 /// Most elements of a constant.
-const MAX: usize = 1 << 20;
+pub(crate) const MAX: usize = 1 << 20;
 
 /// A tensor of numbers that do not depend on the input, row by row.
 #[derive(Clone, Debug, PartialEq)]

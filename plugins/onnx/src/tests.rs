@@ -174,16 +174,28 @@ fn external_data_stay_in_the_folder_of_the_file() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
+/// Files as PyTorch's exporter writes them, of the problem of CIFAR-10.
+const EXPORTED: [&[u8]; 3] = [
+    include_bytes!("../../../tests/fixtures/onnx/plain_cnn.onnx"),
+    include_bytes!("../../../tests/fixtures/onnx/vit_attention.onnx"),
+    include_bytes!("../../../tests/fixtures/onnx/vgg_group_norm.onnx"),
+];
+
 proptest! {
     #[test]
-    fn no_flip_makes_it_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
-        let mut bytes = good().encode_to_vec();
+    fn no_flip_makes_it_panic(
+        file in 0..4usize,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let cifar10 = Problem { input: vec![3, 32, 32], classes: 10 };
+        let (mut bytes, problem) =
+            EXPORTED.get(file).map_or_else(|| (good().encode_to_vec(), problem()), |bytes| (bytes.to_vec(), cifar10));
         for (at, value) in flips {
             let at = at.index(bytes.len());
             bytes[at] ^= value;
         }
-        if let Ok(graph) = build_from_bytes(&bytes, Path::new("."), &problem()) {
-            let _ = graph.check(&problem());
+        if let Ok(graph) = build_from_bytes(&bytes, Path::new("."), &problem) {
+            let _ = graph.check(&problem);
         }
     }
 }

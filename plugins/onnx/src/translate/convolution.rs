@@ -3,7 +3,7 @@
 use walk_arch::{Conv2d, Init, Op, Pool2d, crop, global_avg_pool};
 
 use super::translator::{At, Translator, constant_input, data, parameter};
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, place};
 use crate::value::{Data, Value};
 
 /// A window's options.
@@ -22,7 +22,7 @@ impl Window {
             return Err("a window of no size".into());
         }
         let explicit = attributes.integers("pads").unwrap_or(&[0; 4]);
-        let explicit: Option<Vec<usize>> = explicit.iter().map(|&pad| usize::try_from(pad).ok()).collect();
+        let explicit: Option<Vec<usize>> = explicit.iter().map(|&pad| place(pad)).collect();
         let pads = match attributes.text("auto_pad").unwrap_or(b"NOTSET") {
             b"NOTSET" | b"" => explicit.and_then(|pads| pads.try_into().ok()).ok_or("unusable `pads`")?,
             b"VALID" => [0; 4],
@@ -185,9 +185,10 @@ impl<'a> Translator<'a> {
             (vec![0; sample.shape.len()], sample.shape.clone(), x.full.clone());
         for axis in (0..rank).filter(|&axis| pads[axis] != 0 || pads[rank + axis] != 0) {
             let place = x.place(axis, self.batch)?;
-            let length = shape[place] as i64 + pads[axis] + pads[rank + axis];
-            let length =
-                usize::try_from(length).ok().filter(|&length| length > 0).ok_or("nothing is left")?;
+            let length = (shape[place] as i64).checked_add(pads[axis]);
+            let length = length.and_then(|length| length.checked_add(pads[rank + axis]));
+            let length = length.and_then(|length| usize::try_from(length).ok()).filter(|&length| length > 0);
+            let length = length.ok_or("nothing is left")?;
             start[place] = -pads[axis];
             (shape[place], full[axis]) = (length, length);
         }

@@ -12,7 +12,7 @@ use walk_arch::Problem;
 
 use self::translator::{At, Translator, constant_input, described, shape_of};
 use crate::attributes::Attributes;
-use crate::constant::{Constant, fold};
+use crate::constant::{Constant, MAX, fold};
 use crate::file::OnnxFile;
 use crate::proto::Node as OnnxNode;
 use crate::value::Value;
@@ -82,10 +82,13 @@ impl<'a> Translator<'a> {
             })
             .collect();
         let is_like = op == "CastLike";
-        if (is_like && constants[0].is_some())
+        if (is_like && constants.first().is_some_and(Option::is_some))
             || (!constants.is_empty() && constants.iter().all(Option::is_some))
         {
             return match fold(op, &at.attributes, &constants) {
+                Some(Ok(constant)) if constant.values.len() > MAX => {
+                    Err("a constant that is too long".into())
+                }
                 Some(folded) => folded.map(|constant| vec![Value::Constant(constant)]),
                 None => Err("this operator is not known for constants".into()),
             };

@@ -35,8 +35,9 @@ impl<'a> Translator<'a> {
             }
             Value::Data(x) => Ok(vec![Value::Data(x.reshaped(to, self.batch)?)]),
             Value::Parameter(parameter) if at.node.op_type == "Expand" && to.contains(&self.batch) => {
-                let rest: usize = to.iter().filter(|&&dim| dim != self.batch).product();
-                if rest != parameter.dims.iter().product::<usize>() {
+                let mut rest = to.iter().filter(|&&dim| dim != self.batch);
+                let rest = rest.try_fold(1usize, |rest, &dim| rest.checked_mul(dim));
+                if rest != Some(parameter.dims.iter().product()) {
                     return Err(format!("the parameter `{}` expanded to {to:?}", parameter.name));
                 }
                 Ok(vec![Value::Data(self.parameter_value(parameter, to)?)])
@@ -128,8 +129,8 @@ impl<'a> Translator<'a> {
         if start == 0 && length == x.full[along] {
             return Ok(x.clone());
         }
-        if length == 0 || start + length > x.full[along] {
-            return Err(format!("places {start} to {} of a dimension of {}", start + length, x.full[along]));
+        if length == 0 || start.checked_add(length).is_none_or(|end| end > x.full[along]) {
+            return Err(format!("{length} places from {start} of a dimension of {}", x.full[along]));
         }
         let (place, sample) = (x.place(along, self.batch)?, x.sample(self.batch).shape);
         let node = self.layer(x, &sample);
@@ -169,7 +170,7 @@ impl<'a> Translator<'a> {
         for (part, length) in lengths.into_iter().enumerate() {
             let name = at.node.output.get(part).unwrap_or(&at.node.output[0]);
             outputs.push(Value::Data(self.part(name, &x, along, start, length)?));
-            start += length;
+            start = start.saturating_add(length);
         }
         Ok(outputs)
     }

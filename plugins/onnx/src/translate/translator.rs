@@ -14,6 +14,8 @@ use crate::value::{Data, Parameter, Value};
 const OPEN_BATCH: usize = 1_000_003;
 /// Most problems that are listed.
 const MAX_PROBLEMS: usize = 20;
+/// Most elements of a value, with the batch.
+const MAX_ELEMENTS: usize = 1 << 50;
 /// Most dimensions of a value.
 const MAX_RANK: usize = 8;
 
@@ -74,7 +76,9 @@ impl<'a> Translator<'a> {
             .as_ref()
             .and_then(|ty| Some(ty.tensor_type.as_ref()?.shape.as_ref()?.dim.as_slice()));
         let (batch, shape) = match dims {
-            Some([batch, shape @ ..]) => (length(batch).unwrap_or(OPEN_BATCH), shape),
+            Some([batch, shape @ ..]) => {
+                (length(batch).filter(|&batch| batch <= OPEN_BATCH).unwrap_or(OPEN_BATCH), shape)
+            }
             _ => return Err(format!("its input `{}` has no shape", input.name)),
         };
         let known: Option<Vec<usize>> = shape.iter().map(length).collect();
@@ -380,12 +384,21 @@ pub(super) fn described(node: &OnnxNode) -> String {
     )
 }
 
+/// Whether a shape is one that products of its dimensions can be computed of.
+fn is_usable(full: &[usize]) -> bool {
+    let elements = full.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
+    full.len() <= MAX_RANK && elements.is_some_and(|elements| (1..=MAX_ELEMENTS).contains(&elements))
+}
+
 /// The value of a layer among a node's inputs.
 pub(super) fn data(inputs: &[Option<Value>], place: usize) -> Result<Data, String> {
     match inputs.get(place).and_then(Option::as_ref) {
-        Some(Value::Data(data)) if data.full.len() <= MAX_RANK => Ok(data.clone()),
+        Some(Value::Data(data)) if is_usable(&data.full) => Ok(data.clone()),
         Some(Value::Erf(_)) => Err("erf is known as a part of GELU alone".into()),
-        Some(Value::Data(_)) => Err(format!("a value with more than {MAX_RANK} dimensions")),
+        Some(Value::Data(data)) => Err(format!(
+            "a value of shape {:?}, which is not usable",
+            &data.full[..data.full.len().min(MAX_RANK + 1)]
+        )),
         _ => Err(format!("its input {place} does not depend on the network's input")),
     }
 }
