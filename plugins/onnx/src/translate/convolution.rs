@@ -29,8 +29,8 @@ impl Window {
             same @ (b"SAME_UPPER" | b"SAME_LOWER") => {
                 let total = |axis: usize| {
                     let span = (kernel[axis] - 1) * dilation[axis] + 1;
-                    let outputs = image[axis].div_ceil(stride[axis]);
-                    ((outputs - 1) * stride[axis] + span).saturating_sub(image[axis])
+                    let count = image[axis].div_ceil(stride[axis]);
+                    ((count - 1) * stride[axis] + span).saturating_sub(image[axis])
                 };
                 let (rows, columns) = (total(0), total(1));
                 let before = |pad: usize| if same == b"SAME_UPPER" { pad / 2 } else { pad.div_ceil(2) };
@@ -48,7 +48,7 @@ impl Window {
     }
 
     /// Places of the window in an image.
-    fn outputs(&self, [height, width]: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 2], String> {
+    fn counts(&self, [height, width]: [usize; 2], kernel: [usize; 2]) -> Result<[usize; 2], String> {
         let [top, left, bottom, right] = self.pads;
         let places = |axis: usize, size: usize| {
             let span = (kernel[axis] - 1).checked_mul(self.dilation[axis])?.checked_add(1)?;
@@ -92,7 +92,7 @@ impl<'a> Translator<'a> {
             Some(Value::Constant(zeros)) if zeros.uniform() == Some(0.0) => None,
             Some(_) => Some(parameter(&inputs, 2, "bias")?),
         };
-        let [rows, columns] = window.outputs([image[1], image[2]], kernel)?;
+        let [rows, columns] = window.counts([image[1], image[2]], kernel)?;
         let mut node = self.layer(&x, &image);
         let padding = match window.padding() {
             Some(padding) => padding,
@@ -137,7 +137,7 @@ impl<'a> Translator<'a> {
             return Err("pooling with dilation".into());
         }
         let padding = window.padding().ok_or("pooling with different padding on opposite sides")?;
-        let [rows, columns] = window.outputs([image[1], image[2]], kernel)?;
+        let [rows, columns] = window.counts([image[1], image[2]], kernel)?;
         let is_whole = |axis: usize| {
             (image[1 + axis] + 2 * padding[axis] - kernel[axis]).is_multiple_of(window.stride[axis])
         };

@@ -45,7 +45,7 @@ impl<'a> Translator<'a> {
             self.values.insert(&node.output[0], outputs[0].clone());
             return Ok(outputs);
         }
-        self.product(&data(&inputs, 0)?, &data(&inputs, 1)?)
+        self.matrix_product(&data(&inputs, 0)?, &data(&inputs, 1)?)
     }
 
     /// A linear layer along the last dimension; the weight is `[out, in]`.
@@ -78,7 +78,7 @@ impl<'a> Translator<'a> {
     }
 
     /// The product of two values over their last two dimensions.
-    pub(super) fn product(&mut self, a: &Data, b: &Data) -> Result<Vec<Value>, String> {
+    pub(super) fn matrix_product(&mut self, a: &Data, b: &Data) -> Result<Vec<Value>, String> {
         let rank = a.full.len();
         let wrong = || format!("a product of values of shapes {:?} and {:?}", a.full, b.full);
         if rank < 3 || b.full.len() != rank || a.axis != b.axis || a.axis >= rank - 2 || a.outer != b.outer {

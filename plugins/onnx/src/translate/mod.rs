@@ -40,7 +40,7 @@ impl<'a> Translator<'a> {
             // the cause is noted already
             Ok(vec![Value::Unknown])
         } else {
-            self.outputs(at)
+            self.values_of(at)
         };
         let outputs = outputs.unwrap_or_else(|problem| {
             self.problems.push(format!("{}: {problem}", described(node)));
@@ -54,7 +54,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn outputs(&mut self, at: At<'a>) -> Result<Vec<Value>, String> {
+    fn values_of(&mut self, at: At<'a>) -> Result<Vec<Value>, String> {
         let op = at.node.op_type.as_str();
         if !["", "ai.onnx"].contains(&at.node.domain.as_str()) {
             return Err(format!("operators of `{}` are not known", at.node.domain));
@@ -117,7 +117,7 @@ impl<'a> Translator<'a> {
             "Identity" | "Cast" | "CastLike" => {
                 Ok(vec![inputs.into_iter().next().flatten().ok_or("no input")?])
             }
-            "Concat" => self.concat(at, inputs),
+            "Concat" => self.concatenation(at, inputs),
             "Split" => self.split(at, inputs),
             "SplitToSequence" => self.split(at, inputs).map(|parts| vec![Value::Sequence(parts)]),
             "SequenceAt" => sequence_at(&inputs),
