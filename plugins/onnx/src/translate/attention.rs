@@ -49,7 +49,8 @@ impl<'a> Translator<'a> {
         let mut full = k.full.clone();
         full.swap(2, 3);
         let keys = Data { node, full, scale: 1.0, shift: 0.0, ..k };
-        let scores = self.matrix_product(&Data { scale: q.scale * scale, shift: q.shift * scale, ..q }, &keys)?;
+        let scores =
+            self.matrix_product(&Data { scale: q.scale * scale, shift: q.shift * scale, ..q }, &keys)?;
         let scores = data(&[scores.into_iter().next()], 0)?;
         let weights = self.softmax_of(&scores);
         let weights = data(&[weights.into_iter().next()], 0)?;

@@ -89,7 +89,11 @@ impl<'a> Translator<'a> {
         Ok(Data { node, scale: 1.0, shift: 0.0, ..moved })
     }
 
-    pub(super) fn concatenation(&mut self, at: At<'a>, inputs: Vec<Option<Value>>) -> Result<Vec<Value>, String> {
+    pub(super) fn concatenation(
+        &mut self,
+        at: At<'a>,
+        inputs: Vec<Option<Value>>,
+    ) -> Result<Vec<Value>, String> {
         let mut parts = (0..inputs.len())
             .map(|place| data(&inputs, place))
             .collect::<Result<Vec<Data>, String>>()?
