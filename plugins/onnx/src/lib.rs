@@ -1,8 +1,8 @@
 //! Networks from ONNX files.
 //!
-//! The file is read ([`file`]), its operators are translated one after another to walk-arch's layers ([`translate`]), and its
+//! The file is read (`file`), its operators are translated one after another to walk-arch's layers (`translate`), and its
 //! weights are handed over under their own names. A value in ONNX has the batch among its dimensions, a layer sees one sample:
-//! [`value`] says how the two go together.
+//! `value` says how the two go together.
 
 mod attributes;
 mod constant;
