@@ -136,7 +136,7 @@ pub struct Affine {
     pub shift: f32,
 }
 
-/// A window of a value, zero outside of it: y[i] = x[start + i], in every dimension. A slice, a part of a split, or zero padding.
+/// A window of a value, zero outside of it: `y[i] = x[start + i]` in every dimension. A slice, a part of a split, or zero padding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Crop {
