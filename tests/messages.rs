@@ -9,7 +9,7 @@ fn a_value_set_on_the_command_line_is_blamed_on_its_option() {
         (&["--set", "lr=0.1"], &["--set lr=0.1: no key `lr`, did you mean `optim.lr`?"]),
         (&["--set", "lr="], &["the value is missing, expected KEY=VALUE, e.g. optim.lr=0.2"]),
         (&["--set", "device=gpu"], &["--set device=gpu: `device` = \"gpu\"", "did you mean \"cuda\"?"]),
-        (&["--set", "loss=mse"], &["did you mean \"squared_error\"?"]),
+        (&["--set", "loss=squared_eror"], &["did you mean \"squared_error\"?"]),
         (&["--set", "optim.lr=fast"], &["--set optim.lr=fast: `optim.lr` = \"fast\", expected a number"]),
         (&["--set", "epochs=1.5"], &["`epochs` = 1.5, expected a whole number from 0 to"]),
         (&["--set", "probe.interpolation=true"], &["`probe.interpolation` = true, expected a table"]),

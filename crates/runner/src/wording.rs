@@ -7,7 +7,6 @@ const SYNONYMS: [(&str, &str); 8] = [
     ("gpu", "cuda"),
     ("nvidia", "cuda"),
     ("cuda:0", "cuda"),
-    ("mse", "squared_error"),
     ("l2", "squared_error"),
     ("ce", "cross_entropy"),
     ("nll", "cross_entropy"),
