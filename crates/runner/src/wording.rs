@@ -3,7 +3,7 @@
 use walk_arch::{did_you_mean, nearest};
 
 /// Names used by other programs, and the ones used here.
-const SYNONYMS: [(&str, &str); 8] = [
+const SYNONYMS: [(&str, &str); 7] = [
     ("gpu", "cuda"),
     ("nvidia", "cuda"),
     ("cuda:0", "cuda"),
