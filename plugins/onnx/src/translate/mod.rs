@@ -111,7 +111,7 @@ impl<'a> Translator<'a> {
             "GroupNormalization" | "InstanceNormalization" => self.group_norm(at, inputs),
             "Add" | "Sub" | "Mul" | "Div" | "Neg" | "Pow" => self.arithmetic(at, inputs),
             "Relu" | "LeakyRelu" | "Elu" | "Gelu" | "Swish" | "Tanh" | "Sigmoid" | "HardSwish"
-            | "HardSigmoid" | "Clip" | "Erf" | "Mish" | "Softplus" => self.activation(at, inputs),
+            | "HardSigmoid" | "Clip" | "Erf" => self.activation(at, inputs),
             "Softmax" => self.softmax(at, inputs),
             "Dropout" => self.dropout(at, inputs),
             "Identity" | "Cast" | "CastLike" => {
