@@ -1,5 +1,7 @@
 //! Parameters and buffers that a plugin hands over, as bytes and in their places.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Network;
@@ -60,9 +62,9 @@ impl Network {
     /// A message, if one is missing, unknown, of another shape or not finite.
     pub fn initial_point(&self, all: &[InitialValues]) -> Result<[Vec<f32>; 2], String> {
         let mut point = [vec![0.0; self.n_params()], self.initial_buffers()];
-        let mut open = self.params.len() + self.buffers.len();
-        for (index, InitialValues { name, shape, values }) in all.iter().enumerate() {
-            if all[..index].iter().any(|other| other.name == *name) {
+        let mut given = BTreeSet::new();
+        for InitialValues { name, shape, values } in all {
+            if !given.insert(name) {
                 return Err(format!("`{name}` is given twice"));
             }
             let param = self.params.iter().find(|param| param.name == *name);
@@ -79,7 +81,6 @@ impl Network {
                 return Err(format!("`{name}` has the value {value}"));
             }
             point[part][range].copy_from_slice(values);
-            open -= 1;
         }
         for layer in &self.layers {
             let Some(place) = &layer.buffers else { continue };
@@ -87,11 +88,10 @@ impl Network {
                 return Err(format!("the running variance of `{}` has the value {value}", layer.name));
             }
         }
-        if open > 0 {
-            let names = self.params.iter().map(|param| &param.name);
-            let names = names.chain(self.buffers.iter().map(|buffer| &buffer.name));
-            let missing: Vec<&str> =
-                names.filter(|&name| all.iter().all(|one| one.name != *name)).map(String::as_str).collect();
+        let names = self.params.iter().map(|param| &param.name);
+        let names = names.chain(self.buffers.iter().map(|buffer| &buffer.name));
+        let missing: Vec<&str> = names.filter(|name| !given.contains(name)).map(String::as_str).collect();
+        if !missing.is_empty() {
             return Err(format!("it gives no values for {}", missing.join(", ")));
         }
         Ok(point)

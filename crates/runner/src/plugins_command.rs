@@ -1,7 +1,7 @@
 //! `sgdwalk plugins [NAME]`.
 
 use anyhow::{Context, anyhow};
-use walk_arch::{Network, OptionValues, PluginInfo, Problem};
+use walk_arch::{Network, OptionValues, Problem};
 use walk_report::{Cell, Column, Extent, Role, Table};
 
 use crate::cli::PluginArguments;
@@ -22,10 +22,13 @@ pub(crate) fn cifar10() -> Problem {
 fn list() -> Result<(), Failure> {
     let mut rows = vec![];
     for (name, place) in plugin::named() {
-        let Description { info, network } = open(&name)?;
+        let (plugin, info) = plugin::open_described(&name)?;
+        let problem = cifar10();
+        let graph = plugin.build(&problem, &OptionValues::default());
+        let network = graph.ok().and_then(|graph| graph.check(&problem).ok());
         let size = |cell: fn(&Network) -> Cell| network.as_ref().map_or(Cell::Missing, cell);
         let n_params = size(|network| network.n_params().into());
-        let mflop = size(|network| mflop(network).into());
+        let mflop = size(|network| format!("{:.1}", mflop(network.multiply_adds())).into());
         let options: Vec<String> = info.options.into_iter().map(|option| option.name).collect();
         let options = options.join(", ");
         let place = place.to_string();
@@ -50,9 +53,8 @@ fn list() -> Result<(), Failure> {
 pub(crate) fn describe(arguments: &PluginArguments) -> Result<(), Failure> {
     let PluginArguments { name, settings, input, classes, layers } = arguments;
     let Some(name) = name else { return list() };
-    let plugin = plugin::open(name)?;
+    let (plugin, info) = plugin::open_described(name)?;
     let context = || format!("plugin {}", plugin.library.display());
-    let info = plugin.describe().with_context(context)?;
     let mut options = OptionValues::new();
     for setting in settings {
         let value = serde_json::to_value(setting.value()).with_context(|| setting.text().to_owned())?;
@@ -66,9 +68,9 @@ pub(crate) fn describe(arguments: &PluginArguments) -> Result<(), Failure> {
     let network = if shown { Some(built.with_context(context)?) } else { built.ok() };
     outln!("{}: {}", info.name, info.about);
     if let Some(network) = &network {
-        let (n_params, mflop) = (network.n_params(), mflop(network));
+        let (n_params, mflop) = (network.n_params(), mflop(network.multiply_adds()));
         let how = if settings.is_empty() { "by default" } else { "with these options" };
-        outln!("{how}: {n_params} parameters, {mflop} MFLOP per {input} image, {classes} classes");
+        outln!("{how}: {n_params} parameters, {mflop:.1} MFLOP per {input} image, {classes} classes");
     }
     outln!("{}", if info.options.is_empty() { "It has no options." } else { "\n[model.options]" });
     for option in info.options {
@@ -85,7 +87,7 @@ fn layer_table(network: &Network) -> Table {
     let rows = network.layers().iter().map(|layer| {
         let shape: Vec<String> = layer.shape.iter().map(usize::to_string).collect();
         let params = layer.params.as_ref().map_or(0, |params| params.weight.len() + params.bias.len());
-        let mflop = 2.0 * network.layer_multiply_adds(layer) as f64 / 1e6;
+        let mflop = mflop(network.layer_multiply_adds(layer));
         vec![
             layer.name.clone().into(),
             layer.op.name().into(),
@@ -104,22 +106,7 @@ fn layer_table(network: &Network) -> Table {
     Table::new("layers", "Layers", columns, rows)
 }
 
-/// What a plugin says of itself.
-struct Description {
-    info: PluginInfo,
-    /// Its default network, if it supports such images.
-    network: Option<Network>,
-}
-
-fn open(reference: &str) -> Result<Description, Failure> {
-    let plugin = plugin::open(reference)?;
-    let info = plugin.describe().with_context(|| format!("plugin {}", plugin.library.display()))?;
-    let problem = cifar10();
-    let graph = plugin.build(&problem, &OptionValues::default());
-    Ok(Description { info, network: graph.ok().and_then(|graph| graph.check(&problem).ok()) })
-}
-
-/// Millions of floating-point operations of a forward pass.
-fn mflop(network: &Network) -> String {
-    format!("{:.1}", 2.0 * network.multiply_adds() as f64 / 1e6)
+/// Millions of floating-point operations of so many multiply-adds.
+fn mflop(multiply_adds: usize) -> f64 {
+    2.0 * multiply_adds as f64 / 1e6
 }

@@ -38,9 +38,9 @@ fn networks(only: &[String]) -> Result<Vec<(String, Arc<Network>)>, Failure> {
     let problem = cifar10();
     let mut networks = vec![];
     for reference in references {
-        let plugin = plugin::open(&reference)?;
+        let (plugin, info) = plugin::open_described(&reference)?;
         let context = || format!("plugin {}", plugin.library.display());
-        let name = plugin.describe().with_context(context)?.name;
+        let name = info.name;
         let mut graph = match plugin.build(&problem, &OptionValues::default()) {
             Ok(graph) => graph,
             // a plugin that was not asked for need not have a network without options

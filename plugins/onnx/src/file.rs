@@ -68,6 +68,11 @@ impl OnnxFile {
         Ok(Self { graph, buffers, folder: folder.into() })
     }
 
+    /// The initializer of a name.
+    pub(crate) fn initializer(&self, name: &str) -> Option<&Tensor> {
+        self.graph.initializer.iter().find(|tensor| tensor.name == name)
+    }
+
     /// The numbers of a tensor.
     pub(crate) fn numbers(&self, tensor: &Tensor) -> Result<Numbers, String> {
         let count = elements(tensor)?;

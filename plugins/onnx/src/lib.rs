@@ -77,8 +77,7 @@ fn at(path: &Path, problem: &str) -> String {
 /// The values of a parameter or buffer.
 fn stored_values(file: &OnnxFile, stored: &Stored) -> Result<InitialValues, String> {
     let Stored { name, transposed } = stored;
-    let tensor =
-        file.graph.initializer.iter().find(|tensor| tensor.name == *name).ok_or("an initializer is lost")?;
+    let tensor = file.initializer(name).ok_or("an initializer is lost")?;
     let values: Vec<f32> = match file.numbers(tensor)? {
         Numbers::Float(values) => values.into_iter().map(|x| x as f32).collect(),
         Numbers::Integer(_) => return Err(format!("initializer `{name}` has whole numbers")),

@@ -37,6 +37,13 @@ pub(crate) fn open(reference: &str) -> Result<Plugin> {
     Ok(Plugin { handle, library })
 }
 
+/// Loads a plugin as [`open`] does, and what it says of itself.
+pub(crate) fn open_described(reference: &str) -> Result<(Plugin, PluginInfo)> {
+    let plugin = open(reference)?;
+    let info = plugin.describe().with_context(|| format!("plugin {}", plugin.library.display()))?;
+    Ok((plugin, info))
+}
+
 impl Plugin {
     /// Its name, description and options.
     pub(crate) fn describe(&self) -> Result<PluginInfo> {

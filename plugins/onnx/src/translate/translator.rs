@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use walk_arch::{Graph, Node, Op, ParamName, Problem};
 
 use crate::attributes::Attributes;
-use crate::constant::Constant;
+use crate::constant::{Constant, MAX};
 use crate::file::OnnxFile;
 use crate::proto::{Dimension, Node as OnnxNode, Tensor};
 use crate::value::{Data, Parameter, Value};
@@ -195,7 +195,8 @@ impl<'a> Translator<'a> {
         let node = self.push(&prefix, op, inputs, shape);
         let name = self.nodes[node].name.clone();
         for (of, parameter) in parameters {
-            let stored = self.stored_dims(&parameter.name);
+            let stored = self.file.initializer(&parameter.name);
+            let stored = stored.map(|tensor| tensor.dims.iter().map(|&dim| dim as usize).collect());
             if let Some(owner) = self.owners.insert(parameter.name.clone(), name.clone()) {
                 return Err(format!(
                     "its parameter `{}` belongs to `{owner}` too; shared parameters are not possible. \
@@ -212,12 +213,6 @@ impl<'a> Translator<'a> {
             });
         }
         Ok(node)
-    }
-
-    /// The shape of an initializer in the file.
-    pub(super) fn stored_dims(&self, name: &str) -> Option<Vec<usize>> {
-        let tensor = self.file.graph.initializer.iter().find(|tensor| tensor.name == name)?;
-        Some(tensor.dims.iter().map(|&dim| dim as usize).collect())
     }
 
     /// The layer of a value, with its constants applied and `shape` as the shape of one sample.
@@ -308,8 +303,11 @@ impl<'a> Translator<'a> {
         let mut used = vec![false; self.nodes.len()];
         used[output] = true;
         used[0] = true;
-        for index in (0..self.nodes.len()).rev().filter(|&index| used[index]).collect::<Vec<_>>() {
-            mark(&self.nodes, index, &mut used);
+        // a node comes after those that it reads
+        for index in (0..self.nodes.len()).rev() {
+            if used[index] {
+                self.nodes[index].inputs.iter().for_each(|&input| used[input] = true);
+            }
         }
         let mut places = vec![0; used.len()];
         let mut nodes = vec![];
@@ -322,19 +320,6 @@ impl<'a> Translator<'a> {
             nodes.iter().flat_map(|node: &Node| &node.names).map(|given| given.name.as_str()).collect();
         let stored = self.stored.into_iter().filter(|stored| names.contains(stored.name.as_str())).collect();
         Ok(Translation { graph: Graph { nodes, output: Some(places[output]) }, stored })
-    }
-}
-
-/// Marks what a node depends on.
-fn mark(nodes: &[Node], index: usize, used: &mut [bool]) {
-    let mut open = vec![index];
-    while let Some(index) = open.pop() {
-        for &input in &nodes[index].inputs {
-            if !used[input] {
-                used[input] = true;
-                open.push(input);
-            }
-        }
     }
 }
 
@@ -357,7 +342,7 @@ fn initializer(file: &OnnxFile, tensor: &Tensor) -> Result<Value, String> {
     if is_float && (!is_constant || is_statistic) {
         return Ok(Value::Parameter(Parameter { name: tensor.name.clone(), dims, transposed: false }));
     }
-    if count > 1 << 20 {
+    if count > MAX {
         return Ok(Value::Unknown);
     }
     Ok(Value::Constant(Constant::new(dims, file.numbers(tensor)?)))
