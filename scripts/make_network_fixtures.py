@@ -60,6 +60,19 @@ def projections(tensors):
     return out
 
 
+def derivatives(net, x, y):
+    """Per-sample losses of cross-entropy, and the projections of the gradient and of Hv, as they stand in a case."""
+    losses = F.cross_entropy(net(x), y, reduction="none")
+    params = list(net.parameters())
+    grads = torch.autograd.grad(losses.mean(), params, create_graph=True)
+    v = [numbers(3000 + stream, p.numel()).view_as(p).double() for stream, p in enumerate(params)]
+    hv = torch.autograd.grad(sum((g * d).sum() for g, d in zip(grads, v)), params)
+    return {
+        "names": [name for name, _ in net.named_parameters()],
+        "losses": losses.detach().tolist(), "grad": projections(grads), "hvp": projections(hv),
+    }
+
+
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
                        pathlib.Path(__file__).parent.parent / "tests/fixtures/networks.json")
@@ -71,15 +84,9 @@ def main():
             net.double().train(mode == "batch")
             stream, x = inputs(net, shape)
             y = torch.arange(ROWS) * 7 % 10
-            losses = F.cross_entropy(net(x), y, reduction="none")
-            params = list(net.parameters())
-            grads = torch.autograd.grad(losses.mean(), params, create_graph=True)
-            v = [numbers(3000 + stream, p.numel()).view_as(p).double() for stream, p in enumerate(params)]
-            hv = torch.autograd.grad(sum((g * d).sum() for g, d in zip(grads, v)), params)
             cases.append({
                 "plugin": plugin, "options": options, "input": shape, "mode": mode, "input_stream": stream,
-                "names": [name for name, _ in net.named_parameters()],
-                "losses": losses.detach().tolist(), "grad": projections(grads), "hvp": projections(hv),
+                **derivatives(net, x, y),
             })
     out.write_text(json.dumps({"torch": torch.__version__, "rows": ROWS, "classes": 10, "cases": cases}, indent=0) + "\n")
     print(f"{out}: {len(cases)} cases")

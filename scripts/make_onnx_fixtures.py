@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from export_onnx import export
-from make_network_fixtures import projections
+from make_network_fixtures import derivatives, projections
 from networks import Vgg11, Vit, WideResNet, mlp, numbers, resnet, set_numbers
 from onnx_networks import ConvNext, PlainCnn, VggGroupNorm, ViT, mobilenet_v2, resnet18
 
@@ -106,14 +106,14 @@ def updates(net, x, y, lr):
     return losses + [F.cross_entropy(net(x), y).item()]
 
 
-def other_loss(net, x, y, loss, params):
+def other_loss(net, x, y, loss):
     """The losses of the samples and the gradient with another loss function."""
     z = net(x)
     if loss == "mse":
         losses = F.mse_loss(z, F.one_hot(y, z.shape[1]).to(z), reduction="none").mean(1)
     else:
         losses = F.cross_entropy(z, y, label_smoothing=0.1, reduction="none")
-    return {"losses": losses.detach().tolist(), "grad": projections(torch.autograd.grad(losses.mean(), params))}
+    return {"losses": losses.detach().tolist(), "grad": projections(torch.autograd.grad(losses.mean(), list(net.parameters())))}
 
 
 def main():
@@ -142,24 +142,18 @@ def main():
             net.double().train(mode == "batch")
             stream, x = inputs(net, shape, rows)
             y = torch.arange(rows) * 7 % 10
-            losses = F.cross_entropy(net(x), y, reduction="none")
-            params = list(net.parameters())
-            grads = torch.autograd.grad(losses.mean(), params, create_graph=True)
-            v = [numbers(3000 + stream, p.numel()).view_as(p).double() for stream, p in enumerate(params)]
-            hv = torch.autograd.grad(sum((g * d).sum() for g, d in zip(grads, v)), params)
             case = {
                 "plugin": name, "options": {}, "rows": rows, "input": shape, "mode": mode, "input_stream": stream,
-                "names": [name for name, _ in net.named_parameters()],
-                "losses": losses.detach().tolist(), "grad": projections(grads), "hvp": projections(hv),
+                **derivatives(net, x, y),
                 "lr": LR.get(name, 1e-3), "updates": [],
             }
             if name == "convnext":
-                case["losses_of"] = {loss: other_loss(net, x, y, loss, params) for loss in ("label_smoothing", "mse")}
+                case["losses_of"] = {loss: other_loss(net, x, y, loss) for loss in ("label_smoothing", "mse")}
             set_numbers(net)
             if mode == "batch" or not has_batch_norm:
                 case["updates"] = updates(net.train(), x, y, case["lr"])
             cases.append(case)
-            print(f"{name} {mode}: inputs {stream}, losses {case['updates'] or losses.tolist()}", flush=True)
+            print(f"{name} {mode}: inputs {stream}, losses {case['updates'] or case['losses']}", flush=True)
     result = {"torch": torch.__version__, "rows": 6, "classes": 10, "cases": cases}
     (arguments.out / "cases.json").write_text(json.dumps(result, indent=0) + "\n")
 
