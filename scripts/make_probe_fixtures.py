@@ -91,13 +91,16 @@ def case(name, batch_norm, activation, pixels, y):
             "steps": steps}
 
 
+def images():
+    """Bytes of images, normalized as a data set's: byte / 255 - 0.5."""
+    bytes_ = ((numbers(1, SAMPLES * SIDE * SIDE) + 0.5) * 256).floor().clamp(0, 255)
+    return (bytes_.float() / 255 - 0.5).view(SAMPLES, 1, SIDE, SIDE)
+
+
 def main():
     out = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else
                        pathlib.Path(__file__).parent.parent / "tests/fixtures/probes.json")
-    # bytes of images, normalized as a data set's: byte / 255 - 0.5
-    bytes_ = ((numbers(1, SAMPLES * SIDE * SIDE) + 0.5) * 256).floor().clamp(0, 255)
-    pixels = (bytes_.float() / 255 - 0.5).view(SAMPLES, 1, SIDE, SIDE)
-    y = torch.arange(SAMPLES) * 7 % CLASSES
+    pixels, y = images(), torch.arange(SAMPLES) * 7 % CLASSES
     cases = [case("plain", False, nn.Tanh, pixels, y), case("batch norm", True, nn.Tanh, pixels, y)]
     fixture = {"torch": torch.__version__, "side": SIDE, "classes": CLASSES, "samples": SAMPLES, "chunk": CHUNK,
                "part": PART, "lr": LR, "weight_decay": DECAY, "cases": cases}

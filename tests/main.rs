@@ -15,6 +15,7 @@ mod messages;
 mod mpi;
 mod networks;
 mod onnx;
+mod optimizers;
 mod plugins;
 mod probes;
 mod pytorch;

@@ -30,7 +30,7 @@ fn graph(folder: &Path, case: &Case, problem: &Problem) -> Graph {
 /// The losses before each update by SGD on one batch, and after the last.
 fn updates(model: &Model, mut point: Point, batch: &Batch, lr: f64, count: usize) -> Vec<f64> {
     // as in the script
-    let step = SgdStep { lr: lr as f32, momentum: 0.9, weight_decay: 1e-3 };
+    let step = SgdStep { lr: lr as f32, momentum: 0.9, weight_decay: 1e-3, nesterov: false };
     let mut velocity = vec![0.0; point.params.len()];
     let mut losses = vec![];
     for _ in 0..=count {

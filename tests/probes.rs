@@ -5,24 +5,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use walk_arch::{OptionValues, Options, Problem};
+use walk_arch::{Network, OptionValues, Options, Problem};
 use walk_core::{Fused, Loss, Model, Seed};
 use walk_data::{Images, Part, Preprocess, Split, SplitConfig};
 use walk_record::rows::{Alignment, GradientUnit, Kind};
 use walk_record::{Measured, RecordError, Row, rows_of};
 use walk_train::probe::{ProbeConfig, ProbeContext};
-use walk_train::{
-    Accumulate, Method, OptimConfig, Position, Ranks, Sink, Solo, TrainConfig, TrainState, train,
-};
+use walk_train::{OptimConfig, Position, Ranks, Sink, Solo, TrainConfig, TrainState, train};
 
 use crate::networks::{numbers, point};
 use crate::support::root;
 
+/// The images and networks that PyTorch used.
 #[derive(Deserialize)]
-struct Fixture {
+pub(crate) struct Fixture {
     side: usize,
     classes: usize,
-    samples: usize,
+    pub(crate) samples: usize,
     chunk: usize,
     part: usize,
     lr: f64,
@@ -73,7 +72,7 @@ fn images(fixture: &Fixture) -> Images {
 }
 
 /// The fixture's images, stored such that their mixed order is the fixture's.
-fn split(fixture: &Fixture) -> Split {
+pub(crate) fn split(fixture: &Fixture) -> Split {
     let config = SplitConfig {
         train: Some(Part::Count(fixture.samples)),
         valid: Some(Part::Count(1)),
@@ -90,7 +89,8 @@ fn split(fixture: &Fixture) -> Split {
     split(stored)
 }
 
-struct Rows(Vec<Row>);
+/// Keeps every row.
+pub(crate) struct Rows(pub(crate) Vec<Row>);
 
 impl Sink for Rows {
     fn row(&mut self, row: &Row) -> Result<(), RecordError> {
@@ -100,29 +100,35 @@ impl Sink for Rows {
     fn begins(&mut self, _: Position, _: &'static str) {}
 }
 
+/// The optimizer of full-batch gradient descent on the fixture's images with these values.
+pub(crate) fn descent(fixture: &Fixture, mut optim: serde_json::Value, epochs: u32) -> OptimConfig {
+    optim["method"] = "gd".into();
+    optim["batch_size"] = fixture.chunk.into();
+    let mut optim: OptimConfig = serde_json::from_value(optim).unwrap();
+    optim.resolve(epochs);
+    optim.check(fixture.samples).unwrap();
+    optim
+}
+
+/// The network of a case.
+pub(crate) fn network(fixture: &Fixture, activation: &str, batch_norm: bool) -> Network {
+    let problem = Problem { input: vec![1, fixture.side, fixture.side], classes: fixture.classes };
+    let options = serde_json::json!({ "widths": [9, 6], "activation": activation, "batch_norm": batch_norm });
+    let options: OptionValues = serde_json::from_value(options).unwrap();
+    let options = mlp::MlpOptions::from_values(&options).unwrap();
+    mlp::build(&options, &problem).unwrap().check(&problem).unwrap()
+}
+
 /// Every row of a run of full-batch gradient descent with these probes.
 fn run(fixture: &Fixture, case: &Case, probes: serde_json::Value) -> Vec<Row> {
     let split = split(fixture);
-    let problem = Problem { input: vec![1, fixture.side, fixture.side], classes: fixture.classes };
-    let options = serde_json::json!({
-        "widths": [9, 6], "activation": case.activation, "batch_norm": case.batch_norm,
-    });
-    let options: OptionValues = serde_json::from_value(options).unwrap();
-    let options = mlp::MlpOptions::from_values(&options).unwrap();
-    let network = mlp::build(&options, &problem).unwrap().check(&problem).unwrap();
+    let network = network(fixture, &case.activation, case.batch_norm);
     let start = TrainState::new(point(&network, &case.names));
     let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
-    let optim = OptimConfig {
-        method: Method::Gd,
-        lr: fixture.lr,
-        batch_size: fixture.chunk,
-        momentum: 0.0,
-        weight_decay: fixture.weight_decay,
-        accumulate: Accumulate::Mean,
-        replacement: false,
-        drop_last: false,
-    };
-    let config = TrainConfig { epochs: case.steps.len() as u32, seed: Seed(1), optim, record_order: false };
+    let epochs = case.steps.len() as u32;
+    let optim = serde_json::json!({ "lr": fixture.lr, "weight_decay": fixture.weight_decay });
+    let config =
+        TrainConfig { epochs, seed: Seed(1), optim: descent(fixture, optim, epochs), record_order: false };
     let probes: ProbeConfig = serde_json::from_value(probes).unwrap();
     let ranks: Arc<dyn Ranks> = Arc::new(Solo);
     let (optim, seed) = (&config.optim, config.seed);
@@ -133,7 +139,7 @@ fn run(fixture: &Fixture, case: &Case, probes: serde_json::Value) -> Vec<Row> {
     rows.0
 }
 
-fn fixture() -> Fixture {
+pub(crate) fn fixture() -> Fixture {
     let path: &Path = &root().join("tests/fixtures/probes.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }

@@ -43,6 +43,7 @@ pub use point::Point;
 pub use seed::{Seed, Stream};
 pub use selfcheck::{Difference, Quantity, differences, layer_networks};
 pub use step::Step;
-pub use walk_kernels::elementwise::{SgdStep, dot, interpolate, sgd_step};
+pub use walk_kernels::elementwise::{dot, interpolate};
 pub use walk_kernels::loss::Loss;
 pub use walk_kernels::memory::keep_freed_memory;
+pub use walk_kernels::optimizer::{AdamMoments, AdamStep, SgdStep, adam_step, sgd_step, weight_sum};

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Elements per task: small enough for load balancing, large enough for negligible overhead.
-const TASK: usize = 1 << 16;
+pub(crate) const TASK: usize = 1 << 16;
 
 /// out = (1 - α) a + α b, each element rounded once from f64; exactly a at α = 0 and b at α = 1.
 ///
@@ -20,44 +20,6 @@ pub fn interpolate(a: &[f32], b: &[f32], alpha: f64, out: &mut [f32]) {
 fn interpolate_task(a: &[f32], b: &[f32], alpha: f64, out: &mut [f32]) {
     for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
         *out = ((1.0 - alpha) * f64::from(a) + alpha * f64::from(b)) as f32;
-    }
-}
-
-/// The constants of one step of SGD.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SgdStep {
-    /// η
-    pub lr: f32,
-    /// m
-    pub momentum: f32,
-    /// λ
-    pub weight_decay: f32,
-}
-
-/// v ← m v + g + λ θ, out = θ - η v, as in PyTorch's SGD; without momentum, `velocity` is unchanged.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn sgd_step(step: SgdStep, params: &[f32], grad: &[f32], velocity: &mut [f32], out: &mut [f32]) {
-    let n = params.len();
-    assert!(grad.len() == n && velocity.len() == n && out.len() == n);
-    let tasks = out.par_chunks_mut(TASK).zip(velocity.par_chunks_mut(TASK));
-    let tasks = tasks.zip(params.par_chunks(TASK)).zip(grad.par_chunks(TASK));
-    tasks.for_each(|(((out, velocity), params), grad)| sgd_task(step, params, grad, velocity, out));
-}
-
-#[multiversion(targets("x86_64+avx512f", "x86_64+avx2+fma"))]
-fn sgd_task(step: SgdStep, params: &[f32], grad: &[f32], velocity: &mut [f32], out: &mut [f32]) {
-    if step.momentum <= 0.0 {
-        // plain SGD needs no velocity: two fifths less to read and write
-        for ((out, &param), &grad) in out.iter_mut().zip(params).zip(grad) {
-            *out = param - step.lr * (grad + step.weight_decay * param);
-        }
-        return;
-    }
-    for (((out, v), &param), &grad) in out.iter_mut().zip(velocity).zip(params).zip(grad) {
-        *v = step.momentum * *v + (grad + step.weight_decay * param);
-        *out = param - step.lr * *v;
     }
 }
 
@@ -186,16 +148,6 @@ mod tests {
         interpolate(&a, &b, 0.3, &mut out);
         let expected = (0.7 * f64::from(a[70_000]) + 0.3 * f64::from(b[70_000])) as f32;
         assert!((out[70_000] - expected).abs() <= f32::EPSILON * expected.abs());
-    }
-
-    #[test]
-    fn sgd_follows_pytorchs_formula() {
-        let step = SgdStep { lr: 0.5, momentum: 0.5, weight_decay: 0.25 };
-        let (mut velocity, mut out) = ([4.0], [0.0]);
-        sgd_step(step, &[8.0], &[1.0], &mut velocity, &mut out);
-        assert_eq!((velocity, out), ([5.0], [5.5]));
-        sgd_step(SgdStep { momentum: 0.0, ..step }, &[8.0], &[1.0], &mut velocity, &mut out);
-        assert_eq!((velocity, out), ([5.0], [6.5]));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod loss;
 pub mod matmul;
 pub mod memory;
 mod narrow;
+pub mod optimizer;
 pub mod pool;
 pub mod rearrange;
 pub mod rows;

@@ -158,8 +158,8 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let tensors =
             state_tensors(model.network(), &TrainState::new(model.initial(seed)), &MetricsMark::default());
         let floats: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
-        // the current and the initial parameters, plus what momentum and probes remember of earlier ones
-        let copies = 1 + usize::from(optim.momentum > 0.0) + probes.len();
+        // the current and the initial parameters, plus what the optimizer and probes remember of earlier ones
+        let copies = 1 + optim.remembered() + probes.len();
         let checkpoints = experiment.checkpoint.last + experiment.checkpoint.epochs.len() + 2;
         Ok(Estimate {
             plugin: plugin.name.clone(),

@@ -170,6 +170,7 @@ impl Experiment {
             let wrong = format!("`reproduce_seeds` = {seeds}, expected 1 to {}", SEEDS.end());
             return Err(source.error_at("reproduce_seeds", wrong));
         }
+        experiment.optim.resolve(experiment.epochs);
         let smoothing = experiment.label_smoothing;
         if !(0.0..1.0).contains(&smoothing) {
             let wrong = format!("`label_smoothing` = {smoothing}, expected a number from 0, below 1");
@@ -245,7 +246,13 @@ impl Experiment {
     /// Whether an update and an evaluation take as long as in `other`.
     pub(crate) fn is_as_fast_as(&self, other: &Self) -> bool {
         let relevant = |experiment: &Self| {
-            let optim = OptimConfig { lr: 0.0, momentum: 0.0, weight_decay: 0.0, ..experiment.optim.clone() };
+            let optim = OptimConfig {
+                lr: 0.0,
+                momentum: 0.0,
+                weight_decay: 0.0,
+                schedule: None,
+                ..experiment.optim.clone()
+            };
             Self { seed: 0, init: InitSection::default(), optim, ..experiment.training() }
         };
         relevant(self) == relevant(other)

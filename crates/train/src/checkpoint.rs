@@ -10,7 +10,7 @@ use walk_core::{Point, Step};
 use walk_record::{MetricsMark, NamedTensor, Values, parse_checkpoint, read_checkpoint};
 
 use crate::import::{OURS, to_point};
-use crate::{Memory, TrainError, TrainState};
+use crate::{Memory, OptimizerState, TrainError, TrainState};
 
 /// `[checkpoint]`: which checkpoints are kept, from which a run can be resumed or forked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -88,8 +88,16 @@ pub fn state_tensors(network: &Network, state: &TrainState, metrics: &MetricsMar
     add(format!("{OURS}initial_buffers"), Values::F32(state.initial.buffers.clone()));
     add(format!("{OURS}loss_sum"), Values::F64(vec![state.loss_sum]));
     add(format!("{OURS}correct"), Values::F64(vec![state.correct]));
-    if state.velocity.iter().any(|&v| v != 0.0) {
-        add(format!("{OURS}velocity"), Values::F32(state.velocity.clone()));
+    match &state.optimizer {
+        OptimizerState::Sgd { velocity } if velocity.iter().any(|&v| v != 0.0) => {
+            add(format!("{OURS}velocity"), Values::F32(velocity.clone()));
+        }
+        OptimizerState::Fresh | OptimizerState::Sgd { .. } => {}
+        OptimizerState::Adam { first, second, updates } => {
+            add(format!("{OURS}first_moment"), Values::F32(first.clone()));
+            add(format!("{OURS}second_moment"), Values::F32(second.clone()));
+            add(format!("{OURS}adam_updates"), Values::U64(vec![*updates]));
+        }
     }
     for (probe, memory) in &state.probes {
         for (name, values) in &memory.0 {
@@ -178,9 +186,16 @@ fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, Tra
         Some(Values::F64(count)) => count.first().copied(),
         _ => None,
     };
-    let velocity = match find("velocity") {
-        None => vec![0.0; n_params],
-        Some(_) => f32s("velocity", n_params)?,
+    let optimizer = match (find("velocity"), find("adam_updates")) {
+        (Some(_), _) => OptimizerState::Sgd { velocity: f32s("velocity", n_params)? },
+        (None, Some(Values::U64(updates))) => OptimizerState::Adam {
+            first: f32s("first_moment", n_params)?,
+            second: f32s("second_moment", n_params)?,
+            updates: *updates.first().ok_or_else(|| wrong("sgdwalk.adam_updates"))?,
+        },
+        (None, Some(_)) => return Err(wrong("sgdwalk.adam_updates")),
+        // a velocity of 0 is not saved
+        (None, None) => OptimizerState::Fresh,
     };
     let mut probes: BTreeMap<String, Memory> = BTreeMap::new();
     for tensor in stored {
@@ -191,7 +206,7 @@ fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, Tra
     let state = TrainState {
         point,
         initial,
-        velocity,
+        optimizer,
         epoch: place.epoch,
         iteration: place.iteration,
         epoch_done: place.epoch_done,

@@ -33,7 +33,9 @@ pub use checkpoint::{
 pub use error::TrainError;
 pub use import::read_point;
 pub use memory::Memory;
-pub use optim::{Accumulate, Method, OptimConfig};
+pub use optim::{
+    Accumulate, AdamSection, LearningRateSchedule, Method, OptimConfig, OptimizerState, Rule, ScheduleKind,
+};
 pub use position::Position;
 pub use ranks::{Ranks, Solo};
 pub use schedule::{Conditions, Schedule, Span};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use walk_core::{Point, Step};
 
-use crate::Memory;
+use crate::{Memory, OptimizerState};
 
 /// The state of a run between two updates.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +13,8 @@ pub struct TrainState {
     pub point: Point,
     /// θ_0 and its buffers: where the run started, or for a fork, where the first of its ancestors started.
     pub initial: Point,
-    /// The velocity of momentum, of length P.
-    pub velocity: Vec<f32>,
+    /// What the optimizer remembers.
+    pub optimizer: OptimizerState,
     /// The epoch of the last update, 0 before the first.
     pub epoch: u32,
     /// Number of updates made in that epoch.
@@ -35,7 +35,7 @@ impl TrainState {
     /// The state before the first update.
     pub fn new(point: Point) -> Self {
         Self {
-            velocity: vec![0.0; point.params.len()],
+            optimizer: OptimizerState::default(),
             initial: point.clone(),
             point,
             epoch: 0,

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use walk_core::{Batch, BatchNormMode, Model, Seed, interpolate, sgd_step};
+use walk_core::{Batch, BatchNormMode, Model, Seed, interpolate};
 use walk_data::Subset;
 
 use crate::samples::{First, Fixed, fill_batch};
-use crate::{OptimConfig, TrainError};
+use crate::{OptimConfig, OptimizerState, TrainError};
 
 /// What to time.
 #[derive(Clone, Debug)]
@@ -64,7 +64,8 @@ pub fn throughput(
     let samples = First(Fixed(part), config.samples.clamp(1, part.len()));
     let point = model.initial(Seed(0));
     let (mut next, mut between) = (point.clone(), point.clone());
-    let mut velocity = vec![0.0; point.params.len()];
+    let mut optimizer = OptimizerState::default();
+    optimizer.prepare(optim.rule, point.params.len());
     let mut evaluator = model.evaluator();
     let mut batch = Batch::default();
     let rows = optim.batch_size.min(part.len()).min(config.most_in_batch);
@@ -84,7 +85,7 @@ pub fn throughput(
             let start = step * rows % (part.len() - rows + 1);
             fill_batch(part, (start..start + rows).into_par_iter(), Some((Seed(0), 1)), &mut batch);
             let gradient = model.at(&point)?.gradient(&batch, BatchNormMode::Batch)?;
-            sgd_step(optim.step(), &point.params, &gradient.grad, &mut velocity, &mut next.params);
+            optimizer.update(optim, optim.lr, &point.params, &gradient.grad, &mut next.params);
             Ok(())
         })?;
         let started = Instant::now();

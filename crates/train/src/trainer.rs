@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use walk_core::{BatchNormMode, Model, Seed, dot, sgd_step};
+use walk_core::{BatchNormMode, Model, Seed, dot};
 use walk_data::Split;
 use walk_record::Row;
 use walk_record::rows::{Epoch, Kind, Order, Train};
@@ -54,6 +54,8 @@ pub fn train(
             probe.restore(memory)?;
         }
     }
+    state.optimizer.prepare(optim.rule, state.point.params.len());
+    let learning_rate = optim.learning_rate(split.train.len());
     let mut after = state.point.clone();
     let mut gradients = Gradients::new(model, &split.train, optim, config.seed);
     let mut evaluator = ShardedEvaluator::over(model.evaluator(), ranks);
@@ -78,9 +80,9 @@ pub fn train(
             TrainError::check_finite("the batch's loss", loss, at)?;
             let grad_norm = dot(&gradients.grad, &gradients.grad).sqrt();
             TrainError::check_finite("the gradient's norm", grad_norm, at)?;
-            let (grad, velocity) = (&gradients.grad, &mut state.velocity);
-            sgd_step(optim.step(), &before.params, grad, velocity, &mut after.params);
-            record(sink, at, Train { loss: loss.into(), grad_norm: grad_norm.into(), lr: optim.lr })?;
+            let (grad, lr) = (&gradients.grad, learning_rate.after(state.step));
+            state.optimizer.update(optim, lr, &before.params, grad, &mut after.params);
+            record(sink, at, Train { loss: loss.into(), grad_norm: grad_norm.into(), lr })?;
             if let Some(value) = not_finite(&after.params) {
                 return Err(TrainError::NotFinite {
                     what: "a parameter after the update",
@@ -89,7 +91,8 @@ pub fn train(
                 });
             }
             let (start, initial) = (state.step, &state.initial);
-            let update = Update { at, start, initial, before, after: &after, grad };
+            let optimizer = &state.optimizer;
+            let update = Update { at, start, initial, before, after: &after, grad, lr, optimizer };
             for probe in probes.iter_mut() {
                 if probe.is_due(at) {
                     sink.begins(at, probe.name);

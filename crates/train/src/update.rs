@@ -3,7 +3,7 @@
 use walk_core::probes::interpolation::UpdateLine;
 use walk_core::{Point, Step};
 
-use crate::Position;
+use crate::{OptimizerState, Position};
 
 /// One update, as seen by probes.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,10 @@ pub struct Update<'a> {
     pub after: &'a Point,
     /// g_t, the gradient of the update's loss at θ_t, without weight decay.
     pub grad: &'a [f32],
+    /// η_t
+    pub lr: f64,
+    /// What the optimizer remembers after the update.
+    pub optimizer: &'a OptimizerState,
 }
 
 impl<'a> Update<'a> {

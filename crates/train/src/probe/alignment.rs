@@ -61,8 +61,7 @@ impl Section for AlignmentSection {
             context.check_chunks("probe.alignment.chunk", samples, self.chunk.get(), self.batch_norm)?;
         }
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
-        let thresholds = Thresholds::new(optim, train.len());
-        Ok(Box::new(AlignmentProbe { section: self.clone(), mean_loss, seed, thresholds }))
+        Ok(Box::new(AlignmentProbe { section: self.clone(), mean_loss, seed, optim }))
     }
 }
 
@@ -70,7 +69,7 @@ struct AlignmentProbe<'a> {
     section: AlignmentSection,
     mean_loss: MeanLoss<'a>,
     seed: Seed,
-    thresholds: Thresholds,
+    optim: &'a OptimConfig,
 }
 
 impl Probe for AlignmentProbe<'_> {
@@ -94,6 +93,7 @@ impl Probe for AlignmentProbe<'_> {
         let found: Vec<BatchProducts> = sizes
             .map(|size| self.batches(&loss, update.at.step, size.get(), full))
             .collect::<Result<_, _>>()?;
+        let thresholds = Thresholds::of_hessian(self.optim, self.mean_loss.train.len(), update.lr);
         let rows = found.iter().enumerate().map(|(index, own)| {
             let others: Vec<&BatchProducts> = found
                 .iter()
@@ -105,7 +105,7 @@ impl Probe for AlignmentProbe<'_> {
                 HessianOf::Full => predicted_ratio(full, own.factor, &others),
                 HessianOf::Batch => None,
             };
-            self.row(own, predicted).into()
+            self.row(own, predicted, thresholds).into()
         });
         Ok(rows.collect())
     }
@@ -155,7 +155,12 @@ impl AlignmentProbe<'_> {
         Ok(BatchProducts { size, factor, batches })
     }
 
-    fn row(&self, own: &BatchProducts, predicted: Option<Estimate>) -> rows::Alignment {
+    fn row(
+        &self,
+        own: &BatchProducts,
+        predicted: Option<Estimate>,
+        thresholds: Thresholds,
+    ) -> rows::Alignment {
         let ratios: Vec<f64> = own.batches.iter().map(|products| products.ratio()).collect();
         let squares: Vec<f64> = own.batches.iter().map(|products| products.norm_sq).collect();
         let Moments { mean, deviation, standard_error, .. } = moments_of_ratios(&own.batches);
@@ -171,8 +176,8 @@ impl AlignmentProbe<'_> {
             predicted: predicted.map(|predicted| predicted.value).into(),
             predicted_error: predicted.and_then(|predicted| predicted.error).into(),
             grad_norm_sq: Moments::of(&squares).mean.into(),
-            stability_threshold: self.thresholds.stability.into(),
-            small_batch_plateau: self.thresholds.small_batch.into(),
+            stability_threshold: thresholds.stability.into(),
+            small_batch_plateau: thresholds.small_batch.into(),
             hessian: self.section.hessian,
             hessian_samples: match self.section.hessian {
                 HessianOf::Full => self.hessian_samples().len(),

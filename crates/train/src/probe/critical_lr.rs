@@ -46,12 +46,12 @@ const fn usual_tolerance() -> Fraction {
 
 impl Section for CriticalLrSection {
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let ProbeContext { train, optim, .. } = context;
+        let ProbeContext { train, .. } = context;
         let samples = first_samples(train, self.samples).len();
         let Self { chunk, batch_norm, statistics_samples, .. } = *self;
         let path = PathSection { key: "probe.critical_lr", chunk, batch_norm, statistics_samples };
         let (section, path) = (self.clone(), context.path_loss(path, samples)?);
-        Ok(Box::new(CriticalLrProbe { section, path, train, samples, lr: optim.lr }))
+        Ok(Box::new(CriticalLrProbe { section, path, train, samples }))
     }
 }
 
@@ -60,7 +60,6 @@ struct CriticalLrProbe<'a> {
     path: PathLoss<'a>,
     train: &'a Subset,
     samples: usize,
-    lr: f64,
 }
 
 impl Probe for CriticalLrProbe<'_> {
@@ -91,13 +90,13 @@ impl Probe for CriticalLrProbe<'_> {
             Crossing::NoCrossing => (CriticalLrOutcome::NoCrossing, None, None),
             Crossing::Undefined => (CriticalLrOutcome::Undefined, None, None),
         };
-        let scaled = |alpha: Option<f64>| Measured::from(alpha.map(|alpha| alpha * self.lr));
+        let scaled = |alpha: Option<f64>| Measured::from(alpha.map(|alpha| alpha * update.lr));
         let row = rows::CriticalLr {
             outcome,
             critical_lr: scaled(alpha),
             bracket_width: scaled(width),
-            critical_sharpness: alpha.map(|alpha| 2.0 / (alpha * self.lr)).into(),
-            lr: self.lr,
+            critical_sharpness: alpha.map(|alpha| 2.0 / (alpha * update.lr)).into(),
+            lr: update.lr,
             largest_alpha: largest_alpha.into(),
             start_loss: start_loss.into(),
             evaluations,

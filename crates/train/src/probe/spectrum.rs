@@ -79,9 +79,8 @@ impl Section for SpectrumSection {
         let samples = first_samples(context.train, self.samples).len();
         context.check_chunks("probe.spectrum.chunk", samples, self.chunk.get(), self.batch_norm)?;
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
-        let ProbeContext { seed, optim, train, .. } = context;
-        let thresholds = Thresholds::new(optim, train.len());
-        Ok(Box::new(SpectrumProbe { section: self.clone(), mean_loss, seed, thresholds, warm: None }))
+        let ProbeContext { seed, optim, .. } = context;
+        Ok(Box::new(SpectrumProbe { section: self.clone(), mean_loss, seed, optim, warm: None }))
     }
 }
 
@@ -89,7 +88,7 @@ struct SpectrumProbe<'a> {
     section: SpectrumSection,
     mean_loss: MeanLoss<'a>,
     seed: Seed,
-    thresholds: Thresholds,
+    optim: &'a OptimConfig,
     /// The sum of the last eigenvectors found, a better start than a random vector.
     warm: Option<Vec<f32>>,
 }
@@ -149,6 +148,7 @@ impl Probe for SpectrumProbe<'_> {
             nodes: random.iter().map(|run| measured(&run.nodes)).collect(),
             weights: random.iter().map(|run| measured(&run.weights)).collect(),
         });
+        let thresholds = Thresholds::of_hessian(self.optim, train.len(), update.lr);
         let values: Vec<Vec<Measured>> = found.iter().map(|found| self.values(found)).collect();
         let residuals: Vec<f64> = top.pairs.iter().map(|pair| pair.residual).collect();
         let row = rows::Spectrum {
@@ -163,8 +163,8 @@ impl Probe for SpectrumProbe<'_> {
             trace: trace.into(),
             trace_error: trace_error.into(),
             density,
-            stability_threshold: self.thresholds.stability.into(),
-            small_batch_plateau: self.thresholds.small_batch.into(),
+            stability_threshold: thresholds.stability.into(),
+            small_batch_plateau: thresholds.small_batch.into(),
             samples: samples.len(),
             train_samples: train.len(),
             values: values[0].clone(),

@@ -16,7 +16,7 @@ use walk_record::{Measured, Row, Stamped, rows_of};
 use super::*;
 use crate::samples::Fixed;
 use crate::test_support::Rows;
-use crate::{Accumulate, Method, OptimConfig, Ranks, Solo, TrainConfig, TrainState, point_tensors, train};
+use crate::{Method, OptimConfig, Ranks, Solo, TrainConfig, TrainState, point_tensors, train};
 
 const SAMPLES: usize = 200;
 const CLASSES: usize = 10;
@@ -94,16 +94,8 @@ impl Quadratic {
         probes: &ProbeConfig,
     ) -> (Vec<Row>, Point) {
         let batch_size = if method == Method::Gd { SAMPLES } else { 50 };
-        let optim = OptimConfig {
-            method,
-            lr,
-            batch_size,
-            momentum: 0.0,
-            weight_decay: 0.0,
-            accumulate: Accumulate::Mean,
-            replacement: false,
-            drop_last: false,
-        };
+        let optim =
+            OptimConfig { method, lr, batch_size, weight_decay: 0.0, ..crate::optim::tests::config() };
         let config = TrainConfig { epochs, seed: Seed(3), optim, record_order: false };
         let (model, train_part) = (&self.model, &self.split.train);
         let (optim, seed) = (&config.optim, config.seed);

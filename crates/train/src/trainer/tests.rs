@@ -51,16 +51,8 @@ fn five_points(when: Schedule, evaluation: EvaluationData) -> ProbeConfig {
 }
 
 fn config(method: Method, batch_size: usize, epochs: u32) -> TrainConfig {
-    let optim = OptimConfig {
-        method,
-        lr: 0.1,
-        batch_size,
-        momentum: 0.0,
-        weight_decay: 0.0,
-        accumulate: Accumulate::Mean,
-        replacement: false,
-        drop_last: false,
-    };
+    let optim =
+        OptimConfig { method, lr: 0.1, batch_size, weight_decay: 0.0, ..crate::optim::tests::config() };
     TrainConfig { epochs, seed: Seed(4), optim, record_order: false }
 }
 

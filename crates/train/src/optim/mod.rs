@@ -1,26 +1,39 @@
 //! The `[optim]` section: the optimizer.
 
+mod adam;
+mod learning_rate;
+mod state;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::SgdStep;
 
+pub use self::adam::AdamSection;
+pub(crate) use self::learning_rate::LearningRate;
+pub use self::learning_rate::{LearningRateSchedule, ScheduleKind};
+pub use self::state::OptimizerState;
 use crate::TrainError;
 
-/// The optimizer and its hyperparameters; the learning rate is constant.
+/// The optimizer and its hyperparameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OptimConfig {
     /// How the gradient of an update is computed.
     #[serde(default)]
     pub method: Method,
-    /// Learning rate η, constant.
+    /// How an update follows from the gradient.
+    #[serde(default)]
+    pub rule: Rule,
+    /// Learning rate η; with a `schedule`, its largest value.
     pub lr: f64,
     /// B: number of samples per update of SGD, or per accumulated chunk of GD.
     #[serde(default = "paper_batch_size")]
     pub batch_size: usize,
-    /// Momentum m, as in PyTorch's SGD; 0 for plain SGD.
+    /// Momentum m of the rule `sgd`, as in PyTorch's SGD; 0 for plain SGD.
     #[serde(default)]
     pub momentum: f64,
+    /// Whether the momentum is Nesterov's.
+    #[serde(default)]
+    pub nesterov: bool,
     /// Weight decay λ, applied to every parameter. The paper's runs used 1e-4.
     #[serde(default = "paper_weight_decay")]
     pub weight_decay: f64,
@@ -33,6 +46,36 @@ pub struct OptimConfig {
     /// Whether to drop the last batch of an epoch if it is incomplete.
     #[serde(default)]
     pub drop_last: bool,
+    /// The constants of the rules `adam` and `adamw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adam: Option<AdamSection>,
+    /// How the learning rate changes; constant by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<LearningRateSchedule>,
+}
+
+/// How an update follows from the gradient, by the rules of PyTorch's `torch.optim`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Stochastic gradient descent, with `momentum` if set.
+    #[default]
+    Sgd,
+    /// Adam (Kingma and Ba, 2015); weight decay is part of the gradient.
+    Adam,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+    Adamw,
+}
+
+impl Rule {
+    /// Its name in an experiment.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+            Self::Adamw => "adamw",
+        }
+    }
 }
 
 /// How the gradient of an update is computed.
@@ -83,6 +126,10 @@ impl OptimConfig {
         if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
             return error("optim.weight_decay", &self.weight_decay, "a finite number of at least 0");
         }
+        self.check_rule()?;
+        if let Some(schedule) = &self.schedule {
+            schedule.check(self.updates_per_epoch(samples.max(self.batch_size)))?;
+        }
         for ((key, value), limit) in self.constants().into_iter().zip([f32::INFINITY, 1.0, f32::INFINITY]) {
             // θ and its updates are in f32
             let held = value as f32;
@@ -102,6 +149,56 @@ impl OptimConfig {
             }
         }
         Ok(())
+    }
+
+    /// Checks that the keys of one rule are not used with another.
+    fn check_rule(&self) -> Result<(), TrainError> {
+        let rule = self.rule.name();
+        if self.nesterov && self.momentum == 0.0 {
+            return Err(TrainError::value("optim.nesterov", "true", "false: `optim.momentum` is 0"));
+        }
+        match (&self.adam, self.rule) {
+            (Some(_), Rule::Sgd) => {
+                let expected =
+                    format!("none: it is for the rules `adam` and `adamw`, and `optim.rule` = \"{rule}\"");
+                Err(TrainError::value("optim.adam", "set", expected))
+            }
+            (_, Rule::Adam | Rule::Adamw) if self.momentum != 0.0 => {
+                let expected = format!("0: `optim.rule` = \"{rule}\" has `optim.adam.beta1` instead");
+                Err(TrainError::value("optim.momentum", self.momentum, expected))
+            }
+            (Some(adam), _) => adam.check(),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Fills in the defaults that depend on other keys, in an experiment of `epochs` epochs.
+    pub fn resolve(&mut self, epochs: u32) {
+        if self.rule != Rule::Sgd {
+            self.adam.get_or_insert_default();
+        }
+        if let Some(schedule) = &mut self.schedule {
+            schedule.resolve(epochs);
+        }
+    }
+
+    /// Number of vectors of the size of θ that the optimizer remembers between updates.
+    pub fn remembered(&self) -> usize {
+        match self.rule {
+            Rule::Sgd => usize::from(self.momentum > 0.0),
+            Rule::Adam | Rule::Adamw => 2,
+        }
+    }
+
+    /// The constants of Adam.
+    pub(crate) fn adam_constants(&self) -> AdamSection {
+        self.adam.clone().unwrap_or_default()
+    }
+
+    /// The learning rate of each update of training with `samples` samples.
+    pub(crate) fn learning_rate(&self, samples: usize) -> LearningRate<'_> {
+        let updates_per_epoch = self.updates_per_epoch(samples).max(1) as u64;
+        LearningRate { lr: self.lr, schedule: self.schedule.as_ref(), updates_per_epoch }
     }
 
     fn constants(&self) -> [(&'static str, f64); 3] {
@@ -135,10 +232,6 @@ impl OptimConfig {
             Method::Sgd | Method::Gd => samples,
         }
     }
-
-    pub(crate) fn step(&self) -> SgdStep {
-        SgdStep { lr: self.lr as f32, momentum: self.momentum as f32, weight_decay: self.weight_decay as f32 }
-    }
 }
 
 #[cfg(test)]
@@ -155,7 +248,32 @@ pub(crate) mod tests {
             accumulate: Accumulate::Mean,
             replacement: false,
             drop_last: false,
+            rule: Rule::Sgd,
+            nesterov: false,
+            adam: None,
+            schedule: None,
         }
+    }
+
+    #[test]
+    fn keys_of_another_rule_are_refused() {
+        let message = |change: fn(&mut OptimConfig)| {
+            let mut config = config();
+            change(&mut config);
+            config.check(1000).unwrap_err().to_string()
+        };
+        let expected = "`optim.nesterov` = true, expected false: `optim.momentum` is 0";
+        assert_eq!(message(|c| c.nesterov = true), expected);
+        assert!(
+            message(|c| c.adam = Some(AdamSection::default()))
+                .starts_with("`optim.adam` = set, expected none")
+        );
+        let momentum = |c: &mut OptimConfig| (c.rule, c.momentum) = (Rule::Adam, 0.9);
+        assert!(message(momentum).contains("has `optim.adam.beta1` instead"));
+        let beta = |c: &mut OptimConfig| {
+            (c.rule, c.adam) = (Rule::Adamw, Some(AdamSection { beta2: 1.0, ..AdamSection::default() }));
+        };
+        assert!(message(beta).starts_with("`optim.adam.beta2` = 1,"), "{}", message(beta));
     }
 
     #[test]
