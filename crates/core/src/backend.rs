@@ -60,6 +60,27 @@ pub trait AtPoint {
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError>;
 
+    /// G v for the Gauss-Newton matrix G = 1/B Σ J_iᵀ ∇²ℓ(z_i) J_i of the mean loss over `batch`, with the Jacobians J_i of its outputs z_i
+    /// (Schraudolph, 2002). For cross-entropy, also with label smoothing, G is the Fisher information of the softmax.
+    #[expect(clippy::missing_errors_doc, reason = "they are those of the trait")]
+    fn gauss_newton_vector(
+        &self,
+        batch: &Batch,
+        direction: &[f32],
+        mode: BatchNormMode,
+    ) -> Result<Vec<f32>, CoreError>;
+
+    /// F v for the empirical Fisher matrix F = 1/B Σ ∇ℓ_i ∇ℓ_iᵀ of the samples of `batch`, at their own labels.
+    ///
+    /// # Errors
+    /// Also [`CoreError::BatchStatistics`] if the network has batch norms and `mode` is [`BatchNormMode::Batch`].
+    fn empirical_fisher_vector(
+        &self,
+        batch: &Batch,
+        direction: &[f32],
+        mode: BatchNormMode,
+    ) -> Result<Vec<f32>, CoreError>;
+
     /// ‖∇ℓ_i‖² of every sample of `batch`, the squared norms of the per-sample gradients, of length B.
     ///
     /// # Errors

@@ -33,6 +33,20 @@ pub(crate) struct DirectionalForward<D: Device<E>, T, E: Dtype = f32> {
     pub(crate) tangent: Option<Rows<D, NoneTape, E>>,
 }
 
+/// A network's outputs and their derivatives along a direction, `[rows, classes]` each.
+pub(crate) struct OutputsAndTangent<D: Device<f32>, T> {
+    pub(crate) outputs: Rows<D, T>,
+    pub(crate) tangent: Rows<D>,
+}
+
+impl<D: Device<f32>, T> DirectionalForward<D, T> {
+    /// Outputs and tangent of a pass along a direction.
+    pub(crate) fn along_direction(self) -> OutputsAndTangent<D, T> {
+        let tangent = self.tangent.expect("some layer has parameters, so the outputs have a tangent");
+        OutputsAndTangent { outputs: self.forward.outputs, tangent }
+    }
+}
+
 /// A network at a point, as a forward pass needs it.
 pub(crate) struct At<'a, D: Device<E>, E: Dtype = f32> {
     /// The network.
@@ -90,16 +104,25 @@ pub(crate) trait TensorBackend: Debug {
         loss: Loss,
     ) -> Result<Flat<Self::Device, T>, CoreError>;
 
-    /// ∇ℓ_i·v, the derivative of every sample's loss along `direction`, a direction v of θ, `[rows]`. With a tape its
-    /// reverse pass gives Hv.
+    /// The outputs for a batch of inputs, and their derivatives J v along `direction`, a direction v of θ.
+    ///
+    /// # Errors
+    /// [`CoreError::Device`] if the device fails.
+    fn directional_forward<T: Tape<f32, Self::Device>>(
+        &self,
+        at: At<'_, Self::Device>,
+        inputs: Rows<Self::Device>,
+        direction: &Flat<Self::Device>,
+    ) -> Result<OutputsAndTangent<Self::Device, T>, CoreError>;
+
+    /// ∇ℓ_i·v, the derivative of every sample's loss along the direction v of [`TensorBackend::directional_forward`], `[rows]`.
+    /// With a tape its reverse pass gives Hv.
     ///
     /// # Errors
     /// [`CoreError::Device`] if the device fails.
     fn directional_losses<T: Tape<f32, Self::Device>>(
         &self,
-        at: At<'_, Self::Device>,
-        inputs: Rows<Self::Device>,
-        direction: &Flat<Self::Device>,
+        outputs: OutputsAndTangent<Self::Device, T>,
         labels: &[usize],
         loss: Loss,
     ) -> Result<Flat<Self::Device, T>, CoreError>;
@@ -219,6 +242,20 @@ impl<'a, B: TensorBackend> TensorPoint<'a, B> {
         At { network: self.network, theta: &self.theta, buffers: self.buffers, mode, dropout: batch.dropout }
     }
 
+    /// The outputs for a batch, and their derivatives along `direction`.
+    fn along<T: Tape<f32, B::Device>>(
+        &self,
+        batch: &Batch,
+        direction: &[f32],
+        mode: BatchNormMode,
+    ) -> Result<OutputsAndTangent<B::Device, T>, CoreError> {
+        CoreError::check_length("the direction", direction.len(), self.network.n_params())?;
+        let inputs = self.inputs(batch)?;
+        let direction = self.backend.device().try_tensor_from_vec(copied(direction), (direction.len(),));
+        let direction = direction.map_err(CoreError::device)?;
+        self.backend.directional_forward(self.at(batch, mode), inputs, &direction)
+    }
+
     /// ∇ℓ_i·v of every sample.
     fn slopes<T: Tape<f32, B::Device>>(
         &self,
@@ -226,11 +263,23 @@ impl<'a, B: TensorBackend> TensorPoint<'a, B> {
         direction: &[f32],
         mode: BatchNormMode,
     ) -> Result<Flat<B::Device, T>, CoreError> {
-        CoreError::check_length("the direction", direction.len(), self.network.n_params())?;
+        let along = self.along(batch, direction, mode)?;
+        self.backend.directional_losses(along, &batch.labels, self.loss)
+    }
+
+    /// Σ_i w_i ∂z_i/∂θ for the outputs z of a batch and weights w of the same shape, of length P.
+    fn reverse_outputs(
+        &self,
+        batch: &Batch,
+        weights: Vec<f32>,
+        mode: BatchNormMode,
+    ) -> Result<Vec<f32>, CoreError> {
         let inputs = self.inputs(batch)?;
-        let direction = self.backend.device().try_tensor_from_vec(copied(direction), (direction.len(),));
-        let direction = direction.map_err(CoreError::device)?;
-        self.backend.directional_losses(self.at(batch, mode), inputs, &direction, &batch.labels, self.loss)
+        let outputs = self.backend.forward::<OwnedTape<f32, B::Device>>(self.at(batch, mode), inputs)?.outputs;
+        let weights = self.backend.device().try_tensor_from_vec(weights, *outputs.shape());
+        let weights = weights.map_err(CoreError::device)?;
+        let backward = || outputs.try_mul(weights)?.try_sum::<Rank0, Axes2<0, 1>>()?.try_backward();
+        self.backend.take_gradient(backward().map_err(CoreError::device)?, &self.theta)
     }
 
     /// The gradient by θ of the mean of `losses`.
@@ -273,6 +322,47 @@ impl<B: TensorBackend> AtPoint for TensorPoint<'_, B> {
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError> {
         awake(|| self.reverse(self.slopes(batch, direction, mode)?))
+    }
+
+    fn gauss_newton_vector(
+        &self,
+        batch: &Batch,
+        direction: &[f32],
+        mode: BatchNormMode,
+    ) -> Result<Vec<f32>, CoreError> {
+        awake(|| {
+            let OutputsAndTangent { outputs, tangent } = self.along::<NoneTape>(batch, direction, mode)?;
+            let (classes, rows) = (self.network.problem().classes, batch.labels.len());
+            let (outputs, tangent) = (outputs.as_vec(), tangent.as_vec());
+            let mut weights = vec![0.0; outputs.len()];
+            let of_sample = outputs.chunks_exact(classes).zip(tangent.chunks_exact(classes));
+            for ((z, dot), weights) in of_sample.zip(weights.chunks_exact_mut(classes)) {
+                self.loss.hessian_product(z, dot, 1.0 / rows as f32, weights);
+            }
+            self.reverse_outputs(batch, weights, mode)
+        })
+    }
+
+    fn empirical_fisher_vector(
+        &self,
+        batch: &Batch,
+        direction: &[f32],
+        mode: BatchNormMode,
+    ) -> Result<Vec<f32>, CoreError> {
+        self.check_samples(mode)?;
+        awake(|| {
+            let along = self.along::<NoneTape>(batch, direction, mode)?;
+            let (classes, rows) = (self.network.problem().classes, batch.labels.len());
+            let (outputs, tangent) = (along.outputs.as_vec(), along.tangent.as_vec());
+            let mut weights = vec![0.0; outputs.len()];
+            let of_sample = outputs.chunks_exact(classes).zip(tangent.chunks_exact(classes));
+            let of_sample = of_sample.zip(&batch.labels).zip(weights.chunks_exact_mut(classes));
+            for (((z, dot), &label), weights) in of_sample {
+                let slope = self.loss.tangent(z, label, dot);
+                self.loss.backward(z, label, (slope / rows as f64) as f32, weights);
+            }
+            self.reverse_outputs(batch, weights, mode)
+        })
     }
 
     fn sample_norms_sq(&self, batch: &Batch, mode: BatchNormMode) -> Result<Vec<f64>, CoreError> {

@@ -62,7 +62,7 @@ fn networks(only: &[String]) -> Result<Vec<(String, Arc<Network>)>, Failure> {
 
 fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) -> Result<(), Failure> {
     let mut rows = vec![];
-    let (mut broken, mut worst) = (vec![], [0.0f64; 4]);
+    let (mut broken, mut worst) = (vec![], [0.0f64; Quantity::ALL.len()]);
     for (name, network, samples) in networks {
         let found = differences(backend, &network, samples).map_err(Failure::run)?;
         let is_broken = |difference: &Difference| difference.error > bound(difference.quantity);
@@ -88,6 +88,7 @@ fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) 
         Column::new("losses", "losses", Role::Main),
         Column::new("gradient", "gradient", Role::Main),
         Column::new("hv", "Hv", Role::Main),
+        Column::new("gv", "Gv", Role::Main),
         Column::new("sample_norms", "per-sample gradient norms", Role::Main),
         Column::new("time", "time", Role::Main),
     ];
@@ -96,7 +97,7 @@ fn compare(backend: &dyn Backend, networks: Vec<(String, Arc<Network>, usize)>) 
     outln!(
         "{}",
         wrapped(
-            "errors are relative to dfdx's operations on the CPU in f64, the largest over all losses and both modes \
+            "Hv is the Hessian times a vector, Gv the Gauss-Newton matrix times it; errors are relative to dfdx's operations on the CPU in f64, the largest over all losses and both modes \
              of batch norm; times are the device's; plugins' networks have SiLU in place of ReLU, in whose kink gradients jump"
         )
     );
@@ -111,6 +112,6 @@ fn bound(quantity: Quantity) -> f64 {
     match quantity {
         Quantity::Losses => 1e-5,
         Quantity::Gradient | Quantity::SampleNorms => 1e-4,
-        Quantity::HessianVector => 1e-3,
+        Quantity::HessianVector | Quantity::GaussNewtonVector => 1e-3,
     }
 }

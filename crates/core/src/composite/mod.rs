@@ -18,7 +18,7 @@ use walk_arch::Network;
 pub(crate) use self::evaluator::CompositeEvaluator;
 pub use self::reference::Reference;
 
-use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend};
+use crate::tensors::{At, Flat, Forward, OutputsAndTangent, Rows, TensorBackend};
 use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on any dfdx device as compositions of its operations.
@@ -53,19 +53,24 @@ macro_rules! composite_backend {
                 Ok(pass::forward(&self.device, at, inputs, None)?.forward)
             }
 
-            fn directional_losses<T: Tape<f32, $device>>(
+            fn directional_forward<T: Tape<f32, $device>>(
                 &self,
                 at: At<'_, $device>,
                 inputs: Rows<$device>,
                 direction: &Flat<$device>,
+            ) -> Result<OutputsAndTangent<$device, T>, CoreError> {
+                let passed = pass::forward::<f32, _, T>(&self.device, at, inputs, Some(direction))?;
+                Ok(passed.along_direction())
+            }
+
+            fn directional_losses<T: Tape<f32, $device>>(
+                &self,
+                outputs: OutputsAndTangent<$device, T>,
                 labels: &[usize],
                 loss: Loss,
             ) -> Result<Flat<$device, T>, CoreError> {
-                let DirectionalForward { forward, tangent } =
-                    pass::forward::<f32, _, T>(&self.device, at, inputs, Some(direction))?;
-                let tangent = tangent.expect("some layer has parameters, so the outputs have a tangent");
-                tangents::losses(&self.device, forward.outputs, tangent, labels, loss)
-                    .map_err(CoreError::device)
+                let OutputsAndTangent { outputs, tangent } = outputs;
+                tangents::losses(&self.device, outputs, tangent, labels, loss).map_err(CoreError::device)
             }
 
             fn losses<T: Tape<f32, $device>>(

@@ -31,7 +31,7 @@ use self::segments::Segments;
 use self::setup::Setup;
 use self::tape::SampleNorms;
 use crate::backend::PassKind;
-use crate::tensors::{At, DirectionalForward, Flat, Forward, Rows, TensorBackend};
+use crate::tensors::{At, Flat, Forward, OutputsAndTangent, Rows, TensorBackend};
 use crate::{CoreError, Evaluator, Loss};
 
 /// Runs networks on the CPU with fused kernels.
@@ -73,18 +73,23 @@ impl TensorBackend for Fused {
         Ok(forward::forward(&self.0, at, inputs, None, None)?.forward)
     }
 
-    fn directional_losses<T: Tape<f32, Cpu>>(
+    fn directional_forward<T: Tape<f32, Cpu>>(
         &self,
         at: At<'_, Cpu>,
         inputs: Rows<Cpu>,
         direction: &Flat<Cpu>,
+    ) -> Result<OutputsAndTangent<Cpu, T>, CoreError> {
+        Ok(forward::forward::<T>(&self.0, at, inputs, Some(direction), None)?.along_direction())
+    }
+
+    fn directional_losses<T: Tape<f32, Cpu>>(
+        &self,
+        outputs: OutputsAndTangent<Cpu, T>,
         labels: &[usize],
         loss: Loss,
     ) -> Result<Flat<Cpu, T>, CoreError> {
-        let DirectionalForward { forward, tangent } =
-            forward::forward::<T>(&self.0, at, inputs, Some(direction), None)?;
-        let tangent = tangent.expect("some layer has parameters, so the outputs have a tangent");
-        losses::directional(&self.0.device, forward.outputs, tangent, labels, loss)
+        let OutputsAndTangent { outputs, tangent } = outputs;
+        losses::directional(&self.0.device, outputs, tangent, labels, loss)
     }
 
     fn losses<T: Tape<f32, Cpu>>(

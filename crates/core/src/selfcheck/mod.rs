@@ -34,13 +34,21 @@ pub enum Quantity {
     Gradient,
     /// The Hessian of the mean loss times a direction.
     HessianVector,
+    /// The Gauss-Newton matrix of the mean loss times a direction.
+    GaussNewtonVector,
     /// The squared norms of per-sample gradients.
     SampleNorms,
 }
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Losses, Self::Gradient, Self::HessianVector, Self::SampleNorms];
+    pub const ALL: [Self; 5] = [
+        Self::Losses,
+        Self::Gradient,
+        Self::HessianVector,
+        Self::GaussNewtonVector,
+        Self::SampleNorms,
+    ];
 }
 
 /// The largest difference of one quantity from the reference over all losses and both modes of batch norm.
@@ -62,7 +70,7 @@ pub fn differences(
     backend: &dyn Backend,
     network: &Arc<Network>,
     samples: usize,
-) -> Result<[Difference; 4], CoreError> {
+) -> Result<[Difference; Quantity::ALL.len()], CoreError> {
     let (point, batch, direction) = random_case(network, samples)?;
     let mut found = Quantity::ALL.map(|quantity| Difference { quantity, error: 0.0, time: Duration::ZERO });
     let mut note = |quantity: Quantity, (values, time): (Vec<f64>, Duration), reference: &[f64]| {
@@ -92,6 +100,8 @@ pub fn differences(
             note(Quantity::Gradient, gradient?, &reference.gradient(&batch)?);
             let product = timed(|| Ok(wide(&at.hessian_vector(&batch, &direction, mode)?)));
             note(Quantity::HessianVector, product?, &reference.hessian_vector(&batch, &direction)?);
+            let product = timed(|| Ok(wide(&at.gauss_newton_vector(&batch, &direction, mode)?)));
+            note(Quantity::GaussNewtonVector, product?, &reference.gauss_newton_vector(&batch, &direction)?);
             if samples_have_gradients(network, mode) {
                 let norms = timed(|| at.sample_norms_sq(&without_dropout, mode));
                 note(Quantity::SampleNorms, norms?, &reference.sample_norms_sq(&without_dropout)?);
@@ -186,7 +196,7 @@ mod tests {
         let (_, network) = &layer_networks()[0];
         let found = differences(&Broken(Fused::default()), network, 5).unwrap();
         let is_wrong = |difference: &Difference| difference.error > 1e-3;
-        assert_eq!(found.iter().map(is_wrong).collect::<Vec<bool>>(), [false, true, true, true]);
+        assert_eq!(found.iter().map(is_wrong).collect::<Vec<bool>>(), [false, true, true, true, true]);
     }
 
     #[test]
