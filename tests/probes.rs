@@ -1,5 +1,6 @@
 //! The probes against PyTorch, for the same parameters and data: fixtures made by scripts/make_probe_fixtures.py.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use walk_arch::{Network, OptionValues, Options, Problem};
 use walk_core::{Fused, Loss, Model, Seed};
 use walk_data::{Images, Part, Preprocess, Split, SplitConfig};
-use walk_record::rows::{Alignment, GradientUnit, Kind};
+use walk_record::rows::{Alignment, GradientUnit, Kind, Matrix, Spectrum};
 use walk_record::{Measured, RecordError, Row, rows_of};
 use walk_train::probe::{ProbeConfig, ProbeContext};
 use walk_train::{OptimConfig, Position, Ranks, Sink, Solo, TrainConfig, TrainState, train};
@@ -25,6 +26,7 @@ pub(crate) struct Fixture {
     chunk: usize,
     part: usize,
     lr: f64,
+    adam_lr: f64,
     weight_decay: f64,
     cases: Vec<Case>,
 }
@@ -36,6 +38,8 @@ struct Case {
     activation: String,
     names: Vec<String>,
     steps: Vec<Step>,
+    /// The largest eigenvalues of Adam's preconditioned Hessian after each of its steps.
+    preconditioned: Vec<Vec<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +54,18 @@ struct Step {
     gradient_share: f64,
     grad_norm_sq: f64,
     tr_c: f64,
+    noise: Vec<f64>,
+    change: f64,
+    slope: f64,
+    curvature: f64,
+    /// By name, or for a block of the Hessian by the pattern of its parameters.
+    matrices: BTreeMap<String, MatrixOfPytorch>,
+}
+
+#[derive(Deserialize)]
+struct MatrixOfPytorch {
+    values: Vec<f64>,
+    trace: f64,
 }
 
 /// The fixture's images in its order, and a validation image more.
@@ -121,12 +137,17 @@ pub(crate) fn network(fixture: &Fixture, activation: &str, batch_norm: bool) -> 
 
 /// Every row of a run of full-batch gradient descent with these probes.
 fn run(fixture: &Fixture, case: &Case, probes: serde_json::Value) -> Vec<Row> {
+    let optim = serde_json::json!({ "lr": fixture.lr, "weight_decay": fixture.weight_decay });
+    run_by(fixture, case, optim, probes)
+}
+
+/// The same with other values of the optimizer.
+fn run_by(fixture: &Fixture, case: &Case, optim: serde_json::Value, probes: serde_json::Value) -> Vec<Row> {
     let split = split(fixture);
     let network = network(fixture, &case.activation, case.batch_norm);
     let start = TrainState::new(point(&network, &case.names));
     let model = Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy);
     let epochs = case.steps.len() as u32;
-    let optim = serde_json::json!({ "lr": fixture.lr, "weight_decay": fixture.weight_decay });
     let config =
         TrainConfig { epochs, seed: Seed(1), optim: descent(fixture, optim, epochs), record_order: false };
     let probes: ProbeConfig = serde_json::from_value(probes).unwrap();
@@ -163,8 +184,9 @@ fn every_probe_agrees_with_pytorch() {
             case,
             serde_json::json!({
                 "cosine": {}, "distance": {}, "alignment": alignment(n),
-                "spectrum": { "when": {}, "chunk": chunk, "tolerance": 1e-4, "random_vectors": 100 },
+                "spectrum": { "when": {}, "chunk": chunk, "tolerance": 1e-4, "random_vectors": 100, "gradient_noise": true },
                 "covariance": { "when": {}, "chunk": chunk },
+                "quadratic": { "when": {}, "chunk": chunk },
             }),
         );
         let step = |at: u64| &case.steps[at as usize - 1];
@@ -185,9 +207,19 @@ fn every_probe_agrees_with_pytorch() {
                     }
                     close(row.gradient_share, expected.gradient_share, 1e-3);
                     close(row.grad_norm_sq, expected.grad_norm_sq, 1e-3);
+                    for (found, expected) in row.gradient_noise.as_ref().unwrap().iter().zip(&expected.noise)
+                    {
+                        close(*found, *expected, 1e-2);
+                    }
                     let (trace, error) = (row.trace.or_nan(), row.trace_error.or_nan());
                     assert!((trace - expected.trace).abs() < 4.0 * error, "{trace} {error}");
                     assert!(error < 0.2 * expected.trace.abs());
+                }
+                Kind::Quadratic(row) => {
+                    // the change is a difference of two losses of about 1.6
+                    close(row.change, step(at).change, 1e-3);
+                    close(row.slope, step(at).slope, 1e-4);
+                    close(row.curvature, step(at).curvature, 1e-3);
                 }
                 Kind::Covariance(row) => {
                     let unit = if case.batch_norm {
@@ -202,10 +234,69 @@ fn every_probe_agrees_with_pytorch() {
             }
             seen += 1;
         }
-        assert_eq!(seen, 2 + 4 * case.steps.len(), "{}", case.name);
+        assert_eq!(seen, 2 + 5 * case.steps.len(), "{}", case.name);
         let rows = run(&fixture, case, serde_json::json!({ "alignment": alignment(fixture.part) }));
         for row in rows_of::<Alignment>(&rows) {
             close(row.mean, step(row.at.step).alignment_of_part, 1e-3);
         }
+    }
+}
+
+#[test]
+fn gauss_newton_fisher_and_blocks_agree_with_pytorch() {
+    let fixture = fixture();
+    for case in &fixture.cases {
+        let matrices = match case.batch_norm {
+            false => vec!["hessian", "gauss_newton", "empirical_fisher"],
+            true => vec!["hessian", "gauss_newton"],
+        };
+        let spectrum = serde_json::json!({
+            "when": {}, "chunk": fixture.chunk, "tolerance": 1e-5, "values": 3, "by_layer": true, "random_vectors": 200,
+            "matrices": matrices,
+        });
+        let rows = run(&fixture, case, serde_json::json!({ "spectrum": spectrum }));
+        let mut compared = 0;
+        for row in rows_of::<Spectrum>(&rows) {
+            let matrices = &case.steps[row.at.step as usize - 1].matrices;
+            let expected = match (row.matrix, row.is_whole()) {
+                // for cross-entropy, the Fisher information is the Gauss-Newton matrix
+                (Matrix::GaussNewton, true) => vec![&matrices["gauss_newton"], &matrices["fisher"]],
+                (Matrix::EmpiricalFisher, true) => vec![&matrices["empirical_fisher"]],
+                (Matrix::Hessian, false) => vec![&matrices[&row.parameters]],
+                _ => continue,
+            };
+            for MatrixOfPytorch { values, trace } in expected {
+                for (found, expected) in row.values.iter().zip(values) {
+                    close(*found, *expected, 1e-3);
+                }
+                let (found, error) = (row.trace.or_nan(), row.trace_error.or_nan());
+                assert!((found - trace).abs() < 4.0 * error, "{found} {error} {trace}");
+            }
+            compared += 1;
+        }
+        let layers = if case.batch_norm { 5 } else { 3 };
+        assert_eq!(compared, case.steps.len() * (layers + matrices.len() - 1), "{}", case.name);
+    }
+}
+
+#[test]
+fn the_preconditioned_hessian_of_adam_agrees_with_pytorch() {
+    let fixture = fixture();
+    for case in &fixture.cases {
+        let optim = serde_json::json!({
+            "rule": "adam", "lr": fixture.adam_lr, "weight_decay": fixture.weight_decay,
+        });
+        let spectrum = serde_json::json!({
+            "when": {}, "chunk": fixture.chunk, "tolerance": 1e-5, "values": 3, "matrices": ["preconditioned"],
+        });
+        let rows = run_by(&fixture, case, optim, serde_json::json!({ "spectrum": spectrum }));
+        let mut compared = 0;
+        for (row, expected) in rows_of::<Spectrum>(&rows).zip(&case.preconditioned) {
+            row.values.iter().zip(expected).for_each(|(found, expected)| close(*found, *expected, 1e-3));
+            // (2 + 2 * 0.9) / 0.1 / lr
+            close(row.stability_threshold, 38.0 / fixture.adam_lr, 1e-9);
+            compared += 1;
+        }
+        assert_eq!(compared, case.steps.len(), "{}", case.name);
     }
 }

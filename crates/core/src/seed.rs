@@ -47,6 +47,8 @@ pub enum Stream {
     CommonAugment = 17,
     /// Points, samples and directions of the self-check.
     SelfCheck = 18,
+    /// Seeds of the connectivity probe's twins.
+    Twin = 19,
 }
 
 impl Seed {

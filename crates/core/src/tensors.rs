@@ -275,7 +275,8 @@ impl<'a, B: TensorBackend> TensorPoint<'a, B> {
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError> {
         let inputs = self.inputs(batch)?;
-        let outputs = self.backend.forward::<OwnedTape<f32, B::Device>>(self.at(batch, mode), inputs)?.outputs;
+        let outputs =
+            self.backend.forward::<OwnedTape<f32, B::Device>>(self.at(batch, mode), inputs)?.outputs;
         let weights = self.backend.device().try_tensor_from_vec(weights, *outputs.shape());
         let weights = weights.map_err(CoreError::device)?;
         let backward = || outputs.try_mul(weights)?.try_sum::<Rank0, Axes2<0, 1>>()?.try_backward();

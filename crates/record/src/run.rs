@@ -166,7 +166,7 @@ mod tests {
         };
         for step in 1..=3 {
             write(step, Train { loss: 0.5.into(), grad_norm: 1.0.into(), lr: 0.1 }.into());
-            write(step, Distance { distance: (step as f64).into() }.into());
+            write(step, Distance { distance: (step as f64).into(), other: None }.into());
         }
         let run = Run::read(&path).unwrap();
         let found: Vec<(u64, f64)> =

@@ -68,12 +68,10 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
         let values: Vec<StepValue> = values.collect();
         let curve = Curve::new("batch_sharpness", "Batch sharpness", "update", "E[gᵀHg] / E[gᵀg]");
         let variant = format!("B = {}", row.batch_size);
-        curves.push(Curve {
-            variant,
-            levels: thresholds(row).levels(),
-            dots: true,
-            ..curve.through(&values)
-        });
+        let curve = Curve { variant, dots: true, ..curve.through(&values) };
+        let by_step: Vec<(u64, Thresholds)> =
+            measurements.iter().map(|rows| (rows[0].at.step, thresholds(&rows[0]))).collect();
+        curves.extend(Thresholds::beside(curve, &by_step));
     }
     let by_batch_size = |variant: &str, value: fn(&Alignment) -> Measured| {
         let title = format!("Alignment of gradients with the Hessian, epoch {}", last[0].at.epoch);

@@ -1,9 +1,26 @@
 //! The covariance of per-sample gradients (paper, Eq. 3).
 
-use walk_record::Run;
 use walk_record::rows::Covariance;
+use walk_record::{Measured, Run};
 
+use crate::curve::{Curve, step_values};
 use crate::table::{Cell, Table, decimals, detail, estimate, main, of_all, place, result, short, words};
+
+/// The gradient noise scale tr C / ‖ḡ‖² (McCandlish et al., 2018, arXiv 1812.06162), the batch size below which noise outweighs the
+/// gradient. For a part of n of the samples, ‖ḡ‖² is too large by tr C (1/n - 1/N) on average, which is subtracted; missing if
+/// nothing is left.
+pub(crate) fn noise_scale(row: &Covariance) -> Measured {
+    let (trace, n, all) = (row.trace.or_nan(), row.samples as f64, row.train_samples as f64);
+    let norm_sq = row.full_grad_norm_sq.or_nan() - trace * (1.0 / n - 1.0 / all);
+    if norm_sq > 0.0 { (trace / norm_sq).into() } else { Measured::MISSING }
+}
+
+/// The noise scale by update, on a logarithmic axis.
+pub(crate) fn curves(run: &Run) -> Vec<Curve> {
+    let mut curve = Curve::new("noise_scale", "Gradient noise scale", "update", "tr C / ‖ḡ‖²");
+    curve.y.log = true;
+    vec![Curve { dots: true, ..curve.through(&step_values(run, noise_scale)) }]
+}
 
 /// One row per measurement and batch size that Eq. 3 was checked with: tr C and ‖ḡ‖²; E‖g_B - ḡ‖² as measured and as
 /// (1/B - 1/N) tr C, and their ratio.
@@ -14,6 +31,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         place("batch_size", "B"),
         result("trace", "tr C"),
         detail("full_grad_norm_sq", "‖ḡ‖²"),
+        main("noise_scale", "tr C / ‖ḡ‖²"),
         detail("units", "from"),
         words("unit", "units"),
         main("measured", "E‖g_B − ḡ‖²"),
@@ -32,6 +50,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
             let found = [
                 trace.clone(),
                 short(row.full_grad_norm_sq),
+                short(noise_scale(&row)),
                 count.clone(),
                 unit.clone().into(),
                 measured,

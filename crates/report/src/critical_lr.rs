@@ -3,7 +3,7 @@
 use walk_record::rows::{CriticalLr, CriticalLrOutcome};
 use walk_record::{Run, Stamped};
 
-use crate::curve::{Curve, Level, step_values};
+use crate::curve::{Curve, step_values};
 use crate::statistics::median;
 use crate::table::{Table, detail, main, of_all, place, result, share, short};
 
@@ -43,12 +43,9 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
 /// started. With momentum or weight decay, this level is not the stability threshold.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let curve = Curve::new("critical_lr", "Critical sharpness", "update", "2 / critical learning rate");
-    let mut rates: Vec<f64> = run.rows::<CriticalLr>().map(|row| row.lr).collect();
-    rates.dedup();
-    // no level if the learning rate changes
-    let levels =
-        if rates.len() == 1 { vec![Level::new("2/η of the update", 2.0 / rates[0])] } else { vec![] };
-    vec![Curve { levels, ..curve.through(&step_values(run, |row: &CriticalLr| row.critical_sharpness)) }]
+    let own = step_values(run, |row: &CriticalLr| (2.0 / row.lr).into());
+    let values = step_values(run, |row: &CriticalLr| row.critical_sharpness);
+    curve.through(&values).beside("2/η of the update", "2/η of the update", &own)
 }
 
 #[cfg(test)]

@@ -59,6 +59,29 @@ impl Curve {
     }
 }
 
+impl Curve {
+    /// The curve with a reference whose value belongs to each update: as a level called `label` if it never changes, otherwise
+    /// also as a curve called `name` of the same figure.
+    pub(crate) fn beside(
+        mut self,
+        name: &str,
+        label: impl Into<String>,
+        reference: &[StepValue],
+    ) -> Vec<Self> {
+        let Some(first) = reference.first() else { return vec![self] };
+        if reference.iter().all(|found| found.value.to_bits() == first.value.to_bits()) {
+            self.levels.push(Level::new(label, first.value));
+            return vec![self];
+        }
+        let variant = match self.variant.as_str() {
+            "" => name.to_owned(),
+            own => format!("{own}, {name}"),
+        };
+        let reference = Self { variant, levels: vec![], dots: false, ..self.clone() }.through(reference);
+        vec![self, reference]
+    }
+}
+
 impl Level {
     pub(crate) fn new(label: impl Into<String>, at: f64) -> Self {
         Self { label: label.into(), at }
@@ -75,4 +98,25 @@ pub(crate) fn step_values<T: RowKind>(run: &Run, value: impl Fn(&T) -> Measured)
     run.rows::<T>()
         .filter_map(|row| Some(StepValue { step: row.at.step, value: value(&row).get()? }))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_a_level_until_it_changes() {
+        let values = |values: [f64; 2]| {
+            [(1, values[0]), (2, values[1])].map(|(step, value)| StepValue { step, value })
+        };
+        let curve = || Curve::new("a", "A", "update", "a").through(&values([3.0, 4.0]));
+        let constant = curve().beside("limit", "limit 5", &values([5.0, 5.0]));
+        let [only] = constant.as_slice() else { panic!("{constant:?}") };
+        assert_eq!(only.levels, [Level::new("limit 5", 5.0)]);
+        let changing = curve().beside("limit", "limit 5", &values([5.0, 6.0]));
+        let [own, limit] = changing.as_slice() else { panic!("{changing:?}") };
+        assert!(own.levels.is_empty() && limit.variant == "limit");
+        assert_eq!((own.points[1], limit.points[1]), ((2.0, 4.0), (2.0, 6.0)));
+        assert_eq!(curve().beside("limit", "", &[]).len(), 1);
+    }
 }

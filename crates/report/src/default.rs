@@ -87,7 +87,7 @@ fn value(row: &Row, scalar: &str) -> Measured {
 
 #[cfg(test)]
 mod tests {
-    use walk_record::rows::{Distance, Kind, Train};
+    use walk_record::rows::{Kind, Train};
 
     use super::*;
     use crate::fixture;
@@ -96,7 +96,7 @@ mod tests {
     fn a_probe_shows_up_before_anyone_draws_it_and_training_does_not() {
         let distances = [(1, 1, 2.0), (1, 2, f64::NAN), (1, 3, 4.0), (2, 4, 5.0)];
         let mut rows = distances
-            .map(|(epoch, step, distance)| fixture::row(epoch, step, Distance { distance: distance.into() }))
+            .map(|(epoch, step, distance)| fixture::row(epoch, step, fixture::distance(distance)))
             .to_vec();
         rows.push(fixture::row(2, 4, Train { loss: 1.0.into(), grad_norm: 1.0.into(), lr: 0.1 }));
         rows.push(fixture::row(2, 4, fixture::noise(0.1)));

@@ -109,10 +109,8 @@ fn text(run: &Run, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use walk_record::rows::Distance;
-
     use super::*;
-    use crate::fixture::{row, segment, swept};
+    use crate::fixture::{distance, row, segment, swept};
 
     #[test]
     fn every_row_stands_beside_what_was_configured() {
@@ -121,8 +119,8 @@ mod tests {
             &[("optim.lr", "0.1"), ("seed", "1"), ("epochs", "2")],
             &[("optim.lr", "0.2"), ("seed", "1"), ("epochs", "2")],
         ]);
-        runs[0].records = vec![row(1, 2, Distance { distance: 0.5.into() }), row(1, 2, segment(true, 0.25))];
-        runs[1].records = vec![row(1, 2, Distance { distance: f64::NAN.into() })];
+        runs[0].records = vec![row(1, 2, distance(0.5)), row(1, 2, segment(true, 0.25))];
+        runs[1].records = vec![row(1, 2, distance(f64::NAN))];
         let files = export(&runs, dir.path()).unwrap();
         let names: Vec<(&str, usize)> = files.iter().map(|(name, lines)| (name.as_str(), *lines)).collect();
         assert_eq!(names, [("runs.csv", 2), ("distance.csv", 2), ("interpolation.csv", 1)]);

@@ -1,6 +1,6 @@
 //! Runs for tests.
 
-use walk_record::rows::{Alignment, HessianOf, Interpolation, Kind, Mode, Noise};
+use walk_record::rows::{Alignment, Distance, HessianOf, Interpolation, Kind, Mode, Noise};
 use walk_record::{BatchNorm, ConfigValue, EvaluationData, Measured, Row, Run, Stamp, measured};
 
 /// A run with a label.
@@ -91,4 +91,9 @@ pub(crate) fn alignment(batch_size: usize, mean: f64, standard_error: Measured) 
         train_samples: 2000,
         ratios: vec![],
     }
+}
+
+/// The distance from the initial point.
+pub(crate) fn distance(distance: f64) -> Distance {
+    Distance { distance: distance.into(), other: None }
 }

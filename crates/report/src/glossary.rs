@@ -137,6 +137,19 @@ const TRAINING: &[Term] = &[
         "The share of validation samples classified correctly at the end of the epoch.",
     ),
     term("‖θ − θ₀‖", "The distance of the parameters from where training started."),
+    term("distance from the other run", "The distance of the parameters from a point of another run."),
+    term(
+        "cosine with the other run",
+        "The cosine of the angle between the ways of this run and of the other's point from this run's initial parameters.",
+    ),
+    term(
+        "loss change",
+        "The change of the training loss by an update, on the same samples before and after.",
+    ),
+    term("quadratic prediction", "The change of a quadratic loss, ḡ·δ + ½ δᵀHδ for the update δ."),
+    term("ḡ·δ", "The product of the full gradient and the update δ."),
+    term("½ δᵀHδ", "Half of the Hessian's product with the update δ on both sides."),
+    term("rises", "The number of updates that raised the training loss."),
     term(
         "b in a + b ln t",
         "The slope of the least-squares fit of a + b ln t to the distances after t updates.",
@@ -175,13 +188,22 @@ const GRADIENTS: &[Term] = &[
         "E‖g_B − ḡ‖²",
         "The mean squared distance between batch gradients and the full gradient, as measured.",
     ),
+    term(
+        "tr C / ‖ḡ‖²",
+        "The gradient noise scale: the batch size below which the noise of a batch's gradient outweighs the gradient (McCandlish et al., 2018).",
+    ),
     term("(1/B − 1/N) tr C", "The same distance, as predicted by Eq. 3 from the covariance."),
     term("ratio", "The measured distance divided by the predicted one; 1 if Eq. 3 holds."),
 ];
 
 const CURVATURE: &[Term] = &[
-    term("eigenvalues, largest", "The largest eigenvalues of the Hessian of the training loss."),
-    term("λ₁", "The largest eigenvalue of the Hessian of the training loss, also called sharpness."),
+    term(
+        "matrix",
+        "The matrix: the Hessian of the training loss, its Gauss-Newton part, the empirical Fisher matrix, or Adam's preconditioned Hessian; of all parameters, or the diagonal block of those whose names match the pattern.",
+    ),
+    term("eigenvalues, largest", "The largest eigenvalues of the matrix."),
+    term("uᵀCu", "The variance of per-sample gradients along each of the top eigenvectors u."),
+    term("λ₁", "The largest eigenvalue; that of the Hessian of the training loss is also called sharpness."),
     term(
         "largest residual",
         "The largest of the eigenpairs' residuals ‖Hv − λv‖: there is an eigenvalue within this distance of λ.",
@@ -201,11 +223,11 @@ const CURVATURE: &[Term] = &[
         "share of ‖g‖²",
         "The share of the full gradient's squared norm in the span of the top eigenvectors.",
     ),
-    term("trace", "The trace of the Hessian, estimated with random vectors."),
+    term("trace", "The trace of the matrix, estimated with random vectors."),
     term("products", "The number of Hessian-vector products used by the measurement."),
     term(
         "stable below",
-        "The largest curvature at which gradient descent with these hyperparameters is stable; 2/η without momentum and weight decay.",
+        "The largest curvature at which full-batch training with these hyperparameters is stable; 2/η without momentum and weight decay, 38/η for the preconditioned Hessian with Adam's usual β₁.",
     ),
     term(
         "small-batch plateau",
@@ -237,6 +259,15 @@ const LINES: &[Term] = &[
     term("error, ends", "The share of samples misclassified at the two endpoints of the line."),
     term("loss barrier", "The largest loss along the line minus the mean of the losses at its ends."),
     term("error barrier", "The largest error rate along the line minus the mean of those at its ends."),
+    term(
+        "parted after",
+        "The number of updates after which the twin left the run; from there on, it saw other batches.",
+    ),
+    term("distance of twins", "The distance between the run and its twin."),
+    term(
+        "cosine of ways",
+        "The cosine of the angle between the ways of run and twin from where they parted.",
+    ),
     term("monotone", "Whether the loss never rises along the line."),
 ];
 

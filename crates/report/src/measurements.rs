@@ -14,15 +14,18 @@ macro_rules! measurements {
         $then! {
             interpolation: tables, figures, curves;
             epoch: tables, curves;
+            train: curves;
             noise: tables, curves;
             cosine: tables, curves;
             distance: tables, curves;
             alignment: tables, curves, figures;
-            covariance: tables;
+            covariance: tables, curves;
             spectrum: tables, curves, figures;
             critical_lr: tables, curves;
             line: tables;
             plane: figures;
+            quadratic: tables, curves;
+            connectivity: tables, curves;
         }
     };
 }

@@ -62,8 +62,6 @@ fn write_table(folder: &Path, table: &Table) -> Result<(), ReportError> {
 
 #[cfg(test)]
 mod tests {
-    use walk_record::rows::Distance;
-
     use super::*;
     use crate::fixture;
     use crate::table::name;
@@ -71,13 +69,13 @@ mod tests {
     #[test]
     fn equal_records_give_equal_files() {
         let dir = tempfile::tempdir().unwrap();
-        let missing = Distance { distance: f64::NAN.into() };
+        let missing = fixture::distance(f64::NAN);
         let rows = [
             fixture::row(1, 1, fixture::segment(true, f64::NAN)),
             fixture::row(2, 2, fixture::segment(true, 0.5)),
             fixture::row(2, 2, fixture::noise(0.1)),
             fixture::row(2, 2, missing),
-            fixture::row(2, 3, Distance { distance: 1.0.into() }),
+            fixture::row(2, 3, fixture::distance(1.0)),
         ];
         let runs = [fixture::run("mlp", rows)];
         let comparison = Comparison::new(&runs);

@@ -1,23 +1,27 @@
-//! The Hessian's spectrum: its largest eigenvalues, and its density.
+//! The spectrum of the Hessian and of matrices like it: largest eigenvalues, and densities.
 
-use walk_record::rows::{Completeness, Density, Spectrum};
+use walk_record::rows::{Completeness, Density, Matrix, Spectrum};
 use walk_record::{Measured, Run, Stamped};
 
 use crate::chart::{Chart, Series};
-use crate::curve::{Curve, step_values};
-use crate::figure::{Figure, columns};
-use crate::table::{Cell, Table, decimals, detail, estimate, main, of_all, result, short, words};
+use crate::curve::Curve;
+use crate::figure::{Figure, columns, file_name};
+use crate::table::{Cell, Table, decimals, detail, estimate, main, of_all, place, result, short, words};
 use crate::thresholds::{PLATEAU, STABLE_BELOW, Thresholds};
 
 /// Points of a density's curve.
 const POINTS: usize = 300;
 
-/// One row per measurement: the largest eigenvalues with the largest of their residuals, how many of the requested ones were
+/// One row per measurement, matrix and block: the largest eigenvalues with the largest of their residuals, how many of the requested ones were
 /// found, how they differ between subsets of the samples, the smallest with its residual, the share of the gradient in the span
-/// of the top eigenvectors, the trace, and the stability thresholds.
+/// of the top eigenvectors, the noise of the gradient along them, the trace, and the stability thresholds.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     let fields = [
-        result("eigenvalue", "eigenvalues, largest").of(|row: &Spectrum| Cell::List(row.values.clone())),
+        place("matrix", "matrix").of(|row: &Spectrum| match (row.matrix, row.is_whole()) {
+            (Matrix::Hessian, true) => Matrix::Hessian.text().into(),
+            _ => row.subject().into(),
+        }),
+        result("eigenvalue", "eigenvalues, largest").of(|row| Cell::List(row.values.clone())),
         detail("residual", "largest residual").of(|row| short(largest(&row.residuals))),
         words("found", "found").of(|row| found(row).into()),
         main("samples", "samples").of(|row| of_all(row.samples, row.train_samples)),
@@ -30,20 +34,78 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         result("smallest", "smallest").of(|row| short(row.smallest)),
         detail("smallest_residual", "residual of smallest").of(|row| short(row.smallest_residual)),
         detail("gradient_share", "share of ‖g‖²").of(|row| decimals(row.gradient_share, 3)),
+        detail("gradient_noise", "uᵀCu")
+            .of(|row| row.gradient_noise.clone().map_or(Cell::Missing, Cell::List)),
         detail("trace", "trace").of(|row| estimate(row.trace, row.trace_error)),
         main("stable_below", STABLE_BELOW).of(|row| short(row.stability_threshold)),
         detail("plateau", PLATEAU).of(|row| short(row.small_batch_plateau)),
         detail("products", "products").of(|row| row.products.into()),
     ];
-    vec![Table::of_rows("spectrum", "Eigenvalues of the Hessian", run, fields)]
+    vec![Table::of_rows("spectrum", "Largest eigenvalues", run, fields)]
 }
 
-/// The largest eigenvalue by update, with the stability thresholds.
+/// A run's rows of one matrix and block, in order.
+struct Subject<'a> {
+    /// Empty for the whole Hessian.
+    name: String,
+    rows: Vec<Stamped<'a, Spectrum>>,
+}
+
+impl Subject<'_> {
+    /// `name` for the whole Hessian, with the subject added for another.
+    fn named(&self, name: &str) -> String {
+        if self.name.is_empty() { name.into() } else { file_name(&format!("{name}-{}", self.name)) }
+    }
+
+    /// What a title says after "of".
+    fn title(&self) -> String {
+        match self.rows.first().map(|row| (row.matrix, row.is_whole())) {
+            Some((Matrix::Hessian, false)) => format!("the Hessian, {}", self.name),
+            _ if self.name.is_empty() => "the Hessian".into(),
+            _ => format!("the {} matrix", self.name).replace("Hessian matrix", "Hessian"),
+        }
+    }
+}
+
+/// The matrices and blocks that a run measured, in order of appearance.
+fn subjects(run: &Run) -> Vec<Subject<'_>> {
+    let mut subjects: Vec<Subject<'_>> = vec![];
+    for row in run.rows::<Spectrum>() {
+        let name = row.subject();
+        match subjects.iter_mut().find(|subject| subject.name == name) {
+            Some(subject) => subject.rows.push(row),
+            None => subjects.push(Subject { name, rows: vec![row] }),
+        }
+    }
+    subjects
+}
+
+/// The largest eigenvalue of the Hessian, and of Adam's preconditioned one, by update, with the stability thresholds; those of
+/// other matrices and blocks together.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
-    let curve = Curve::new("sharpness", "Largest eigenvalue of the Hessian", "update", "λ₁");
-    let levels = run.rows::<Spectrum>().next().map(|row| thresholds(&row).levels()).unwrap_or_default();
-    let values = step_values(run, |row: &Spectrum| row.values.first().copied().unwrap_or_default());
-    vec![Curve { levels, dots: true, ..curve.through(&values) }]
+    let of_subject = |subject: &Subject<'_>| {
+        let first = &subject.rows[0];
+        let points: Vec<(f64, f64)> = subject
+            .rows
+            .iter()
+            .filter_map(|row| Some((row.at.step as f64, row.values.first()?.get()?)))
+            .collect();
+        let curve = |name: &str, title: String| Curve {
+            points: points.clone(),
+            dots: true,
+            ..Curve::new(name, title, "update", "λ₁")
+        };
+        if first.is_whole() && matches!(first.matrix, Matrix::Hessian | Matrix::Preconditioned) {
+            let title = format!("Largest eigenvalue of {}", subject.title());
+            let by_step: Vec<(u64, Thresholds)> =
+                subject.rows.iter().map(|row| (row.at.step, thresholds(row))).collect();
+            return Thresholds::beside(curve(&subject.named("sharpness"), title), &by_step);
+        }
+        let title = "Largest eigenvalues of other matrices and blocks";
+        let variant = subject.name.clone();
+        vec![Curve { variant, ..curve("sharpness-of-parts", title.into()) }]
+    };
+    subjects(run).iter().flat_map(of_subject).collect()
 }
 
 fn thresholds(row: &Spectrum) -> Thresholds {
@@ -62,20 +124,25 @@ fn found(row: &Spectrum) -> String {
     }
 }
 
-/// The largest eigenvalues with the stability thresholds, if several were measured more than once; the last density.
+/// For each matrix and block, the largest eigenvalues with the stability thresholds, if several were measured more than once; the
+/// last density.
 pub(crate) fn figures(run: &Run) -> Vec<Figure> {
-    let density = run.rows::<Spectrum>().rev().find_map(|row| {
-        let title = format!("Spectral density of the Hessian, epoch {}", row.at.epoch);
-        density_figure(title, row.row.density.as_ref()?)
-    });
-    eigenvalues(run).into_iter().chain(density).collect()
+    let of_subject = |subject: &Subject<'_>| {
+        let density = subject.rows.iter().rev().find_map(|row| {
+            let title = format!("Spectral density of {}, epoch {}", subject.title(), row.at.epoch);
+            density_figure(subject.named("density"), title, row.row.density.as_ref()?)
+        });
+        eigenvalues(subject).into_iter().chain(density).collect::<Vec<Figure>>()
+    };
+    subjects(run).iter().flat_map(of_subject).collect()
 }
 
-fn eigenvalues(run: &Run) -> Option<Figure> {
-    let rows: Vec<Stamped<'_, Spectrum>> = run.rows().collect();
+fn eigenvalues(subject: &Subject<'_>) -> Option<Figure> {
+    let rows = &subject.rows;
     let [first, _, ..] = rows.as_slice() else { return None };
     let most = rows.iter().map(|row| row.values.len()).max().filter(|&most| most > 1)?;
-    let mut chart = Chart::new("Largest eigenvalues of the Hessian", "update", "λ");
+    let title = format!("Largest eigenvalues of {}", subject.title());
+    let mut chart = Chart::new(title, "update", "λ");
     let lines = (0..most).map(|k| {
         let point = |row: &Stamped<'_, Spectrum>| Some((row.at.step as f64, row.values.get(k)?.get()?));
         Series::new(k, format!("number {}", k + 1), rows.iter().filter_map(point).collect())
@@ -91,7 +158,12 @@ fn eigenvalues(run: &Run) -> Option<Figure> {
             vec![(row.at.step as usize).into(), (k + 1).into(), short(value), short(residual)]
         })
     });
-    Some(Figure::new("eigenvalues", chart, columns(["step", "number", "eigenvalue", "residual"]), lines))
+    Some(Figure::new(
+        subject.named("eigenvalues"),
+        chart,
+        columns(["step", "number", "eigenvalue", "residual"]),
+        lines,
+    ))
 }
 
 /// The largest of the values that are known.
@@ -101,7 +173,7 @@ fn largest(values: &[Measured]) -> Measured {
 
 /// The quadrature points as Gaussians whose standard deviation is a hundredth of the range (Ghorbani et al., 2019), on a
 /// logarithmic axis.
-fn density_figure(title: String, density: &Density) -> Option<Figure> {
+fn density_figure(name: String, title: String, density: &Density) -> Option<Figure> {
     let points = density.nodes.iter().zip(&density.weights).flat_map(|(nodes, weights)| {
         nodes.iter().zip(weights).filter_map(|(node, weight)| Some((node.get()?, weight.get()?)))
     });
@@ -132,12 +204,12 @@ fn density_figure(title: String, density: &Density) -> Option<Figure> {
     let drawn = curve.iter().map(|&(x, y)| (x, y.max(1e-8 * top))).collect();
     chart.series = vec![Series { points: drawn, ..Series::default() }];
     let cells = curve.iter().map(|&(x, y)| vec![short(x), short(y)]);
-    Some(Figure::new("density", chart, columns(["eigenvalue", "density"]), cells))
+    Some(Figure::new(name, chart, columns(["eigenvalue", "density"]), cells))
 }
 
 #[cfg(test)]
 mod tests {
-    use walk_record::rows::Subsets;
+    use walk_record::rows::{ALL_PARAMETERS, Subsets};
     use walk_record::{BatchNorm, measured};
 
     use super::*;
@@ -145,6 +217,9 @@ mod tests {
 
     fn spectrum() -> Spectrum {
         Spectrum {
+            matrix: Matrix::Hessian,
+            parameters: ALL_PARAMETERS.into(),
+            gradient_noise: None,
             values: measured(&[8.0, 4.0]),
             residuals: measured(&[0.01, 0.02]),
             asked: 2,
@@ -167,7 +242,7 @@ mod tests {
     }
 
     fn cells_of(row: Spectrum) -> Vec<String> {
-        tables(&fixture::run("mlp", [fixture::row(1, 1, row)]))[0].texts()[0][2..].to_vec()
+        tables(&fixture::run("mlp", [fixture::row(1, 1, row)]))[0].texts()[0][3..].to_vec()
     }
 
     #[test]
@@ -182,6 +257,7 @@ mod tests {
             "-",
             "-1.000",
             "0.5000",
+            "-",
             "-",
             "20.000",
             "38.000",
@@ -211,12 +287,12 @@ mod tests {
     fn a_density_is_the_mean_of_the_vectors_that_have_one() {
         let density = |nodes: Vec<Vec<Measured>>| {
             let weights = nodes.iter().map(|nodes| vec![0.5.into(); nodes.len()]).collect();
-            density_figure(String::new(), &Density { nodes, weights }).unwrap().data.rows
+            density_figure(String::new(), String::new(), &Density { nodes, weights }).unwrap().data.rows
         };
         let known = measured(&[1.0, 0.0]);
         let missing = measured(&[f64::NAN, f64::NAN]);
         assert_eq!(density(vec![known.clone(), missing]), density(vec![known]));
         let zero = Density { nodes: vec![measured(&[0.0])], weights: vec![measured(&[1.0])] };
-        assert!(density_figure(String::new(), &zero).is_none());
+        assert!(density_figure(String::new(), String::new(), &zero).is_none());
     }
 }

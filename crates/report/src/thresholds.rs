@@ -3,7 +3,7 @@
 use walk_record::Measured;
 
 use crate::chart::Rule;
-use crate::curve::Level;
+use crate::curve::{Curve, Level, StepValue};
 use crate::table::Format;
 
 /// The thresholds of a row.
@@ -30,6 +30,20 @@ impl Thresholds {
         };
         let plateau = if is_one { None } else { level(self.small_batch, PLATEAU) };
         level(self.stability, STABLE_BELOW).into_iter().chain(plateau).collect()
+    }
+
+    /// `curve` with the thresholds of each of its updates: as levels while they do not change, otherwise as curves.
+    pub(crate) fn beside(curve: Curve, by_step: &[(u64, Self)]) -> Vec<Curve> {
+        let Some(levels) = by_step.first().map(|(_, thresholds)| thresholds.levels()) else {
+            return vec![curve];
+        };
+        if by_step.windows(2).all(|pair| pair[0].1 == pair[1].1) {
+            return vec![Curve { levels, ..curve }];
+        }
+        let stability = by_step
+            .iter()
+            .filter_map(|&(step, thresholds)| Some(StepValue { step, value: thresholds.stability.get()? }));
+        curve.beside(STABLE_BELOW, STABLE_BELOW, &stability.collect::<Vec<StepValue>>())
     }
 
     /// The levels that are not far above `largest`; others would flatten the figure.

@@ -146,7 +146,8 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let span = Span { epochs: experiment.epochs, updates: updates_per_epoch as u32 };
         let probes = probes.iter().map(|probe| {
             let measurements = probe.count(span) as usize;
-            let work = probe.work().times(measurements);
+            let updates = walk_core::Step(u64::from(span.epochs) * u64::from(span.updates));
+            let work = probe.work().times(measurements).plus(probe.work_between(updates));
             ProbeEstimate { name: probe.name, measurements, work, seconds: seconds(work, &speed) }
         });
         let probes: Vec<ProbeEstimate> = probes.collect();

@@ -303,7 +303,8 @@ impl Experiment {
             Some(InitFrom::File(path)) => Some(path.as_path()),
             _ => None,
         };
-        let files = [("init.from", from), ("probe.line.from", line)];
+        let distance = self.probe.distance.as_ref().and_then(|distance| distance.from.as_deref());
+        let files = [("init.from", from), ("probe.line.from", line), ("probe.distance.from", distance)];
         files.into_iter().filter_map(|(key, path)| Some((key, path?))).collect()
     }
 

@@ -88,16 +88,8 @@ pub fn state_tensors(network: &Network, state: &TrainState, metrics: &MetricsMar
     add(format!("{OURS}initial_buffers"), Values::F32(state.initial.buffers.clone()));
     add(format!("{OURS}loss_sum"), Values::F64(vec![state.loss_sum]));
     add(format!("{OURS}correct"), Values::F64(vec![state.correct]));
-    match &state.optimizer {
-        OptimizerState::Sgd { velocity } if velocity.iter().any(|&v| v != 0.0) => {
-            add(format!("{OURS}velocity"), Values::F32(velocity.clone()));
-        }
-        OptimizerState::Fresh | OptimizerState::Sgd { .. } => {}
-        OptimizerState::Adam { first, second, updates } => {
-            add(format!("{OURS}first_moment"), Values::F32(first.clone()));
-            add(format!("{OURS}second_moment"), Values::F32(second.clone()));
-            add(format!("{OURS}adam_updates"), Values::U64(vec![*updates]));
-        }
+    for (name, values) in state.optimizer.lists() {
+        add(format!("{OURS}{name}"), values);
     }
     for (probe, memory) in &state.probes {
         for (name, values) in &memory.0 {
@@ -186,17 +178,7 @@ fn to_state(stored: &[NamedTensor], network: &Network) -> Result<SavedState, Tra
         Some(Values::F64(count)) => count.first().copied(),
         _ => None,
     };
-    let optimizer = match (find("velocity"), find("adam_updates")) {
-        (Some(_), _) => OptimizerState::Sgd { velocity: f32s("velocity", n_params)? },
-        (None, Some(Values::U64(updates))) => OptimizerState::Adam {
-            first: f32s("first_moment", n_params)?,
-            second: f32s("second_moment", n_params)?,
-            updates: *updates.first().ok_or_else(|| wrong("sgdwalk.adam_updates"))?,
-        },
-        (None, Some(_)) => return Err(wrong("sgdwalk.adam_updates")),
-        // a velocity of 0 is not saved
-        (None, None) => OptimizerState::Fresh,
-    };
+    let optimizer = OptimizerState::from_lists(find, n_params)?;
     let mut probes: BTreeMap<String, Memory> = BTreeMap::new();
     for tensor in stored {
         if let Some((probe, name)) = tensor.name.strip_prefix(PROBE).and_then(|name| name.split_once('.')) {

@@ -28,11 +28,14 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
+    /// No thresholds.
+    pub const NONE: Self = Self { stability: None, small_batch: None };
+
     /// The thresholds of the eigenvalues of H, for training on `samples` samples with learning rate `lr`.
     pub fn of_hessian(optim: &OptimConfig, samples: usize, lr: f64) -> Self {
         let OptimConfig { rule, momentum, nesterov, weight_decay, .. } = *optim;
         if rule != Rule::Sgd {
-            return Self { stability: None, small_batch: None };
+            return Self::NONE;
         }
         let ahead = if nesterov { 1.0 + 2.0 * momentum } else { 1.0 };
         let stability = (2.0 * (1.0 + momentum) / (ahead * lr) - weight_decay) / parts(optim, samples);
@@ -140,8 +143,7 @@ mod tests {
         }
         let optim = OptimConfig { rule: Rule::Adam, ..config() };
         assert!((Thresholds::of_preconditioned(&optim, 0.1).stability.unwrap() - 380.0).abs() < 1e-9);
-        let none = Thresholds { stability: None, small_batch: None };
-        assert_eq!(Thresholds::of_hessian(&optim, 10, 0.1), none);
+        assert_eq!(Thresholds::of_hessian(&optim, 10, 0.1), Thresholds::NONE);
     }
 
     #[test]

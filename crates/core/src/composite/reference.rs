@@ -68,19 +68,16 @@ impl<'a> Reference<'a> {
     pub fn gauss_newton_vector(&self, batch: &Batch, v: &[f32]) -> Result<Vec<f64>, CoreError> {
         let device = Cpu::default();
         let v = vector(v)?;
-        let along = pass::forward::<f64, _, NoneTape>(&device, self.at(batch), self.inputs(batch)?, Some(&v))?;
+        let along =
+            pass::forward::<f64, _, NoneTape>(&device, self.at(batch), self.inputs(batch)?, Some(&v))?;
         let tangent = along.tangent.expect("some layer has parameters, so the outputs have a tangent");
         // the Hessian of the losses by the outputs, with the outputs in place of θ
         let outputs = along.forward.outputs;
         let slopes = tangents::losses(&device, outputs.leaky_trace(), tangent, &batch.labels, self.loss);
         let backward = || slopes?.try_mean::<Rank0, Axis<0>>()?.try_backward();
         let weights = backward().map_err(CoreError::device)?.get(&outputs);
-        let passed = pass::forward::<f64, _, OwnedTape<f64, Cpu>>(
-            &device,
-            self.at(batch),
-            self.inputs(batch)?,
-            None,
-        )?;
+        let passed =
+            pass::forward::<f64, _, OwnedTape<f64, Cpu>>(&device, self.at(batch), self.inputs(batch)?, None)?;
         let products = || passed.forward.outputs.try_mul(weights)?.try_sum::<Rank0, Axes2<0, 1>>();
         let gradients = products().and_then(|sum| sum.try_backward()).map_err(CoreError::device)?;
         Ok(gradients.get(&self.theta).as_vec())

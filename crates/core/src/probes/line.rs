@@ -1,4 +1,42 @@
-//! The barrier along a line between two points.
+//! Losses and barriers along a line between two points.
+
+use super::path::PathLoss;
+use crate::{CoreError, Point, Samples};
+
+/// Losses and errors along a line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LineLosses {
+    /// Positions, evenly spaced from 0 to 1.
+    pub alphas: Vec<f64>,
+    /// Mean loss at each.
+    pub losses: Vec<f64>,
+    /// Fraction of the samples misclassified at each.
+    pub errors: Vec<f64>,
+}
+
+impl LineLosses {
+    /// At `points` positions from `from` to `to`, at least two.
+    ///
+    /// # Errors
+    /// [`CoreError`] if a length does not fit the network, a label is out of range or the device fails.
+    pub fn evaluate(
+        path: &mut PathLoss<'_>,
+        [from, to]: [&Point; 2],
+        points: usize,
+        samples: &dyn Samples,
+    ) -> Result<Self, CoreError> {
+        let (mut line, mut between) = (Self::default(), Point::default());
+        for index in 0..points {
+            let alpha = index as f64 / (points - 1) as f64;
+            between.set_between(from, to, alpha);
+            let evaluation = path.evaluate(&mut between, samples)?;
+            line.alphas.push(alpha);
+            line.losses.push(evaluation.mean_loss());
+            line.errors.push(1.0 - evaluation.accuracy());
+        }
+        Ok(line)
+    }
+}
 
 /// The largest value minus the mean of the first and the last (Frankle et al., 2020), in the unit of the values. NaN if one
 /// of them is.

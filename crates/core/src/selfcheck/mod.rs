@@ -42,13 +42,8 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Losses,
-        Self::Gradient,
-        Self::HessianVector,
-        Self::GaussNewtonVector,
-        Self::SampleNorms,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Losses, Self::Gradient, Self::HessianVector, Self::GaussNewtonVector, Self::SampleNorms];
 }
 
 /// The largest difference of one quantity from the reference over all losses and both modes of batch norm.

@@ -29,11 +29,13 @@ pub struct Alignment {
     pub predicted_error: Measured,
     /// Mean of gᵀg.
     pub grad_norm_sq: Measured,
-    /// (2 (1 + m) / η - w) / p for momentum m, weight decay w and p accumulated parts that are added (otherwise 1): above it
-    /// full-batch gradient descent diverges along an eigenvector of H.
+    /// (2 (1 + m) / η - w) / p for the update's learning rate η, momentum m, weight decay w and p accumulated parts that are added
+    /// (otherwise 1), with Nesterov's momentum (2 (1 + m) / ((1 + 2 m) η) - w) / p: above it full-batch gradient descent diverges
+    /// along an eigenvector of H. Missing for Adam, which has no such limit on H.
+    #[serde(default)]
     pub stability_threshold: Measured,
     /// 2 (1 - m) / η - w: the level at which gᵀH_B g / gᵀg with the batch's own Hessian H_B settles at small batch sizes; missing
-    /// for gradient descent.
+    /// for gradient descent, Nesterov's momentum and Adam.
     #[serde(default)]
     pub small_batch_plateau: Measured,
     /// The loss whose Hessian was used.
@@ -71,6 +73,7 @@ impl Scalars for Alignment {
         "ratio_of_means_error",
         "predicted",
         "predicted_error",
+        "stability_threshold",
         "small_batch_plateau",
     ];
 

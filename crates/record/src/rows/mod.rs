@@ -139,5 +139,7 @@ rows! {
         critical_lr: CriticalLr,
         line: Line,
         plane: Plane,
+        quadratic: Quadratic,
+        connectivity: Connectivity,
     }
 }

@@ -1,10 +1,17 @@
-//! Eigenvalues of the Hessian.
+//! Eigenvalues of the Hessian and of matrices like it.
 
 use super::prelude::*;
 
-/// Eigenvalues of the Hessian of the training loss, without weight decay, after an update.
+/// Eigenvalues of the Hessian of the training loss, or of a matrix like it, after an update; one row per matrix and block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spectrum {
+    /// The matrix.
+    #[serde(default)]
+    pub matrix: Matrix,
+    /// The parameters whose diagonal block of the matrix was used, as a pattern in which `*` stands for any text; `*` for the whole
+    /// matrix.
+    #[serde(default = "all_parameters")]
+    pub parameters: String,
     /// The largest eigenvalues, largest first, repeated by multiplicity.
     pub values: Vec<Measured>,
     /// ‖Hv - λv‖ of each, including the rounding of products to f32: an eigenvalue lies within this distance.
@@ -19,11 +26,15 @@ pub struct Spectrum {
     pub smallest_residual: Measured,
     /// Number of Hessian-vector products used.
     pub products: usize,
-    /// ‖ḡ‖² of the mean loss of the same samples.
+    /// ‖ḡ‖² of the mean loss of the same samples, for the block's parameters; of P^-1/2 ḡ for the preconditioned matrix.
     pub grad_norm_sq: Measured,
     /// Fraction of ‖ḡ‖² in the span of the eigenvectors of `values`; missing if ḡ is 0.
     pub gradient_share: Measured,
-    /// Hutchinson's estimate of tr H; missing without random vectors.
+    /// uᵀCu for the eigenvector u of each of `values` and the covariance C of per-sample gradients: the variance of the gradients along
+    /// u. Only if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_noise: Option<Vec<Measured>>,
+    /// Hutchinson's estimate of the trace; missing without random vectors.
     #[serde(default)]
     pub trace: Measured,
     /// Standard error of `trace`; missing for one random vector.
@@ -32,10 +43,14 @@ pub struct Spectrum {
     /// The spectral density by stochastic Lanczos quadrature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub density: Option<Density>,
-    /// (2 (1 + m) / η - w) / p for momentum m, weight decay w and p accumulated parts that are added (otherwise 1): full-batch
-    /// gradient descent diverges on a quadratic whose largest eigenvalue is above it.
+    /// Full-batch training at the update's learning rate η diverges on a quadratic whose largest eigenvalue is above it. For the
+    /// Hessian and SGD, (2 (1 + m) / η - w) / p for momentum m, weight decay w and p accumulated parts that are added (otherwise 1);
+    /// with Nesterov's momentum, (2 (1 + m) / ((1 + 2 m) η) - w) / p. For the preconditioned matrix of Adam with frozen P,
+    /// 2 (1 + β₁) / ((1 - β₁) η). Missing for other matrices and blocks.
+    #[serde(default)]
     pub stability_threshold: Measured,
-    /// 2 (1 - m) / η - w: the level at which the sharpness of batches settles at small batch sizes; missing for gradient descent.
+    /// 2 (1 - m) / η - w: the level at which the sharpness of batches settles at small batch sizes; missing for gradient descent,
+    /// Nesterov's momentum, Adam, and matrices other than the whole Hessian.
     #[serde(default)]
     pub small_batch_plateau: Measured,
     /// Number of samples used for the Hessian.
@@ -48,6 +63,59 @@ pub struct Spectrum {
     pub subsets: Option<Subsets>,
     /// Batch norm statistics.
     pub batch_norm: BatchNorm,
+}
+
+fn all_parameters() -> String {
+    ALL_PARAMETERS.into()
+}
+
+/// The pattern of all parameters.
+pub const ALL_PARAMETERS: &str = "*";
+
+/// A symmetric matrix of the size of θ, of the mean loss of samples without weight decay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Matrix {
+    /// H, the Hessian.
+    #[default]
+    Hessian,
+    /// G = mean of J_iᵀ ∇²ℓ(z_i) J_i with the Jacobian J_i of a sample's outputs z_i: the Hessian without the curvature of the network.
+    /// For cross-entropy it is the Fisher information.
+    GaussNewton,
+    /// F = mean of ∇ℓ_i ∇ℓ_iᵀ at the samples' own labels. It needs per-sample gradients.
+    EmpiricalFisher,
+    /// P^-1/2 H P^-1/2 with Adam's preconditioner P after the update, the matrix whose largest eigenvalue limits Adam (Cohen et al.,
+    /// 2022). As in Adam's update, H includes its weight decay, which AdamW's does not.
+    Preconditioned,
+}
+
+impl Matrix {
+    /// Its name in texts.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Hessian => "Hessian",
+            Self::GaussNewton => "Gauss-Newton",
+            Self::EmpiricalFisher => "empirical Fisher",
+            Self::Preconditioned => "preconditioned Hessian",
+        }
+    }
+}
+
+impl Spectrum {
+    /// Whether it is of a whole matrix.
+    pub fn is_whole(&self) -> bool {
+        self.parameters == ALL_PARAMETERS
+    }
+
+    /// The matrix and, if only a part was used, its parameters; empty for the whole Hessian.
+    pub fn subject(&self) -> String {
+        match (self.matrix, self.is_whole()) {
+            (Matrix::Hessian, true) => String::new(),
+            (matrix, true) => matrix.text().into(),
+            (Matrix::Hessian, false) => self.parameters.clone(),
+            (matrix, false) => format!("{}, {}", matrix.text(), self.parameters),
+        }
+    }
 }
 
 /// Whether all requested eigenvalues were found.
@@ -86,14 +154,18 @@ pub struct Density {
 }
 
 impl Scalars for Spectrum {
-    const OPTIONAL: &'static [&'static str] = &["trace", "trace_error", "small_batch_plateau"];
+    const OPTIONAL: &'static [&'static str] =
+        &["trace", "trace_error", "stability_threshold", "small_batch_plateau"];
 
     fn scalars(&self) -> Vec<Scalar> {
+        let subject = self.subject();
+        let name =
+            |scalar: &str| if subject.is_empty() { scalar.into() } else { format!("{scalar}/{subject}") };
         let values = self.values.iter().enumerate();
         let mut scalars: Vec<Scalar> =
-            values.map(|(k, &value)| Scalar::new(format!("eigenvalue_{}", k + 1), value)).collect();
-        scalars.push(Scalar::new("gradient_share", self.gradient_share));
-        scalars.push(Scalar::new("trace", self.trace));
+            values.map(|(k, &value)| Scalar::new(name(&format!("eigenvalue_{}", k + 1)), value)).collect();
+        scalars.push(Scalar::new(name("gradient_share"), self.gradient_share));
+        scalars.push(Scalar::new(name("trace"), self.trace));
         scalars
     }
 }

@@ -55,7 +55,7 @@ fn test(name: ClaimName, exhibit: &Exhibit<'_>) -> Vec<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use walk_record::rows::{Cosine, Distance};
+    use walk_record::rows::Cosine;
     use walk_record::{ConfigValue, Measured, Run};
 
     use super::*;
@@ -71,7 +71,7 @@ mod tests {
             let cosine = if step <= 50 { 0.9 } else { cosine };
             let cosine =
                 Cosine { cosine: (cosine + shift + wobble).into(), cosine_with_decay: Measured::MISSING };
-            let distance = Distance { distance: ((slope + shift) * (step as f64).ln() + wobble).into() };
+            let distance = fixture::distance((slope + shift) * (step as f64).ln() + wobble);
             [fixture::row(1, step, cosine), fixture::row(1, step, distance)]
         };
         let value = |key: &str, value: i64| ConfigValue { key: key.into(), value: value.into() };

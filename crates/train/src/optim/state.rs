@@ -1,8 +1,10 @@
 //! What an optimizer remembers between updates, and its updates.
 
 use walk_core::{AdamMoments, AdamStep, SgdStep, adam_step, sgd_step, weight_sum};
+use walk_record::Values;
 
 use super::{OptimConfig, Rule};
+use crate::TrainError;
 
 /// What an optimizer remembers between updates.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +29,53 @@ pub enum OptimizerState {
 }
 
 impl OptimizerState {
+    /// The names of the lists that it may consist of.
+    pub(crate) const LISTS: [&'static str; 4] = ["velocity", "first_moment", "second_moment", "adam_updates"];
+
+    /// Its named lists; a velocity of 0 has none.
+    pub(crate) fn lists(&self) -> Vec<(&'static str, Values)> {
+        let [velocity, first_moment, second_moment, adam_updates] = Self::LISTS;
+        match self {
+            Self::Sgd { velocity: values } if values.iter().any(|&v| v != 0.0) => {
+                vec![(velocity, Values::F32(values.clone()))]
+            }
+            Self::Fresh | Self::Sgd { .. } => vec![],
+            Self::Adam { first, second, updates } => vec![
+                (first_moment, Values::F32(first.clone())),
+                (second_moment, Values::F32(second.clone())),
+                (adam_updates, Values::U64(vec![*updates])),
+            ],
+        }
+    }
+
+    /// The inverse of [`OptimizerState::lists`] for `n_params` parameters, given the values of each of its names that are known.
+    ///
+    /// # Errors
+    /// [`TrainError::State`] for lists that are missing or of another length.
+    pub(crate) fn from_lists<'v>(
+        find: impl Fn(&str) -> Option<&'v Values>,
+        n_params: usize,
+    ) -> Result<Self, TrainError> {
+        let [velocity, first_moment, second_moment, adam_updates] = Self::LISTS;
+        let wrong = |name: &str| TrainError::State { what: name.to_owned() };
+        let f32s = |name: &str| match find(name) {
+            Some(Values::F32(values)) if values.len() == n_params => Ok(values.clone()),
+            _ => Err(wrong(name)),
+        };
+        if find(velocity).is_some() {
+            return Ok(Self::Sgd { velocity: f32s(velocity)? });
+        }
+        match find(adam_updates) {
+            None => Ok(Self::Fresh),
+            Some(Values::U64(updates)) if updates.len() == 1 => Ok(Self::Adam {
+                first: f32s(first_moment)?,
+                second: f32s(second_moment)?,
+                updates: updates[0],
+            }),
+            Some(_) => Err(wrong(adam_updates)),
+        }
+    }
+
     /// Gives the optimizer the memory that its rule needs for `n_params` parameters. What another rule remembered is dropped.
     pub(crate) fn prepare(&mut self, rule: Rule, n_params: usize) {
         let zeros = || vec![0.0; n_params];

@@ -13,6 +13,11 @@ pub(crate) trait Probe {
     /// The work of one measurement.
     fn work(&self) -> Work;
 
+    /// The work besides measurements in the first `updates` updates of a run.
+    fn work_between(&self, _updates: Step) -> Work {
+        Work::default()
+    }
+
     /// Called with every update, due or not, before `measure`, to let the probe keep what it needs from the past.
     ///
     /// # Errors
@@ -98,6 +103,11 @@ impl<'a> ActiveProbe<'a> {
     /// The work of one measurement.
     pub fn work(&self) -> Work {
         self.probe.work()
+    }
+
+    /// The work besides measurements in the first `updates` updates of a run.
+    pub fn work_between(&self, updates: Step) -> Work {
+        self.probe.work_between(updates)
     }
 
     /// The state that it keeps between updates.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use walk_core::probes::distance::distance_sq;
-use walk_core::probes::line::{barrier_height, is_monotone};
+use walk_core::probes::line::{LineLosses, barrier_height, is_monotone};
 use walk_core::probes::path::PathLoss;
 
 use super::prelude::*;
@@ -63,16 +63,8 @@ impl Probe for LineProbe<'_> {
         let LineSection { points, batch_norm, .. } = self.section;
         let (points, to) = (points.get(), update.after);
         let from = self.from.as_ref().unwrap_or(update.initial);
-        let mut between = Point::default();
-        let (mut alphas, mut losses, mut errors) = (vec![], vec![], vec![]);
-        for index in 0..points {
-            let alpha = index as f64 / (points - 1) as f64;
-            between.set_between(from, to, alpha);
-            let evaluation = self.path.evaluate(&mut between, &Fixed(self.train))?;
-            alphas.push(alpha);
-            losses.push(evaluation.mean_loss());
-            errors.push(1.0 - evaluation.accuracy());
-        }
+        let line = LineLosses::evaluate(&mut self.path, [from, to], points, &Fixed(self.train))?;
+        let LineLosses { alphas, losses, errors } = line;
         let row = rows::Line {
             from: self.section.from.as_ref().map_or("start".into(), |path| path.display().to_string()),
             length: distance_sq(&from.params, &to.params).sqrt().into(),

@@ -109,6 +109,20 @@ impl MeanLossAt<'_> {
         self.loss.mean(samples, |batch| Ok(self.network.gradient(batch, self.loss.batch_norm)?.grad))
     }
 
+    /// G v for the Gauss-Newton matrix G of the mean loss of `samples`, of length P.
+    pub(super) fn gauss_newton_vector(&self, samples: &[usize], v: &[f32]) -> Result<Vec<f32>, CoreError> {
+        self.loss.mean(samples, |batch| self.network.gauss_newton_vector(batch, v, self.loss.batch_norm))
+    }
+
+    /// F v for the empirical Fisher matrix F of `samples`, of length P.
+    pub(super) fn empirical_fisher_vector(
+        &self,
+        samples: &[usize],
+        v: &[f32],
+    ) -> Result<Vec<f32>, CoreError> {
+        self.loss.mean(samples, |batch| self.network.empirical_fisher_vector(batch, v, self.loss.batch_norm))
+    }
+
     /// H v for the Hessian H of the mean loss of `samples`, of length P.
     pub(super) fn hessian_vector(&self, samples: &[usize], v: &[f32]) -> Result<Vec<f32>, CoreError> {
         self.loss.mean(samples, |batch| self.network.hessian_vector(batch, v, self.loss.batch_norm))

@@ -2,6 +2,7 @@
 
 mod active;
 mod context;
+mod curvature;
 mod mean_loss;
 mod prelude;
 mod values;
@@ -123,6 +124,8 @@ probes! {
     critical_lr: CriticalLrSection,
     line: LineSection,
     plane: PlaneSection,
+    quadratic: QuadraticSection,
+    connectivity: ConnectivitySection,
 }
 
 #[cfg(test)]

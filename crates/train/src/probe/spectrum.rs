@@ -1,15 +1,18 @@
-//! `[probe.spectrum]`: eigenvalues of the Hessian of the training loss, by the Lanczos method.
+//! `[probe.spectrum]`: eigenvalues of the Hessian of the training loss and of matrices like it, by the Lanczos method.
 
 use rand::RngCore;
 use walk_core::CoreError;
+use walk_core::probes::covariance::trace_of_spread;
 use walk_core::probes::lanczos::{
     self, Largest, LargestConfig, Quadrature, largest_eigenpairs, quadrature, random_direction,
 };
 use walk_core::probes::moments::{Estimate, Moments};
 use walk_record::Measured;
-use walk_record::rows::{Completeness, Density, Subsets};
+use walk_record::rows::{ALL_PARAMETERS, Completeness, Density, Matrix, Subsets};
 
+use super::curvature::{Block, Curvature};
 use super::prelude::*;
+use crate::Rule;
 
 /// The largest eigenvalues at the point after an update, the gradient's share in the span of their eigenvectors, and, with
 /// random vectors, the trace and the density.
@@ -18,6 +21,20 @@ use super::prelude::*;
 pub struct SpectrumSection {
     /// When to measure.
     pub when: Schedule,
+    /// The matrices whose eigenvalues to measure, each with a row of its own.
+    #[serde(default = "the_hessian")]
+    pub matrices: Vec<Matrix>,
+    /// Patterns of parameter names, in which `*` stands for any text. Each selects the diagonal block of its parameters, which has a
+    /// row of its own; `*` is the whole matrix.
+    #[serde(default = "the_whole_matrix")]
+    pub parameters: Vec<String>,
+    /// Whether the block of each layer has a row of its own as well.
+    #[serde(default)]
+    pub by_layer: bool,
+    /// Whether to measure uᵀCu, the variance of the gradients along each eigenvector u that is found: of per-sample gradients, or if
+    /// batch norm uses batch statistics, of the gradients of chunks, times `chunk`.
+    #[serde(default)]
+    pub gradient_noise: bool,
     /// k: number of largest eigenvalues to find, counted with multiplicity.
     #[serde(default = "AtLeast::<1>::preset::<5>")]
     pub values: AtLeast<1>,
@@ -50,6 +67,14 @@ pub struct SpectrumSection {
     pub subsets: AtLeast<1>,
 }
 
+fn the_hessian() -> Vec<Matrix> {
+    vec![Matrix::Hessian]
+}
+
+fn the_whole_matrix() -> Vec<String> {
+    vec![ALL_PARAMETERS.into()]
+}
+
 const fn usual_steps() -> usize {
     200
 }
@@ -59,6 +84,13 @@ impl Section for SpectrumSection {
         if self.steps < self.values.get() {
             let expected = "at least as many as `values`";
             return Err(TrainError::value(&format!("{key}.steps"), self.steps, expected));
+        }
+        if self.matrices.is_empty() {
+            return Err(TrainError::value(&format!("{key}.matrices"), "[]", "at least one matrix"));
+        }
+        if self.parameters.is_empty() && !self.by_layer {
+            let expected = "at least one pattern, or `by_layer` = true";
+            return Err(TrainError::value(&format!("{key}.parameters"), "[]", expected));
         }
         if self.subsets.get() > 1 && self.samples.is_none() {
             let expected = "1: `samples`, the size of a subset, is not set, so there is only one subset";
@@ -78,9 +110,43 @@ impl Section for SpectrumSection {
         }
         let samples = first_samples(context.train, self.samples).len();
         context.check_chunks("probe.spectrum.chunk", samples, self.chunk.get(), self.batch_norm)?;
+        let ProbeContext { model, seed, optim, .. } = context;
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
-        let ProbeContext { seed, optim, .. } = context;
-        Ok(Box::new(SpectrumProbe { section: self.clone(), mean_loss, seed, optim, warm: None }))
+        let has_gradients = model.samples_have_gradients(mean_loss.batch_norm);
+        self.check_matrices(optim, has_gradients)?;
+        if self.gradient_noise && !has_gradients && samples / self.chunk.get() < 2 {
+            let expected = format!("at most {}, so that {samples} samples make 2 chunks", samples / 2);
+            return Err(TrainError::value("probe.spectrum.chunk", self.chunk.get(), expected));
+        }
+        let key = "probe.spectrum.parameters";
+        let blocks = self.parameters.iter().map(|pattern| Block::new(pattern, model.network(), key));
+        let mut blocks: Vec<Block> = blocks.collect::<Result<_, _>>()?;
+        if self.by_layer {
+            blocks.extend(Block::of_layers(model.network(), key)?);
+        }
+        let parts = self.matrices.iter().flat_map(|&matrix| {
+            blocks.iter().map(move |block| MeasuredPart { matrix, block: block.clone(), warm: None })
+        });
+        let parts = parts.collect();
+        Ok(Box::new(SpectrumProbe { section: self.clone(), mean_loss, seed, optim, has_gradients, parts }))
+    }
+}
+
+impl SpectrumSection {
+    /// Rejects matrices that this training does not have.
+    fn check_matrices(&self, optim: &OptimConfig, samples_have_gradients: bool) -> Result<(), TrainError> {
+        let refused = |matrix: &str, why: &str| {
+            let expected = format!("other matrices: {why}");
+            Err(TrainError::value("probe.spectrum.matrices", format!("\"{matrix}\""), expected))
+        };
+        if self.matrices.contains(&Matrix::Preconditioned) && optim.rule == Rule::Sgd {
+            return refused("preconditioned", "`optim.rule` = \"sgd\" has no preconditioner");
+        }
+        if self.matrices.contains(&Matrix::EmpiricalFisher) && !samples_have_gradients {
+            let why = "with `batch_norm` = \"batch\", samples have no gradients of their own";
+            return refused("empirical_fisher", why);
+        }
+        Ok(())
     }
 }
 
@@ -89,16 +155,35 @@ struct SpectrumProbe<'a> {
     mean_loss: MeanLoss<'a>,
     seed: Seed,
     optim: &'a OptimConfig,
+    has_gradients: bool,
+    parts: Vec<MeasuredPart>,
+}
+
+/// A block of a matrix.
+struct MeasuredPart {
+    matrix: Matrix,
+    block: Block,
     /// The sum of the last eigenvectors found, a better start than a random vector.
     warm: Option<Vec<f32>>,
 }
 
-/// A subset of the training part at an update.
+impl MeasuredPart {
+    /// The name of `warm` in the probe's memory.
+    fn warm_name(&self) -> String {
+        match (self.matrix, self.block.is_whole()) {
+            (Matrix::Hessian, true) => "warm".into(),
+            (matrix, _) => format!("warm, {}, {}", matrix.text(), self.block.pattern),
+        }
+    }
+}
+
+/// What is measured at an update.
 struct At<'a> {
+    update: &'a Update<'a>,
     loss: &'a MeanLossAt<'a>,
-    step: u64,
-    subset: u64,
-    samples: &'a [usize],
+    /// The gradient of the mean loss of the first subset.
+    grad: &'a [f32],
+    subsets: Vec<&'a [usize]>,
 }
 
 impl Probe for SpectrumProbe<'_> {
@@ -107,38 +192,62 @@ impl Probe for SpectrumProbe<'_> {
         let n = first_samples(self.mean_loss.train, samples).len();
         // values that converge and are verified take about a third of the allowed products
         let products = subsets.get() * (steps / 3) + random_vectors * density_steps.get();
+        let slopes = if self.section.gradient_noise { self.section.values.get() } else { 0 };
         let at_once = self.mean_loss.chunk;
-        Work { differentiated: n, multiplied: products * n, at_once, ..Work::default() }
+        let multiplied = self.parts.len() * (products + slopes) * n;
+        Work { differentiated: n, multiplied, at_once, ..Work::default() }
     }
 
     fn memory(&self) -> Memory {
-        Memory::default().with("warm", self.warm.clone().map(Values::F32))
+        self.parts.iter().fold(Memory::default(), |memory, part| {
+            memory.with(&part.warm_name(), part.warm.clone().map(Values::F32))
+        })
     }
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
-        self.warm = memory.f32s("warm", self.mean_loss.model.network().n_params())?;
+        for part in &mut self.parts {
+            part.warm = memory.f32s(&part.warm_name(), part.block.len)?;
+        }
         Ok(())
     }
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
-        let section = &self.section;
-        let (loss, step) = (&self.mean_loss.at(update.after)?, update.at.step.0);
-        let train = self.mean_loss.train;
-        let count = section.subsets.get();
-        let all = first_samples(train, section.samples.map(|size| SampleCount::new(size.get() * count)));
+        let (count, train) = (self.section.subsets.get(), self.mean_loss.train);
+        let all = first_samples(train, self.section.samples.map(|size| SampleCount::new(size.get() * count)));
         let subsets: Vec<&[usize]> = all.chunks(all.len() / count).take(count).collect();
-        let largest = |(subset, &samples): (usize, &&[usize])| {
-            self.largest(&At { loss, step, subset: subset as u64, samples })
-        };
-        let found: Vec<Largest> = subsets.iter().enumerate().map(largest).collect::<Result<_, _>>()?;
-        let (top, samples) = (&found[0], subsets[0]);
-        let grad = loss.gradient(samples)?;
+        let loss = &self.mean_loss.at(update.after)?;
+        let at = At { update, loss, grad: &loss.gradient(subsets[0])?, subsets };
+        let measured = (0..self.parts.len()).map(|part| self.of_part(&at, part));
+        let measured: Vec<(rows::Spectrum, Option<Vec<f32>>)> = measured.collect::<Result<_, _>>()?;
+        let rows = measured.into_iter().zip(&mut self.parts).map(|((row, warm), part)| {
+            part.warm = warm;
+            row.into()
+        });
+        Ok(rows.collect())
+    }
+}
+
+impl SpectrumProbe<'_> {
+    /// The row of a part, and the sum of its eigenvectors.
+    fn of_part(&self, at: &At<'_>, part: usize) -> Result<(rows::Spectrum, Option<Vec<f32>>), TrainError> {
+        let (section, train, step) = (&self.section, self.mean_loss.train, at.update.at.step.0);
+        let MeasuredPart { matrix, block, .. } = &self.parts[part];
+        let optim = (self.optim, train.len());
+        let curvature = Curvature::new(at.loss, *matrix, block, at.update, optim);
+        let found = at.subsets.iter().enumerate().map(|(subset, samples)| {
+            self.largest(part, [step, subset as u64], |v| curvature.product(samples, v))
+        });
+        let found: Vec<Largest> = found.collect::<Result<_, CoreError>>()?;
+        let (top, samples) = (&found[0], at.subsets[0]);
+        let grad = curvature.gradient(at.grad.to_vec());
         let grad_norm_sq = dot(&grad, &grad);
         let inside = top.pairs.iter().fold(0.0, |sum, pair| sum + dot(&pair.vector, &grad).powi(2));
         let is_defined = top.completeness != lanczos::Completeness::Undefined;
-        let product = |v: &[f32]| loss.hessian_vector(samples, v);
+        let product = |v: &[f32]| curvature.product(samples, v);
         let random = (1..=section.random_vectors as u64)
-            .map(|index| quadrature(section.density_steps.get(), &self.signs(step, index), product))
+            .map(|index| {
+                quadrature(section.density_steps.get(), &self.signs(block.len, step, index), product)
+            })
             .collect::<Result<Vec<Quadrature>, CoreError>>()?;
         let products = found.iter().map(|found| found.products).sum::<usize>()
             + random.iter().map(|run| run.products).sum::<usize>();
@@ -148,10 +257,17 @@ impl Probe for SpectrumProbe<'_> {
             nodes: random.iter().map(|run| measured(&run.nodes)).collect(),
             weights: random.iter().map(|run| measured(&run.weights)).collect(),
         });
-        let thresholds = Thresholds::of_hessian(self.optim, train.len(), update.lr);
+        let thresholds = match (matrix, block.is_whole()) {
+            (Matrix::Hessian, true) => Thresholds::of_hessian(self.optim, train.len(), at.update.lr),
+            (Matrix::Preconditioned, true) => Thresholds::of_preconditioned(self.optim, at.update.lr),
+            _ => Thresholds::NONE,
+        };
+        let noise = section.gradient_noise.then(|| self.noise_along(at.loss, samples, &curvature, top));
         let values: Vec<Vec<Measured>> = found.iter().map(|found| self.values(found)).collect();
         let residuals: Vec<f64> = top.pairs.iter().map(|pair| pair.residual).collect();
         let row = rows::Spectrum {
+            matrix: *matrix,
+            parameters: block.pattern.clone(),
             residuals: if is_defined { measured(&residuals) } else { values[0].clone() },
             asked: section.values.get(),
             completeness: completeness(top.completeness),
@@ -160,6 +276,7 @@ impl Probe for SpectrumProbe<'_> {
             products,
             grad_norm_sq: grad_norm_sq.into(),
             gradient_share: (is_defined && grad_norm_sq > 0.0).then(|| inside / grad_norm_sq).into(),
+            gradient_noise: noise.transpose()?,
             trace: trace.into(),
             trace_error: trace_error.into(),
             density,
@@ -168,31 +285,33 @@ impl Probe for SpectrumProbe<'_> {
             samples: samples.len(),
             train_samples: train.len(),
             values: values[0].clone(),
-            subsets: (count > 1).then(|| spread(values)),
+            subsets: (at.subsets.len() > 1).then(|| spread(values)),
             batch_norm: section.batch_norm,
         };
-        let mut sum = vec![0.0; grad.len()];
+        let mut sum = vec![0.0; block.len];
         for pair in &top.pairs {
             sum.iter_mut().zip(&pair.vector).for_each(|(sum, x)| *sum += x);
         }
-        self.warm = (!top.pairs.is_empty()).then_some(sum);
-        Ok(vec![row.into()])
+        Ok((row, (!top.pairs.is_empty()).then_some(sum)))
     }
-}
 
-impl SpectrumProbe<'_> {
-    /// The largest eigenvalues of a subset's Hessian.
-    fn largest(&self, at: &At<'_>) -> Result<Largest, CoreError> {
-        let n = self.mean_loss.model.network().n_params();
+    /// The largest eigenvalues of a part, from its products; `place` is the update and the number of the subset of samples.
+    fn largest(
+        &self,
+        part: usize,
+        [step, subset]: [u64; 2],
+        product: impl FnMut(&[f32]) -> Result<Vec<f32>, CoreError>,
+    ) -> Result<Largest, CoreError> {
+        let MeasuredPart { block, warm, .. } = &self.parts[part];
         let mut run = 0;
         let mut random = || {
             run += 1;
-            random_direction(n, &mut self.seed.rng(Stream::SpectrumStart, [at.step, at.subset, run]))
+            random_direction(block.len, &mut self.seed.rng(Stream::SpectrumStart, [step, subset, run]))
         };
         let mut start = random();
-        if let Some(warm) = &self.warm {
+        if let Some(warm) = warm {
             // a small random part, for directions missing from the previous ones
-            let share = 0.1 / (n as f32).sqrt();
+            let share = 0.1 / (block.len as f32).sqrt();
             start.iter_mut().zip(warm).for_each(|(start, warm)| *start = share * *start + warm);
         }
         let config = LargestConfig {
@@ -200,7 +319,42 @@ impl SpectrumProbe<'_> {
             tolerance: self.section.tolerance.get(),
             products: self.section.steps,
         };
-        largest_eigenpairs(config, start, random, |v| at.loss.hessian_vector(at.samples, v))
+        largest_eigenpairs(config, start, random, product)
+    }
+
+    /// uᵀCu for each eigenvector u: the variance of the slopes ∇ℓ_i·u of samples, or b times that of the slopes of chunks of b.
+    fn noise_along(
+        &self,
+        loss: &MeanLossAt<'_>,
+        samples: &[usize],
+        curvature: &Curvature<'_>,
+        found: &Largest,
+    ) -> Result<Vec<Measured>, TrainError> {
+        let directions: Vec<Vec<f32>> =
+            found.pairs.iter().map(|pair| curvature.direction(&pair.vector)).collect();
+        let (mode, chunk) = (self.mean_loss.batch_norm, self.mean_loss.chunk);
+        let mut slopes = vec![vec![]; directions.len()];
+        // a short chunk at the end would be of another size
+        let whole = if self.has_gradients { samples } else { &samples[..samples.len() / chunk * chunk] };
+        self.mean_loss.chunks(whole, |batch| {
+            if self.has_gradients {
+                for (slopes, direction) in slopes.iter_mut().zip(&directions) {
+                    slopes.extend(loss.network.sample_slopes(batch, direction, mode)?);
+                }
+            } else {
+                let grad = loss.network.gradient(batch, mode)?.grad;
+                let along = slopes.iter_mut().zip(&directions);
+                along.for_each(|(slopes, direction)| slopes.push(dot(&grad, direction)));
+            }
+            Ok::<(), TrainError>(())
+        })?;
+        let unit = if self.has_gradients { 1.0 } else { chunk as f64 };
+        let variance = |slopes: &Vec<f64>| {
+            let mean = slopes.iter().sum::<f64>() / slopes.len() as f64;
+            let squares: Vec<f64> = slopes.iter().map(|slope| (slope - mean).powi(2)).collect();
+            (unit * trace_of_spread(&squares).value).into()
+        };
+        Ok(slopes.iter().map(variance).collect())
     }
 
     /// The eigenvalues found; all requested ones are missing if a product was not finite.
@@ -212,9 +366,8 @@ impl SpectrumProbe<'_> {
     }
 
     /// A vector of random signs.
-    fn signs(&self, step: u64, index: u64) -> Vec<f32> {
+    fn signs(&self, n: usize, step: u64, index: u64) -> Vec<f32> {
         let mut rng = self.seed.rng(Stream::Spectrum, [step, index]);
-        let n = self.mean_loss.model.network().n_params();
         let mut signs = Vec::with_capacity(n);
         while signs.len() < n {
             let bits = rng.next_u64();

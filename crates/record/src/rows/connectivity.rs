@@ -1,0 +1,44 @@
+//! Linear mode connectivity of two children of one run.
+
+use super::prelude::*;
+
+/// The loss along the line between the run and its twin, which left it at an earlier update and has seen other batches since
+/// (Frankle et al., 2020, arXiv 1912.05671); one row per twin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Connectivity {
+    /// The update after which the twin parted from the run; 0 for the initial point.
+    pub parted: u64,
+    /// ‖θ - θ'‖₂ between the run and its twin.
+    pub distance: Measured,
+    /// The cosine of the angle between their ways from the point where they parted.
+    pub cosine: Measured,
+    /// Positions, from 0 (the run) to 1 (the twin).
+    pub alphas: Vec<f64>,
+    /// Mean loss at each position.
+    pub losses: Vec<Measured>,
+    /// Fraction of the samples misclassified at each position.
+    pub errors: Vec<Measured>,
+    /// Largest loss minus the mean of the endpoints.
+    pub loss_barrier: Measured,
+    /// The same for the errors.
+    pub error_barrier: Measured,
+    /// Number of samples in each loss.
+    pub samples: usize,
+    /// Batch norm statistics.
+    pub batch_norm: BatchNorm,
+    /// Number of samples used to re-estimate running statistics at each position; missing if each chunk's statistics are used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics_samples: Option<usize>,
+}
+
+impl Scalars for Connectivity {
+    fn scalars(&self) -> Vec<Scalar> {
+        let name = |what: &str| format!("{what}/parted_{}", self.parted);
+        vec![
+            Scalar::new(name("loss_barrier"), self.loss_barrier),
+            Scalar::new(name("error_barrier"), self.error_barrier),
+            Scalar::new(name("distance"), self.distance),
+            Scalar::new(name("cosine"), self.cosine),
+        ]
+    }
+}

@@ -1,0 +1,218 @@
+//! `[probe.connectivity]`: linear mode connectivity of children that part at different updates.
+
+use rand::RngCore;
+use walk_core::probes::cosine::cosine;
+use walk_core::probes::distance::distance_sq;
+use walk_core::probes::line::{LineLosses, barrier_height};
+use walk_core::probes::path::PathLoss;
+
+use super::prelude::*;
+use crate::gradients::Gradients;
+use crate::optim::LearningRate;
+use crate::order::epoch_order;
+use crate::{Method, OptimizerState, Position};
+
+/// For each of several updates k, a twin of the run that starts from θ_k with the optimizer's memory, and is trained alongside the run
+/// on batches of its own; and the loss and error barriers on the line between the two (Frankle et al., 2020, arXiv 1912.05671). Each
+/// twin takes as long as training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectivitySection {
+    /// When to measure the lines; twins are trained at every update.
+    pub when: Schedule,
+    /// The updates k after which a twin parts from the run, in ascending order; 0 for the initial point. In a fork or a resumed run,
+    /// only those that are still to come have a twin.
+    pub part_after: Vec<u64>,
+    /// Number of positions on each line, including both ends.
+    #[serde(default = "AtLeast::<3>::preset::<11>")]
+    pub points: AtLeast<3>,
+    /// Number of samples per evaluation chunk.
+    #[serde(default = "super::values::paper_chunk")]
+    pub chunk: ChunkSize,
+    /// Batch norm statistics. Running ones are re-estimated at each point.
+    #[serde(default)]
+    pub batch_norm: BatchNorm,
+    /// With running statistics: number of samples used to re-estimate them at each point, in chunks of `chunk`, taken from the
+    /// start of the mixed order.
+    #[serde(default = "super::values::usual_statistics")]
+    pub statistics_samples: SampleCount,
+}
+
+impl Section for ConnectivitySection {
+    fn check(&self, key: &str) -> Result<(), TrainError> {
+        if self.part_after.is_empty() || !self.part_after.is_sorted_by(|a, b| a < b) {
+            let (key, found) = (format!("{key}.part_after"), format!("{:?}", self.part_after));
+            return Err(TrainError::value(&key, found, "different updates in ascending order"));
+        }
+        Ok(())
+    }
+
+    fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
+        let ProbeContext { train, .. } = context;
+        let Self { chunk, batch_norm, statistics_samples, .. } = *self;
+        let path = PathSection { key: "probe.connectivity", chunk, batch_norm, statistics_samples };
+        let path = context.path_loss(path, train.len())?;
+        let twins = self.part_after.iter().map(|&parted| Twin::new(context, parted)).collect();
+        Ok(Box::new(ConnectivityProbe { section: self.clone(), path, train, twins }))
+    }
+}
+
+struct ConnectivityProbe<'a> {
+    section: ConnectivitySection,
+    path: PathLoss<'a>,
+    train: &'a Subset,
+    twins: Vec<Twin<'a>>,
+}
+
+/// A copy of the run that is trained on other batches.
+struct Twin<'a> {
+    parted: u64,
+    /// Of its batches, crops and dropout masks.
+    seed: Seed,
+    optim: &'a OptimConfig,
+    learning_rate: LearningRate<'a>,
+    train: &'a Subset,
+    n_params: usize,
+    n_buffers: usize,
+    gradients: Gradients<'a>,
+    /// The samples of an epoch's updates.
+    order: Option<(u32, Vec<usize>)>,
+    /// Where it is, once it has parted.
+    now: Option<TwinState>,
+}
+
+struct TwinState {
+    point: Point,
+    optimizer: OptimizerState,
+    /// θ where it parted from the run.
+    start: Vec<f32>,
+}
+
+impl<'a> Twin<'a> {
+    fn new(context: ProbeContext<'a>, parted: u64) -> Self {
+        let ProbeContext { model, train, optim, .. } = context;
+        let seed = Seed(context.seed.rng(Stream::Twin, [parted]).next_u64());
+        Self {
+            parted,
+            seed,
+            optim,
+            learning_rate: optim.learning_rate(train.len()),
+            train,
+            n_params: model.network().n_params(),
+            n_buffers: model.network().n_buffers(),
+            gradients: Gradients::new(model, train, optim, seed),
+            order: None,
+            now: None,
+        }
+    }
+
+    /// Starts it from a point of the run.
+    fn part(&mut self, point: &Point, mut optimizer: OptimizerState) {
+        optimizer.prepare(self.optim.rule, point.params.len());
+        self.now = Some(TwinState { point: point.clone(), optimizer, start: point.params.clone() });
+    }
+
+    /// Makes its own update, at the same place in training as the run's; does nothing before it has parted.
+    fn train(&mut self, at: Position, done: Step) -> Result<(), TrainError> {
+        let Some(now) = &mut self.now else { return Ok(()) };
+        let order = match self.order.take() {
+            Some((epoch, order)) if epoch == at.epoch => order,
+            _ => epoch_order(self.seed, at.epoch, self.optim, self.train.len()),
+        };
+        let mut next = now.point.clone();
+        self.gradients.next(&now.point, &mut next.buffers, &order, at)?;
+        let lr = self.learning_rate.after(done);
+        now.optimizer.update(self.optim, lr, &now.point.params, &self.gradients.grad, &mut next.params);
+        now.point = next;
+        self.order = Some((at.epoch, order));
+        Ok(())
+    }
+
+    /// The prefix of its lists in the probe's memory.
+    fn name(&self, list: &str) -> String {
+        format!("twin.{}.{list}", self.parted)
+    }
+}
+
+impl Probe for ConnectivityProbe<'_> {
+    fn work(&self) -> Work {
+        let evaluated = self.section.points.get() * self.train.len();
+        Work::losses(self.twins.len() * evaluated, self.section.chunk.get())
+    }
+
+    fn work_between(&self, updates: Step) -> Work {
+        let batch = match self.twins.first() {
+            Some(twin) if twin.optim.method == Method::Sgd => twin.optim.batch_size,
+            _ => self.train.len(),
+        };
+        let updates = self.twins.iter().map(|twin| updates.0.saturating_sub(twin.parted));
+        let differentiated = batch.saturating_mul(updates.sum::<u64>() as usize);
+        Work { differentiated, ..Work::default() }
+    }
+
+    fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
+        for twin in &mut self.twins {
+            if twin.parted == 0 && update.start.0 == 0 {
+                twin.part(update.before, OptimizerState::default());
+            }
+            twin.train(update.at, update.start)?;
+            if twin.parted == update.at.step.0 {
+                twin.part(update.after, update.optimizer.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> Memory {
+        self.twins.iter().fold(Memory::default(), |memory, twin| {
+            let Some(TwinState { point, optimizer, start }) = &twin.now else { return memory };
+            let lists = [("params", &point.params), ("buffers", &point.buffers), ("start", start)];
+            let memory = lists.into_iter().fold(memory, |memory, (list, values)| {
+                memory.with(&twin.name(list), Values::F32(values.clone()))
+            });
+            let optimizer = optimizer.lists();
+            optimizer.into_iter().fold(memory, |memory, (list, values)| memory.with(&twin.name(list), values))
+        })
+    }
+
+    fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
+        for twin in &mut self.twins {
+            let n_params = twin.n_params;
+            let list = |list: &str, len: usize| memory.f32s(&twin.name(list), len);
+            let lists =
+                (list("params", n_params)?, list("buffers", twin.n_buffers)?, list("start", n_params)?);
+            let (Some(params), Some(buffers), Some(start)) = lists else { continue };
+            let optimizer = OptimizerState::from_lists(|name| memory.0.get(&twin.name(name)), n_params)?;
+            twin.now = Some(TwinState { point: Point { params, buffers }, optimizer, start });
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
+        let ConnectivitySection { points, batch_norm, .. } = self.section;
+        let (run, mut rows) = (update.after, vec![]);
+        for twin in &self.twins {
+            let Some(TwinState { point: other, start, .. }) = &twin.now else { continue };
+            let samples = Fixed(self.train);
+            let line = LineLosses::evaluate(&mut self.path, [run, other], points.get(), &samples)?;
+            let LineLosses { alphas, losses, errors } = line;
+            let way =
+                |end: &Point| -> Vec<f32> { end.params.iter().zip(start).map(|(a, b)| a - b).collect() };
+            let row = rows::Connectivity {
+                parted: twin.parted,
+                distance: distance_sq(&run.params, &other.params).sqrt().into(),
+                cosine: cosine(&way(run), &way(other)).into(),
+                loss_barrier: barrier_height(&losses).into(),
+                error_barrier: barrier_height(&errors).into(),
+                alphas,
+                losses: measured(&losses),
+                errors: measured(&errors),
+                samples: self.train.len(),
+                batch_norm,
+                statistics_samples: self.path.estimated_on(),
+            };
+            rows.push(row.into());
+        }
+        Ok(rows)
+    }
+}
