@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, FromArgMatches, Subcommand};
+use clap::{Args, FromArgMatches, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -251,22 +251,69 @@ impl ReportArguments {
     }
 }
 
+/// A set of experiments with claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// The paper's table and figures
+    Paper,
+    /// Results published after the paper
+    Later,
+    /// Both, with one table of claims
+    All,
+}
+
+impl Suite {
+    /// The folders of its experiments, the paper's first.
+    pub(crate) fn folders(self) -> Vec<PathBuf> {
+        let names: &[&str] = match self {
+            Self::Paper => &["experiments"],
+            Self::Later => &["experiments/later"],
+            Self::All => &["experiments", "experiments/later"],
+        };
+        names.iter().map(|name| installation::find(Path::new(name))).collect()
+    }
+
+    /// The folder for its runs and results by default.
+    pub(crate) fn out(self, scale: &str) -> PathBuf {
+        let name = match self {
+            Self::Paper => format!("reproduce-{scale}"),
+            Self::Later => format!("reproduce-later-{scale}"),
+            Self::All => format!("reproduce-all-{scale}"),
+        };
+        Path::new("runs").join(name)
+    }
+
+    /// What its experiments show.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Paper => "Reproduction of the paper",
+            Self::Later => "Later results",
+            Self::All => "Reproduction of the paper, and later results",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ReproduceArguments {
-    /// Scale: full (the paper's settings), cpu (many hours on two cores) or quick (half an hour)
+    /// What to reproduce: the paper's table and figures, or results published after it
+    #[arg(long, value_name = "SUITE", default_value = "paper")]
+    pub(crate) suite: Suite,
+    /// Scale: full (the publications' settings), cpu (of the paper alone: many hours on two cores) or quick (half an hour)
     #[arg(long, value_name = "SCALE", default_value = "quick")]
     pub(crate) scale: String,
-    /// Tables and figures to reproduce, e.g. table1,fig05,fig07a [default: all]
+    /// Tables, figures or results to reproduce, e.g. table1,fig05,fig07a or noise-scale [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// Run each experiment with N consecutive seeds, starting with its own [default: the experiment's `reproduce_seeds`: 3 at
     /// scale quick, 5 at cpu, 1 at full]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(SEEDS))]
     pub(crate) seeds: Option<u32>,
-    /// Folder with the experiments table*.toml and fig*.toml
-    #[arg(long, value_name = "DIR", default_value = "experiments", value_parser = installed)]
-    pub(crate) dir: PathBuf,
-    /// Folder for runs, tables, figures and claims [default: runs/reproduce-SCALE]
+    /// Folder with the experiments, each a table*.toml, fig*.toml or, in suites other than paper, any file [default: that of the
+    /// suite, experiments or experiments/later]
+    #[arg(long, value_name = "DIR", value_parser = installed)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Folder for runs, tables, figures and claims [default: runs/reproduce-SCALE, for other suites
+    /// runs/reproduce-SUITE-SCALE]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[arg(long = "set", value_name = "KEY=VALUE", help = SET)]

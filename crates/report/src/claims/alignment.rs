@@ -1,13 +1,15 @@
-//! "Alignment rises with the batch size" (paper, Figures 5 and 6).
+//! "Alignment rises with the batch size" (paper, Figures 5 and 6), and the edge of stochastic stability.
 
-use walk_record::rows::Alignment;
+use walk_record::rows::{Alignment, HessianOf};
 use walk_record::{Measured, Stamped};
 
 use super::claim::{Claim, Exhibit, by_step, stated};
+use super::run_number::{RunNumber, late};
 use super::trend::{Trend, over_seeds, paired_test};
 use crate::alignment::measurements;
-use crate::statistics::{Mean, p_of_rise};
+use crate::statistics::{Mean, mean, p_of_rise};
 use crate::table::short;
+use crate::training::batch_size;
 
 /// At each measurement of each setting, the mean of gᵀHg / gᵀg rises from each batch size to the next.
 pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
@@ -32,6 +34,22 @@ pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
             }
         });
         tested.collect()
+    })
+}
+
+/// Late in training, E[gᵀH_B g] / E[gᵀg] of batches of the size of training, with the Hessian H_B of the batch's own loss, is within a
+/// tenth of 2/η - w (Andreyev and Beneventano, 2024, arXiv 2412.20553).
+pub(super) fn batch_sharpness_at_threshold(exhibit: &Exhibit<'_>) -> Vec<Claim> {
+    let claim = "the batch sharpness settles at 2/η";
+    let what = "batch sharpness / threshold, last third of the measurements";
+    RunNumber { claim, what, claimed: [0.9, 1.1] }.test(exhibit, |run| {
+        let own = |row: &Stamped<'_, Alignment>| {
+            row.hessian == HessianOf::Batch && row.batch_size == batch_size(run)
+        };
+        let rows: Vec<Stamped<'_, Alignment>> = run.rows().filter(own).collect();
+        let ratio =
+            |row: &Stamped<'_, Alignment>| Some(row.ratio_of_means.get()? / row.small_batch_plateau.get()?);
+        mean(&late(&rows).iter().filter_map(ratio).collect::<Vec<f64>>()).get()
     })
 }
 

@@ -8,7 +8,7 @@ use walk_record::Run;
 
 use crate::training::setting;
 
-/// A claim of the paper that can be tested on runs.
+/// A claim of the paper, or of a later one, that can be tested on runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimName {
@@ -24,6 +24,30 @@ pub enum ClaimName {
     OpposingGradients,
     /// The distance from the initial point grows more slowly at larger batch sizes.
     SlowerGrowth,
+    /// In full-batch training, the sharpness settles at the stability threshold; for Adam, that of the preconditioned Hessian.
+    SharpnessAtThreshold,
+    /// In full-batch training, the loss rises at some updates, yet falls over the long run.
+    LossRisesAtTimes,
+    /// The batch sharpness settles at 2/η.
+    BatchSharpnessAtThreshold,
+    /// The sharpness stays below the full-batch threshold.
+    SharpnessBelowThreshold,
+    /// The sharpness that training settles at is lower at smaller batch sizes.
+    FlatterAtSmallBatches,
+    /// The critical sharpness 2/η_c, from losses alone, follows the largest eigenvalue.
+    CriticalSharpnessFollows,
+    /// Most of the gradient lies in the space of the top eigenvectors, as many as there are classes.
+    GradientInTopSpace,
+    /// The distance from the initial point grows like the logarithm of the number of updates.
+    LogarithmicGrowth,
+    /// The earlier two children of a run part, the higher is the barrier between them.
+    BarrierFallsWithParting,
+    /// Children that part late are linearly connected.
+    LateTwinsConnect,
+    /// The loss falls monotonically along the line from the initial to the final point.
+    MonotoneLine,
+    /// The gradient noise scale rises over training.
+    NoiseScaleRises,
 }
 
 /// A table or figure of the paper, and the runs made for it.
@@ -63,6 +87,18 @@ impl ClaimName {
         Self::GradientVariance,
         Self::OpposingGradients,
         Self::SlowerGrowth,
+        Self::SharpnessAtThreshold,
+        Self::LossRisesAtTimes,
+        Self::BatchSharpnessAtThreshold,
+        Self::SharpnessBelowThreshold,
+        Self::FlatterAtSmallBatches,
+        Self::CriticalSharpnessFollows,
+        Self::GradientInTopSpace,
+        Self::LogarithmicGrowth,
+        Self::BarrierFallsWithParting,
+        Self::LateTwinsConnect,
+        Self::MonotoneLine,
+        Self::NoiseScaleRises,
     ];
 }
 

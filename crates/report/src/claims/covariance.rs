@@ -1,11 +1,14 @@
-//! Eq. 3: the variance of batch gradients is proportional to 1/B - 1/N.
+//! Eq. 3: the variance of batch gradients is proportional to 1/B - 1/N; and the rise of the gradient noise scale.
 
 use walk_record::rows::{Covariance, VarianceCheck};
 use walk_record::{Measured, Stamped};
 
 use super::claim::{Claim, Exhibit, Verdict, by_step, stated};
+use super::run_number::{RunNumber, early, late};
 use super::trend::over_seeds;
-use crate::statistics::{FitPoint, LineFit, Mean, sample_mean};
+use crate::covariance::noise_scale;
+use crate::curve::{StepValue, step_values};
+use crate::statistics::{FitPoint, LineFit, Mean, mean, sample_mean};
 use crate::table::decimals;
 
 /// Eq. 3 holds if the slope is within this distance of 1 with confidence.
@@ -21,6 +24,20 @@ pub(super) fn gradient_variance(exhibit: &Exhibit<'_>) -> Vec<Claim> {
             test(format!("{}: {subject}, epoch {epoch}", stated(claim, rows.len())), exhibit, &rows)
         });
         tested.collect()
+    })
+}
+
+/// The logarithm of the gradient noise scale is larger in the last third of the measurements than in the first (McCandlish et al., 2018,
+/// arXiv 1812.06162).
+pub(super) fn noise_scale_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
+    let claim = "the gradient noise scale rises over training";
+    let what = "mean of ln(tr C / ‖ḡ‖²), last third of the measurements minus first third";
+    RunNumber { claim, what, claimed: [0.0, f64::INFINITY] }.test(exhibit, |run| {
+        let scales = step_values(run, noise_scale);
+        let mean_ln = |part: &[StepValue]| {
+            mean(&part.iter().map(|found| found.value.ln()).collect::<Vec<f64>>()).get()
+        };
+        Some(mean_ln(late(&scales))? - mean_ln(early(&scales))?)
     })
 }
 

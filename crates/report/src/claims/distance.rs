@@ -1,10 +1,28 @@
-//! "The distance from the initial point grows more slowly at larger batch sizes" (Hoffer et al., 2017).
+//! Claims about the distance from the initial point (Hoffer et al., 2017): it grows like a logarithm, more slowly at larger batch
+//! sizes.
 
 use walk_record::Run;
 
 use super::claim::{Claim, Exhibit, Verdict, stated};
+use super::run_number::RunNumber;
 use super::trend::{PairedRuns, Trend, over_seeds, paired_test};
+use crate::curve::StepValue;
 use crate::distance::{distances, log_slope};
+use crate::statistics::residual_of_line;
+
+/// The distance after t updates is closer to a line in ln t than to one in √t, as in ordinary diffusion.
+pub(super) fn logarithmic_growth(exhibit: &Exhibit<'_>) -> Vec<Claim> {
+    let claim = "the distance from the initial point grows like the logarithm of the number of updates, not its square root";
+    let what = "ln of the squared residuals of a + b √t over those of a + b ln t";
+    RunNumber { claim, what, claimed: [0.0, f64::INFINITY] }.test(exhibit, |run| {
+        let distances = distances(run);
+        let residual = |x: fn(f64) -> f64| {
+            let point = |found: &StepValue| (x(found.step as f64), found.value);
+            residual_of_line(&distances.iter().map(point).collect::<Vec<(f64, f64)>>())
+        };
+        (distances.len() > 2).then(|| (residual(f64::sqrt) / residual(f64::ln)).ln())
+    })
+}
 
 /// Over the updates that all runs have, b in distance = a + b ln t decreases from each batch size to the next larger one. The
 /// seeds are the units. With one seed, the slopes are shown without a verdict: a run is a single path, and how far its

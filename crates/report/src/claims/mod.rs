@@ -1,14 +1,20 @@
-//! The paper's claims, each tested on the measurements, with a statistic, its uncertainty, and a verdict, which may be "does
+//! Claims of the paper and of later ones, each tested on the measurements, with a statistic, its uncertainty, and a verdict, which may be "does
 //! not hold".
 
 mod alignment;
 mod claim;
 mod conclusion;
+mod connectivity;
 mod cosine;
 mod covariance;
+mod critical_lr;
 mod distance;
 mod interpolation;
+mod line;
+mod run_number;
 mod share;
+mod spectrum;
+mod train;
 mod trend;
 
 pub use self::claim::{Claim, ClaimName, Exhibit, SettingRuns, Verdict};
@@ -38,7 +44,7 @@ pub fn claims_table(claims: &[Claim]) -> Option<Table> {
         remark("statistic", "statistic"),
         words("verdict", "verdict"),
     ];
-    let table = Table::new("claims", "The paper's claims", columns, rows);
+    let table = Table::new("claims", "Claims", columns, rows);
     (!claims.is_empty()).then_some(table)
 }
 
@@ -50,6 +56,18 @@ fn test(name: ClaimName, exhibit: &Exhibit<'_>) -> Vec<Claim> {
         ClaimName::GradientVariance => covariance::gradient_variance(exhibit),
         ClaimName::OpposingGradients => vec![cosine::opposing_gradients(exhibit)],
         ClaimName::SlowerGrowth => vec![distance::slower_growth(exhibit)],
+        ClaimName::SharpnessAtThreshold => spectrum::sharpness_at_threshold(exhibit),
+        ClaimName::LossRisesAtTimes => train::loss_rises_at_times(exhibit),
+        ClaimName::BatchSharpnessAtThreshold => alignment::batch_sharpness_at_threshold(exhibit),
+        ClaimName::SharpnessBelowThreshold => spectrum::sharpness_below_threshold(exhibit),
+        ClaimName::FlatterAtSmallBatches => vec![spectrum::flatter_at_small_batches(exhibit)],
+        ClaimName::CriticalSharpnessFollows => critical_lr::critical_sharpness_follows(exhibit),
+        ClaimName::GradientInTopSpace => spectrum::gradient_in_top_space(exhibit),
+        ClaimName::LogarithmicGrowth => distance::logarithmic_growth(exhibit),
+        ClaimName::BarrierFallsWithParting => connectivity::barrier_falls_with_parting(exhibit),
+        ClaimName::LateTwinsConnect => connectivity::late_twins_connect(exhibit),
+        ClaimName::MonotoneLine => line::monotone_line(exhibit),
+        ClaimName::NoiseScaleRises => covariance::noise_scale_rises(exhibit),
     }
 }
 

@@ -1,5 +1,5 @@
-//! `sgdwalk reproduce`: runs the experiments of the paper's table and figures, and tests its claims on the
-//! measurements.
+//! `sgdwalk reproduce`: runs the experiments of the paper's table and figures, or of later results, and tests their claims on
+//! the measurements.
 
 mod measured;
 mod plan;
@@ -15,16 +15,15 @@ use walk_report::{
 use self::measured::{MeasuredItem, measured};
 use self::plan::{ReproductionPlan, SharedRun};
 use crate::child::{Child, PoolConfig, run_all};
-use crate::cli::ReproduceArguments;
+use crate::cli::{ReproduceArguments, Suite};
 use crate::experiment::Experiment;
 use crate::failure::Failure;
 use crate::output::{errln, outln, print_table};
 
 /// Executes the missing runs and prints the claims.
 pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
-    let ReproduceArguments { scale, jobs, threads, quiet, .. } = arguments;
-    let default = || PathBuf::from("runs").join(format!("reproduce-{scale}"));
-    let out = arguments.out.clone().unwrap_or_else(default);
+    let ReproduceArguments { suite, scale, jobs, threads, quiet, .. } = arguments;
+    let out = arguments.out.clone().unwrap_or_else(|| suite.out(scale));
     if ["run.json", "sweep.json"].iter().any(|file| out.join(file).is_file()) {
         return Err(
             anyhow!("{}: the folder of a run or a sweep; choose another with --out", out.display()).into()
@@ -42,14 +41,16 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     });
     let children: Vec<Child> = children.collect::<Result<_>>()?;
     let (n_items, n_runs) = (plan.items.len(), children.len());
-    let (items, n_runs) = (
-        if n_items == 1 { "1 table or figure".into() } else { format!("{n_items} tables and figures") },
-        counted(n_runs, "run"),
-    );
+    let items = match (suite, n_items) {
+        (Suite::Paper, 1) => "1 table or figure".into(),
+        (Suite::Paper, n) => format!("{n} tables and figures"),
+        (_, n) => counted(n, "result"),
+    };
+    let n_runs = counted(n_runs, "run");
     outln!("{items} at scale {scale} from {n_runs}, in {}", out.display());
     let pool = PoolConfig { jobs: *jobs, threads: *threads, quiet: *quiet };
     let outcome = run_all(&children, pool, &|| {});
-    let n_unreadable = write(&plan, &runs, &out, scale).map_err(Failure::Run)?;
+    let n_unreadable = write(&plan, &runs, &out, &format!("{} at scale {scale}", suite.title())).map_err(Failure::Run)?;
     outcome?;
     match n_unreadable {
         0 => Ok(()),
@@ -59,7 +60,7 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
 
 /// Writes each table and figure into a folder of its name, and the claims and everything else into `out`; prints the claims.
 /// Names the runs that cannot be read, and returns their number.
-fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Result<usize> {
+fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, title: &str) -> Result<usize> {
     let mut n_unreadable = 0;
     let made = plan.runs.iter().map(|run| {
         let folder = RunFolder::open(&runs.join(&run.name)).ok()?;
@@ -83,8 +84,7 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, scale: &str) -> Resul
     let all = Comparison::of(
         runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect(),
     );
-    let title = format!("Reproduction of the paper at scale {scale}");
-    let config = ReportConfig { title: &title, extra_tables: claims.as_slice(), ..ReportConfig::default() };
+    let config = ReportConfig { title, extra_tables: claims.as_slice(), ..ReportConfig::default() };
     write_report(out, &all, &config)?;
     claims.iter().for_each(|table| print_table(table, Extent::Main));
     outln!("\nclaims, tables and figures are in {}; report.html shows all of them", out.display());

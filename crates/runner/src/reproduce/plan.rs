@@ -1,4 +1,4 @@
-//! What a reproduction runs: the experiments of each table and figure with their seeds; experiments that train identically
+//! What a reproduction runs: the experiments of each table, figure and later result with their seeds; experiments that train identically
 //! share one run.
 
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use walk_arch::did_you_mean;
 
-use crate::cli::ReproduceArguments;
+use crate::cli::{ReproduceArguments, Suite};
 use crate::digest::sha256;
 use crate::experiment::Experiment;
 use crate::experiment_source::{ExperimentSource, Selection, Setting};
@@ -51,7 +51,8 @@ impl ReproductionPlan {
     /// Reads the named tables and figures, or all if none is named. A run in `finished` is reused if it measured enough.
     pub(super) fn read(arguments: &ReproduceArguments, finished: &[SharedRun]) -> Result<Self> {
         let mut items = vec![];
-        for path in chosen(&arguments.dir, &arguments.only)? {
+        let folders = arguments.dir.clone().map_or_else(|| arguments.suite.folders(), |dir| vec![dir]);
+        for path in chosen(&folders, arguments.suite, &arguments.only)? {
             let members = ExperimentSource::members(&path, None)?.into_iter();
             let members = members.map(|name| Member::read(&path, name, arguments)).collect::<Result<_>>()?;
             items.push(PaperItem { name: stem(&path), members });
@@ -123,19 +124,25 @@ impl SharedRun {
     }
 }
 
-/// The files of the named tables and figures, in the paper's order.
-fn chosen(dir: &Path, only: &[String]) -> Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(dir).with_context(|| format!("{}: cannot read the folder", dir.display()))?;
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| {
-        let is_toml = path.extension().is_some_and(|ending| ending == "toml");
-        is_toml && ["table", "fig"].iter().any(|kind| stem(path).starts_with(kind))
-    });
-    // the table first
-    paths.sort_by_key(|path| (!stem(path).starts_with("table"), stem(path)));
-    if paths.is_empty() {
-        return Err(anyhow!("{}: contains no table*.toml or fig*.toml", dir.display()));
+/// The files of the named tables, figures and results, folder by folder, tables first.
+fn chosen(folders: &[PathBuf], suite: Suite, only: &[String]) -> Result<Vec<PathBuf>> {
+    let mut paths = vec![];
+    for dir in folders {
+        let entries =
+            std::fs::read_dir(dir).with_context(|| format!("{}: cannot read the folder", dir.display()))?;
+        let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        let is_of_paper = |path: &Path| ["table", "fig"].iter().any(|kind| stem(path).starts_with(kind));
+        // the paper's folder contains other experiments as well
+        let has_others = suite != Suite::Paper && !found.iter().any(|path| is_of_paper(path));
+        found.retain(|path| {
+            path.extension().is_some_and(|ending| ending == "toml") && (has_others || is_of_paper(path))
+        });
+        found.sort_by_key(|path| (!stem(path).starts_with("table"), stem(path)));
+        if found.is_empty() {
+            let names = if suite == Suite::Paper { "table*.toml or fig*.toml" } else { "experiments" };
+            return Err(anyhow!("{}: contains no {names}", dir.display()));
+        }
+        paths.append(&mut found);
     }
     let wanted = |path: &Path, name: &str| {
         let stem = stem(path);
@@ -154,7 +161,8 @@ fn chosen(dir: &Path, only: &[String]) -> Result<Vec<PathBuf>> {
             true => format!(", did you mean `{padded}`?"),
             false => did_you_mean(name, stems.iter().map(String::as_str)),
         };
-        return Err(anyhow!("--only {name}: {} has no {name}.toml{suggestion}", dir.display()));
+        let folders: Vec<String> = folders.iter().map(|dir| dir.display().to_string()).collect();
+        return Err(anyhow!("--only {name}: {} has no {name}.toml{suggestion}", folders.join(" and ")));
     }
     paths.retain(|path| only.is_empty() || only.iter().any(|name| wanted(path, name)));
     Ok(paths)
@@ -176,7 +184,7 @@ mod tests {
         }
         let names = |only: &[&str]| {
             let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
-            chosen(dir.path(), &only).map(|paths| paths.iter().map(|path| stem(path)).collect::<Vec<_>>())
+            chosen(&[dir.path().to_owned()], Suite::Paper, &only).map(|paths| paths.iter().map(|path| stem(path)).collect::<Vec<_>>())
         };
         assert_eq!(names(&[]).unwrap(), ["table1", "fig07a", "fig07b", "fig10"]);
         assert_eq!(names(&["fig07", "fig10"]).unwrap(), ["fig07a", "fig07b", "fig10"]);

@@ -1,0 +1,88 @@
+//! Claims about eigenvalues: the edge of stability, flatness by batch size, the gradient's share in the top eigenspace.
+
+use walk_record::rows::{Matrix, Spectrum};
+use walk_record::{Run, Stamped};
+
+use super::claim::{Claim, Exhibit, Verdict, stated};
+use super::run_number::{RunNumber, late};
+use super::trend::{PairedRuns, Trend, over_seeds, paired_test};
+use crate::statistics::mean;
+
+/// The rows of the matrix that training is limited by: Adam's preconditioned Hessian if it was measured, otherwise the Hessian.
+fn limiting(run: &Run) -> Vec<Stamped<'_, Spectrum>> {
+    let of = |matrix| run.rows::<Spectrum>().filter(move |row| row.matrix == matrix && row.is_whole());
+    let preconditioned: Vec<Stamped<'_, Spectrum>> = of(Matrix::Preconditioned).collect();
+    if preconditioned.is_empty() { of(Matrix::Hessian).collect() } else { preconditioned }
+}
+
+/// The mean of `value` over the last third of the measurements of the limiting matrix.
+fn late_mean(run: &Run, value: impl Fn(&Spectrum) -> Option<f64>) -> Option<f64> {
+    let values: Vec<f64> = late(&limiting(run)).iter().filter_map(|row| value(row)).collect();
+    mean(&values).get()
+}
+
+/// The largest eigenvalue.
+fn sharpness(row: &Spectrum) -> Option<f64> {
+    row.values.first()?.get()
+}
+
+/// The largest eigenvalue as a multiple of the stability threshold.
+fn of_threshold(row: &Spectrum) -> Option<f64> {
+    Some(sharpness(row)? / row.stability_threshold.get()?)
+}
+
+const RATIO: &str = "λ₁ / threshold, last third of the measurements";
+
+/// Late in training the sharpness is within a tenth of the stability threshold (Cohen et al., 2021 and 2022).
+pub(super) fn sharpness_at_threshold(exhibit: &Exhibit<'_>) -> Vec<Claim> {
+    let claim = "the sharpness settles at the stability threshold";
+    let number = RunNumber { claim, what: RATIO, claimed: [0.9, 1.1] };
+    number.test(exhibit, |run| late_mean(run, of_threshold))
+}
+
+/// Late in training the sharpness is below the threshold of full-batch training (Andreyev and Beneventano, 2024).
+pub(super) fn sharpness_below_threshold(exhibit: &Exhibit<'_>) -> Vec<Claim> {
+    let claim = "the sharpness stays below the full-batch threshold";
+    let number = RunNumber { claim, what: RATIO, claimed: [f64::NEG_INFINITY, 1.0] };
+    number.test(exhibit, |run| late_mean(run, of_threshold))
+}
+
+/// Late in training the sharpness rises from each batch size to the next larger one.
+pub(super) fn flatter_at_small_batches(exhibit: &Exhibit<'_>) -> Claim {
+    let claim = "the sharpness that training settles at is lower at smaller batch sizes";
+    let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
+    let mut values = paired.values(|run| late_mean(run, sharpness).unwrap_or(f64::NAN));
+    let numbers: Vec<String> = values.iter().map(|values| over_seeds(values)).collect();
+    if values.iter().flatten().all(|value| value.is_nan()) {
+        return Claim::not_measured(claim, exhibit);
+    }
+    // smallest batch first
+    values.reverse();
+    let seeds = paired.seeds();
+    let (verdict, statistic) = match seeds {
+        1 => (Verdict::Undecided, "no test with one seed".into()),
+        _ => {
+            let trend = Trend::paired(&values);
+            (trend.verdict, trend.text(&paired_test(seeds)))
+        }
+    };
+    Claim {
+        claim: stated(claim, seeds),
+        exhibit: exhibit.name.into(),
+        measured: format!("λ₁, last third of the measurements: {}", paired.text(&numbers)),
+        statistic,
+        verdict,
+    }
+}
+
+/// Late in training, more than half of ‖ḡ‖² is in the span of the top eigenvectors (Gur-Ari et al., 2018).
+pub(super) fn gradient_in_top_space(exhibit: &Exhibit<'_>) -> Vec<Claim> {
+    let claim = "most of the gradient lies in the space of the top eigenvectors, as many as there are classes";
+    let what = "share of ‖ḡ‖², last third of the measurements";
+    let number = RunNumber { claim, what, claimed: [0.5, f64::INFINITY] };
+    number.test(exhibit, |run| {
+        late_mean(run, |row| {
+            row.gradient_share.get().filter(|_| row.asked == run.info.network.classes)
+        })
+    })
+}
