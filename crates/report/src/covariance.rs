@@ -8,11 +8,11 @@ use crate::table::{Cell, Table, decimals, detail, estimate, main, of_all, place,
 
 /// The gradient noise scale tr C / ‖ḡ‖² (McCandlish et al., 2018, arXiv 1812.06162), the batch size below which noise outweighs the
 /// gradient. For a part of n of the samples, ‖ḡ‖² is too large by tr C (1/n - 1/N) on average, which is subtracted; missing if
-/// nothing is left.
+/// nothing is left, or there is no noise.
 pub(crate) fn noise_scale(row: &Covariance) -> Measured {
     let (trace, n, all) = (row.trace.or_nan(), row.samples as f64, row.train_samples as f64);
     let norm_sq = row.full_grad_norm_sq.or_nan() - trace * (1.0 / n - 1.0 / all);
-    if norm_sq > 0.0 { (trace / norm_sq).into() } else { Measured::MISSING }
+    if norm_sq > 0.0 && trace > 0.0 { (trace / norm_sq).into() } else { Measured::MISSING }
 }
 
 /// The noise scale by update, on a logarithmic axis.

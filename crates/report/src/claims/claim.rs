@@ -46,6 +46,8 @@ pub enum ClaimName {
     LateTwinsConnect,
     /// The loss falls monotonically along the line from the initial to the final point.
     MonotoneLine,
+    /// When the learning rate decays, the loss falls to the valley floor below it.
+    DecayFallsToFloor,
     /// The gradient noise scale rises over training.
     NoiseScaleRises,
 }
@@ -98,6 +100,7 @@ impl ClaimName {
         Self::BarrierFallsWithParting,
         Self::LateTwinsConnect,
         Self::MonotoneLine,
+        Self::DecayFallsToFloor,
         Self::NoiseScaleRises,
     ];
 }

@@ -34,9 +34,8 @@ pub(super) fn noise_scale_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let what = "mean of ln(tr C / ‖ḡ‖²), last third of the measurements minus first third";
     RunNumber { claim, what, claimed: [0.0, f64::INFINITY] }.test(exhibit, |run| {
         let scales = step_values(run, noise_scale);
-        let mean_ln = |part: &[StepValue]| {
-            mean(&part.iter().map(|found| found.value.ln()).collect::<Vec<f64>>()).get()
-        };
+        let mean_ln =
+            |part: &[StepValue]| mean(&part.iter().map(|found| found.value.ln()).collect::<Vec<f64>>()).get();
         Some(mean_ln(late(&scales))? - mean_ln(early(&scales))?)
     })
 }

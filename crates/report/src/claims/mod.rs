@@ -8,8 +8,11 @@ mod connectivity;
 mod cosine;
 mod covariance;
 mod critical_lr;
+mod decay;
 mod distance;
 mod interpolation;
+#[cfg(test)]
+mod later_tests;
 mod line;
 mod run_number;
 mod share;
@@ -67,6 +70,7 @@ fn test(name: ClaimName, exhibit: &Exhibit<'_>) -> Vec<Claim> {
         ClaimName::BarrierFallsWithParting => connectivity::barrier_falls_with_parting(exhibit),
         ClaimName::LateTwinsConnect => connectivity::late_twins_connect(exhibit),
         ClaimName::MonotoneLine => line::monotone_line(exhibit),
+        ClaimName::DecayFallsToFloor => decay::decay_falls_to_floor(exhibit),
         ClaimName::NoiseScaleRises => covariance::noise_scale_rises(exhibit),
     }
 }

@@ -77,12 +77,11 @@ pub(super) fn flatter_at_small_batches(exhibit: &Exhibit<'_>) -> Claim {
 
 /// Late in training, more than half of ‖ḡ‖² is in the span of the top eigenvectors (Gur-Ari et al., 2018).
 pub(super) fn gradient_in_top_space(exhibit: &Exhibit<'_>) -> Vec<Claim> {
-    let claim = "most of the gradient lies in the space of the top eigenvectors, as many as there are classes";
+    let claim =
+        "most of the gradient lies in the space of the top eigenvectors, as many as there are classes";
     let what = "share of ‖ḡ‖², last third of the measurements";
     let number = RunNumber { claim, what, claimed: [0.5, f64::INFINITY] };
     number.test(exhibit, |run| {
-        late_mean(run, |row| {
-            row.gradient_share.get().filter(|_| row.asked == run.info.network.classes)
-        })
+        late_mean(run, |row| row.gradient_share.get().filter(|_| row.asked == run.info.network.classes))
     })
 }
