@@ -50,7 +50,8 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     outln!("{items} at scale {scale} from {n_runs}, in {}", out.display());
     let pool = PoolConfig { jobs: *jobs, threads: *threads, quiet: *quiet };
     let outcome = run_all(&children, pool, &|| {});
-    let n_unreadable = write(&plan, &runs, &out, &format!("{} at scale {scale}", suite.title())).map_err(Failure::Run)?;
+    let n_unreadable =
+        write(&plan, &runs, &out, &format!("{} at scale {scale}", suite.title())).map_err(Failure::Run)?;
     outcome?;
     match n_unreadable {
         0 => Ok(()),

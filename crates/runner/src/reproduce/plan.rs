@@ -184,7 +184,8 @@ mod tests {
         }
         let names = |only: &[&str]| {
             let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
-            chosen(&[dir.path().to_owned()], Suite::Paper, &only).map(|paths| paths.iter().map(|path| stem(path)).collect::<Vec<_>>())
+            chosen(&[dir.path().to_owned()], Suite::Paper, &only)
+                .map(|paths| paths.iter().map(|path| stem(path)).collect::<Vec<_>>())
         };
         assert_eq!(names(&[]).unwrap(), ["table1", "fig07a", "fig07b", "fig10"]);
         assert_eq!(names(&["fig07", "fig10"]).unwrap(), ["fig07a", "fig07b", "fig10"]);

@@ -216,3 +216,119 @@ impl Probe for ConnectivityProbe<'_> {
         Ok(rows)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use walk_arch::{Activation, Net, Problem, flatten, linear};
+    use walk_core::{Fused, Loss, Model};
+    use walk_data::{DataConfig, DataSet, Part, Split};
+    use walk_record::rows::Connectivity;
+    use walk_record::{MetricsMark, RecordError, Row, checkpoint_bytes, rows_of};
+
+    use super::*;
+    use crate::probe::ProbeConfig;
+    use crate::test_support::Rows;
+    use crate::{
+        After, Ranks, Rule, Sink, Solo, TrainConfig, TrainState, state_from_bytes, state_tensors, train,
+    };
+
+    /// Keeps every row, and ends training after an update.
+    #[derive(Default)]
+    struct Until {
+        rows: Rows,
+        step: u64,
+    }
+
+    impl Sink for Until {
+        fn row(&mut self, row: &Row) -> Result<(), RecordError> {
+            self.rows.row(row)
+        }
+
+        fn begins(&mut self, _: Position, _: &'static str) {}
+
+        fn after(&mut self, at: Position) -> After {
+            if at.step.0 == self.step { After::SaveAndStop } else { After::Continue }
+        }
+    }
+
+    struct Training {
+        split: Split,
+        model: Model,
+        config: TrainConfig,
+        probes: ProbeConfig,
+    }
+
+    impl Training {
+        /// Three epochs of four updates by Adam.
+        fn new(part_after: &[u64]) -> Self {
+            let data = DataConfig {
+                train: Some(Part::Count(100)),
+                valid: Some(Part::Count(20)),
+                ..DataConfig::new(DataSet::Digits)
+            };
+            let net = Net::new();
+            let hidden =
+                net.input().then("flat", flatten()).then("a", linear(8)).then("tanh", Activation::Tanh);
+            let problem = Problem { input: vec![1, 8, 8], classes: 10 };
+            let network = net.finish(hidden.then("b", linear(10))).check(&problem).unwrap();
+            let optim =
+                OptimConfig { rule: Rule::Adam, lr: 0.01, batch_size: 25, ..crate::optim::tests::config() };
+            let section = serde_json::json!({ "when": {}, "part_after": part_after, "points": 3 });
+            Self {
+                split: data.load().unwrap(),
+                model: Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy),
+                config: TrainConfig { epochs: 3, seed: Seed(5), optim, record_order: false },
+                probes: serde_json::from_value(serde_json::json!({ "connectivity": section })).unwrap(),
+            }
+        }
+
+        fn start(&self) -> TrainState {
+            TrainState::new(self.model.initial(Seed(5)))
+        }
+
+        /// Trains up to an update, with the seed of the experiment or another.
+        fn run(&self, start: TrainState, step: u64, seed: Seed) -> (TrainState, Vec<Connectivity>) {
+            let ranks: Arc<dyn Ranks> = Arc::new(Solo);
+            let config = TrainConfig { seed, ..self.config.clone() };
+            let (train_part, optim) = (&self.split.train, &config.optim);
+            let context = ProbeContext { model: &self.model, train: train_part, optim, seed, ranks: &ranks };
+            let mut probes = self.probes.probes(context).unwrap();
+            let mut sink = Until { step, ..Until::default() };
+            let end =
+                train(&self.model, &self.split, &config, start, &mut probes, &mut sink, &ranks).unwrap();
+            (end, rows_of::<Connectivity>(&sink.rows.0).map(|row| row.row.clone()).collect())
+        }
+    }
+
+    #[test]
+    fn a_twin_is_the_run_with_other_batches() {
+        let training = Training::new(&[0, 6]);
+        let (end, rows) = training.run(training.start(), 12, Seed(5));
+        // one row per update for the first, and from the parting on for the second, where the two are one
+        assert_eq!(rows.len(), 12 + 7);
+        let last: Vec<&Connectivity> = rows.iter().rev().take(2).collect();
+        assert_eq!((last[1].parted, last[0].parted), (0, 6));
+        let at_parting = rows.iter().find(|row| row.parted == 6).unwrap();
+        assert_eq!((at_parting.distance.or_nan(), at_parting.cosine.get()), (0.0, None));
+        // from the start on, it is a run with the twin's seed
+        let seed = Seed(Seed(5).rng(Stream::Twin, [0]).next_u64());
+        let (other, _) = Training::new(&[100]).run(training.start(), 12, seed);
+        let apart = distance_sq(&end.point.params, &other.point.params).sqrt();
+        assert_eq!(last[1].distance.or_nan(), apart);
+        assert!(apart > 0.0 && last[0].distance.or_nan() < apart);
+    }
+
+    #[test]
+    fn twins_continue_from_a_checkpoint_with_the_same_bits() {
+        let training = Training::new(&[0, 2, 5]);
+        let (_, whole) = training.run(training.start(), 12, Seed(5));
+        let (half, first) = training.run(training.start(), 3, Seed(5));
+        let network = training.model.network();
+        let bytes = checkpoint_bytes(&state_tensors(network, &half, &MetricsMark::default())).unwrap();
+        let (_, rest) = training.run(state_from_bytes(&bytes, network).unwrap().state, 12, Seed(5));
+        assert!([first, rest].concat() == whole);
+    }
+}
