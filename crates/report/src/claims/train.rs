@@ -19,7 +19,8 @@ pub(super) fn loss_rises_at_times(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 fn share_of_rises(run: &Run) -> Option<f64> {
     let losses: Vec<f64> = step_values(run, |row: &Train| row.loss).iter().map(|found| found.value).collect();
     let window = late(&losses);
-    let before = late(&losses[..losses.len() - window.len()]);
+    // as many updates before them
+    let before = losses.rchunks(window.len().max(1)).nth(1)?;
     let pairs = window.windows(2);
     let (rises, n_pairs) = (pairs.clone().filter(|pair| pair[0] < pair[1]).count(), pairs.len());
     let (before, then) = (mean(before).get()?, mean(window).get()?);
