@@ -179,3 +179,39 @@ fn a_file_of_several_experiments_is_run_as_a_sweep() {
     let one = bench.run(&["paper/fig07a.toml", "--member", "small", "--out", "one"]);
     assert_eq!((one.code, bench.info("one")["data"]["train"].clone()), (0, 300.into()));
 }
+
+#[test]
+fn later_results_are_a_suite_of_their_own() {
+    let bench = Bench::new("");
+    let base = GOOD.split("[probe").next().unwrap().to_owned() + "[scale.quick.data]\ntrain = 200\n";
+    bench.write("base.toml", base.as_bytes());
+    let result = |claims: &str, probe: &str| {
+        format!(
+            "extends = \"../base.toml\"\nclaims = [{claims}]\nreproduce_seeds = 2\n[probe.{probe}]\nwhen = {{}}\n"
+        )
+    };
+    let twins = result("\"late_twins_connect\"", "connectivity") + "part_after = [0, 1]\npoints = 3\n";
+    bench.write("later/mode-connectivity.toml", twins.as_bytes());
+    let noise = result("\"noise_scale_rises\"", "covariance") + "chunk = 25\n";
+    bench.write("later/noise-scale.toml", noise.as_bytes());
+    let arguments = ["reproduce", "--suite", "later", "--dir", "later"];
+    let ran = bench.run(&arguments);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // the two share their runs
+    assert!(ran.stdout.contains("2 results at scale quick from 2 runs"), "{}", ran.stdout);
+    let claims = std::fs::read_to_string(bench.path("runs/reproduce-later-quick/tables/claims.csv")).unwrap();
+    assert_eq!(claims.matches("2 seeds: 95% bounds").count(), 2, "{claims}");
+    let page = std::fs::read_to_string(bench.path("runs/reproduce-later-quick/report.html")).unwrap();
+    assert!(page.contains("Later results at scale quick"), "no title");
+    let figure = "runs/reproduce-later-quick/mode-connectivity/figures/connectivity.png";
+    assert!(bench.path(figure).exists());
+    let wrong = bench.run(&[&arguments[..], &["--only", "noise-scal"]].concat());
+    assert!(
+        wrong.stderr.contains("later has no noise-scal.toml, did you mean `noise-scale`?"),
+        "{}",
+        wrong.stderr
+    );
+    // the paper's folder has tables and figures
+    let none = bench.run(&["reproduce", "--dir", "later"]);
+    assert!(none.stderr.contains("later: contains no table*.toml or fig*.toml"), "{}", none.stderr);
+}
