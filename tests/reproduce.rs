@@ -205,9 +205,9 @@ fn later_results_are_a_suite_of_their_own() {
     assert!(page.contains("Later results at scale quick"), "no title");
     let figure = "runs/reproduce-later-quick/mode-connectivity/figures/connectivity.png";
     assert!(bench.path(figure).exists());
-    let wrong = bench.run(&[&arguments[..], &["--only", "noise-scal"]].concat());
+    let wrong = bench.run(&[&arguments[..], &["--only", "noise-scales"]].concat());
     assert!(
-        wrong.stderr.contains("later has no noise-scal.toml, did you mean `noise-scale`?"),
+        wrong.stderr.contains("later has no noise-scales.toml, did you mean `noise-scale`?"),
         "{}",
         wrong.stderr
     );
