@@ -75,15 +75,17 @@ fn every_probe_measures_every_kind_of_network() {
             ("distance", 6),
             ("alignment", 2),
             ("covariance", 1),
-            ("spectrum", 1),
+            ("spectrum", 4),
             ("critical_lr", 2),
             ("line", 1),
             ("plane", 1),
+            ("quadratic", 2),
+            ("connectivity", 2),
         ] {
             assert_eq!(kinds(kind), count, "{plugin} {kind}");
         }
         let timed = bench.info("run")["probes"].as_array().unwrap().len();
-        assert_eq!(timed, 10);
+        assert_eq!(timed, 12);
         assert!(ran.stdout.contains("exceed the noise"), "{}", ran.stdout);
         // the same tables and figures from the records alone, to the byte
         let folders = ["tables", "figures"].map(|folder| bench.path("run").join(folder));
@@ -100,7 +102,7 @@ fn every_probe_measures_every_kind_of_network() {
         let report = bench.run(&["report", "run"]);
         assert!(files() == before, "{plugin}: other tables or figures");
         assert_eq!(report.code, 0, "{}", report.stderr);
-        for title in ["Eigenvalues of the Hessian", "Cosine of consecutive gradients"] {
+        for title in ["Largest eigenvalues", "Cosine of consecutive gradients"] {
             assert!(report.stdout.contains(title) && !ran.stdout.contains(title), "{}", report.stdout);
         }
     }

@@ -140,13 +140,31 @@ fn what_cannot_be_reproduced_is_named() {
 }
 
 #[test]
+fn every_later_result_reads_at_both_scales_with_claims_and_three_seeds() {
+    let bench = Bench::new("");
+    let mut results = 0;
+    for entry in std::fs::read_dir(crate::support::root().join("experiments/later")).unwrap() {
+        let path = entry.unwrap().path();
+        for scale in ["full", "quick"] {
+            let ran = bench.run(&[path.to_str().unwrap(), "--scale", scale, "--print-config"]);
+            assert_eq!(ran.code, 0, "{} {scale}: {}", path.display(), ran.stderr);
+            let seeds = ran.stdout.matches("reproduce_seeds = ").count();
+            assert!(seeds > 0 && ran.stdout.matches("\nclaims = [").count() == seeds, "{}", ran.stdout);
+            assert!(!["1", "2"].iter().any(|few| ran.stdout.contains(&format!("reproduce_seeds = {few}\n"))));
+        }
+        results += 1;
+    }
+    assert_eq!(results, 10);
+}
+
+#[test]
 fn every_experiment_of_the_paper_reads_at_every_scale() {
     let bench = Bench::new("");
     let folder = crate::support::root().join("experiments");
     let (mut exhibits, mut runs) = (0, vec![]);
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
-        let is_exhibit = path.file_name().is_some_and(|name| name != "quick.toml" && name != "base");
+        let is_exhibit = path.is_file() && path.file_name().is_some_and(|name| name != "quick.toml");
         for scale in ["full", "cpu", "quick"].iter().filter(|_| is_exhibit) {
             let ran = bench.run(&[path.to_str().unwrap(), "--scale", scale, "--print-config"]);
             assert_eq!(ran.code, 0, "{} {scale}: {}", path.display(), ran.stderr);

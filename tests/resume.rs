@@ -60,6 +60,13 @@ when = { every = 4 }
 [probe.line]
 when = { at_end_of_epochs = true }
 points = 3
+[probe.quadratic]
+when = { every = 7 }
+chunk = 20
+[probe.connectivity]
+when = { at_end_of_epochs = true }
+part_after = [0, 4, 9]
+points = 3
 [probe.plane]
 when = { epochs = [3], at_end_of_epochs = true }
 directions = "principal"
@@ -140,6 +147,55 @@ fn a_run_that_goes_on_from_any_checkpoint_equals_one_that_never_stopped() {
     // a run that is done stays as it is
     assert_eq!(bench.run(&["resume", "copy-1-0"]).code, 0);
     assert_same(&bench, "whole", "copy-1-0");
+}
+
+#[test]
+fn every_optimizer_and_schedule_goes_on_with_the_same_bytes() {
+    let bench = Bench::new(&experiment());
+    let adam = ["--set", "optim.rule=adam", "--set", "optim.momentum=0"];
+    let adamw = ["--set", "optim.rule=adamw", "--set", "optim.momentum=0"];
+    let nesterov = ["--set", "optim.nesterov=true"];
+    let preconditioned = ["--set", "probe.spectrum.matrices=[\"hessian\", \"preconditioned\"]"];
+    for (name, optim, schedule) in [
+        ("constant", [&adam[..], &preconditioned].concat(), "{warmup=15}"),
+        ("step", nesterov.to_vec(), "{kind=\"step\", milestones=[1, 2]}"),
+        ("cosine", adamw.to_vec(), "{kind=\"cosine\", warmup=3}"),
+        (
+            "stable",
+            [&adamw[..], &preconditioned].concat(),
+            "{kind=\"warmup_stable_decay\", warmup=3, decay=12}",
+        ),
+    ] {
+        let schedule = format!("optim.schedule={schedule}");
+        let whole = bench.run_into(name, &[&["--quiet", "--set", &schedule], &optim[..]].concat());
+        assert_eq!(whole.code, 0, "{}", whole.stderr);
+        for epochs in [1, 2] {
+            let copy = format!("{name}-{epochs}");
+            rewind(&bench, name, &copy, epochs, 777);
+            let ran = bench.run(&["resume", &copy, "--quiet"]);
+            assert_eq!(ran.code, 0, "{copy}: {}", ran.stderr);
+            assert_same(&bench, name, &copy);
+        }
+    }
+}
+
+#[test]
+fn a_schedule_keeps_its_length_when_a_run_is_extended() {
+    let text = experiment();
+    let bench = Bench::new(text.split("[probe").next().unwrap());
+    let schedule = "optim.schedule={kind=\"cosine\", final_factor=0.5}";
+    assert_eq!(bench.run_into("run", &["--quiet", "--set", "epochs=1", "--set", schedule]).code, 0);
+    let ran = bench.run(&["resume", "run", "--quiet", "--epochs", "2"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let rates: Vec<f64> = bench
+        .rows("run")
+        .iter()
+        .filter(|row| row["kind"] == "train")
+        .map(|row| row["lr"].as_f64().unwrap())
+        .collect();
+    assert_eq!(rates.len(), 20);
+    assert!(rates[..10].windows(2).all(|pair| pair[1] < pair[0]) && rates[0] == 0.05, "{rates:?}");
+    assert!(rates[10..].iter().all(|rate| (rate - 0.025).abs() < 1e-12), "{rates:?}");
 }
 
 #[test]

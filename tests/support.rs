@@ -78,6 +78,10 @@ batches = 3
 chunk = 50
 [probe.spectrum]
 when = { at_end_of_epochs = true }
+matrices = ["hessian", "gauss_newton"]
+parameters = ["*", "*weight"]
+gradient_noise = true
+chunk = 50
 values = 2
 steps = 10
 random_vectors = 2
@@ -91,6 +95,13 @@ when = { at_end_of_epochs = true }
 points = 4
 [probe.plane]
 when = { at_end_of_epochs = true }
+points = 3
+[probe.quadratic]
+when = { iterations = [1, 2] }
+chunk = 50
+[probe.connectivity]
+when = { at_end_of_epochs = true }
+part_after = [0, 2]
 points = 3
 "#;
 

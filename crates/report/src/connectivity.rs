@@ -28,7 +28,7 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
 /// The barriers at the last measurement, by the update at which the twin parted.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let curve = |name: &str, what: &str, value: fn(&Connectivity) -> Measured| {
-        let title = format!("{what} between twins");
+        let title = format!("{what} barrier between twins");
         let curve = Curve::new(name, title, "update at which they parted", &format!("{what} barrier"));
         let points = last(run).into_iter().filter_map(|row| Some((row.parted as f64, value(&row).get()?)));
         Curve { points: points.collect(), dots: true, ..curve }

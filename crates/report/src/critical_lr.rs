@@ -3,7 +3,8 @@
 use walk_record::rows::{CriticalLr, CriticalLrOutcome};
 use walk_record::{Run, Stamped};
 
-use crate::curve::{Curve, step_values};
+use crate::curve::{Curve, StepValue, step_values};
+use crate::spectrum::sharpness;
 use crate::statistics::median;
 use crate::table::{Table, detail, main, of_all, place, result, share, short};
 
@@ -39,13 +40,23 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     vec![Table::new("critical_lr", "Critical learning rate along updates", columns, rows)]
 }
 
-/// The critical sharpness 2/η_c by update, with the level 2/η, at which the update itself brings the loss back to where it
-/// started. With momentum or weight decay, this level is not the stability threshold.
+/// The critical sharpness 2/η_c by update on a logarithmic axis, with the level 2/η, at which the update itself brings the loss back to
+/// where it started, and with the largest eigenvalue of the Hessian, if it was measured as well. With momentum or weight decay, 2/η
+/// is not the stability threshold.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
-    let curve = Curve::new("critical_lr", "Critical sharpness", "update", "2 / critical learning rate");
+    let mut curve = Curve::new("critical_lr", "Critical sharpness", "update", "2 / critical learning rate");
+    curve.y.log = true;
     let own = step_values(run, |row: &CriticalLr| (2.0 / row.lr).into());
     let values = step_values(run, |row: &CriticalLr| row.critical_sharpness);
-    curve.through(&values).beside("2/η of the update", "2/η of the update", &own)
+    let eigenvalues: Vec<StepValue> =
+        sharpness(run).into_iter().filter(|found| !values.is_empty() && found.value > 0.0).collect();
+    let largest = Curve { variant: "λ₁".into(), ..curve.clone().through(&eigenvalues) };
+    curve
+        .through(&values)
+        .beside("2/η of the update", "2/η of the update", &own)
+        .into_iter()
+        .chain([largest])
+        .collect()
 }
 
 #[cfg(test)]

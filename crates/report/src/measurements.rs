@@ -22,7 +22,7 @@ macro_rules! measurements {
             covariance: tables, curves;
             spectrum: tables, curves, figures;
             critical_lr: tables, curves;
-            line: tables;
+            line: tables, curves;
             plane: figures;
             quadratic: tables, curves;
             connectivity: tables, curves;

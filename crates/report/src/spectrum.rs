@@ -4,7 +4,7 @@ use walk_record::rows::{Completeness, Density, Matrix, Spectrum};
 use walk_record::{Measured, Run, Stamped};
 
 use crate::chart::{Chart, Series};
-use crate::curve::Curve;
+use crate::curve::{Curve, StepValue};
 use crate::figure::{Figure, columns, file_name};
 use crate::table::{Cell, Table, decimals, detail, estimate, main, of_all, place, result, short, words};
 use crate::thresholds::{PLATEAU, STABLE_BELOW, Thresholds};
@@ -78,6 +78,12 @@ fn subjects(run: &Run) -> Vec<Subject<'_>> {
         }
     }
     subjects
+}
+
+/// The largest eigenvalue of the whole Hessian by update.
+pub(crate) fn sharpness(run: &Run) -> Vec<StepValue> {
+    let rows = run.rows::<Spectrum>().filter(|row| row.matrix == Matrix::Hessian && row.is_whole());
+    rows.filter_map(|row| Some(StepValue { step: row.at.step, value: row.values.first()?.get()? })).collect()
 }
 
 /// The largest eigenvalue of the Hessian, and of Adam's preconditioned one, by update, with the stability thresholds; those of

@@ -8,18 +8,29 @@ pub fn batch_size(run: &Run) -> usize {
     configured.filter(|_| !is_gradient_descent(run)).map_or(run.info.data.train, |size| size as usize)
 }
 
-/// Network and data, method, and learning rate.
+/// Network and data, method, learning rate, and momentum if there is one.
 pub(crate) fn setting(run: &Run) -> Vec<String> {
-    let method = if is_gradient_descent(run) {
-        vec!["GD".into()]
-    } else {
-        vec!["SGD".into(), format!("B = {}", batch_size(run))]
+    let rule = match run.value("optim.rule").and_then(|value| value.as_str()) {
+        Some("adam") => Some("Adam"),
+        Some("adamw") => Some("AdamW"),
+        _ => None,
     };
-    let lr = run.value("optim.lr");
-    let lr = lr.and_then(|value| value.as_float().or_else(|| value.as_integer().map(|lr| lr as f64)));
-    let lr = lr.map_or_else(|| "unknown".into(), |lr| lr.to_string());
+    let method = match (is_gradient_descent(run), rule) {
+        (true, None) => vec!["GD".into()],
+        (true, Some(rule)) => vec![format!("full-batch {rule}")],
+        (false, rule) => vec![rule.unwrap_or("SGD").into(), format!("B = {}", batch_size(run))],
+    };
+    let number = |key: &str| {
+        let value = run.value(key)?;
+        value.as_float().or_else(|| value.as_integer().map(|number| number as f64))
+    };
+    let lr = number("optim.lr").map_or_else(|| "unknown".into(), |lr| lr.to_string());
+    let momentum = number("optim.momentum").filter(|&momentum| momentum > 0.0);
+    let is_nesterov = run.value("optim.nesterov").and_then(|value| value.as_bool()) == Some(true);
+    let of = if is_nesterov { "Nesterov momentum" } else { "momentum" };
+    let momentum = momentum.map(|momentum| format!("{of} = {momentum}"));
     let network = format!("{} on {}", run.info.plugin.name, run.info.data.set);
-    [vec![network], method, vec![format!("lr = {lr}")]].concat()
+    [vec![network], method, vec![format!("lr = {lr}")]].concat().into_iter().chain(momentum).collect()
 }
 
 /// The run's value of a key of its experiment, without quotes if it is a string.
@@ -58,5 +69,13 @@ mod tests {
             (setting(&run).join(", ").as_str(), batch_size(&run)),
             ("mlp on mnist, GD, lr = 0.1", 500)
         );
+        let text = |key: &str, value: &str| ConfigValue { key: key.into(), value: value.into() };
+        run.config.push(text("optim.rule", "adam"));
+        assert_eq!(setting(&run).join(", "), "mlp on mnist, full-batch Adam, lr = 0.1");
+        run.config[0].value = "sgd".into();
+        assert_eq!(setting(&run).join(", "), "mlp on mnist, Adam, B = 100, lr = 0.1");
+        run.config[3].value = "sgd".into();
+        run.config.push(ConfigValue { key: "optim.momentum".into(), value: 0.9.into() });
+        assert_eq!(setting(&run).join(", "), "mlp on mnist, SGD, B = 100, lr = 0.1, momentum = 0.9");
     }
 }

@@ -39,7 +39,8 @@ impl Prepared {
     /// user meant.
     pub(crate) fn warn(&self) {
         let Self { experiment, network, split, .. } = self;
-        let of_values = experiment.optim.remarks().into_iter().chain(other_parts(experiment, network));
+        let of_values =
+            experiment.optim.remarks(experiment.epochs).into_iter().chain(other_parts(experiment, network));
         split.images.remarks.iter().cloned().chain(of_values).for_each(|remark| errln!("warning: {remark}"));
     }
 }

@@ -1,11 +1,12 @@
 //! "The critical sharpness, from losses alone, follows the largest eigenvalue" (Kalra and Barkeshli, 2023).
 
 use walk_record::Run;
-use walk_record::rows::{CriticalLr, Matrix, Spectrum};
+use walk_record::rows::CriticalLr;
 
 use super::claim::{Claim, Exhibit};
 use super::run_number::RunNumber;
-use crate::curve::step_values;
+use crate::curve::{StepValue, step_values};
+use crate::spectrum::sharpness;
 use crate::statistics::correlation;
 
 /// Over the updates where both were measured, the logarithms of 2/η_c and λ₁ have a correlation above 0.7.
@@ -21,11 +22,9 @@ pub(super) fn critical_sharpness_follows(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 /// ln λ₁ and ln 2/η_c at each update where both are known.
 fn pairs(run: &Run) -> Vec<(f64, f64)> {
     let critical = step_values(run, |row: &CriticalLr| row.critical_sharpness);
-    let eigenvalues = run.rows::<Spectrum>().filter(|row| row.matrix == Matrix::Hessian && row.is_whole());
-    let pair = |row: walk_record::Stamped<'_, Spectrum>| {
-        let critical = critical.iter().find(|found| found.step == row.at.step)?.value;
-        let largest = row.values.first()?.get()?;
-        (largest > 0.0 && critical > 0.0).then(|| (largest.ln(), critical.ln()))
+    let pair = |largest: StepValue| {
+        let critical = critical.iter().find(|found| found.step == largest.step)?.value;
+        (largest.value > 0.0 && critical > 0.0).then(|| (largest.value.ln(), critical.ln()))
     };
-    eigenvalues.filter_map(pair).collect()
+    sharpness(run).into_iter().filter_map(pair).collect()
 }

@@ -1,17 +1,22 @@
 //! The loss along consecutive updates (paper, Figures 1 to 3), barriers by epoch (Figure 4), how high and how deep they are, and
 //! where steps land (Cockpit, Schneider et al., 2021).
 
+use std::collections::BTreeSet;
+
 use walk_record::rows::{Ended, Interpolation, Mode};
-use walk_record::{Run, Stamped};
+use walk_record::{Measured, Run, Stamped};
 
 use super::analysis::{EpochSegments, Segments};
 use crate::chart::{Axis, Chart, Rule, Series, Stroke};
-use crate::curve::Curve;
+use crate::curve::{Curve, step_values};
 use crate::figure::{Figure, columns};
 use crate::table::short;
 
 /// Number of updates of an epoch that are drawn, as in the paper.
 const UPDATES: usize = 40;
+
+/// Number of epochs that have a figure of their own, evenly spaced from the first to the last.
+const EPOCHS: usize = 6;
 
 /// Range of landing positions that is drawn; those outside are counted at its ends.
 const LANDINGS: [f64; 2] = [-1.0, 3.0];
@@ -20,19 +25,36 @@ const LANDING_BINS: usize = 20;
 /// Bins per factor of ten of heights and depths.
 const PER_DECADE: f64 = 4.0;
 
-/// Barriers by epoch; their heights and the depths of valleys in units of the noise; landing positions.
+/// Barriers by epoch; their heights and the depths of valleys in units of the noise; landing positions; loss and valley floor over
+/// the run.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let epochs = Segments::new(run).epochs;
     let mut curves = barriers(&epochs);
     curves.extend([heights(&epochs), depths(&epochs), landings(&epochs)]);
+    curves.extend(valley_floor(run));
     curves
 }
 
-/// For each epoch, the loss along the first consecutive measured updates. If each epoch is one update, all updates of the run
+/// The loss before each measured update and the lowest loss along it, if there are more of them than one figure of single updates
+/// shows.
+fn valley_floor(run: &Run) -> Vec<Curve> {
+    let curve = |variant: &str, value: fn(&Interpolation) -> Measured| {
+        let curve = Curve::new("valley_floor", "Training loss and valley floor", "update", "training loss");
+        Curve { variant: variant.into(), ..curve.through(&step_values(run, value)) }
+    };
+    let loss = |row: &Interpolation| row.losses.first().copied().unwrap_or_default();
+    let curves = vec![curve("loss before the update", loss), curve("valley floor", |row| row.min_loss)];
+    if curves[0].points.len() > UPDATES { curves } else { vec![] }
+}
+
+/// For each epoch, or some of many, the loss along the first consecutive measured updates. If each epoch is one update, all updates of the run
 /// are drawn together.
 pub(crate) fn figures(run: &Run) -> Vec<Figure> {
     let together = run.is_one_update_per_epoch();
-    let figures = Segments::new(run).epochs.into_iter().map(|epoch| {
+    let epochs = Segments::new(run).epochs;
+    let last = epochs.len().saturating_sub(1);
+    let spaced: BTreeSet<usize> = (0..EPOCHS).map(|place| place * last / (EPOCHS - 1)).collect();
+    let figures = epochs.iter().enumerate().filter(|(index, _)| spaced.contains(index)).map(|(_, epoch)| {
         let segments = &epoch.segments;
         let consecutive = segments.windows(2).take_while(|pair| pair[0].at.step + 1 == pair[1].at.step);
         let segments = &segments[..UPDATES.min(1 + consecutive.count())];
@@ -205,6 +227,21 @@ fn landings(epochs: &[EpochSegments<'_>]) -> Curve {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn many_epochs_have_a_curve_and_few_figures() {
+        let rows = (1..=60).map(|step| fixture::row(step, step.into(), fixture::segment(false, 0.0)));
+        let rows =
+            rows.chain((1..=60).map(|step| fixture::row(step, 60 + u64::from(step), fixture::noise(0.1))));
+        let run = fixture::run("mlp", rows);
+        let names: Vec<String> = figures(&run).iter().map(|figure| figure.name().to_owned()).collect();
+        let epochs = [1, 12, 24, 36, 48, 60];
+        assert_eq!(names, epochs.map(|epoch| format!("interpolation-epoch-{epoch}")));
+        let floors: Vec<Curve> =
+            curves(&run).into_iter().filter(|curve| curve.name == "valley_floor").collect();
+        assert_eq!((floors.len(), floors[0].points[0], floors[1].points[59]), (2, (1.0, 2.0), (60.0, 1.5)));
+    }
 
     #[test]
     fn the_floor_is_split_where_it_turns() {

@@ -1,5 +1,6 @@
 //! Selects the rows that belong to each table and figure.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use walk_core::Step;
@@ -44,9 +45,10 @@ impl MeasuredItem {
                 members.push(MeasuredMember { label: member.label.clone(), runs: start..runs.len() });
             }
         }
-        // members that differ in batch size are labeled by it, since batch sizes depend on the scale
+        // members that all differ in batch size are labeled by it, since batch sizes depend on the scale
         let sizes: Vec<usize> = members.iter().map(|member| batch_size(&runs[member.runs.start])).collect();
-        if sizes.windows(2).any(|pair| pair[0] != pair[1]) {
+        let different: BTreeSet<usize> = sizes.iter().copied().collect();
+        if members.len() > 1 && different.len() == members.len() {
             members.iter_mut().zip(sizes).for_each(|(member, size)| member.label = format!("B = {size}"));
         }
         let has_seeds = item.members.iter().any(|member| member.experiments.len() > 1);

@@ -206,12 +206,18 @@ impl OptimConfig {
     }
 
     /// Remarks on valid values that are probably not what the user meant, one sentence each.
-    pub fn remarks(&self) -> Vec<String> {
+    ///
+    /// They are about an experiment of `epochs` epochs.
+    pub fn remarks(&self, epochs: u32) -> Vec<String> {
         let vanishing =
             self.constants().into_iter().filter(|&(_, value)| value != 0.0 && value as f32 == 0.0);
-        vanishing
-            .map(|(key, value)| format!("`optim.{key}` = {value:?} is 0 in f32 and has no effect"))
-            .collect()
+        let vanishing =
+            vanishing.map(|(key, value)| format!("`optim.{key}` = {value:?} is 0 in f32 and has no effect"));
+        let milestones = self.schedule.iter().flat_map(|schedule| &schedule.milestones);
+        let never = milestones.filter(|&&milestone| milestone >= epochs).map(|milestone| {
+            format!("`optim.schedule.milestones`: the run ends before anything follows epoch {milestone}")
+        });
+        vanishing.chain(never).collect()
     }
 
     /// Updates per epoch; the last batch may be incomplete, unless it is dropped or batches are drawn with replacement.
@@ -315,8 +321,8 @@ pub(crate) mod tests {
         tiny.check(1000).unwrap();
         let expected =
             ["lr", "momentum"].map(|key| format!("`optim.{key}` = 1e-50 is 0 in f32 and has no effect"));
-        assert_eq!(tiny.remarks(), expected);
-        assert!(config().remarks().is_empty());
+        assert_eq!(tiny.remarks(9), expected);
+        assert!(config().remarks(9).is_empty());
     }
 
     #[test]

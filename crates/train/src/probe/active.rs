@@ -48,11 +48,12 @@ pub(crate) trait Probe {
 
 /// A probe's section of the experiment.
 pub(super) trait Section {
-    /// Checks conditions that the types of its values cannot express; `key` is its place in the experiment.
+    /// Checks conditions that the types of its values cannot express; `key` is its place in the experiment, whose run has `updates`
+    /// updates.
     ///
     /// # Errors
     /// [`TrainError::Value`] for the first invalid value.
-    fn check(&self, _key: &str) -> Result<(), TrainError> {
+    fn check(&self, _key: &str, _updates: u64) -> Result<(), TrainError> {
         Ok(())
     }
 

@@ -42,7 +42,7 @@ fn paper_sizes() -> Vec<AtLeast<1>> {
 }
 
 impl Section for AlignmentSection {
-    fn check(&self, key: &str) -> Result<(), TrainError> {
+    fn check(&self, key: &str, _updates: u64) -> Result<(), TrainError> {
         if self.batch_sizes.is_empty() {
             return Err(TrainError::value(&format!("{key}.batch_sizes"), "[]", "at least one batch size"));
         }

@@ -20,8 +20,8 @@ use crate::{Method, OptimizerState, Position};
 pub struct ConnectivitySection {
     /// When to measure the lines; twins are trained at every update.
     pub when: Schedule,
-    /// The updates k after which a twin parts from the run, in ascending order; 0 for the initial point. In a fork or a resumed run,
-    /// only those that are still to come have a twin.
+    /// The updates k after which a twin parts from the run, in ascending order; 0 for the initial point. In a fork that adds the
+    /// probe, only those that are still to come have a twin.
     pub part_after: Vec<u64>,
     /// Number of positions on each line, including both ends.
     #[serde(default = "AtLeast::<3>::preset::<11>")]
@@ -39,10 +39,14 @@ pub struct ConnectivitySection {
 }
 
 impl Section for ConnectivitySection {
-    fn check(&self, key: &str) -> Result<(), TrainError> {
+    fn check(&self, key: &str, updates: u64) -> Result<(), TrainError> {
         if self.part_after.is_empty() || !self.part_after.is_sorted_by(|a, b| a < b) {
             let (key, found) = (format!("{key}.part_after"), format!("{:?}", self.part_after));
             return Err(TrainError::value(&key, found, "different updates in ascending order"));
+        }
+        if let Some(late) = self.part_after.iter().find(|&&parted| parted >= updates) {
+            let expected = format!("updates before the last one, {updates}");
+            return Err(TrainError::value(&format!("{key}.part_after"), late, expected));
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ pub struct InterpolationSection {
 }
 
 impl Section for InterpolationSection {
-    fn check(&self, key: &str) -> Result<(), TrainError> {
+    fn check(&self, key: &str, _updates: u64) -> Result<(), TrainError> {
         if self.mode == Mode::Adaptive && self.evaluation == EvaluationData::Paper {
             let expected = "\"exact\" with `evaluation` = \"paper\": paired differences need the same samples at every alpha";
             return Err(TrainError::value(&format!("{key}.mode"), "\"adaptive\"", expected));

@@ -38,7 +38,7 @@ macro_rules! probes {
                 $(if let Some(section) = &self.$name {
                     let key = concat!("probe.", stringify!($name));
                     section.when.check(&format!("{key}.when"), epochs, updates_per_epoch)?;
-                    section.check(key)?;
+                    section.check(key, u64::from(epochs) * updates_per_epoch as u64)?;
                     for (name, schedule) in section.schedules() {
                         schedule.check(&format!("{key}.{name}"), epochs, updates_per_epoch)?;
                     }

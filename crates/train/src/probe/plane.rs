@@ -50,7 +50,7 @@ fn ends_of_epochs() -> Schedule {
 const MARGIN: f64 = 0.2;
 
 impl Section for PlaneSection {
-    fn check(&self, key: &str) -> Result<(), TrainError> {
+    fn check(&self, key: &str, _updates: u64) -> Result<(), TrainError> {
         if !(self.radius > 0.0 && self.radius.is_finite()) {
             let (key, expected) = (format!("{key}.radius"), "a finite number above 0");
             return Err(TrainError::value(&key, self.radius, expected));

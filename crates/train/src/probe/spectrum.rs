@@ -80,7 +80,7 @@ const fn usual_steps() -> usize {
 }
 
 impl Section for SpectrumSection {
-    fn check(&self, key: &str) -> Result<(), TrainError> {
+    fn check(&self, key: &str, _updates: u64) -> Result<(), TrainError> {
         if self.steps < self.values.get() {
             let expected = "at least as many as `values`";
             return Err(TrainError::value(&format!("{key}.steps"), self.steps, expected));
