@@ -254,11 +254,9 @@ impl ReportArguments {
 /// A set of experiments with claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
-    /// The paper's table and figures
+    // comments on values would make the whole help longer
     Paper,
-    /// Results published after the paper
     Later,
-    /// Both, with one table of claims
     All,
 }
 
@@ -295,7 +293,7 @@ impl Suite {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReproduceArguments {
-    /// What to reproduce: the paper's table and figures, or results published after it
+    /// What to reproduce: the paper's table and figures, results published later, or both with one table of claims
     #[arg(long, value_name = "SUITE", default_value = "paper")]
     pub(crate) suite: Suite,
     /// Scale: full (the publications' settings), cpu (of the paper alone: many hours on two cores) or quick (half an hour)
@@ -304,8 +302,8 @@ pub(crate) struct ReproduceArguments {
     /// Tables, figures or results to reproduce, e.g. table1,fig05,fig07a or noise-scale [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Run each experiment with N consecutive seeds, starting with its own [default: the experiment's `reproduce_seeds`: 3 at
-    /// scale quick, 5 at cpu, 1 at full]
+    /// Run each experiment with N consecutive seeds, starting with its own [default: the experiment's `reproduce_seeds`; of the
+    /// paper's, 3 at scale quick, 5 at cpu, 1 at full]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(SEEDS))]
     pub(crate) seeds: Option<u32>,
     /// Folder with the experiments, each a table*.toml, fig*.toml or, in suites other than paper, any file [default: that of the
