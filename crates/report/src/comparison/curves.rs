@@ -84,7 +84,8 @@ impl Comparison<'_> {
         if self.settings.len() > 1 {
             parts.push(setting.label.clone());
         }
-        if !variant.is_empty() {
+        // a batch size may name both
+        if !variant.is_empty() && !parts.iter().any(|part| part == variant) {
             parts.push(variant.to_owned());
         }
         if n_runs > 1 {
