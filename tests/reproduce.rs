@@ -220,7 +220,7 @@ fn later_results_are_a_suite_of_their_own() {
     let claims = std::fs::read_to_string(bench.path("runs/reproduce-later-quick/tables/claims.csv")).unwrap();
     assert_eq!(claims.matches("2 seeds: 95% bounds").count(), 2, "{claims}");
     let page = std::fs::read_to_string(bench.path("runs/reproduce-later-quick/report.html")).unwrap();
-    assert!(page.contains("Later results at scale quick"), "no title");
+    assert!(page.contains("Results from other publications at scale quick"), "no title");
     let figure = "runs/reproduce-later-quick/mode-connectivity/figures/connectivity.png";
     assert!(bench.path(figure).exists());
     let wrong = bench.run(&[&arguments[..], &["--only", "noise-scales"]].concat());

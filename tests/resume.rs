@@ -150,7 +150,7 @@ fn a_run_that_goes_on_from_any_checkpoint_equals_one_that_never_stopped() {
 }
 
 #[test]
-fn every_optimizer_and_schedule_goes_on_with_the_same_bytes() {
+fn every_optimizer_and_schedule_resumes_with_the_same_bytes() {
     let bench = Bench::new(&experiment());
     let adam = ["--set", "optim.rule=adam", "--set", "optim.momentum=0"];
     let adamw = ["--set", "optim.rule=adamw", "--set", "optim.momentum=0"];

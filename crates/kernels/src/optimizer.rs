@@ -94,7 +94,7 @@ pub fn adam_step(step: AdamStep, params: &[f32], grad: &[f32], moments: AdamMome
     });
 }
 
-/// What one step of Adam multiplies by; bias corrections are rounded once, from f64.
+/// The factors of one step of Adam; bias corrections are rounded once, from f64.
 #[derive(Clone, Copy)]
 struct AdamFactors {
     step: AdamStep,

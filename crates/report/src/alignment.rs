@@ -71,7 +71,11 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
         let curve = Curve { variant, dots: true, ..curve.through(&values) };
         let by_step: Vec<(u64, Thresholds)> =
             measurements.iter().map(|rows| (rows[0].at.step, thresholds(&rows[0]))).collect();
-        curves.extend(Thresholds::beside(curve, &by_step));
+        // the thresholds are the same for all batch sizes
+        let is_first = curves.is_empty();
+        let with_thresholds = Thresholds::beside(curve, &by_step);
+        let drawn = if is_first { with_thresholds.len() } else { 1 };
+        curves.extend(with_thresholds.into_iter().take(drawn));
     }
     let by_batch_size = |variant: &str, value: fn(&Alignment) -> Measured| {
         let title = format!("Alignment of gradients with the Hessian, epoch {}", last[0].at.epoch);

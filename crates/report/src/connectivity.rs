@@ -1,4 +1,4 @@
-//! Linear mode connectivity: the barrier between a run and its twins, by the update at which they parted (Frankle et al., 2020).
+//! Linear mode connectivity: the barrier between a run and its twins, by the update at which they split (Frankle et al., 2020).
 
 use walk_record::rows::Connectivity;
 use walk_record::{Measured, Run, Stamped};
@@ -6,30 +6,30 @@ use walk_record::{Measured, Run, Stamped};
 use crate::curve::Curve;
 use crate::table::{Table, decimals, detail, place, result, short};
 
-/// The last measurement of each twin, in the order of parting.
+/// The last measurement of each twin, in the order of splitting.
 pub(crate) fn last(run: &Run) -> Vec<Stamped<'_, Connectivity>> {
     let Some(end) = run.rows::<Connectivity>().next_back().map(|row| row.at.step) else { return vec![] };
     run.rows().filter(|row| row.at.step == end).collect()
 }
 
-/// One row per measurement and twin: where it parted, the barriers of loss and error on the line to it, its distance from the run,
-/// and the angle between their ways.
+/// One row per measurement and twin: where it split, the barriers of loss and error on the line to it, its distance from the run, and
+/// the angle between their displacements.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     let fields = [
-        place("parted", "parted after").of(|row: &Connectivity| (row.parted as usize).into()),
+        place("parted", "split after").of(|row: &Connectivity| (row.parted as usize).into()),
         result("loss_barrier", "loss barrier").of(|row| short(row.loss_barrier)),
         result("error_barrier", "error barrier").of(|row| short(row.error_barrier)),
         detail("distance", "distance of twins").of(|row| short(row.distance)),
-        detail("cosine", "cosine of ways").of(|row| decimals(row.cosine, 4)),
+        detail("cosine", "cosine of displacements").of(|row| decimals(row.cosine, 4)),
     ];
     vec![Table::of_rows("connectivity", "Linear mode connectivity of twins", run, fields)]
 }
 
-/// The barriers at the last measurement, by the update at which the twin parted.
+/// The barriers at the last measurement, by the update at which the twin split.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let curve = |name: &str, what: &str, value: fn(&Connectivity) -> Measured| {
         let title = format!("{what} barrier between twins");
-        let curve = Curve::new(name, title, "update at which they parted", &format!("{what} barrier"));
+        let curve = Curve::new(name, title, "update at which they split", &format!("{what} barrier"));
         let points = last(run).into_iter().filter_map(|row| Some((row.parted as f64, value(&row).get()?)));
         Curve { points: points.collect(), dots: true, ..curve }
     };

@@ -6,7 +6,7 @@ use walk_record::{Measured, Run};
 use crate::curve::{Curve, step_values};
 use crate::table::{Cell, Table, decimals, detail, estimate, main, of_all, place, result, short, words};
 
-/// The gradient noise scale tr C / ‖ḡ‖² (McCandlish et al., 2018, arXiv 1812.06162), the batch size below which noise outweighs the
+/// The simple gradient noise scale tr C / ‖ḡ‖² (McCandlish et al., 2018, arXiv 1812.06162), the batch size below which noise outweighs the
 /// gradient. For a part of n of the samples, ‖ḡ‖² is too large by tr C (1/n - 1/N) on average, which is subtracted; missing if
 /// nothing is left, or there is no noise.
 pub(crate) fn noise_scale(row: &Covariance) -> Measured {

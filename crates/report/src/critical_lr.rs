@@ -1,4 +1,4 @@
-//! The critical learning rate along updates (Kalra & Barkeshli, 2023).
+//! The critical learning rate along updates (Kalra and Barkeshli, 2024).
 
 use walk_record::rows::{CriticalLr, CriticalLrOutcome};
 use walk_record::{Run, Stamped};

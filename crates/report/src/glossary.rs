@@ -140,15 +140,18 @@ const TRAINING: &[Term] = &[
     term("distance from the other run", "The distance of the parameters from a point of another run."),
     term(
         "cosine with the other run",
-        "The cosine of the angle between the ways of this run and of the other's point from this run's initial parameters.",
+        "The cosine of the angle between the displacements of this run and of the other point from this run's initial parameters.",
     ),
     term(
         "loss change",
         "The change of the training loss by an update, on the same samples before and after.",
     ),
     term("quadratic prediction", "The change of a quadratic loss, ḡ·δ + ½ δᵀHδ for the update δ."),
-    term("ḡ·δ", "The product of the full gradient and the update δ."),
-    term("½ δᵀHδ", "Half of the Hessian's product with the update δ on both sides."),
+    term("ḡ·δ", "The inner product of the full gradient and the update δ."),
+    term(
+        "½ δᵀHδ",
+        "The quadratic part of the prediction: half the curvature along the update δ, times ‖δ‖².",
+    ),
     term("rises", "The number of updates that raised the training loss."),
     term(
         "b in a + b ln t",
@@ -190,7 +193,7 @@ const GRADIENTS: &[Term] = &[
     ),
     term(
         "tr C / ‖ḡ‖²",
-        "The gradient noise scale: the batch size below which the noise of a batch's gradient outweighs the gradient (McCandlish et al., 2018).",
+        "The simple gradient noise scale: the batch size below which the noise of a batch's gradient outweighs the gradient (McCandlish et al., 2018). If only part of the samples is used, ‖ḡ‖² is corrected for its upward bias.",
     ),
     term("(1/B − 1/N) tr C", "The same distance, as predicted by Eq. 3 from the covariance."),
     term("ratio", "The measured distance divided by the predicted one; 1 if Eq. 3 holds."),
@@ -202,7 +205,10 @@ const CURVATURE: &[Term] = &[
         "The matrix: the Hessian of the training loss, its Gauss-Newton part, the empirical Fisher matrix, or Adam's preconditioned Hessian; of all parameters, or the diagonal block of those whose names match the pattern.",
     ),
     term("eigenvalues, largest", "The largest eigenvalues of the matrix."),
-    term("uᵀCu", "The variance of per-sample gradients along each of the top eigenvectors u."),
+    term(
+        "uᵀCu",
+        "The variance of per-sample gradients along each of the top eigenvectors u; for the preconditioned Hessian, of gradients multiplied by P^-1/2.",
+    ),
     term("λ₁", "The largest eigenvalue; that of the Hessian of the training loss is also called sharpness."),
     term(
         "largest residual",
@@ -224,7 +230,7 @@ const CURVATURE: &[Term] = &[
         "The share of the full gradient's squared norm in the span of the top eigenvectors.",
     ),
     term("trace", "The trace of the matrix, estimated with random vectors."),
-    term("products", "The number of Hessian-vector products used by the measurement."),
+    term("products", "The number of matrix-vector products used by the measurement."),
     term(
         "stable below",
         "The largest curvature at which full-batch training with these hyperparameters is stable; 2/η without momentum and weight decay, 38/η for the preconditioned Hessian with Adam's usual β₁.",
@@ -260,13 +266,13 @@ const LINES: &[Term] = &[
     term("loss barrier", "The largest loss along the line minus the mean of the losses at its ends."),
     term("error barrier", "The largest error rate along the line minus the mean of those at its ends."),
     term(
-        "parted after",
-        "The number of updates after which the twin left the run; from there on, it saw other batches.",
+        "split after",
+        "The number of updates after which the twin split from the run; since then, it was trained on different batches.",
     ),
     term("distance of twins", "The distance between the run and its twin."),
     term(
-        "cosine of ways",
-        "The cosine of the angle between the ways of run and twin from where they parted.",
+        "cosine of displacements",
+        "The cosine of the angle between the displacements of run and twin from the point where they split.",
     ),
     term("monotone", "Whether the loss never rises along the line."),
 ];

@@ -1,4 +1,4 @@
-//! The loss change of updates beside its quadratic prediction.
+//! The loss change of updates compared with its quadratic prediction.
 
 use walk_record::rows::Quadratic;
 use walk_record::{Measured, Run};

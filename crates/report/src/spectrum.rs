@@ -155,7 +155,9 @@ fn eigenvalues(subject: &Subject<'_>) -> Option<Figure> {
     });
     chart.series = lines.collect();
     let largest = rows.iter().filter_map(|row| largest(&row.values).get()).fold(0.0, f64::max);
-    chart.rules = thresholds(first).rules(largest);
+    if rows.iter().all(|row| thresholds(row) == thresholds(first)) {
+        chart.rules = thresholds(first).rules(largest);
+    }
     if let Some(highest) = chart.rules.iter().map(|rule| rule.at).reduce(f64::max) {
         chart.y.max = Some(1.1 * largest.max(highest));
     }

@@ -140,11 +140,13 @@ pub(crate) fn correlation(pairs: &[(f64, f64)]) -> f64 {
 /// The sum of the squared residuals of the least-squares line through points (x, y); NaN if x does not vary.
 pub(crate) fn residual_of_line(points: &[(f64, f64)]) -> f64 {
     let sums = Sums::of(points);
-    sums.yy - sums.xy * sums.xy / sums.xx
+    let slope = sums.xy / sums.xx;
+    points.iter().map(|(x, y)| (y - sums.mean.1 - slope * (x - sums.mean.0)).powi(2)).sum()
 }
 
 /// Sums of squares and of products of the deviations from the means.
 struct Sums {
+    mean: (f64, f64),
     xx: f64,
     xy: f64,
     yy: f64,
@@ -154,10 +156,10 @@ impl Sums {
     fn of(points: &[(f64, f64)]) -> Self {
         let n = points.len() as f64;
         let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / n, sum.1 + point.1 / n));
-        let zero = Self { xx: 0.0, xy: 0.0, yy: 0.0 };
+        let zero = Self { mean: (x, y), xx: 0.0, xy: 0.0, yy: 0.0 };
         points.iter().fold(zero, |sums, point| {
             let (dx, dy) = (point.0 - x, point.1 - y);
-            Self { xx: sums.xx + dx * dx, xy: sums.xy + dx * dy, yy: sums.yy + dy * dy }
+            Self { xx: sums.xx + dx * dx, xy: sums.xy + dx * dy, yy: sums.yy + dy * dy, ..sums }
         })
     }
 }

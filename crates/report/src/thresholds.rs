@@ -40,10 +40,19 @@ impl Thresholds {
         if by_step.windows(2).all(|pair| pair[0].1 == pair[1].1) {
             return vec![Curve { levels, ..curve }];
         }
-        let stability = by_step
-            .iter()
-            .filter_map(|&(step, thresholds)| Some(StepValue { step, value: thresholds.stability.get()? }));
-        curve.beside(STABLE_BELOW, STABLE_BELOW, &stability.collect::<Vec<StepValue>>())
+        let values = |value: fn(&Self) -> Measured| -> Vec<StepValue> {
+            let known = by_step.iter().filter_map(|(step, thresholds)| {
+                Some(StepValue { step: *step, value: value(thresholds).get()? })
+            });
+            known.collect()
+        };
+        let (stability, plateau) = (values(|found| found.stability), values(|found| found.small_batch));
+        let mut curves = curve.beside(STABLE_BELOW, STABLE_BELOW, &stability);
+        if plateau != stability {
+            let beside = curves[0].clone().beside(PLATEAU, PLATEAU, &plateau);
+            curves.extend(beside.into_iter().skip(1));
+        }
+        curves
     }
 
     /// The levels that are not far above `largest`; others would flatten the figure.

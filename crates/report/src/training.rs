@@ -43,7 +43,8 @@ pub(crate) fn snake(key: &str) -> String {
     key.replace('.', "_")
 }
 
-fn is_gradient_descent(run: &Run) -> bool {
+/// Whether each gradient is that of all samples.
+pub(crate) fn is_gradient_descent(run: &Run) -> bool {
     run.value("optim.method").and_then(|value| value.as_str()) == Some("gd")
 }
 

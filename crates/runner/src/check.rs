@@ -7,7 +7,7 @@ use anyhow::Result;
 use walk_core::{DeviceName, Model, Seed, backend_for};
 use walk_record::{MetricsMark, RecordError};
 use walk_report::{Column, Extent, Role, Table, counted};
-use walk_train::probe::ProbeContext;
+use walk_train::probe::{ActiveProbe, ProbeContext};
 use walk_train::{
     Ranks, Solo, Span, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
 };
@@ -142,6 +142,7 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let (optim, seed) = (&experiment.optim, Seed(experiment.seed));
         let context = ProbeContext { model: &model, train: &split.train, optim, seed, ranks: &ranks };
         let probes = experiment.probe.probes(context).map_err(|error| source.train_error(error))?;
+        let remembered: usize = probes.iter().map(ActiveProbe::remembered).sum();
         let updates_per_epoch = optim.updates_per_epoch(samples);
         let span = Span { epochs: experiment.epochs, updates: updates_per_epoch as u32 };
         let probes = probes.iter().map(|probe| {
@@ -160,7 +161,7 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
             state_tensors(model.network(), &TrainState::new(model.initial(seed)), &MetricsMark::default());
         let floats: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
         // the current and the initial parameters, plus what the optimizer and probes remember of earlier ones
-        let copies = 1 + optim.remembered() + probes.len();
+        let copies = 1 + optim.remembered() + remembered;
         let checkpoints = experiment.checkpoint.last + experiment.checkpoint.epochs.len() + 2;
         Ok(Estimate {
             plugin: plugin.name.clone(),

@@ -62,7 +62,7 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Run the experiments of the paper's table and figures and test its claims; repeat the command to resume
+    /// Run the experiments of the paper's table and figures, or of other publications, and test their claims; repeat to resume
     Reproduce(ReproduceArguments),
     /// Time evaluation and training of an experiment's network on its data
     Bench(BenchArguments),
@@ -285,18 +285,18 @@ impl Suite {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Paper => "Reproduction of the paper",
-            Self::Later => "Later results",
-            Self::All => "Reproduction of the paper, and later results",
+            Self::Later => "Results from other publications",
+            Self::All => "Reproduction of the paper and of other publications",
         }
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReproduceArguments {
-    /// What to reproduce: the paper's table and figures, results published later, or both with one table of claims
+    /// What to reproduce: the paper's table and figures, results from other publications, or both with one table of claims
     #[arg(long, value_name = "SUITE", default_value = "paper")]
     pub(crate) suite: Suite,
-    /// Scale: full (the publications' settings), cpu (of the paper alone: many hours on two cores) or quick (half an hour)
+    /// Scale: full (the publications' settings), cpu (paper suite only, many hours on two cores) or quick (half an hour)
     #[arg(long, value_name = "SCALE", default_value = "quick")]
     pub(crate) scale: String,
     /// Tables, figures or results to reproduce, e.g. table1,fig05,fig07a or noise-scale [default: all]
@@ -306,8 +306,8 @@ pub(crate) struct ReproduceArguments {
     /// paper's, 3 at scale quick, 5 at cpu, 1 at full]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(SEEDS))]
     pub(crate) seeds: Option<u32>,
-    /// Folder with the experiments, each a table*.toml, fig*.toml or, in suites other than paper, any file [default: that of the
-    /// suite, experiments or experiments/later]
+    /// Folder with the experiments: table*.toml and fig*.toml or, for other suites, any *.toml [default: experiments,
+    /// experiments/later]
     #[arg(long, value_name = "DIR", value_parser = installed)]
     pub(crate) dir: Option<PathBuf>,
     /// Folder for runs, tables, figures and claims [default: runs/reproduce-SCALE, for other suites

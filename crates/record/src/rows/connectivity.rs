@@ -1,16 +1,16 @@
-//! Linear mode connectivity of two children of one run.
+//! Linear mode connectivity of two copies of one run.
 
 use super::prelude::*;
 
-/// The loss along the line between the run and its twin, which left it at an earlier update and has seen other batches since
+/// The loss along the line between the run and its twin, which split from it earlier and was trained on different batches since
 /// (Frankle et al., 2020, arXiv 1912.05671); one row per twin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connectivity {
-    /// The update after which the twin parted from the run; 0 for the initial point.
+    /// The update after which the twin split from the run; 0 for the initial point.
     pub parted: u64,
     /// ‖θ - θ'‖₂ between the run and its twin.
     pub distance: Measured,
-    /// The cosine of the angle between their ways from the point where they parted.
+    /// The cosine of the angle between their displacements from the point where they split.
     pub cosine: Measured,
     /// Positions, from 0 (the run) to 1 (the twin).
     pub alphas: Vec<f64>,

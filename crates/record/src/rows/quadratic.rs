@@ -1,8 +1,8 @@
-//! The loss change of an update beside its quadratic prediction.
+//! The loss change of an update compared with its quadratic prediction.
 
 use super::prelude::*;
 
-/// The change of the training loss by an update δ = θ_{t+1} - θ_t, beside ḡ·δ + ½ δᵀHδ with the gradient ḡ and the Hessian H of the
+/// The change of the training loss by an update δ = θ_{t+1} - θ_t, and its prediction ḡ·δ + ½ δᵀHδ with the gradient ḡ and the Hessian H of the
 /// training loss at θ_t. None of them includes weight decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quadratic {

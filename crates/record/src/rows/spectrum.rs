@@ -24,14 +24,14 @@ pub struct Spectrum {
     pub smallest: Measured,
     /// Its residual.
     pub smallest_residual: Measured,
-    /// Number of Hessian-vector products used.
+    /// Number of matrix-vector products used.
     pub products: usize,
     /// ‖ḡ‖² of the mean loss of the same samples, for the block's parameters; of P^-1/2 ḡ for the preconditioned matrix.
     pub grad_norm_sq: Measured,
     /// Fraction of ‖ḡ‖² in the span of the eigenvectors of `values`; missing if ḡ is 0.
     pub gradient_share: Measured,
     /// uᵀCu for the eigenvector u of each of `values` and the covariance C of per-sample gradients: the variance of the gradients along
-    /// u. Only if it was asked for.
+    /// u; for the preconditioned matrix, of the gradients multiplied by P^-1/2. Only if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_noise: Option<Vec<Measured>>,
     /// Hutchinson's estimate of the trace; missing without random vectors.
@@ -45,8 +45,8 @@ pub struct Spectrum {
     pub density: Option<Density>,
     /// Full-batch training at the update's learning rate η diverges on a quadratic whose largest eigenvalue is above it. For the
     /// Hessian and SGD, (2 (1 + m) / η - w) / p for momentum m, weight decay w and p accumulated parts that are added (otherwise 1);
-    /// with Nesterov's momentum, (2 (1 + m) / ((1 + 2 m) η) - w) / p. For the preconditioned matrix of Adam with frozen P,
-    /// 2 (1 + β₁) / ((1 - β₁) η). Missing for other matrices and blocks.
+    /// with Nesterov's momentum, (2 (1 + m) / ((1 + 2 m) η) - w) / p. For the preconditioned matrix, with P frozen,
+    /// 2 (1 + β₁) / ((1 - β₁) η) for Adam and (1 + β₁) (2 - η w) / ((1 - β₁) η) for AdamW. Missing for other matrices and blocks.
     #[serde(default)]
     pub stability_threshold: Measured,
     /// 2 (1 - m) / η - w: the level at which the sharpness of batches settles at small batch sizes; missing for gradient descent,
@@ -79,13 +79,14 @@ pub enum Matrix {
     /// H, the Hessian.
     #[default]
     Hessian,
-    /// G = mean of J_iᵀ ∇²ℓ(z_i) J_i with the Jacobian J_i of a sample's outputs z_i: the Hessian without the curvature of the network.
+    /// G = mean of J_iᵀ ∇²ℓ(z_i) J_i with the Jacobian J_i of a sample's outputs z_i: the Hessian without the terms from the second derivatives of the network.
     /// For cross-entropy it is the Fisher information.
     GaussNewton,
     /// F = mean of ∇ℓ_i ∇ℓ_iᵀ at the samples' own labels. It needs per-sample gradients.
     EmpiricalFisher,
-    /// P^-1/2 H P^-1/2 with Adam's preconditioner P after the update, the matrix whose largest eigenvalue limits Adam (Cohen et al.,
-    /// 2022). As in Adam's update, H includes its weight decay, which AdamW's does not.
+    /// P^-1/2 (p H + w I) P^-1/2 for Adam with weight decay w, P^-1/2 p H P^-1/2 for AdamW, with the preconditioner P after the update
+    /// and p accumulated parts that are added (otherwise 1): the matrix whose largest eigenvalue limits training (Cohen et al.,
+    /// 2022).
     Preconditioned,
 }
 

@@ -38,7 +38,7 @@ pub(super) fn alignment_rises(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 }
 
 /// Late in training, E[gᵀH_B g] / E[gᵀg] of batches of the size of training, with the Hessian H_B of the batch's own loss, is within a
-/// tenth of 2/η - w (Andreyev and Beneventano, 2024, arXiv 2412.20553).
+/// tenth of the small-batch plateau 2 (1 - m)/η - w (Andreyev and Beneventano, 2024, arXiv 2412.20553).
 pub(super) fn batch_sharpness_at_threshold(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "the batch sharpness settles at 2/η";
     let what = "batch sharpness / threshold, last third of the measurements";

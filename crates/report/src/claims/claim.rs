@@ -8,7 +8,7 @@ use walk_record::Run;
 
 use crate::training::setting;
 
-/// A claim of the paper, or of a later one, that can be tested on runs.
+/// A claim of the paper or of another publication that can be tested on runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimName {
@@ -26,23 +26,23 @@ pub enum ClaimName {
     SlowerGrowth,
     /// In full-batch training, the sharpness settles at the stability threshold; for Adam, that of the preconditioned Hessian.
     SharpnessAtThreshold,
-    /// In full-batch training, the loss rises at some updates, yet falls over the long run.
+    /// In full-batch training, the loss rises at some updates, yet falls in the long run.
     LossRisesAtTimes,
     /// The batch sharpness settles at 2/η.
     BatchSharpnessAtThreshold,
     /// The sharpness stays below the full-batch threshold.
     SharpnessBelowThreshold,
-    /// The sharpness that training settles at is lower at smaller batch sizes.
+    /// The sharpness settles at a lower level for smaller batch sizes.
     FlatterAtSmallBatches,
-    /// The critical sharpness 2/η_c, from losses alone, follows the largest eigenvalue.
+    /// The critical sharpness 2/η_c, computed from losses alone, follows the largest eigenvalue.
     CriticalSharpnessFollows,
-    /// Most of the gradient lies in the space of the top eigenvectors, as many as there are classes.
+    /// Most of the gradient lies in the span of the top eigenvectors, one per class.
     GradientInTopSpace,
     /// The distance from the initial point grows like the logarithm of the number of updates.
     LogarithmicGrowth,
-    /// The earlier two children of a run part, the higher is the barrier between them.
+    /// The earlier two copies of a run split, the higher the barrier between them.
     BarrierFallsWithParting,
-    /// Children that part late are linearly connected.
+    /// Copies of a run that split late are linearly connected.
     LateTwinsConnect,
     /// The loss falls monotonically along the line from the initial to the final point.
     MonotoneLine,
@@ -52,10 +52,10 @@ pub enum ClaimName {
     NoiseScaleRises,
 }
 
-/// A table or figure of the paper, and the runs made for it.
+/// A table or figure of the paper, or a result of another publication, and the runs made for it.
 #[derive(Clone, Debug)]
 pub struct Exhibit<'a> {
-    /// `table1`, `fig01`, ..., `fig07a`.
+    /// `table1`, `fig01`, ..., `fig07a`, `noise-scale`.
     pub name: &'a str,
     /// The claims that are tested on it.
     pub claims: &'a [ClaimName],

@@ -1,4 +1,5 @@
-//! "The critical sharpness, from losses alone, follows the largest eigenvalue" (Kalra and Barkeshli, 2023).
+//! "The critical sharpness, from losses alone, follows the largest eigenvalue" (Kalra et al., 2026, arXiv
+//! 2601.16979).
 
 use walk_record::Run;
 use walk_record::rows::CriticalLr;

@@ -8,10 +8,10 @@ use super::run_number::{RunNumber, late};
 use crate::curve::step_values;
 use crate::statistics::mean;
 
-/// At least half of the fall of the training loss in the decay is the height of the loss above the floor of the updates before it.
+/// More than half of the fall of the training loss in the decay is the height of the loss above the floor of the updates before it.
 pub(super) fn decay_falls_to_floor(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "when the learning rate decays, the loss falls to the valley floor below it";
-    let what = "height above the floor before the decay (last third of the updates at the full rate), as a share of the fall";
+    let what = "height above the floor before the decay (last third of the updates at the full rate), as a share of the drop in loss";
     RunNumber { claim, what, claimed: [0.5, f64::INFINITY] }.test(exhibit, height_of_fall)
 }
 
@@ -31,6 +31,9 @@ fn height_of_fall(run: &Run) -> Option<f64> {
     let losses: Vec<f64> = before().filter_map(|row| row.losses.first()?.get()).collect();
     let floors: Vec<f64> = before().filter_map(|row| row.min_loss.get()).collect();
     let (loss, floor) = (mean(&losses).get()?, mean(&floors).get()?);
-    let end = run.rows::<Interpolation>().next_back()?.losses.last()?.get()?;
+    let last = run.rows::<Interpolation>().next_back()?;
+    // the end of the decay must have been measured
+    let end =
+        last.losses.last()?.get().filter(|_| Some(last.at.step) == rates.last().map(|found| found.step))?;
     (loss > end).then(|| (loss - floor) / (loss - end))
 }

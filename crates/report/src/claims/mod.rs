@@ -1,4 +1,4 @@
-//! Claims of the paper and of later ones, each tested on the measurements, with a statistic, its uncertainty, and a verdict, which may be "does
+//! Claims of the paper and of other publications, each tested on the measurements, with a statistic, its uncertainty, and a verdict, which may be "does
 //! not hold".
 
 mod alignment;

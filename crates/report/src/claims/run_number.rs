@@ -20,10 +20,11 @@ pub(super) struct RunNumber<'t> {
 
 impl RunNumber<'_> {
     /// Tests it for each setting: by the bounds of Student's t on the mean over seeds, each one-sided at 5%. Runs whose number is not known
-    /// are left out; with one seed, there is no test.
+    /// or not finite are left out; with one seed, there is no test.
     pub(super) fn test(self, exhibit: &Exhibit<'_>, number: impl Fn(&Run) -> Option<f64>) -> Vec<Claim> {
         Claim::for_each_setting(self.claim, exhibit, |subject, runs| {
-            let values: Vec<f64> = runs.iter().filter_map(|run| number(run)).collect();
+            let values: Vec<f64> =
+                runs.iter().filter_map(|run| number(run).filter(|value| value.is_finite())).collect();
             if values.is_empty() { vec![] } else { vec![self.of_values(exhibit, subject, &values)] }
         })
     }

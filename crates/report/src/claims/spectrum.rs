@@ -7,18 +7,23 @@ use super::claim::{Claim, Exhibit, Verdict, stated};
 use super::run_number::{RunNumber, late};
 use super::trend::{PairedRuns, Trend, over_seeds, paired_test};
 use crate::statistics::mean;
+use crate::training::is_gradient_descent;
 
 /// The rows of the matrix that training is limited by: Adam's preconditioned Hessian if it was measured, otherwise the Hessian.
 fn limiting(run: &Run) -> Vec<Stamped<'_, Spectrum>> {
-    let of = |matrix| run.rows::<Spectrum>().filter(move |row| row.matrix == matrix && row.is_whole());
-    let preconditioned: Vec<Stamped<'_, Spectrum>> = of(Matrix::Preconditioned).collect();
-    if preconditioned.is_empty() { of(Matrix::Hessian).collect() } else { preconditioned }
+    let of_adam = |row: &Stamped<'_, Spectrum>| row.matrix == Matrix::Preconditioned && row.is_whole();
+    let preconditioned: Vec<Stamped<'_, Spectrum>> = run.rows().filter(of_adam).collect();
+    if preconditioned.is_empty() { hessian(run) } else { preconditioned }
 }
 
-/// The mean of `value` over the last third of the measurements of the limiting matrix.
-fn late_mean(run: &Run, value: impl Fn(&Spectrum) -> Option<f64>) -> Option<f64> {
-    let values: Vec<f64> = late(&limiting(run)).iter().filter_map(|row| value(row)).collect();
-    mean(&values).get()
+/// The rows of the whole Hessian.
+fn hessian(run: &Run) -> Vec<Stamped<'_, Spectrum>> {
+    run.rows().filter(|row: &Stamped<'_, Spectrum>| row.matrix == Matrix::Hessian && row.is_whole()).collect()
+}
+
+/// The mean of `value` over the last third of the measurements.
+fn late_mean(rows: &[Stamped<'_, Spectrum>], value: impl Fn(&Spectrum) -> Option<f64>) -> Option<f64> {
+    mean(&late(rows).iter().filter_map(|row| value(row)).collect::<Vec<f64>>()).get()
 }
 
 /// The largest eigenvalue.
@@ -37,21 +42,21 @@ const RATIO: &str = "λ₁ / threshold, last third of the measurements";
 pub(super) fn sharpness_at_threshold(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "the sharpness settles at the stability threshold";
     let number = RunNumber { claim, what: RATIO, claimed: [0.9, 1.1] };
-    number.test(exhibit, |run| late_mean(run, of_threshold))
+    number.test(exhibit, |run| late_mean(&limiting(run), of_threshold).filter(|_| is_gradient_descent(run)))
 }
 
 /// Late in training the sharpness is below the threshold of full-batch training (Andreyev and Beneventano, 2024).
 pub(super) fn sharpness_below_threshold(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "the sharpness stays below the full-batch threshold";
     let number = RunNumber { claim, what: RATIO, claimed: [f64::NEG_INFINITY, 1.0] };
-    number.test(exhibit, |run| late_mean(run, of_threshold))
+    number.test(exhibit, |run| late_mean(&limiting(run), of_threshold))
 }
 
 /// Late in training the sharpness rises from each batch size to the next larger one.
 pub(super) fn flatter_at_small_batches(exhibit: &Exhibit<'_>) -> Claim {
-    let claim = "the sharpness that training settles at is lower at smaller batch sizes";
+    let claim = "the sharpness settles at a lower level for smaller batch sizes";
     let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
-    let mut values = paired.values(|run| late_mean(run, sharpness).unwrap_or(f64::NAN));
+    let mut values = paired.values(|run| late_mean(&hessian(run), sharpness).unwrap_or(f64::NAN));
     let numbers: Vec<String> = values.iter().map(|values| over_seeds(values)).collect();
     if values.iter().flatten().all(|value| value.is_nan()) {
         return Claim::not_measured(claim, exhibit);
@@ -77,11 +82,12 @@ pub(super) fn flatter_at_small_batches(exhibit: &Exhibit<'_>) -> Claim {
 
 /// Late in training, more than half of ‖ḡ‖² is in the span of the top eigenvectors (Gur-Ari et al., 2018).
 pub(super) fn gradient_in_top_space(exhibit: &Exhibit<'_>) -> Vec<Claim> {
-    let claim =
-        "most of the gradient lies in the space of the top eigenvectors, as many as there are classes";
+    let claim = "most of the gradient lies in the span of the top eigenvectors, one per class";
     let what = "share of ‖ḡ‖², last third of the measurements";
     let number = RunNumber { claim, what, claimed: [0.5, f64::INFINITY] };
     number.test(exhibit, |run| {
-        late_mean(run, |row| row.gradient_share.get().filter(|_| row.asked == run.info.network.classes))
+        late_mean(&hessian(run), |row| {
+            row.gradient_share.get().filter(|_| row.asked == run.info.network.classes)
+        })
     })
 }

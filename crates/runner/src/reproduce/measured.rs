@@ -8,7 +8,7 @@ use walk_record::{Row, Run};
 use walk_report::{ClaimName, Exhibit, SettingRuns, batch_size};
 use walk_train::Position;
 
-use super::plan::{PaperItem, ReproductionPlan};
+use super::plan::{ReproducedItem, ReproductionPlan};
 use crate::experiment::Experiment;
 
 /// A table or figure with its measurements.
@@ -33,7 +33,7 @@ pub(super) fn measured(plan: &ReproductionPlan, made: &[Option<Run>]) -> Vec<Mea
 }
 
 impl MeasuredItem {
-    fn new(item: &PaperItem, made: &[Option<Run>]) -> Self {
+    fn new(item: &ReproducedItem, made: &[Option<Run>]) -> Self {
         let (mut runs, mut members) = (vec![], vec![]);
         for member in &item.members {
             let start = runs.len();

@@ -11,10 +11,10 @@ use crate::digest::sha256;
 use crate::experiment::Experiment;
 use crate::experiment_source::{ExperimentSource, Selection, Setting};
 
-/// A table or figure of the paper.
+/// A table or figure of the paper, or a result of another publication.
 #[derive(Debug)]
-pub(super) struct PaperItem {
-    /// Its file's name: `table1`, `fig07a`.
+pub(super) struct ReproducedItem {
+    /// Its file's name: `table1`, `fig07a`, `noise-scale`.
     pub(super) name: String,
     pub(super) members: Vec<Member>,
 }
@@ -43,7 +43,7 @@ pub(super) struct SharedRun {
 /// Tables and figures, and the runs that they need.
 #[derive(Debug)]
 pub(super) struct ReproductionPlan {
-    pub(super) items: Vec<PaperItem>,
+    pub(super) items: Vec<ReproducedItem>,
     pub(super) runs: Vec<SharedRun>,
 }
 
@@ -55,7 +55,7 @@ impl ReproductionPlan {
         for path in chosen(&folders, arguments.suite, &arguments.only)? {
             let members = ExperimentSource::members(&path, None)?.into_iter();
             let members = members.map(|name| Member::read(&path, name, arguments)).collect::<Result<_>>()?;
-            items.push(PaperItem { name: stem(&path), members });
+            items.push(ReproducedItem { name: stem(&path), members });
         }
         let (mut experiments, most_seeds) =
             (vec![], members(&mut items).map(|member| member.experiments.len()).max());
@@ -77,7 +77,7 @@ impl ReproductionPlan {
     }
 }
 
-fn members(items: &mut [PaperItem]) -> impl Iterator<Item = &mut Member> {
+fn members(items: &mut [ReproducedItem]) -> impl Iterator<Item = &mut Member> {
     items.iter_mut().flat_map(|item| &mut item.members)
 }
 
@@ -131,15 +131,15 @@ fn chosen(folders: &[PathBuf], suite: Suite, only: &[String]) -> Result<Vec<Path
         let entries =
             std::fs::read_dir(dir).with_context(|| format!("{}: cannot read the folder", dir.display()))?;
         let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        found.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
         let is_of_paper = |path: &Path| ["table", "fig"].iter().any(|kind| stem(path).starts_with(kind));
         // the paper's folder contains other experiments as well
-        let has_others = suite != Suite::Paper && !found.iter().any(|path| is_of_paper(path));
-        found.retain(|path| {
-            path.extension().is_some_and(|ending| ending == "toml") && (has_others || is_of_paper(path))
-        });
+        if suite == Suite::Paper || found.iter().any(|path| is_of_paper(path)) {
+            found.retain(|path| is_of_paper(path));
+        }
         found.sort_by_key(|path| (!stem(path).starts_with("table"), stem(path)));
         if found.is_empty() {
-            let names = if suite == Suite::Paper { "table*.toml or fig*.toml" } else { "experiments" };
+            let names = if suite == Suite::Paper { "table*.toml or fig*.toml" } else { "*.toml" };
             return Err(anyhow!("{}: contains no {names}", dir.display()));
         }
         paths.append(&mut found);

@@ -9,10 +9,10 @@ use crate::TrainError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdamSection {
-    /// β₁: how much of the mean of the gradients an update keeps.
+    /// β₁: decay rate of the running mean of the gradients.
     #[serde(default = "usual_beta1")]
     pub beta1: f64,
-    /// β₂: how much of the mean of their squares an update keeps.
+    /// β₂: decay rate of the running mean of their squares.
     #[serde(default = "usual_beta2")]
     pub beta2: f64,
     /// ε, added to the root of the mean of the squares.

@@ -82,18 +82,30 @@ impl LearningRateSchedule {
         );
         let is_stable = *kind == ScheduleKind::WarmupStableDecay;
         let unused = [
-            ("milestones", !milestones.is_empty() && !is_step, "none: it is for the kind `step`"),
-            ("factor", factor.is_some() && !is_step, "none: it is for the kind `step`"),
+            (
+                "milestones",
+                !milestones.is_empty() && !is_step,
+                "it to be absent, since it belongs to `kind = \"step\"`",
+            ),
+            (
+                "factor",
+                factor.is_some() && !is_step,
+                "it to be absent, since it belongs to `kind = \"step\"`",
+            ),
             (
                 "epochs",
                 epochs.is_some() && !has_end,
-                "none: it is for the kinds `cosine` and `warmup_stable_decay`",
+                "it to be absent, since it belongs to the kinds `cosine` and `warmup_stable_decay`",
             ),
-            ("decay", decay.is_some() && !is_stable, "none: it is for the kind `warmup_stable_decay`"),
+            (
+                "decay",
+                decay.is_some() && !is_stable,
+                "it to be absent, since it belongs to `kind = \"warmup_stable_decay\"`",
+            ),
             (
                 "final_factor",
                 final_factor.is_some() && !has_end,
-                "none: it is for the kinds `cosine` and `warmup_stable_decay`",
+                "it to be absent, since it belongs to the kinds `cosine` and `warmup_stable_decay`",
             ),
         ];
         if let Some((key, _, expected)) = unused.into_iter().find(|(_, is_unused, _)| *is_unused) {
@@ -109,8 +121,9 @@ impl LearningRateSchedule {
         {
             return error("milestones", format!("{milestones:?}"), "epochs from 1 in ascending order");
         }
-        if is_stable && decay.is_none() {
-            return error("decay", "missing".into(), "the number of updates of the final decay");
+        if is_stable && decay.unwrap_or(0) == 0 {
+            let found = decay.map_or_else(|| "missing".into(), |decay| decay.to_string());
+            return error("decay", found, "the number of updates of the final decay, at least 1");
         }
         if let Some(epochs) = epochs {
             let total = u64::from(*epochs) * updates as u64;
@@ -155,7 +168,7 @@ impl LearningRateSchedule {
     }
 }
 
-/// η by update.
+/// The learning rate of each update.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LearningRate<'a> {
     pub(super) lr: f64,
@@ -223,9 +236,9 @@ mod tests {
         };
         assert_eq!(
             error(|s| s.milestones = vec![1]),
-            "`optim.schedule.milestones` = set, expected none: it is for the kind `step`"
+            "`optim.schedule.milestones` = set, expected it to be absent, since it belongs to `kind = \"step\"`"
         );
-        assert!(error(|s| s.final_factor = Some(0.1)).contains("for the kinds `cosine`"));
+        assert!(error(|s| s.final_factor = Some(0.1)).contains("belongs to the kinds `cosine`"));
         assert!(error(|s| s.kind = ScheduleKind::Step).contains("epochs from 1 in ascending order"));
         assert!(error(|s| s.kind = ScheduleKind::WarmupStableDecay).contains("`optim.schedule.decay`"));
         let long = |s: &mut LearningRateSchedule| (s.kind, s.warmup) = (ScheduleKind::Cosine, 10);

@@ -23,7 +23,7 @@ pub struct OptimConfig {
     /// How an update follows from the gradient.
     #[serde(default)]
     pub rule: Rule,
-    /// Learning rate η; with a `schedule`, its largest value.
+    /// Learning rate η; with a `schedule`, the value that its factors multiply.
     pub lr: f64,
     /// B: number of samples per update of SGD, or per accumulated chunk of GD.
     #[serde(default = "paper_batch_size")]
@@ -127,9 +127,6 @@ impl OptimConfig {
             return error("optim.weight_decay", &self.weight_decay, "a finite number of at least 0");
         }
         self.check_rule()?;
-        if let Some(schedule) = &self.schedule {
-            schedule.check(self.updates_per_epoch(samples.max(self.batch_size)))?;
-        }
         for ((key, value), limit) in self.constants().into_iter().zip([f32::INFINITY, 1.0, f32::INFINITY]) {
             // θ and its updates are in f32
             let held = value as f32;
@@ -141,6 +138,9 @@ impl OptimConfig {
         if !(1..=samples).contains(&self.batch_size) {
             let expected = format!("1 to {samples}, the number of training samples");
             return error("optim.batch_size", &self.batch_size, &expected);
+        }
+        if let Some(schedule) = &self.schedule {
+            schedule.check(self.updates_per_epoch(samples))?;
         }
         for (key, set) in [("replacement", self.replacement), ("drop_last", self.drop_last)] {
             if set && self.method == Method::Gd {
@@ -159,8 +159,9 @@ impl OptimConfig {
         }
         match (&self.adam, self.rule) {
             (Some(_), Rule::Sgd) => {
-                let expected =
-                    format!("none: it is for the rules `adam` and `adamw`, and `optim.rule` = \"{rule}\"");
+                let expected = format!(
+                    "it to be absent, since it belongs to the rules `adam` and `adamw`; a fork changes the rule by `--set 'optim={{rule=\"{rule}\", ...}}'`"
+                );
                 Err(TrainError::value("optim.adam", "set", expected))
             }
             (_, Rule::Adam | Rule::Adamw) if self.momentum != 0.0 => {
@@ -215,7 +216,9 @@ impl OptimConfig {
             vanishing.map(|(key, value)| format!("`optim.{key}` = {value:?} is 0 in f32 and has no effect"));
         let milestones = self.schedule.iter().flat_map(|schedule| &schedule.milestones);
         let never = milestones.filter(|&&milestone| milestone >= epochs).map(|milestone| {
-            format!("`optim.schedule.milestones`: the run ends before anything follows epoch {milestone}")
+            format!(
+                "`optim.schedule.milestones`: epoch {milestone} has no effect, because the run ends by then"
+            )
         });
         vanishing.chain(never).collect()
     }
@@ -272,7 +275,7 @@ pub(crate) mod tests {
         assert_eq!(message(|c| c.nesterov = true), expected);
         assert!(
             message(|c| c.adam = Some(AdamSection::default()))
-                .starts_with("`optim.adam` = set, expected none")
+                .starts_with("`optim.adam` = set, expected it to be absent")
         );
         let momentum = |c: &mut OptimConfig| (c.rule, c.momentum) = (Rule::Adam, 0.9);
         assert!(message(momentum).contains("has `optim.adam.beta1` instead"));
@@ -296,6 +299,10 @@ pub(crate) mod tests {
         assert!(
             message(|c| c.batch_size = 1001).contains("expected 1 to 1000, the number of training samples")
         );
+        let scheduled = |c: &mut OptimConfig| {
+            (c.batch_size, c.schedule) = (0, Some(LearningRateSchedule::default()));
+        };
+        assert!(message(scheduled).starts_with("`optim.batch_size` = 0,"));
         config().check(1000).unwrap();
     }
 

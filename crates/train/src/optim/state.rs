@@ -91,7 +91,7 @@ impl OptimizerState {
     /// Writes θ after an update with learning rate `lr` to `out`.
     ///
     /// # Panics
-    /// If the state was not prepared for the rule, or lengths differ.
+    /// If the state is fresh, or lengths differ. The state, which [`OptimizerState::prepare`] fits to the rule, decides what is done.
     pub(crate) fn update(
         &mut self,
         optim: &OptimConfig,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn another_rule_starts_afresh_and_the_same_goes_on() {
+    fn another_rule_resets_the_memory_and_the_same_rule_keeps_it() {
         let mut state = OptimizerState::Sgd { velocity: vec![1.0] };
         state.prepare(Rule::Sgd, 1);
         assert_eq!(state, OptimizerState::Sgd { velocity: vec![1.0] });

@@ -13,6 +13,11 @@ pub(crate) trait Probe {
     /// The work of one measurement.
     fn work(&self) -> Work;
 
+    /// Number of vectors of the size of θ that it remembers between updates, about.
+    fn remembered(&self) -> usize {
+        1
+    }
+
     /// The work besides measurements in the first `updates` updates of a run.
     fn work_between(&self, _updates: Step) -> Work {
         Work::default()
@@ -104,6 +109,11 @@ impl<'a> ActiveProbe<'a> {
     /// The work of one measurement.
     pub fn work(&self) -> Work {
         self.probe.work()
+    }
+
+    /// Number of vectors of the size of θ that it remembers between updates, about.
+    pub fn remembered(&self) -> usize {
+        self.probe.remembered()
     }
 
     /// The work besides measurements in the first `updates` updates of a run.

@@ -1,4 +1,4 @@
-//! `[probe.connectivity]`: linear mode connectivity of children that part at different updates.
+//! `[probe.connectivity]`: linear mode connectivity of copies of the run that split at different updates.
 
 use rand::RngCore;
 use walk_core::probes::cosine::cosine;
@@ -13,15 +13,15 @@ use crate::order::epoch_order;
 use crate::{Method, OptimizerState, Position};
 
 /// For each of several updates k, a twin of the run that starts from θ_k with the optimizer's memory, and is trained alongside the run
-/// on batches of its own; and the loss and error barriers on the line between the two (Frankle et al., 2020, arXiv 1912.05671). Each
-/// twin takes as long as training.
+/// on different batches; and the loss and error barriers on the line between the two (Frankle et al., 2020, arXiv 1912.05671). Training a
+/// twin costs as much as training the run from θ_k on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectivitySection {
     /// When to measure the lines; twins are trained at every update.
     pub when: Schedule,
-    /// The updates k after which a twin parts from the run, in ascending order; 0 for the initial point. In a fork that adds the
-    /// probe, only those that are still to come have a twin.
+    /// The updates k after which a twin splits from the run, in ascending order; 0 for the initial point. In a fork that adds the
+    /// probe, only updates after the fork's checkpoint get a twin.
     pub part_after: Vec<u64>,
     /// Number of positions on each line, including both ends.
     #[serde(default = "AtLeast::<3>::preset::<11>")]
@@ -42,10 +42,14 @@ impl Section for ConnectivitySection {
     fn check(&self, key: &str, updates: u64) -> Result<(), TrainError> {
         if self.part_after.is_empty() || !self.part_after.is_sorted_by(|a, b| a < b) {
             let (key, found) = (format!("{key}.part_after"), format!("{:?}", self.part_after));
-            return Err(TrainError::value(&key, found, "different updates in ascending order"));
+            return Err(TrainError::value(
+                &key,
+                found,
+                "a non-empty list of distinct updates in ascending order",
+            ));
         }
         if let Some(late) = self.part_after.iter().find(|&&parted| parted >= updates) {
-            let expected = format!("updates before the last one, {updates}");
+            let expected = format!("updates before the last, which is update {updates}");
             return Err(TrainError::value(&format!("{key}.part_after"), late, expected));
         }
         Ok(())
@@ -144,6 +148,10 @@ impl Probe for ConnectivityProbe<'_> {
         Work::losses(self.twins.len() * evaluated, self.section.chunk.get())
     }
 
+    fn remembered(&self) -> usize {
+        self.twins.iter().map(|twin| 2 + twin.optim.remembered()).sum()
+    }
+
     fn work_between(&self, updates: Step) -> Work {
         let batch = match self.twins.first() {
             Some(twin) if twin.optim.method == Method::Sgd => twin.optim.batch_size,
@@ -186,7 +194,9 @@ impl Probe for ConnectivityProbe<'_> {
             let lists =
                 (list("params", n_params)?, list("buffers", twin.n_buffers)?, list("start", n_params)?);
             let (Some(params), Some(buffers), Some(start)) = lists else { continue };
-            let optimizer = OptimizerState::from_lists(|name| memory.0.get(&twin.name(name)), n_params)?;
+            let mut optimizer = OptimizerState::from_lists(|name| memory.0.get(&twin.name(name)), n_params)?;
+            // a velocity of 0 is not saved, and a fork may have another rule
+            optimizer.prepare(twin.optim.rule, n_params);
             twin.now = Some(TwinState { point: Point { params, buffers }, optimizer, start });
         }
         Ok(())
@@ -200,12 +210,12 @@ impl Probe for ConnectivityProbe<'_> {
             let samples = Fixed(self.train);
             let line = LineLosses::evaluate(&mut self.path, [run, other], points.get(), &samples)?;
             let LineLosses { alphas, losses, errors } = line;
-            let way =
+            let displacement =
                 |end: &Point| -> Vec<f32> { end.params.iter().zip(start).map(|(a, b)| a - b).collect() };
             let row = rows::Connectivity {
                 parted: twin.parted,
                 distance: distance_sq(&run.params, &other.params).sqrt().into(),
-                cosine: cosine(&way(run), &way(other)).into(),
+                cosine: cosine(&displacement(run), &displacement(other)).into(),
                 loss_barrier: barrier_height(&losses).into(),
                 error_barrier: barrier_height(&errors).into(),
                 alphas,
@@ -266,8 +276,12 @@ mod tests {
     }
 
     impl Training {
-        /// Three epochs of four updates by Adam.
+        /// Three epochs of four updates, by Adam unless another rule is given.
         fn new(part_after: &[u64]) -> Self {
+            Self::by(Rule::Adam, part_after)
+        }
+
+        fn by(rule: Rule, part_after: &[u64]) -> Self {
             let data = DataConfig {
                 train: Some(Part::Count(100)),
                 valid: Some(Part::Count(20)),
@@ -278,8 +292,7 @@ mod tests {
                 net.input().then("flat", flatten()).then("a", linear(8)).then("tanh", Activation::Tanh);
             let problem = Problem { input: vec![1, 8, 8], classes: 10 };
             let network = net.finish(hidden.then("b", linear(10))).check(&problem).unwrap();
-            let optim =
-                OptimConfig { rule: Rule::Adam, lr: 0.01, batch_size: 25, ..crate::optim::tests::config() };
+            let optim = OptimConfig { rule, lr: 0.01, batch_size: 25, ..crate::optim::tests::config() };
             let section = serde_json::json!({ "when": {}, "part_after": part_after, "points": 3 });
             Self {
                 split: data.load().unwrap(),
@@ -327,7 +340,12 @@ mod tests {
 
     #[test]
     fn twins_continue_from_a_checkpoint_with_the_same_bits() {
-        let training = Training::new(&[0, 2, 5]);
+        for rule in [Rule::Adam, Rule::Sgd] {
+            twins_continue(&Training::by(rule, &[0, 2, 5]));
+        }
+    }
+
+    fn twins_continue(training: &Training) {
         let (_, whole) = training.run(training.start(), 12, Seed(5));
         let (half, first) = training.run(training.start(), 3, Seed(5));
         let network = training.model.network();

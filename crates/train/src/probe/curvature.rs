@@ -23,23 +23,37 @@ pub(super) struct Block {
 impl Block {
     /// The block of the parameters whose names match `pattern`; an error that names `key` if none does.
     pub(super) fn new(pattern: &str, network: &Network, key: &str) -> Result<Self, TrainError> {
-        let matching = network.params().iter().filter(|spec| matches(pattern, &spec.name));
-        let ranges: Vec<Range<usize>> = matching.map(|spec| spec.range.clone()).collect();
-        if ranges.is_empty() {
+        let block = Self::of(pattern, network, |name| matches(pattern, name));
+        if block.ranges.is_empty() {
             let names: Vec<&str> = network.params().iter().map(|spec| spec.name.as_str()).take(4).collect();
             let expected = format!("a pattern of parameter names, such as {}, ...", names.join(", "));
             return Err(TrainError::value(key, format!("\"{pattern}\""), expected));
         }
-        let len = ranges.iter().map(Range::len).sum();
-        Ok(Self { pattern: pattern.into(), ranges, len })
+        Ok(block)
     }
 
-    /// One block per layer, in the network's order: a layer's parameters share their name up to the last dot.
-    pub(super) fn of_layers(network: &Network, key: &str) -> Result<Vec<Self>, TrainError> {
-        let layer = |name: &str| name.rsplit_once('.').map_or("", |(layer, _)| layer).to_owned();
-        let mut layers: Vec<String> = network.params().iter().map(|spec| layer(&spec.name)).collect();
-        layers.dedup();
-        layers.iter().map(|layer| Self::new(&format!("{layer}.*"), network, key)).collect()
+    /// The block of the parameters that `is_member` selects by name.
+    fn of(pattern: &str, network: &Network, is_member: impl Fn(&str) -> bool) -> Self {
+        let members = network.params().iter().filter(|spec| is_member(&spec.name));
+        let ranges: Vec<Range<usize>> = members.map(|spec| spec.range.clone()).collect();
+        let len = ranges.iter().map(Range::len).sum();
+        Self { pattern: pattern.into(), ranges, len }
+    }
+
+    /// One block per layer, in the network's order: the parameters of a layer share their name up to the last dot. A parameter
+    /// without a dot is a layer of its own.
+    pub(super) fn of_layers(network: &Network) -> Vec<Self> {
+        let layer = |name: &str| {
+            name.rsplit_once('.').map_or_else(|| name.to_owned(), |(layer, _)| format!("{layer}.*"))
+        };
+        let mut layers: Vec<String> = vec![];
+        for spec in network.params() {
+            let name = layer(&spec.name);
+            if !layers.contains(&name) {
+                layers.push(name);
+            }
+        }
+        layers.iter().map(|own| Self::of(own, network, |name| layer(name) == *own)).collect()
     }
 
     /// Whether it is the whole matrix.
@@ -97,7 +111,8 @@ impl<'a> Curvature<'a> {
         matrix: Matrix,
         block: &'a Block,
         update: &Update<'_>,
-        (optim, train_samples): (&OptimConfig, usize),
+        optim: &OptimConfig,
+        train_samples: usize,
     ) -> Self {
         let preconditioner = match matrix {
             Matrix::Preconditioned => update.optimizer.preconditioner(optim),
@@ -175,7 +190,7 @@ mod tests {
         let network =
             net.finish(net.input().then("a", linear(1)).then("b", linear(2))).check(&problem).unwrap();
         let theta: Vec<f32> = (0..network.n_params()).map(|i| i as f32).collect();
-        let layers = Block::of_layers(&network, "key").unwrap();
+        let layers = Block::of_layers(&network);
         let names: Vec<&str> = layers.iter().map(|block| block.pattern.as_str()).collect();
         assert_eq!((names, network.n_params()), (vec!["a.*", "b.*"], 7));
         let mut sum = [0.0; 7];

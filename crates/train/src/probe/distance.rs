@@ -17,7 +17,7 @@ pub struct DistanceSection {
     #[serde(default)]
     pub when: Schedule,
     /// A safetensors file with a point of another run, as for `init.from`: the distance of θ from it, and the angle between the
-    /// ways of the two from θ_0.
+    /// displacements of the two points from θ_0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
 }
@@ -50,12 +50,12 @@ impl Probe for DistanceProbe {
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let (here, start) = (&update.after.params, &update.initial.params);
-        let way =
+        let displacement =
             |end: &[f32]| -> Vec<f32> { end.iter().zip(start).map(|(end, start)| end - start).collect() };
         let other = self.other.as_ref().map(|Other { file, params }| OtherPoint {
             file: file.clone(),
             distance: distance_sq(here, params).sqrt().into(),
-            cosine: cosine(&way(here), &way(params)).into(),
+            cosine: cosine(&displacement(here), &displacement(params)).into(),
         });
         Ok(vec![rows::Distance { distance: distance_sq(here, start).sqrt().into(), other }.into()])
     }

@@ -1,4 +1,5 @@
-//! The mean loss of many samples: its gradient and Hessian-vector products, computed chunk by chunk.
+//! The mean loss of many samples: its gradient, and products with its Hessian, Gauss-Newton and empirical Fisher matrices, computed
+//! chunk by chunk.
 
 use std::sync::Arc;
 

@@ -1,12 +1,12 @@
-//! `[probe.quadratic]`: the loss change of an update beside its quadratic prediction.
+//! `[probe.quadratic]`: the loss change of an update compared with its quadratic prediction.
 
 use walk_core::probes::distance::distance_sq;
 
 use super::prelude::*;
 use crate::samples::First;
 
-/// The change of the training loss by an update δ, and ḡ·δ and δᵀHδ at θ_t, whose sum ḡ·δ + ½ δᵀHδ is what a quadratic loss would change
-/// by. At the edge of stability the two part (Cohen et al., 2021).
+/// The change of the training loss by an update δ, and ḡ·δ and δᵀHδ at θ_t; ḡ·δ + ½ δᵀHδ is the change that a quadratic loss would have. At
+/// the edge of stability, the two differ (Cohen et al., 2021).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuadraticSection {

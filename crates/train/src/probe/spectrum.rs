@@ -32,7 +32,8 @@ pub struct SpectrumSection {
     #[serde(default)]
     pub by_layer: bool,
     /// Whether to measure uᵀCu, the variance of the gradients along each eigenvector u that is found: of per-sample gradients, or if
-    /// batch norm uses batch statistics, of the gradients of chunks, times `chunk`.
+    /// batch norm uses batch statistics, of the gradients of chunks, times `chunk`; for the preconditioned matrix, of
+    /// the gradients multiplied by P^-1/2.
     #[serde(default)]
     pub gradient_noise: bool,
     /// k: number of largest eigenvalues to find, counted with multiplicity.
@@ -88,6 +89,12 @@ impl Section for SpectrumSection {
         if self.matrices.is_empty() {
             return Err(TrainError::value(&format!("{key}.matrices"), "[]", "at least one matrix"));
         }
+        if let Some(repeated) =
+            (1..self.matrices.len()).find(|&index| self.matrices[..index].contains(&self.matrices[index]))
+        {
+            let found = format!("\"{}\" twice", self.matrices[repeated].text());
+            return Err(TrainError::value(&format!("{key}.matrices"), found, "distinct matrices"));
+        }
         if self.parameters.is_empty() && !self.by_layer {
             let expected = "at least one pattern, or `by_layer` = true";
             return Err(TrainError::value(&format!("{key}.parameters"), "[]", expected));
@@ -122,7 +129,14 @@ impl Section for SpectrumSection {
         let blocks = self.parameters.iter().map(|pattern| Block::new(pattern, model.network(), key));
         let mut blocks: Vec<Block> = blocks.collect::<Result<_, _>>()?;
         if self.by_layer {
-            blocks.extend(Block::of_layers(model.network(), key)?);
+            blocks.extend(Block::of_layers(model.network()));
+        }
+        let is_repeated = |(index, block): (usize, &Block)| {
+            blocks[..index].iter().any(|other| other.pattern == block.pattern).then(|| block.pattern.clone())
+        };
+        if let Some(pattern) = blocks.iter().enumerate().find_map(is_repeated) {
+            let expected = "distinct patterns, other than those of layers with `by_layer` = true";
+            return Err(TrainError::value(key, format!("\"{pattern}\" twice"), expected));
         }
         let parts = self.matrices.iter().flat_map(|&matrix| {
             blocks.iter().map(move |block| MeasuredPart { matrix, block: block.clone(), warm: None })
@@ -136,14 +150,15 @@ impl SpectrumSection {
     /// Rejects matrices that this training does not have.
     fn check_matrices(&self, optim: &OptimConfig, samples_have_gradients: bool) -> Result<(), TrainError> {
         let refused = |matrix: &str, why: &str| {
-            let expected = format!("other matrices: {why}");
+            let expected = format!("a matrix other than `{matrix}`, because {why}");
             Err(TrainError::value("probe.spectrum.matrices", format!("\"{matrix}\""), expected))
         };
         if self.matrices.contains(&Matrix::Preconditioned) && optim.rule == Rule::Sgd {
             return refused("preconditioned", "`optim.rule` = \"sgd\" has no preconditioner");
         }
         if self.matrices.contains(&Matrix::EmpiricalFisher) && !samples_have_gradients {
-            let why = "with `batch_norm` = \"batch\", samples have no gradients of their own";
+            let why =
+                "there are no per-sample gradients with batch statistics; set `batch_norm` = \"running\"";
             return refused("empirical_fisher", why);
         }
         Ok(())
@@ -232,8 +247,7 @@ impl SpectrumProbe<'_> {
     fn of_part(&self, at: &At<'_>, part: usize) -> Result<(rows::Spectrum, Option<Vec<f32>>), TrainError> {
         let (section, train, step) = (&self.section, self.mean_loss.train, at.update.at.step.0);
         let MeasuredPart { matrix, block, .. } = &self.parts[part];
-        let optim = (self.optim, train.len());
-        let curvature = Curvature::new(at.loss, *matrix, block, at.update, optim);
+        let curvature = Curvature::new(at.loss, *matrix, block, at.update, self.optim, train.len());
         let found = at.subsets.iter().enumerate().map(|(subset, samples)| {
             self.largest(part, [step, subset as u64], |v| curvature.product(samples, v))
         });
@@ -295,7 +309,8 @@ impl SpectrumProbe<'_> {
         Ok((row, (!top.pairs.is_empty()).then_some(sum)))
     }
 
-    /// The largest eigenvalues of a part, from its products; `place` is the update and the number of the subset of samples.
+    /// The largest eigenvalues of a part, from its products, for the update `step` and the subset of samples of this
+    /// number.
     fn largest(
         &self,
         part: usize,
