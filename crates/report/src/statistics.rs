@@ -131,37 +131,13 @@ pub(crate) fn median(values: impl IntoIterator<Item = Measured>) -> Measured {
     sorted.get(sorted.len().saturating_sub(1) / 2).copied().into()
 }
 
-/// Pearson's correlation of pairs; NaN if one of the two does not vary.
-pub(crate) fn correlation(pairs: &[(f64, f64)]) -> f64 {
-    let sums = Sums::of(pairs);
-    sums.xy / (sums.xx * sums.yy).sqrt()
-}
-
 /// The sum of the squared residuals of the least-squares line through points (x, y); NaN if x does not vary.
 pub(crate) fn residual_of_line(points: &[(f64, f64)]) -> f64 {
-    let sums = Sums::of(points);
-    let slope = sums.xy / sums.xx;
-    points.iter().map(|(x, y)| (y - sums.mean.1 - slope * (x - sums.mean.0)).powi(2)).sum()
-}
-
-/// Sums of squares and of products of the deviations from the means.
-struct Sums {
-    mean: (f64, f64),
-    xx: f64,
-    xy: f64,
-    yy: f64,
-}
-
-impl Sums {
-    fn of(points: &[(f64, f64)]) -> Self {
-        let n = points.len() as f64;
-        let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / n, sum.1 + point.1 / n));
-        let zero = Self { mean: (x, y), xx: 0.0, xy: 0.0, yy: 0.0 };
-        points.iter().fold(zero, |sums, point| {
-            let (dx, dy) = (point.0 - x, point.1 - y);
-            Self { xx: sums.xx + dx * dx, xy: sums.xy + dx * dy, yy: sums.yy + dy * dy, ..sums }
-        })
-    }
+    let n = points.len() as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / n, sum.1 + point.1 / n));
+    let apart = || points.iter().map(|point| (point.0 - x, point.1 - y));
+    let slope = apart().map(|(dx, dy)| dx * dy).sum::<f64>() / apart().map(|(dx, _)| dx * dx).sum::<f64>();
+    apart().map(|(dx, dy)| (dy - slope * dx).powi(2)).sum()
 }
 
 /// The mean, missing if there are no values.

@@ -51,10 +51,11 @@ impl RunNumber<'_> {
     }
 
     fn range(self) -> String {
+        let end = |value: f64| format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned();
         match self.claimed {
-            [low, f64::INFINITY] => format!("above {low}"),
-            [f64::NEG_INFINITY, high] => format!("below {high}"),
-            [low, high] => format!("{low} to {high}"),
+            [low, f64::INFINITY] => format!("above {}", end(low)),
+            [f64::NEG_INFINITY, high] => format!("below {}", end(high)),
+            [low, high] => format!("{} to {}", end(low), end(high)),
         }
     }
 }
