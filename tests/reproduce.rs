@@ -208,7 +208,7 @@ fn later_results_are_a_suite_of_their_own() {
             "extends = \"../base.toml\"\nclaims = [{claims}]\nreproduce_seeds = 2\n[probe.{probe}]\nwhen = {{}}\n"
         )
     };
-    let twins = result("\"late_twins_connect\"", "connectivity") + "part_after = [0, 1]\npoints = 3\n";
+    let twins = result("\"late_twins_connect\"", "connectivity") + "split_after = [0, 1]\npoints = 3\n";
     bench.write("later/mode-connectivity.toml", twins.as_bytes());
     let noise = result("\"noise_scale_rises\"", "covariance") + "chunk = 25\n";
     bench.write("later/noise-scale.toml", noise.as_bytes());

@@ -65,7 +65,7 @@ when = { every = 7 }
 chunk = 20
 [probe.connectivity]
 when = { at_end_of_epochs = true }
-part_after = [0, 4, 9]
+split_after = [0, 4, 9]
 points = 3
 [probe.plane]
 when = { epochs = [3], at_end_of_epochs = true }

@@ -101,7 +101,7 @@ when = { iterations = [1, 2] }
 chunk = 50
 [probe.connectivity]
 when = { at_end_of_epochs = true }
-part_after = [0, 2]
+split_after = [0, 2]
 points = 3
 "#;
 

@@ -16,7 +16,7 @@ pub(crate) fn last(run: &Run) -> Vec<Stamped<'_, Connectivity>> {
 /// the angle between their displacements.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     let fields = [
-        place("parted", "split after").of(|row: &Connectivity| (row.parted as usize).into()),
+        place("split_after", "split after").of(|row: &Connectivity| (row.split_after as usize).into()),
         result("loss_barrier", "loss barrier").of(|row| short(row.loss_barrier)),
         result("error_barrier", "error barrier").of(|row| short(row.error_barrier)),
         detail("distance", "distance of twins").of(|row| short(row.distance)),
@@ -30,7 +30,8 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let curve = |name: &str, what: &str, value: fn(&Connectivity) -> Measured| {
         let title = format!("{what} barrier between twins");
         let curve = Curve::new(name, title, "update at which they split", &format!("{what} barrier"));
-        let points = last(run).into_iter().filter_map(|row| Some((row.parted as f64, value(&row).get()?)));
+        let points =
+            last(run).into_iter().filter_map(|row| Some((row.split_after as f64, value(&row).get()?)));
         Curve { points: points.collect(), dots: true, ..curve }
     };
     vec![
@@ -48,8 +49,8 @@ mod tests {
 
     #[test]
     fn the_figure_shows_the_last_measurement() {
-        let row = |parted: u64, barrier: f64| Connectivity {
-            parted,
+        let row = |split_after: u64, barrier: f64| Connectivity {
+            split_after,
             distance: 2.0.into(),
             cosine: 0.5.into(),
             alphas: vec![0.0, 0.5, 1.0],
@@ -62,7 +63,7 @@ mod tests {
             statistics_samples: None,
         };
         let rows = [(5, 0, 3.0), (9, 0, 2.0), (9, 4, 1.0)];
-        let rows = rows.map(|(step, parted, barrier)| fixture::row(1, step, row(parted, barrier)));
+        let rows = rows.map(|(step, split_after, barrier)| fixture::row(1, step, row(split_after, barrier)));
         let run = fixture::run("mlp", rows);
         assert_eq!(curves(&run)[1].points, [(0.0, 2.0), (4.0, 1.0)]);
         assert_eq!(tables(&run)[0].texts()[2][2..], ["4", "1.000", "0.1000", "2.000", "0.5000"]);

@@ -7,7 +7,7 @@ use super::prelude::*;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connectivity {
     /// The update after which the twin split from the run; 0 for the initial point.
-    pub parted: u64,
+    pub split_after: u64,
     /// ‖θ - θ'‖₂ between the run and its twin.
     pub distance: Measured,
     /// The cosine of the angle between their displacements from the point where they split.
@@ -33,7 +33,7 @@ pub struct Connectivity {
 
 impl Scalars for Connectivity {
     fn scalars(&self) -> Vec<Scalar> {
-        let name = |what: &str| format!("{what}/parted_{}", self.parted);
+        let name = |what: &str| format!("{what}/split_after_{}", self.split_after);
         vec![
             Scalar::new(name("loss_barrier"), self.loss_barrier),
             Scalar::new(name("error_barrier"), self.error_barrier),

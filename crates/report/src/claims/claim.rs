@@ -41,7 +41,7 @@ pub enum ClaimName {
     /// The distance from the initial point grows like the logarithm of the number of updates.
     LogarithmicGrowth,
     /// The earlier two copies of a run split, the higher the barrier between them.
-    BarrierFallsWithParting,
+    BarrierFallsWithLaterSplit,
     /// Copies of a run that split late are linearly connected.
     LateTwinsConnect,
     /// The loss falls monotonically along the line from the initial to the final point.
@@ -97,7 +97,7 @@ impl ClaimName {
         Self::CriticalSharpnessFollows,
         Self::GradientInTopSpace,
         Self::LogarithmicGrowth,
-        Self::BarrierFallsWithParting,
+        Self::BarrierFallsWithLaterSplit,
         Self::LateTwinsConnect,
         Self::MonotoneLine,
         Self::DecayFallsToFloor,

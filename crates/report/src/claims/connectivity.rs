@@ -8,7 +8,7 @@ use crate::connectivity::last;
 const CONNECTED: f64 = 0.02;
 
 /// The error barrier between twins is higher for the earliest split than for the latest.
-pub(super) fn barrier_falls_with_parting(exhibit: &Exhibit<'_>) -> Vec<Claim> {
+pub(super) fn barrier_falls_with_later_split(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "the earlier two copies of a run split, the higher the barrier between them";
     let what = "error barrier of the earliest split minus that of the latest";
     RunNumber { claim, what, claimed: [0.0, f64::INFINITY] }.test(exhibit, |run| {

@@ -181,8 +181,8 @@ fn a_logarithm_is_distinguished_from_a_root() {
 fn barriers_are_those_of_the_twins_that_part_first_and_last() {
     let of = |name: ClaimName, [first, last]: [f64; 2]| {
         verdict(name, |seed| {
-            let row = |parted: u64, barrier: f64| Connectivity {
-                parted,
+            let row = |split_after: u64, barrier: f64| Connectivity {
+                split_after,
                 distance: 1.0.into(),
                 cosine: 0.0.into(),
                 alphas: vec![0.0, 1.0],
@@ -197,7 +197,7 @@ fn barriers_are_those_of_the_twins_that_part_first_and_last() {
             [row(0, first), row(50, 0.5), row(100, last)].map(|row| fixture::row(1, 200, row)).into()
         })
     };
-    let falls = ClaimName::BarrierFallsWithParting;
+    let falls = ClaimName::BarrierFallsWithLaterSplit;
     assert_eq!(of(falls, [0.3, 0.01]), Verdict::Holds);
     // a difference that is the same for all seeds has no error
     assert_eq!(of(falls, [0.0, 0.2]), Verdict::DoesNotHold);

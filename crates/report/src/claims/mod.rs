@@ -67,7 +67,7 @@ fn test(name: ClaimName, exhibit: &Exhibit<'_>) -> Vec<Claim> {
         ClaimName::CriticalSharpnessFollows => critical_lr::critical_sharpness_follows(exhibit),
         ClaimName::GradientInTopSpace => spectrum::gradient_in_top_space(exhibit),
         ClaimName::LogarithmicGrowth => distance::logarithmic_growth(exhibit),
-        ClaimName::BarrierFallsWithParting => connectivity::barrier_falls_with_parting(exhibit),
+        ClaimName::BarrierFallsWithLaterSplit => connectivity::barrier_falls_with_later_split(exhibit),
         ClaimName::LateTwinsConnect => connectivity::late_twins_connect(exhibit),
         ClaimName::MonotoneLine => line::monotone_line(exhibit),
         ClaimName::DecayFallsToFloor => decay::decay_falls_to_floor(exhibit),

@@ -22,7 +22,7 @@ pub struct ConnectivitySection {
     pub when: Schedule,
     /// The updates k after which a twin splits from the run, in ascending order; 0 for the initial point. In a fork that adds the
     /// probe, only updates after the fork's checkpoint get a twin.
-    pub part_after: Vec<u64>,
+    pub split_after: Vec<u64>,
     /// Number of positions on each line, including both ends.
     #[serde(default = "AtLeast::<3>::preset::<11>")]
     pub points: AtLeast<3>,
@@ -40,17 +40,17 @@ pub struct ConnectivitySection {
 
 impl Section for ConnectivitySection {
     fn check(&self, key: &str, updates: u64) -> Result<(), TrainError> {
-        if self.part_after.is_empty() || !self.part_after.is_sorted_by(|a, b| a < b) {
-            let (key, found) = (format!("{key}.part_after"), format!("{:?}", self.part_after));
+        if self.split_after.is_empty() || !self.split_after.is_sorted_by(|a, b| a < b) {
+            let (key, found) = (format!("{key}.split_after"), format!("{:?}", self.split_after));
             return Err(TrainError::value(
                 &key,
                 found,
                 "a non-empty list of distinct updates in ascending order",
             ));
         }
-        if let Some(late) = self.part_after.iter().find(|&&parted| parted >= updates) {
+        if let Some(late) = self.split_after.iter().find(|&&split_after| split_after >= updates) {
             let expected = format!("updates before the last, which is update {updates}");
-            return Err(TrainError::value(&format!("{key}.part_after"), late, expected));
+            return Err(TrainError::value(&format!("{key}.split_after"), late, expected));
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl Section for ConnectivitySection {
         let Self { chunk, batch_norm, statistics_samples, .. } = *self;
         let path = PathSection { key: "probe.connectivity", chunk, batch_norm, statistics_samples };
         let path = context.path_loss(path, train.len())?;
-        let twins = self.part_after.iter().map(|&parted| Twin::new(context, parted)).collect();
+        let twins = self.split_after.iter().map(|&split_after| Twin::new(context, split_after)).collect();
         Ok(Box::new(ConnectivityProbe { section: self.clone(), path, train, twins }))
     }
 }
@@ -74,7 +74,7 @@ struct ConnectivityProbe<'a> {
 
 /// A copy of the run that is trained on other batches.
 struct Twin<'a> {
-    parted: u64,
+    split_after: u64,
     /// Of its batches, crops and dropout masks.
     seed: Seed,
     optim: &'a OptimConfig,
@@ -85,23 +85,23 @@ struct Twin<'a> {
     gradients: Gradients<'a>,
     /// The samples of an epoch's updates.
     order: Option<(u32, Vec<usize>)>,
-    /// Where it is, once it has parted.
+    /// Where it is, once it has split.
     now: Option<TwinState>,
 }
 
 struct TwinState {
     point: Point,
     optimizer: OptimizerState,
-    /// θ where it parted from the run.
+    /// θ where it split from the run.
     start: Vec<f32>,
 }
 
 impl<'a> Twin<'a> {
-    fn new(context: ProbeContext<'a>, parted: u64) -> Self {
+    fn new(context: ProbeContext<'a>, split_after: u64) -> Self {
         let ProbeContext { model, train, optim, .. } = context;
-        let seed = Seed(context.seed.rng(Stream::Twin, [parted]).next_u64());
+        let seed = Seed(context.seed.rng(Stream::Twin, [split_after]).next_u64());
         Self {
-            parted,
+            split_after,
             seed,
             optim,
             learning_rate: optim.learning_rate(train.len()),
@@ -115,12 +115,12 @@ impl<'a> Twin<'a> {
     }
 
     /// Starts it from a point of the run.
-    fn part(&mut self, point: &Point, mut optimizer: OptimizerState) {
+    fn split(&mut self, point: &Point, mut optimizer: OptimizerState) {
         optimizer.prepare(self.optim.rule, point.params.len());
         self.now = Some(TwinState { point: point.clone(), optimizer, start: point.params.clone() });
     }
 
-    /// Makes its own update, at the same place in training as the run's; does nothing before it has parted.
+    /// Makes its own update, at the same place in training as the run's; does nothing before it has split.
     fn train(&mut self, at: Position, done: Step) -> Result<(), TrainError> {
         let Some(now) = &mut self.now else { return Ok(()) };
         let order = match self.order.take() {
@@ -138,7 +138,7 @@ impl<'a> Twin<'a> {
 
     /// The prefix of its lists in the probe's memory.
     fn name(&self, list: &str) -> String {
-        format!("twin.{}.{list}", self.parted)
+        format!("twin.{}.{list}", self.split_after)
     }
 }
 
@@ -157,19 +157,19 @@ impl Probe for ConnectivityProbe<'_> {
             Some(twin) if twin.optim.method == Method::Sgd => twin.optim.batch_size,
             _ => self.train.len(),
         };
-        let updates = self.twins.iter().map(|twin| updates.0.saturating_sub(twin.parted));
+        let updates = self.twins.iter().map(|twin| updates.0.saturating_sub(twin.split_after));
         let differentiated = batch.saturating_mul(updates.sum::<u64>() as usize);
         Work { differentiated, ..Work::default() }
     }
 
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
         for twin in &mut self.twins {
-            if twin.parted == 0 && update.start.0 == 0 {
-                twin.part(update.before, OptimizerState::default());
+            if twin.split_after == 0 && update.start.0 == 0 {
+                twin.split(update.before, OptimizerState::default());
             }
             twin.train(update.at, update.start)?;
-            if twin.parted == update.at.step.0 {
-                twin.part(update.after, update.optimizer.clone());
+            if twin.split_after == update.at.step.0 {
+                twin.split(update.after, update.optimizer.clone());
             }
         }
         Ok(())
@@ -213,7 +213,7 @@ impl Probe for ConnectivityProbe<'_> {
             let displacement =
                 |end: &Point| -> Vec<f32> { end.params.iter().zip(start).map(|(a, b)| a - b).collect() };
             let row = rows::Connectivity {
-                parted: twin.parted,
+                split_after: twin.split_after,
                 distance: distance_sq(&run.params, &other.params).sqrt().into(),
                 cosine: cosine(&displacement(run), &displacement(other)).into(),
                 loss_barrier: barrier_height(&losses).into(),
@@ -277,11 +277,11 @@ mod tests {
 
     impl Training {
         /// Three epochs of four updates, by Adam unless another rule is given.
-        fn new(part_after: &[u64]) -> Self {
-            Self::by(Rule::Adam, part_after)
+        fn new(split_after: &[u64]) -> Self {
+            Self::by(Rule::Adam, split_after)
         }
 
-        fn by(rule: Rule, part_after: &[u64]) -> Self {
+        fn by(rule: Rule, split_after: &[u64]) -> Self {
             let data = DataConfig {
                 train: Some(Part::Count(100)),
                 valid: Some(Part::Count(20)),
@@ -293,7 +293,7 @@ mod tests {
             let problem = Problem { input: vec![1, 8, 8], classes: 10 };
             let network = net.finish(hidden.then("b", linear(10))).check(&problem).unwrap();
             let optim = OptimConfig { rule, lr: 0.01, batch_size: 25, ..crate::optim::tests::config() };
-            let section = serde_json::json!({ "when": {}, "part_after": part_after, "points": 3 });
+            let section = serde_json::json!({ "when": {}, "split_after": split_after, "points": 3 });
             Self {
                 split: data.load().unwrap(),
                 model: Model::new(Rc::new(Fused::default()), network, Loss::CrossEntropy),
@@ -324,12 +324,12 @@ mod tests {
     fn a_twin_is_the_run_with_other_batches() {
         let training = Training::new(&[0, 6]);
         let (end, rows) = training.run(training.start(), 12, Seed(5));
-        // one row per update for the first, and from the parting on for the second, where the two are one
+        // one row per update for the first, and from the split on for the second, where the two are one
         assert_eq!(rows.len(), 12 + 7);
         let last: Vec<&Connectivity> = rows.iter().rev().take(2).collect();
-        assert_eq!((last[1].parted, last[0].parted), (0, 6));
-        let at_parting = rows.iter().find(|row| row.parted == 6).unwrap();
-        assert_eq!((at_parting.distance.or_nan(), at_parting.cosine.get()), (0.0, None));
+        assert_eq!((last[1].split_after, last[0].split_after), (0, 6));
+        let at_split = rows.iter().find(|row| row.split_after == 6).unwrap();
+        assert_eq!((at_split.distance.or_nan(), at_split.cosine.get()), (0.0, None));
         // from the start on, it is a run with the twin's seed
         let seed = Seed(Seed(5).rng(Stream::Twin, [0]).next_u64());
         let (other, _) = Training::new(&[100]).run(training.start(), 12, seed);
