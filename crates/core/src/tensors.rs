@@ -34,14 +34,14 @@ pub(crate) struct DirectionalForward<D: Device<E>, T, E: Dtype = f32> {
 }
 
 /// A network's outputs and their derivatives along a direction, `[rows, classes]` each.
-pub(crate) struct OutputsAndTangent<D: Device<f32>, T> {
-    pub(crate) outputs: Rows<D, T>,
-    pub(crate) tangent: Rows<D>,
+pub(crate) struct OutputsAndTangent<D: Device<E>, T, E: Dtype = f32> {
+    pub(crate) outputs: Rows<D, T, E>,
+    pub(crate) tangent: Rows<D, NoneTape, E>,
 }
 
-impl<D: Device<f32>, T> DirectionalForward<D, T> {
+impl<D: Device<E>, T, E: Dtype> DirectionalForward<D, T, E> {
     /// Outputs and tangent of a pass along a direction.
-    pub(crate) fn along_direction(self) -> OutputsAndTangent<D, T> {
+    pub(crate) fn along_direction(self) -> OutputsAndTangent<D, T, E> {
         let tangent = self.tangent.expect("some layer has parameters, so the outputs have a tangent");
         OutputsAndTangent { outputs: self.forward.outputs, tangent }
     }
@@ -267,20 +267,31 @@ impl<'a, B: TensorBackend> TensorPoint<'a, B> {
         self.backend.directional_losses(along, &batch.labels, self.loss)
     }
 
-    /// Σ_i w_i ∂z_i/∂θ for the outputs z of a batch and weights w of the same shape, of length P.
-    fn reverse_outputs(
+    /// Σ_i J_iᵀ w_i for the Jacobians J_i of a batch's outputs z_i, of length P. `add` adds w_i, given z_i, its derivative J_i v along
+    /// `direction`, and the label.
+    fn pulled_back(
         &self,
         batch: &Batch,
-        weights: Vec<f32>,
+        direction: &[f32],
         mode: BatchNormMode,
+        add: impl Fn(&[f32], &[f32], usize, &mut [f32]),
     ) -> Result<Vec<f32>, CoreError> {
-        let inputs = self.inputs(batch)?;
-        let outputs =
-            self.backend.forward::<OwnedTape<f32, B::Device>>(self.at(batch, mode), inputs)?.outputs;
-        let weights = self.backend.device().try_tensor_from_vec(weights, *outputs.shape());
-        let weights = weights.map_err(CoreError::device)?;
-        let backward = || outputs.try_mul(weights)?.try_sum::<Rank0, Axes2<0, 1>>()?.try_backward();
-        self.backend.take_gradient(backward().map_err(CoreError::device)?, &self.theta)
+        awake(|| {
+            let OutputsAndTangent { outputs, tangent } = self.along::<NoneTape>(batch, direction, mode)?;
+            let classes = self.network.problem().classes;
+            let (outputs, tangent) = (outputs.as_vec(), tangent.as_vec());
+            let mut weights = vec![0.0; outputs.len()];
+            let samples = outputs.chunks_exact(classes).zip(tangent.chunks_exact(classes)).zip(&batch.labels);
+            for (((z, dot), &label), weights) in samples.zip(weights.chunks_exact_mut(classes)) {
+                add(z, dot, label, weights);
+            }
+            let (at, inputs) = (self.at(batch, mode), self.inputs(batch)?);
+            let outputs = self.backend.forward::<OwnedTape<f32, B::Device>>(at, inputs)?.outputs;
+            let weights = self.backend.device().try_tensor_from_vec(weights, *outputs.shape());
+            let weights = weights.map_err(CoreError::device)?;
+            let backward = || outputs.try_mul(weights)?.try_sum::<Rank0, Axes2<0, 1>>()?.try_backward();
+            self.backend.take_gradient(backward().map_err(CoreError::device)?, &self.theta)
+        })
     }
 
     /// The gradient by θ of the mean of `losses`.
@@ -331,16 +342,9 @@ impl<B: TensorBackend> AtPoint for TensorPoint<'_, B> {
         direction: &[f32],
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError> {
-        awake(|| {
-            let OutputsAndTangent { outputs, tangent } = self.along::<NoneTape>(batch, direction, mode)?;
-            let (classes, rows) = (self.network.problem().classes, batch.labels.len());
-            let (outputs, tangent) = (outputs.as_vec(), tangent.as_vec());
-            let mut weights = vec![0.0; outputs.len()];
-            let of_sample = outputs.chunks_exact(classes).zip(tangent.chunks_exact(classes));
-            for ((z, dot), weights) in of_sample.zip(weights.chunks_exact_mut(classes)) {
-                self.loss.hessian_product(z, dot, 1.0 / rows as f32, weights);
-            }
-            self.reverse_outputs(batch, weights, mode)
+        let rows = batch.labels.len();
+        self.pulled_back(batch, direction, mode, |z, dot, _, weights| {
+            self.loss.hessian_product(z, dot, 1.0 / rows as f32, weights);
         })
     }
 
@@ -351,18 +355,10 @@ impl<B: TensorBackend> AtPoint for TensorPoint<'_, B> {
         mode: BatchNormMode,
     ) -> Result<Vec<f32>, CoreError> {
         self.check_samples(mode)?;
-        awake(|| {
-            let along = self.along::<NoneTape>(batch, direction, mode)?;
-            let (classes, rows) = (self.network.problem().classes, batch.labels.len());
-            let (outputs, tangent) = (along.outputs.as_vec(), along.tangent.as_vec());
-            let mut weights = vec![0.0; outputs.len()];
-            let of_sample = outputs.chunks_exact(classes).zip(tangent.chunks_exact(classes));
-            let of_sample = of_sample.zip(&batch.labels).zip(weights.chunks_exact_mut(classes));
-            for (((z, dot), &label), weights) in of_sample {
-                let slope = self.loss.tangent(z, label, dot);
-                self.loss.backward(z, label, (slope / rows as f64) as f32, weights);
-            }
-            self.reverse_outputs(batch, weights, mode)
+        let rows = batch.labels.len();
+        self.pulled_back(batch, direction, mode, |z, dot, label, weights| {
+            let slope = self.loss.tangent(z, label, dot);
+            self.loss.backward(z, label, (slope / rows as f64) as f32, weights);
         })
     }
 

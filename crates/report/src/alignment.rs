@@ -60,6 +60,8 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let has_own = last.iter().any(|row| row.batch_size == own);
     let is_shown =
         |row: &&Stamped<'_, Alignment>| measurements.len() > 1 && (!has_own || row.batch_size == own);
+    let by_step: Vec<(u64, Thresholds)> =
+        measurements.iter().map(|rows| (rows[0].at.step, thresholds(&rows[0]))).collect();
     for row in last.iter().filter(is_shown) {
         let values = measurements.iter().filter_map(|rows| {
             let found = rows.iter().find(|other| other.batch_size == row.batch_size)?;
@@ -69,13 +71,12 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
         let curve = Curve::new("batch_sharpness", "Batch sharpness", "update", "E[gᵀHg] / E[gᵀg]");
         let variant = format!("B = {}", row.batch_size);
         let curve = Curve { variant, dots: true, ..curve.through(&values) };
-        let by_step: Vec<(u64, Thresholds)> =
-            measurements.iter().map(|rows| (rows[0].at.step, thresholds(&rows[0]))).collect();
         // the thresholds are the same for all batch sizes
-        let is_first = curves.is_empty();
-        let with_thresholds = Thresholds::beside(curve, &by_step);
-        let drawn = if is_first { with_thresholds.len() } else { 1 };
-        curves.extend(with_thresholds.into_iter().take(drawn));
+        if curves.is_empty() {
+            curves.extend(Thresholds::beside(curve, &by_step));
+        } else {
+            curves.push(curve);
+        }
     }
     let by_batch_size = |variant: &str, value: fn(&Alignment) -> Measured| {
         let title = format!("Alignment of gradients with the Hessian, epoch {}", last[0].at.epoch);

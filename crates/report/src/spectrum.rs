@@ -82,7 +82,7 @@ fn subjects(run: &Run) -> Vec<Subject<'_>> {
 
 /// The largest eigenvalue of the whole Hessian by update.
 pub(crate) fn sharpness(run: &Run) -> Vec<StepValue> {
-    let rows = run.rows::<Spectrum>().filter(|row| row.matrix == Matrix::Hessian && row.is_whole());
+    let rows = run.rows::<Spectrum>().filter(|row| row.is_of(Matrix::Hessian));
     rows.filter_map(|row| Some(StepValue { step: row.at.step, value: row.values.first()?.get()? })).collect()
 }
 

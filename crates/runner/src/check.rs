@@ -147,8 +147,8 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let span = Span { epochs: experiment.epochs, updates: updates_per_epoch as u32 };
         let probes = probes.iter().map(|probe| {
             let measurements = probe.count(span) as usize;
-            let updates = walk_core::Step(u64::from(span.epochs) * u64::from(span.updates));
-            let work = probe.work().times(measurements).plus(probe.work_between(updates));
+            let between = probe.work_between(walk_core::Step(span.total()));
+            let work = probe.work().times(measurements).plus(between);
             ProbeEstimate { name: probe.name, measurements, work, seconds: seconds(work, &speed) }
         });
         let probes: Vec<ProbeEstimate> = probes.collect();

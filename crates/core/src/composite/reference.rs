@@ -6,7 +6,7 @@ use dfdx::prelude::*;
 use walk_arch::Network;
 
 use super::{layers, pass, tangents};
-use crate::tensors::{At, Flat, Rows};
+use crate::tensors::{At, Flat, OutputsAndTangent, Rows};
 use crate::{Batch, BatchNormMode, CoreError, Loss, Point};
 
 /// A network at a point, in dfdx's operations on the CPU in f64; the parameters and samples themselves are f32 numbers.
@@ -56,8 +56,8 @@ impl<'a> Reference<'a> {
         let v = vector(v)?;
         let (at, inputs) = (self.at(batch), self.inputs(batch)?);
         let passed = pass::forward::<f64, _, OwnedTape<f64, Cpu>>(&device, at, inputs, Some(&v))?;
-        let tangent = passed.tangent.expect("some layer has parameters, so the outputs have a tangent");
-        let slopes = tangents::losses(&device, passed.forward.outputs, tangent, &batch.labels, self.loss);
+        let OutputsAndTangent { outputs, tangent } = passed.along_direction();
+        let slopes = tangents::losses(&device, outputs, tangent, &batch.labels, self.loss);
         self.reverse(slopes.map_err(CoreError::device)?)
     }
 
@@ -70,9 +70,8 @@ impl<'a> Reference<'a> {
         let v = vector(v)?;
         let along =
             pass::forward::<f64, _, NoneTape>(&device, self.at(batch), self.inputs(batch)?, Some(&v))?;
-        let tangent = along.tangent.expect("some layer has parameters, so the outputs have a tangent");
+        let OutputsAndTangent { outputs, tangent } = along.along_direction();
         // the Hessian of the losses by the outputs, with the outputs in place of θ
-        let outputs = along.forward.outputs;
         let slopes = tangents::losses(&device, outputs.leaky_trace(), tangent, &batch.labels, self.loss);
         let backward = || slopes?.try_mean::<Rank0, Axis<0>>()?.try_backward();
         let weights = backward().map_err(CoreError::device)?.get(&outputs);

@@ -8,6 +8,13 @@ pub fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
     (norms > 0.0).then(|| (dot(a, b) / norms).clamp(-1.0, 1.0))
 }
 
+/// The cosine of the angle between the displacements a - start and b - start.
+pub fn cosine_of_displacements(start: &[f32], a: &[f32], b: &[f32]) -> Option<f64> {
+    let from_start =
+        |end: &[f32]| -> Vec<f32> { end.iter().zip(start).map(|(end, start)| end - start).collect() };
+    cosine(&from_start(a), &from_start(b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::cosine;

@@ -108,6 +108,11 @@ impl Spectrum {
         self.parameters == ALL_PARAMETERS
     }
 
+    /// Whether it is of the whole `matrix`.
+    pub fn is_of(&self, matrix: Matrix) -> bool {
+        self.matrix == matrix && self.is_whole()
+    }
+
     /// The matrix and, if only a part was used, its parameters; empty for the whole Hessian.
     pub fn subject(&self) -> String {
         match (self.matrix, self.is_whole()) {

@@ -20,20 +20,18 @@ pub(super) fn decay_falls_to_floor(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 fn height_of_fall(run: &Run) -> Option<f64> {
     let rates = step_values(run, |row: &Train| row.lr.into());
     let largest = rates.iter().map(|found| found.value).reduce(f64::max)?;
-    let decay = rates.iter().rposition(|found| found.value >= largest)?;
-    let full: Vec<u64> =
-        rates[..=decay].iter().filter(|found| found.value >= largest).map(|found| found.step).collect();
-    if decay + 1 == rates.len() {
+    let at_largest = rates.iter().filter(|found| found.value >= largest);
+    let full: Vec<u64> = at_largest.map(|found| found.step).collect();
+    let (from, to, end_step) = (*late(&full).first()?, *full.last()?, rates.last()?.step);
+    if to == end_step {
         return None;
     }
-    let (from, to) = (*late(&full).first()?, *full.last()?);
     let before = || run.rows::<Interpolation>().filter(|row| (from..=to).contains(&row.at.step));
     let losses: Vec<f64> = before().filter_map(|row| row.losses.first()?.get()).collect();
     let floors: Vec<f64> = before().filter_map(|row| row.min_loss.get()).collect();
     let (loss, floor) = (mean(&losses).get()?, mean(&floors).get()?);
     let last = run.rows::<Interpolation>().next_back()?;
     // the end of the decay must have been measured
-    let end =
-        last.losses.last()?.get().filter(|_| Some(last.at.step) == rates.last().map(|found| found.step))?;
+    let end = last.losses.last()?.get().filter(|_| last.at.step == end_step)?;
     (loss > end).then(|| (loss - floor) / (loss - end))
 }

@@ -3,9 +3,9 @@
 
 use walk_record::Run;
 
-use super::claim::{Claim, Exhibit, Verdict, stated};
+use super::claim::{Claim, Exhibit, stated};
 use super::run_number::RunNumber;
-use super::trend::{PairedRuns, Trend, over_seeds, paired_test};
+use super::trend::{PairedRuns, over_seeds, paired_verdict};
 use crate::curve::StepValue;
 use crate::distance::{distances, log_slope};
 use crate::statistics::residual_of_line;
@@ -41,13 +41,7 @@ pub(super) fn slower_growth(exhibit: &Exhibit<'_>) -> Claim {
         return Claim::not_measured(claim, exhibit);
     }
     let seeds = paired.seeds();
-    let (verdict, statistic) = match seeds {
-        1 => (Verdict::Undecided, "no test within one run".into()),
-        _ => {
-            let trend = Trend::paired(&slopes);
-            (trend.verdict, trend.text(&paired_test(seeds)))
-        }
-    };
+    let (verdict, statistic) = paired_verdict(&slopes);
     let numbers: Vec<String> = slopes.iter().map(|slopes| over_seeds(slopes)).collect();
     Claim {
         claim: stated(claim, seeds),

@@ -3,22 +3,21 @@
 use walk_record::rows::{Matrix, Spectrum};
 use walk_record::{Run, Stamped};
 
-use super::claim::{Claim, Exhibit, Verdict, stated};
+use super::claim::{Claim, Exhibit, stated};
 use super::run_number::{RunNumber, late};
-use super::trend::{PairedRuns, Trend, over_seeds, paired_test};
+use super::trend::{PairedRuns, over_seeds, paired_verdict};
 use crate::statistics::mean;
 use crate::training::is_gradient_descent;
 
 /// The rows of the matrix that training is limited by: Adam's preconditioned Hessian if it was measured, otherwise the Hessian.
 fn limiting(run: &Run) -> Vec<Stamped<'_, Spectrum>> {
-    let of_adam = |row: &Stamped<'_, Spectrum>| row.matrix == Matrix::Preconditioned && row.is_whole();
-    let preconditioned: Vec<Stamped<'_, Spectrum>> = run.rows().filter(of_adam).collect();
-    if preconditioned.is_empty() { hessian(run) } else { preconditioned }
+    let preconditioned = whole(run, Matrix::Preconditioned);
+    if preconditioned.is_empty() { whole(run, Matrix::Hessian) } else { preconditioned }
 }
 
-/// The rows of the whole Hessian.
-fn hessian(run: &Run) -> Vec<Stamped<'_, Spectrum>> {
-    run.rows().filter(|row: &Stamped<'_, Spectrum>| row.matrix == Matrix::Hessian && row.is_whole()).collect()
+/// The rows of a whole matrix.
+fn whole(run: &Run, matrix: Matrix) -> Vec<Stamped<'_, Spectrum>> {
+    run.rows::<Spectrum>().filter(|row| row.is_of(matrix)).collect()
 }
 
 /// The mean of `value` over the last third of the measurements.
@@ -56,23 +55,17 @@ pub(super) fn sharpness_below_threshold(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 pub(super) fn flatter_at_small_batches(exhibit: &Exhibit<'_>) -> Claim {
     let claim = "the sharpness settles at a lower level for smaller batch sizes";
     let Some(paired) = PairedRuns::new(exhibit) else { return Claim::not_measured(claim, exhibit) };
-    let mut values = paired.values(|run| late_mean(&hessian(run), sharpness).unwrap_or(f64::NAN));
+    let mut values =
+        paired.values(|run| late_mean(&whole(run, Matrix::Hessian), sharpness).unwrap_or(f64::NAN));
     let numbers: Vec<String> = values.iter().map(|values| over_seeds(values)).collect();
     if values.iter().flatten().all(|value| value.is_nan()) {
         return Claim::not_measured(claim, exhibit);
     }
     // smallest batch first
     values.reverse();
-    let seeds = paired.seeds();
-    let (verdict, statistic) = match seeds {
-        1 => (Verdict::Undecided, "no test with one seed".into()),
-        _ => {
-            let trend = Trend::paired(&values);
-            (trend.verdict, trend.text(&paired_test(seeds)))
-        }
-    };
+    let (verdict, statistic) = paired_verdict(&values);
     Claim {
-        claim: stated(claim, seeds),
+        claim: stated(claim, paired.seeds()),
         exhibit: exhibit.name.into(),
         measured: format!("λ₁, last third of the measurements: {}", paired.text(&numbers)),
         statistic,
@@ -86,7 +79,7 @@ pub(super) fn gradient_in_top_space(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let what = "share of ‖ḡ‖², last third of the measurements";
     let number = RunNumber { claim, what, claimed: [0.5, f64::INFINITY] };
     number.test(exhibit, |run| {
-        late_mean(&hessian(run), |row| {
+        late_mean(&whole(run, Matrix::Hessian), |row| {
             row.gradient_share.get().filter(|_| row.asked == run.info.network.classes)
         })
     })

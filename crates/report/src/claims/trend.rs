@@ -51,6 +51,17 @@ impl Trend {
     }
 }
 
+/// The verdict and the test of a [`Trend::paired`]; there is none with one seed.
+pub(super) fn paired_verdict(by_setting: &[Vec<f64>]) -> (Verdict, String) {
+    match by_setting.first().map_or(0, Vec::len) {
+        1 => (Verdict::Undecided, "no test within one run".into()),
+        seeds => {
+            let trend = Trend::paired(by_setting);
+            (trend.verdict, trend.text(&paired_test(seeds)))
+        }
+    }
+}
+
 /// The test of a [`Trend::paired`].
 pub(super) fn paired_test(seeds: usize) -> String {
     format!("{seeds} seeds: t-test paired by seed")

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 
 /// The constants of Adam and AdamW; the defaults are PyTorch's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdamSection {
     /// β₁: decay rate of the running mean of the gradients.

@@ -193,7 +193,7 @@ impl OptimConfig {
 
     /// The constants of Adam.
     pub(crate) fn adam_constants(&self) -> AdamSection {
-        self.adam.clone().unwrap_or_default()
+        self.adam.unwrap_or_default()
     }
 
     /// The learning rate of each update of training with `samples` samples.

@@ -1,7 +1,8 @@
 //! `[probe.connectivity]`: linear mode connectivity of copies of the run that split at different updates.
 
 use rand::RngCore;
-use walk_core::probes::cosine::cosine;
+use walk_arch::Network;
+use walk_core::probes::cosine::cosine_of_displacements;
 use walk_core::probes::distance::distance_sq;
 use walk_core::probes::line::{LineLosses, barrier_height};
 use walk_core::probes::path::PathLoss;
@@ -80,17 +81,20 @@ struct Twin<'a> {
     optim: &'a OptimConfig,
     learning_rate: LearningRate<'a>,
     train: &'a Subset,
-    n_params: usize,
-    n_buffers: usize,
+    network: &'a Network,
     gradients: Gradients<'a>,
-    /// The samples of an epoch's updates.
-    order: Option<(u32, Vec<usize>)>,
+    /// The epoch of `order`, 0 before the first.
+    epoch: u32,
+    /// The samples of the epoch's updates.
+    order: Vec<usize>,
     /// Where it is, once it has split.
     now: Option<TwinState>,
 }
 
 struct TwinState {
     point: Point,
+    /// Room for the next point.
+    next: Point,
     optimizer: OptimizerState,
     /// θ where it split from the run.
     start: Vec<f32>,
@@ -106,10 +110,10 @@ impl<'a> Twin<'a> {
             optim,
             learning_rate: optim.learning_rate(train.len()),
             train,
-            n_params: model.network().n_params(),
-            n_buffers: model.network().n_buffers(),
+            network: model.network(),
             gradients: Gradients::new(model, train, optim, seed),
-            order: None,
+            epoch: 0,
+            order: vec![],
             now: None,
         }
     }
@@ -117,22 +121,22 @@ impl<'a> Twin<'a> {
     /// Starts it from a point of the run.
     fn split(&mut self, point: &Point, mut optimizer: OptimizerState) {
         optimizer.prepare(self.optim.rule, point.params.len());
-        self.now = Some(TwinState { point: point.clone(), optimizer, start: point.params.clone() });
+        let (next, start) = (point.clone(), point.params.clone());
+        self.now = Some(TwinState { point: point.clone(), next, optimizer, start });
     }
 
     /// Makes its own update, at the same place in training as the run's; does nothing before it has split.
     fn train(&mut self, at: Position, done: Step) -> Result<(), TrainError> {
         let Some(now) = &mut self.now else { return Ok(()) };
-        let order = match self.order.take() {
-            Some((epoch, order)) if epoch == at.epoch => order,
-            _ => epoch_order(self.seed, at.epoch, self.optim, self.train.len()),
-        };
-        let mut next = now.point.clone();
-        self.gradients.next(&now.point, &mut next.buffers, &order, at)?;
-        let lr = self.learning_rate.after(done);
-        now.optimizer.update(self.optim, lr, &now.point.params, &self.gradients.grad, &mut next.params);
-        now.point = next;
-        self.order = Some((at.epoch, order));
+        if self.epoch != at.epoch {
+            self.order = epoch_order(self.seed, at.epoch, self.optim, self.train.len());
+            self.epoch = at.epoch;
+        }
+        now.next.buffers.copy_from_slice(&now.point.buffers);
+        self.gradients.next(&now.point, &mut now.next.buffers, &self.order, at)?;
+        let (lr, grad) = (self.learning_rate.after(done), &self.gradients.grad);
+        now.optimizer.update(self.optim, lr, &now.point.params, grad, &mut now.next.params);
+        std::mem::swap(&mut now.point, &mut now.next);
         Ok(())
     }
 
@@ -177,7 +181,7 @@ impl Probe for ConnectivityProbe<'_> {
 
     fn memory(&self) -> Memory {
         self.twins.iter().fold(Memory::default(), |memory, twin| {
-            let Some(TwinState { point, optimizer, start }) = &twin.now else { return memory };
+            let Some(TwinState { point, optimizer, start, .. }) = &twin.now else { return memory };
             let lists = [("params", &point.params), ("buffers", &point.buffers), ("start", start)];
             let memory = lists.into_iter().fold(memory, |memory, (list, values)| {
                 memory.with(&twin.name(list), Values::F32(values.clone()))
@@ -189,15 +193,15 @@ impl Probe for ConnectivityProbe<'_> {
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
         for twin in &mut self.twins {
-            let n_params = twin.n_params;
+            let (n_params, n_buffers) = (twin.network.n_params(), twin.network.n_buffers());
             let list = |list: &str, len: usize| memory.f32s(&twin.name(list), len);
-            let lists =
-                (list("params", n_params)?, list("buffers", twin.n_buffers)?, list("start", n_params)?);
+            let lists = (list("params", n_params)?, list("buffers", n_buffers)?, list("start", n_params)?);
             let (Some(params), Some(buffers), Some(start)) = lists else { continue };
             let mut optimizer = OptimizerState::from_lists(|name| memory.0.get(&twin.name(name)), n_params)?;
             // a velocity of 0 is not saved, and a fork may have another rule
             optimizer.prepare(twin.optim.rule, n_params);
-            twin.now = Some(TwinState { point: Point { params, buffers }, optimizer, start });
+            let point = Point { params, buffers };
+            twin.now = Some(TwinState { next: point.clone(), point, optimizer, start });
         }
         Ok(())
     }
@@ -210,12 +214,10 @@ impl Probe for ConnectivityProbe<'_> {
             let samples = Fixed(self.train);
             let line = LineLosses::evaluate(&mut self.path, [run, other], points.get(), &samples)?;
             let LineLosses { alphas, losses, errors } = line;
-            let displacement =
-                |end: &Point| -> Vec<f32> { end.params.iter().zip(start).map(|(a, b)| a - b).collect() };
             let row = rows::Connectivity {
                 split_after: twin.split_after,
                 distance: distance_sq(&run.params, &other.params).sqrt().into(),
-                cosine: cosine(&displacement(run), &displacement(other)).into(),
+                cosine: cosine_of_displacements(start, &run.params, &other.params).into(),
                 loss_barrier: barrier_height(&losses).into(),
                 error_barrier: barrier_height(&errors).into(),
                 alphas,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use walk_core::probes::cosine::cosine;
+use walk_core::probes::cosine::cosine_of_displacements;
 use walk_core::probes::distance::distance_sq;
 use walk_record::rows::OtherPoint;
 
@@ -50,12 +50,10 @@ impl Probe for DistanceProbe {
 
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let (here, start) = (&update.after.params, &update.initial.params);
-        let displacement =
-            |end: &[f32]| -> Vec<f32> { end.iter().zip(start).map(|(end, start)| end - start).collect() };
         let other = self.other.as_ref().map(|Other { file, params }| OtherPoint {
             file: file.clone(),
             distance: distance_sq(here, params).sqrt().into(),
-            cosine: cosine(&displacement(here), &displacement(params)).into(),
+            cosine: cosine_of_displacements(start, here, params).into(),
         });
         Ok(vec![rows::Distance { distance: distance_sq(here, start).sqrt().into(), other }.into()])
     }
