@@ -25,6 +25,24 @@ fn quick_toml_runs_and_prints_the_barrier_table() {
 }
 
 #[test]
+fn bench_times_the_given_number_of_images_or_those_that_fit_into_a_second() {
+    let bench = Bench::new(GOOD);
+    let timed = |more: &[&str]| -> serde_json::Value {
+        let ran = bench.run(&[&["bench", "exp.toml", "--json", "--repeat", "1"], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    // all of the 300 images, which take milliseconds
+    for (more, images) in [(&["--eval", "120"][..], 120), (&[], 300)] {
+        let result = timed(more);
+        assert_eq!((&result["arch"], &result["images"]), (&json!("mlp"), &json!(images)));
+        for speed in ["eval_images_per_s", "train_images_per_s", "hvp_images_per_s", "segment_s"] {
+            assert!(result[speed].as_f64().unwrap() > 0.0, "{speed}: {result}");
+        }
+    }
+}
+
+#[test]
 fn metrics_have_the_documented_fields() {
     let bench = Bench::new(GOOD);
     bench.run_into("run", &[]);

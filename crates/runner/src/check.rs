@@ -129,7 +129,7 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
     let (n_params, multiply_adds) = (network.n_params(), network.multiply_adds());
     let model = Model::new(backend, network, first.loss());
     let config =
-        ThroughputConfig { samples: SAMPLES, chunk: 100, points: 1, most_in_batch: SAMPLES, repeat: 1 };
+        ThroughputConfig { samples: Some(SAMPLES), chunk: 100, points: 1, most_in_batch: SAMPLES, repeat: 1 };
     let speed = throughput(&model, &split.train, &first.optim, &config).map_err(Failure::run)?;
     let ranks: Arc<dyn Ranks> = Arc::new(Solo);
     let samples = split.train.len();

@@ -328,9 +328,9 @@ pub(crate) struct ReproduceArguments {
 pub(crate) struct BenchArguments {
     #[command(flatten)]
     pub(crate) experiment: ExperimentArguments,
-    /// Number of training samples to evaluate
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    pub(crate) eval: usize,
+    /// Number of training samples to evaluate [default: those that take about a second]
+    #[arg(long, value_name = "N")]
+    pub(crate) eval: Option<usize>,
     /// Number of repetitions; medians are reported
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) repeat: u16,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use walk_core::{Batch, BatchNormMode, Model, Seed, interpolate};
+use walk_core::{Batch, BatchNormMode, Model, Point, Seed, interpolate};
 use walk_data::Subset;
 
 use crate::samples::{First, Fixed, fill_batch};
@@ -12,8 +12,9 @@ use crate::{OptimConfig, OptimizerState, TrainError};
 /// What to time.
 #[derive(Clone, Debug)]
 pub struct ThroughputConfig {
-    /// Number of samples evaluated per repetition, at most the size of the training set.
-    pub samples: usize,
+    /// Number of samples evaluated per repetition, at most the size of the training set; if `None`, as many whole chunks as
+    /// are evaluated in about a second.
+    pub samples: Option<usize>,
     /// Number of samples per evaluation chunk.
     pub chunk: usize,
     /// Number of losses per interpolated step that are not shared with the previous step.
@@ -48,6 +49,8 @@ pub struct Throughput {
 
 /// Minimum time over which training and products are timed: threads can be slow for a tenth of a second.
 const LEAST_TIME: Duration = Duration::from_millis(300);
+/// Time of one evaluation whose number of samples is not given.
+const EVALUATION_TIME: Duration = Duration::from_secs(1);
 /// Maximum number of samples of a timed Hessian-vector product.
 const HVP_SAMPLES: usize = 500;
 
@@ -61,21 +64,33 @@ pub fn throughput(
     optim: &OptimConfig,
     config: &ThroughputConfig,
 ) -> Result<Throughput, TrainError> {
-    let samples = First(Fixed(part), config.samples.clamp(1, part.len()));
     let point = model.initial(Seed(0));
     let (mut next, mut between) = (point.clone(), point.clone());
     let mut optimizer = OptimizerState::default();
     optimizer.prepare(optim.rule, point.params.len());
     let mut evaluator = model.evaluator();
+    let mut evaluate = |point: &Point, samples: &First<'_>| {
+        let started = Instant::now();
+        evaluator.evaluate(point, samples, config.chunk, BatchNormMode::Batch)?;
+        Ok::<_, TrainError>(started.elapsed().as_secs_f64())
+    };
+    let number = match config.samples {
+        Some(number) => number,
+        None => {
+            let trial = First(Fixed(part), (config.chunk * rayon::current_num_threads()).min(part.len()));
+            evaluate(&point, &trial)?;
+            let trials = (EVALUATION_TIME.as_secs_f64() / evaluate(&point, &trial)?).ceil();
+            trial.1.saturating_mul(trials as usize)
+        }
+    };
+    let samples = First(Fixed(part), number.clamp(1, part.len()));
     let mut batch = Batch::default();
     let rows = optim.batch_size.min(part.len()).min(config.most_in_batch);
     let (mut eval, mut train, mut prepare) = (vec![], vec![], vec![]);
     let (mut segment, mut hvp) = (vec![], vec![]);
     let mut eval_peak_memory = None;
     for round in 0..=config.repeat {
-        let started = Instant::now();
-        evaluator.evaluate(&point, &samples, config.chunk, BatchNormMode::Batch)?;
-        let evaluated = started.elapsed().as_secs_f64();
+        let evaluated = evaluate(&point, &samples)?;
         if round == 0 {
             eval_peak_memory = peak_memory();
         }
@@ -92,7 +107,7 @@ pub fn throughput(
         for index in 0..config.points {
             let alpha = index as f64 / config.points as f64;
             interpolate(&point.params, &next.params, alpha, &mut between.params);
-            evaluator.evaluate(&between, &samples, config.chunk, BatchNormMode::Batch)?;
+            evaluate(&between, &samples)?;
         }
         let segment_time = started.elapsed().as_secs_f64();
         let multiplied_samples = samples.1.min(HVP_SAMPLES);
