@@ -7,7 +7,7 @@ use anyhow::Result;
 use walk_core::{DeviceName, Model, Seed, backend_for};
 use walk_record::{MetricsMark, RecordError};
 use walk_report::{Column, Extent, Role, Table, counted};
-use walk_train::probe::{ActiveProbe, ProbeContext};
+use walk_train::probe::ProbeContext;
 use walk_train::{
     Ranks, Solo, Span, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
 };
@@ -142,9 +142,10 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let (optim, seed) = (&experiment.optim, Seed(experiment.seed));
         let context = ProbeContext { model: &model, train: &split.train, optim, seed, ranks: &ranks };
         let probes = experiment.probe.probes(context).map_err(|error| source.train_error(error))?;
-        let remembered: usize = probes.iter().map(ActiveProbe::remembered).sum();
         let updates_per_epoch = optim.updates_per_epoch(samples);
         let span = Span { epochs: experiment.epochs, updates: updates_per_epoch as u32 };
+        let remembered: usize = probes.iter().map(|probe| probe.remembered(span)).sum();
+        let held = probes.iter().map(|probe| probe.held(span)).max().unwrap_or(0);
         let probes = probes.iter().map(|probe| {
             let measurements = probe.count(span) as usize;
             let between = probe.work_between(walk_core::Step(span.total()));
@@ -160,8 +161,8 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let tensors =
             state_tensors(model.network(), &TrainState::new(model.initial(seed)), &MetricsMark::default());
         let floats: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
-        // the current and the initial parameters, plus what the optimizer and probes remember of earlier ones
-        let copies = 1 + optim.remembered() + remembered;
+        // beside the current and the initial parameters, what the optimizer and probes remember of earlier ones
+        let floats = floats + (optim.remembered() + remembered) * n_params;
         let checkpoints = experiment.checkpoint.last + experiment.checkpoint.epochs.len() + 2;
         Ok(Estimate {
             plugin: plugin.name.clone(),
@@ -170,10 +171,10 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
             samples,
             updates_per_epoch,
             training_s: seconds(training, &speed),
-            memory_bytes: footprint.bytes(&work),
+            memory_bytes: footprint.bytes(&work, remembered, held),
             row_bytes: experiment.epochs as usize * updates_per_epoch * TRAIN_ROW_BYTES
                 + evaluated / samples.max(1) / 10 * INTERPOLATION_ROW_BYTES,
-            checkpoint_bytes: 4 * floats * copies * checkpoints,
+            checkpoint_bytes: 4 * floats * checkpoints,
             probes,
         })
     };

@@ -17,8 +17,9 @@ pub(crate) struct Footprint<'a> {
 const PROGRAM: usize = 30 << 20;
 
 impl Footprint<'_> {
-    /// Approximate peak memory of the run in bytes, with probes of this work; `None` if the device does not report it.
-    pub(crate) fn bytes(&self, probes: &[Work]) -> Option<usize> {
+    /// Approximate peak memory of the run in bytes, with probes of this work, which remember and hold so many vectors of the
+    /// size of θ; `None` if the device does not report it.
+    pub(crate) fn bytes(&self, probes: &[Work], remembered: usize, held: usize) -> Option<usize> {
         let Self { model, images, samples, optim, threads } = *self;
         let network = model.network();
         let params = network.n_params() * size_of::<f32>();
@@ -37,8 +38,10 @@ impl Footprint<'_> {
             let product = pass(work.multiplied, PassKind::HessianVector, 1)?;
             most = most.max(evaluation).max(gradient).max(product);
         }
-        // θ, the next θ, velocity, gradient, and copies on the device, in the layout of convolutions, and in checkpoints
-        let vectors = 16 + 2 * probes.len();
+        // θ, the next θ, gradient, and copies on the device, in the layout of convolutions, and in checkpoints
+        let always = 16;
+        // what is remembered, and its copies in a checkpoint and in its file
+        let vectors = always + 3 * (optim.remembered() + remembered) + held;
         // the archive that images are read from is in memory as well, but only until training begins
         let images = images.pixels.len();
         Some(PROGRAM + (2 * images).max(images + vectors * params + most))

@@ -13,9 +13,14 @@ pub(crate) trait Probe {
     /// The work of one measurement.
     fn work(&self) -> Work;
 
-    /// Number of vectors of the size of θ that it remembers between updates, about.
-    fn remembered(&self) -> usize {
-        1
+    /// Number of vectors of the size of θ that it remembers between updates, at the end of a run of this span, about.
+    fn remembered(&self, _span: Span) -> usize {
+        0
+    }
+
+    /// Number of such vectors that one measurement holds besides, in a run of this span, about.
+    fn held(&self, _span: Span) -> usize {
+        2
     }
 
     /// The work besides measurements in the first `updates` updates of a run.
@@ -111,9 +116,14 @@ impl<'a> ActiveProbe<'a> {
         self.probe.work()
     }
 
-    /// Number of vectors of the size of θ that it remembers between updates, about.
-    pub fn remembered(&self) -> usize {
-        self.probe.remembered()
+    /// Number of vectors of the size of θ that it remembers between updates, at the end of a run of this span, about.
+    pub fn remembered(&self, span: Span) -> usize {
+        self.probe.remembered(span)
+    }
+
+    /// Number of such vectors that one measurement holds besides, in a run of this span, about.
+    pub fn held(&self, span: Span) -> usize {
+        self.probe.held(span)
     }
 
     /// The work besides measurements in the first `updates` updates of a run.

@@ -152,8 +152,13 @@ impl Probe for ConnectivityProbe<'_> {
         Work::losses(self.twins.len() * evaluated, self.section.chunk.get())
     }
 
-    fn remembered(&self) -> usize {
+    fn remembered(&self, _span: Span) -> usize {
         self.twins.iter().map(|twin| 2 + twin.optim.remembered()).sum()
+    }
+
+    fn held(&self, _span: Span) -> usize {
+        // a twin's gradient and next point
+        2 + 2 * self.twins.len()
     }
 
     fn work_between(&self, updates: Step) -> Work {

@@ -34,6 +34,10 @@ impl Probe for CosineProbe {
         Work::default()
     }
 
+    fn remembered(&self, _span: Span) -> usize {
+        2
+    }
+
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
         let decayed = update.grad.iter().zip(&update.before.params).map(|(g, p)| g + self.decay * p);
         let gradients = [update.grad.to_vec(), decayed.collect()];

@@ -97,6 +97,18 @@ impl Probe for PlaneProbe<'_> {
         Work::losses(self.section.points.get().pow(2) * self.train.len(), self.section.chunk.get())
     }
 
+    fn remembered(&self, span: Span) -> usize {
+        match self.section.directions {
+            Directions::Random => 0,
+            Directions::Principal => 1 + self.section.trajectory.count(span) as usize,
+        }
+    }
+
+    fn held(&self, span: Span) -> usize {
+        // the directions, and the trajectory relative to its last point
+        2 + self.remembered(span)
+    }
+
     fn observe(&mut self, update: &Update<'_>) -> Result<(), TrainError> {
         if self.section.directions == Directions::Principal {
             if self.trajectory.is_empty() {

@@ -15,4 +15,4 @@ pub(super) use super::values::{
     statistics,
 };
 pub(super) use crate::samples::Fixed;
-pub(super) use crate::{Memory, OptimConfig, Schedule, Thresholds, TrainError, Update, Work};
+pub(super) use crate::{Memory, OptimConfig, Schedule, Span, Thresholds, TrainError, Update, Work};

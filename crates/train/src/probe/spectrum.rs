@@ -213,6 +213,18 @@ impl Probe for SpectrumProbe<'_> {
         Work { differentiated: n, multiplied, at_once, ..Work::default() }
     }
 
+    fn remembered(&self, _span: Span) -> usize {
+        let values: usize = self.parts.iter().map(|part| part.block.len).sum();
+        values.div_ceil(self.mean_loss.model.network().n_params())
+    }
+
+    fn held(&self, _span: Span) -> usize {
+        let SpectrumSection { steps, values, density_steps, subsets, .. } = self.section;
+        // Lanczos vectors, of which a search that converges makes about a third in its longest run, beside eigenvectors
+        let found = subsets.get() * values.get();
+        found + (steps / 3).max(density_steps.get())
+    }
+
     fn memory(&self) -> Memory {
         self.parts.iter().fold(Memory::default(), |memory, part| {
             memory.with(&part.warm_name(), part.warm.clone().map(Values::F32))

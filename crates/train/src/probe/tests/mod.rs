@@ -5,6 +5,7 @@ mod covariance;
 mod noise;
 mod paths;
 mod ranks;
+mod remembered;
 mod spectrum;
 
 use std::rc::Rc;
