@@ -44,6 +44,15 @@ fn runs_are_shared_resumed_and_held_against_the_claims() {
     // of fig05 two epochs of alignment, of fig07a cosine and distance
     assert_eq!((of("fig01"), of("fig02"), of("fig05"), of("fig07a")), (2, 2, 2, 2), "{claims}");
     assert!(bench.path("out/report.html").exists() && bench.path("out/fig05/figures/alignment.png").exists());
+    // the page shows the figures of each under its name, with links to its files
+    let page = std::fs::read_to_string(bench.path("out/report.html")).unwrap();
+    assert!(page.contains("<h3 id=\"fig05\">fig05</h3>") && !bench.path("out/figures").exists());
+    for file in ["fig05/report.html", "fig05/figures/alignment.csv", "fig07a/figures/cosine.svg"] {
+        assert!(
+            page.contains(&format!("href=\"{file}\"")) && bench.path("out").join(file).exists(),
+            "{file}"
+        );
+    }
     // each has its own rows alone
     let barriers = |exhibit: &str| {
         std::fs::read_to_string(bench.path(&format!("out/{exhibit}/tables/barriers.csv"))).unwrap()

@@ -41,6 +41,6 @@ pub use export::export;
 pub use glossary::{GLOSSARY, Term, glossary_markdown, meaning};
 pub use overview::{cost, headline, summary_json};
 pub use plural::counted;
-pub use report_folder::{ReportConfig, write_report};
+pub use report_folder::{ReportConfig, write_report, write_reports};
 pub use table::{Cell, Column, Extent, Format, Role, Table, wrap};
 pub use training::batch_size;

@@ -8,7 +8,7 @@ use crate::comparison::Comparison;
 use crate::draw::FigureWidth;
 use crate::error::ReportError;
 use crate::figure::DrawnFigure;
-use crate::page::Page;
+use crate::page::{Page, PagePart};
 use crate::table::{Extent, Table};
 
 /// How a report is written.
@@ -33,6 +33,36 @@ pub fn write_report(
     comparison: &Comparison<'_>,
     config: &ReportConfig<'_>,
 ) -> Result<Vec<Table>, ReportError> {
+    Ok(write_and_show(folder, comparison, config)?.0)
+}
+
+/// Writes the report of each part into a folder of its name in `folder`; and into `folder` the extra tables, and a page with
+/// these, the figures of all parts, and the descriptions of the runs of `all`.
+///
+/// # Errors
+/// [`ReportError`] if something cannot be drawn or written.
+pub fn write_reports(
+    folder: &Path,
+    parts: &[(&str, Comparison<'_>)],
+    all: &Comparison<'_>,
+    config: &ReportConfig<'_>,
+) -> Result<(), ReportError> {
+    let figures = parts.iter().map(|(name, comparison)| {
+        let config = ReportConfig { title: name, extra_tables: &[], ..*config };
+        Ok((*name, write_and_show(&folder.join(name), comparison, &config)?.1))
+    });
+    let figures: Vec<(&str, Vec<DrawnFigure>)> = figures.collect::<Result<_, ReportError>>()?;
+    config.extra_tables.iter().try_for_each(|table| write_table(folder, table))?;
+    let parts = figures.iter().map(|(name, figures)| PagePart { name: Some(name), figures });
+    write_page(folder, all, config, config.extra_tables, &parts.collect::<Vec<_>>())
+}
+
+/// Writes the tables, the figures and the page of runs into `folder`; returns all tables and figures.
+fn write_and_show(
+    folder: &Path,
+    comparison: &Comparison<'_>,
+    config: &ReportConfig<'_>,
+) -> Result<(Vec<Table>, Vec<DrawnFigure>), ReportError> {
     let own = comparison.run_tables();
     let tables = [config.extra_tables, &comparison.tables_from(&own)].concat();
     tables.iter().try_for_each(|table| write_table(folder, table))?;
@@ -44,10 +74,20 @@ pub fn write_report(
         write_file(&path("png"), &picture.png)?;
         write_file(&path("csv"), &figure.data.csv()?)?;
     }
+    write_page(folder, comparison, config, &tables, &[PagePart { name: None, figures: &figures }])?;
+    Ok((tables, figures))
+}
+
+fn write_page(
+    folder: &Path,
+    comparison: &Comparison<'_>,
+    config: &ReportConfig<'_>,
+    tables: &[Table],
+    parts: &[PagePart<'_>],
+) -> Result<(), ReportError> {
     let ReportConfig { title, written_unix_s, .. } = *config;
-    let page = Page { title, folder, comparison, tables: &tables, figures: &figures, written_unix_s };
-    write_file(&folder.join("report.html"), page.html()?.as_bytes())?;
-    Ok(tables)
+    let page = Page { title, folder, comparison, tables, parts, written_unix_s };
+    Ok(write_file(&folder.join("report.html"), page.html()?.as_bytes())?)
 }
 
 /// Writes a table in every format into `folder/tables`.

@@ -16,6 +16,18 @@ use crate::table::{Cell, short};
 /// Maximum number of points of a line: with more values, means over equal stretches are drawn to keep lines readable.
 const MAX_POINTS: usize = 200;
 
+/// A line and how it was made.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Line {
+    points: Vec<Point>,
+    /// Number of curves that it joins.
+    curves: usize,
+    /// Number of updates of which each point shows the mean.
+    stretch: usize,
+    /// Whether points are marked.
+    dots: bool,
+}
+
 /// A point of a line: its position, and the mean, standard deviation and number of its values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Point {
@@ -44,30 +56,35 @@ impl Comparison<'_> {
         let first = all().next().expect("a curve has the name");
         let mut chart = Chart { x: first.x.clone(), y: first.y.clone(), ..Chart::new(&first.title, "", "") };
         let variants = distinct(all().map(|curve| curve.variant.as_str()));
-        let (mut rows, mut notes) = (vec![], vec![]);
-        for (number, (setting, runs)) in self.settings.iter().zip(&of_settings).enumerate() {
-            for (place, &variant) in variants.iter().enumerate() {
-                let is_this = |curve: &&Curve| curve.variant == variant && !curve.points.is_empty();
-                let curves: Vec<&Curve> = runs.iter().flatten().filter(is_this).collect();
-                let (points, note) = joined(&curves);
-                if !note.is_empty() && !notes.contains(&note) {
-                    notes.push(note);
-                }
-                rows.extend(points.iter().map(|point| self.row(setting, variant, point)));
-                if !points.is_empty() {
-                    let label = self.legend(setting, curves.len(), variant);
+        let line = |runs: &Vec<Vec<Curve>>, variant: &str| {
+            let is_this = |curve: &&Curve| curve.variant == variant && !curve.points.is_empty();
+            Line::of(&runs.iter().flatten().filter(is_this).collect::<Vec<&Curve>>())
+        };
+        let lines: Vec<Vec<Line>> = of_settings
+            .iter()
+            .map(|runs| variants.iter().map(|variant| line(runs, variant)).collect())
+            .collect();
+        let drawn = || lines.iter().flatten().filter(|line| !line.points.is_empty());
+        let seeds = common(drawn().map(|line| line.curves));
+        let mut rows = vec![];
+        for (number, (setting, of_setting)) in self.settings.iter().zip(&lines).enumerate() {
+            for (place, (line, &variant)) in of_setting.iter().zip(&variants).enumerate() {
+                rows.extend(line.points.iter().map(|point| self.row(setting, variant, point)));
+                if !line.points.is_empty() {
+                    // a number of seeds that all lines share is in the note
+                    let label = self.legend(setting, if seeds.is_some() { 1 } else { line.curves }, variant);
                     // with one setting, curves differ in color; with several, in line style
                     let (number, stroke) = match (self.settings.len(), variants.len()) {
                         (1, _) => (place, Stroke::InTurn),
                         (_, 1) => (number, Stroke::InTurn),
                         _ => (number, Stroke::nth(place)),
                     };
-                    chart.series.push(series(number, label, stroke, curves[0].dots, &points));
+                    chart.series.push(series(number, label, stroke, line));
                 }
             }
         }
         chart.rules = self.rules(&of_settings, chart.largest());
-        chart.note = notes.join("; ");
+        chart.note = note(drawn().collect::<Vec<&Line>>().as_slice(), seeds);
         chart.by_setting = self.settings.len() > 1;
         let keys = self.names().into_iter().chain(columns(["variant", "x", "mean", "std", "n"]));
         Figure::new(name, chart, keys, rows)
@@ -121,59 +138,83 @@ impl Comparison<'_> {
     }
 }
 
-fn series(number: usize, name: Option<String>, stroke: Stroke, dots: bool, points: &[Point]) -> Series {
+fn series(number: usize, name: Option<String>, stroke: Stroke, Line { points, dots, .. }: &Line) -> Series {
     let has_band = points.iter().any(|point| point.deviation.is_some());
     let band = points.iter().filter(|_| has_band).map(|point| {
         let reach = point.deviation.unwrap_or(0.0);
         (point.mean - reach, point.mean + reach)
     });
     let (band, points) = (band.collect(), points.iter().map(|point| (point.x, point.mean)).collect());
-    Series { name, number, points, band, stroke, dots }
+    Series { name, number, points, band, stroke, dots: *dots }
 }
 
-/// The line of one setting and a note about it: for one curve its values, or means over stretches if there are too many; for
-/// several seeds the mean and the standard deviation at each position that at least two of them have.
-fn joined(curves: &[&Curve]) -> (Vec<Point>, String) {
-    let mut places: Vec<f64> =
-        curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0)).collect();
-    places.sort_by(f64::total_cmp);
-    places.dedup();
-    let stretch = places.len().div_ceil(MAX_POINTS).max(1);
-    let mut stretches: BTreeMap<usize, Vec<Vec<(f64, f64)>>> = BTreeMap::new();
-    for (index, curve) in curves.iter().enumerate() {
-        for &(x, y) in &curve.points {
-            let place = places.partition_point(|&place| place < x) / stretch;
-            let of_seeds = stretches.entry(place).or_insert_with(|| vec![vec![]; curves.len()]);
-            of_seeds[index].push((x, y));
+/// The number that all are, if they are equal.
+fn common(mut numbers: impl Iterator<Item = usize>) -> Option<usize> {
+    let first = numbers.next()?;
+    numbers.all(|number| number == first).then_some(first)
+}
+
+/// What lines and bands are, if `seeds` is the number that all lines join.
+fn note(lines: &[&Line], seeds: Option<usize>) -> String {
+    let stretches = || lines.iter().map(|line| line.stretch);
+    let means = match (stretches().min().unwrap_or(1), stretches().max().unwrap_or(1)) {
+        (_, ..=1) => None,
+        (least, most) if least == most => Some(format!("means over {most} updates")),
+        (least, most) => Some(format!("means over {least} to {most} updates")),
+    };
+    let has_band = |line: &&&Line| line.points.iter().any(|point| point.deviation.is_some());
+    let over_seeds = lines.iter().filter(has_band).map(|line| line.curves > 1);
+    let seeds = seeds.filter(|&seeds| seeds > 1).map(|seeds| counted(seeds, "seed"));
+    let units = match (over_seeds.clone().any(|is| is), over_seeds.clone().all(|is| is)) {
+        (true, true) => Some(seeds.clone().unwrap_or_else(|| "seeds".into())),
+        (true, false) => Some("seeds, or over updates for a single seed".into()),
+        (false, false) => Some("updates".into()),
+        (false, true) => None,
+    };
+    let band = match (units, seeds) {
+        (Some(units), _) => Some(format!("band: 1 std. dev. over {units}")),
+        (None, seeds) => seeds,
+    };
+    means.into_iter().chain(band).collect::<Vec<String>>().join(", ")
+}
+
+impl Line {
+    /// The line of one setting: for one curve its values, or means over stretches if there are too many; for several seeds the mean
+    /// and the standard deviation at each position that at least two of them have.
+    fn of(curves: &[&Curve]) -> Self {
+        let mut places: Vec<f64> =
+            curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0)).collect();
+        places.sort_by(f64::total_cmp);
+        places.dedup();
+        let stretch = places.len().div_ceil(MAX_POINTS).max(1);
+        let mut stretches: BTreeMap<usize, Vec<Vec<(f64, f64)>>> = BTreeMap::new();
+        for (index, curve) in curves.iter().enumerate() {
+            for &(x, y) in &curve.points {
+                let place = places.partition_point(|&place| place < x) / stretch;
+                let of_seeds = stretches.entry(place).or_insert_with(|| vec![vec![]; curves.len()]);
+                of_seeds[index].push((x, y));
+            }
         }
-    }
-    let means = |points: &[(f64, f64)]| {
-        let mean =
-            |number: fn(&(f64, f64)) -> f64| points.iter().map(number).sum::<f64>() / points.len() as f64;
-        (mean(|point| point.0), mean(|point| point.1))
-    };
-    let points = stretches.into_values().filter_map(|of_seeds| {
-        let found: Vec<&Vec<(f64, f64)>> = of_seeds.iter().filter(|points| !points.is_empty()).collect();
-        // the spread of one curve is over updates, that of several over seeds
-        let values: Vec<(f64, f64)> = match found.as_slice() {
-            [points] if curves.len() == 1 => (*points).clone(),
-            [_] => return None,
-            several => several.iter().map(|points| means(points)).collect(),
+        let means = |points: &[(f64, f64)]| {
+            let mean =
+                |number: fn(&(f64, f64)) -> f64| points.iter().map(number).sum::<f64>() / points.len() as f64;
+            (mean(|point| point.0), mean(|point| point.1))
         };
-        let (x, numbers) = (means(&values).0, values.iter().map(|value| value.1).collect::<Vec<f64>>());
-        let deviation = deviation(&numbers).get();
-        Some(Point { x, mean: mean(&numbers).get()?, deviation, values: numbers.len() })
-    });
-    let points: Vec<Point> = points.collect();
-    let band = points.iter().any(|point| point.deviation.is_some());
-    let note = match (curves.len(), stretch) {
-        (..=1, 1) => String::new(),
-        (..=1, _) => format!("means over {stretch} updates, band: 1 std. dev. over updates"),
-        (_, 1) if band => "band: 1 std. dev. over seeds".into(),
-        (_, 1) => String::new(),
-        _ => format!("means over {stretch} updates, band: 1 std. dev. over seeds"),
-    };
-    (points, note)
+        let points = stretches.into_values().filter_map(|of_seeds| {
+            let found: Vec<&Vec<(f64, f64)>> = of_seeds.iter().filter(|points| !points.is_empty()).collect();
+            // the spread of one curve is over updates, that of several over seeds
+            let values: Vec<(f64, f64)> = match found.as_slice() {
+                [points] if curves.len() == 1 => (*points).clone(),
+                [_] => return None,
+                several => several.iter().map(|points| means(points)).collect(),
+            };
+            let (x, numbers) = (means(&values).0, values.iter().map(|value| value.1).collect::<Vec<f64>>());
+            let deviation = deviation(&numbers).get();
+            Some(Point { x, mean: mean(&numbers).get()?, deviation, values: numbers.len() })
+        });
+        let points: Vec<Point> = points.collect();
+        Self { points, curves: curves.len(), stretch, dots: curves.first().is_some_and(|curve| curve.dots) }
+    }
 }
 
 #[cfg(test)]
@@ -188,12 +229,13 @@ mod tests {
     #[test]
     fn a_long_curve_is_thinned_and_shows_how_its_values_spread() {
         let long = curve((1..=401).map(|step| (f64::from(step), f64::from(step % 2))).collect());
-        let (points, note) = joined(&[&long]);
+        let Line { points, .. } = Line::of(&[&long]);
         assert_eq!((points.len(), points[0].x, points[133].x), (134, 2.0, 400.5));
+        let note = Comparison::new(&swept(&[&[]])).curves(|_| vec![long.clone()])[0].chart.note.clone();
         assert_eq!(note, "means over 3 updates, band: 1 std. dev. over updates");
         // 1, 0, 1
         assert!((points[0].deviation.unwrap() - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
-        assert!(joined(&[]).0.is_empty());
+        assert!(Line::of(&[]).points.is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::error::ReportError;
 use crate::figure::DrawnFigure;
 use crate::glossary::meaning;
+use crate::table::Table;
 
 /// A page under construction.
 #[derive(Debug, Default)]
@@ -23,22 +24,49 @@ impl Html {
         self.line(&format!("<h2 id=\"{name}\">{name}</h2>"));
     }
 
-    /// A table of a CSS class, with the rows at the indices `marked` highlighted.
-    pub(super) fn table(&mut self, class: &str, header: &[String], rows: &[Vec<String>], marked: &[usize]) {
-        let cell = |cell: &String| format!("<td>{}</td>", escape(cell));
-        let title = |title: &String| match meaning(title) {
-            Some(meaning) => format!(
-                "<th><span class=\"term\" title=\"{}\">{}</span></th>",
-                escape(meaning),
-                escape(title)
-            ),
-            None => format!("<th>{}</th>", escape(title)),
+    /// Links to places on the page.
+    pub(super) fn contents<'a>(&mut self, anchors: impl IntoIterator<Item = &'a str>) {
+        let links = anchors.into_iter().map(|name| format!("<a href=\"#{0}\">{0}</a>", escape(name)));
+        let links: String = links.collect();
+        self.line(&format!("<nav>{links}</nav>"));
+    }
+
+    /// A table of results.
+    pub(super) fn results(&mut self, table: &Table) {
+        let is_left = |column: usize| table.columns[column].role.is_left();
+        self.cells("table results", &table.titles(), &table.texts(), &[], is_left);
+    }
+
+    /// A table of texts of a CSS class, with the rows at the indices `marked` highlighted.
+    pub(super) fn texts(&mut self, class: &str, header: &[String], rows: &[Vec<String>], marked: &[usize]) {
+        self.cells(class, header, rows, marked, |_| true);
+    }
+
+    fn cells(
+        &mut self,
+        class: &str,
+        header: &[String],
+        rows: &[Vec<String>],
+        marked: &[usize],
+        is_left: impl Fn(usize) -> bool,
+    ) {
+        let side = |column: usize| if is_left(column) { " class=\"left\"" } else { "" };
+        let cell = |(column, cell): (usize, &String)| format!("<td{}>{}</td>", side(column), escape(cell));
+        let title = |(column, title): (usize, &String)| {
+            let text = match meaning(title) {
+                Some(meaning) => {
+                    let (meaning, title) = (escape(meaning), escape(title));
+                    format!("<span class=\"term\" title=\"{meaning}\">{title}</span>")
+                }
+                None => escape(title),
+            };
+            format!("<th{}>{text}</th>", side(column))
         };
-        let titles: String = header.iter().map(title).collect();
+        let titles: String = header.iter().enumerate().map(title).collect();
         self.line(&format!("<div class=\"{class}\"><table>\n<thead><tr>{titles}</tr></thead>\n<tbody>"));
         for (index, row) in rows.iter().enumerate() {
             let mark = if marked.contains(&index) { " class=\"differs\"" } else { "" };
-            let cells: String = row.iter().map(cell).collect();
+            let cells: String = row.iter().enumerate().map(cell).collect();
             self.line(&format!("<tr{mark}>{cells}</tr>"));
         }
         self.line("</tbody></table></div>");
@@ -58,8 +86,14 @@ impl Html {
         self.line(&format!("{}</p>", links.join(", ")));
     }
 
-    /// A figure: a static picture, for print and for browsers without scripts, and its numbers, from which the script draws it.
-    pub(super) fn figure(&mut self, index: usize, drawn: &DrawnFigure) -> Result<(), ReportError> {
+    /// A figure whose files are in `figures/` of `folder`: a static picture, for print and for browsers without scripts, and its
+    /// numbers, from which the script draws it.
+    pub(super) fn figure(
+        &mut self,
+        index: usize,
+        folder: &str,
+        drawn: &DrawnFigure,
+    ) -> Result<(), ReportError> {
         let DrawnFigure { figure, picture } = drawn;
         let title = escape(&figure.chart.title);
         self.line(&format!("<figure id=\"figure-{index}\" class=\"still\"><figcaption>{title}</figcaption>"));
@@ -68,7 +102,7 @@ impl Html {
         // keep text from closing the script element
         let chart = serde_json::to_string(&figure.chart)?.replace('<', "\\u003c");
         self.line(&format!("<script type=\"application/json\">{chart}</script>"));
-        self.links(&format!("figures/{}.", figure.name()), &["csv", "svg", "png"]);
+        self.links(&format!("{folder}figures/{}.", figure.name()), &["csv", "svg", "png"]);
         self.line("</figure>");
         Ok(())
     }
@@ -104,7 +138,7 @@ mod tests {
         let series = vec![Series::new(0, "</script>", vec![])];
         let figure = Figure::new("x", Chart { series, ..Chart::new("a<b", "", "") }, [], []);
         let picture = Picture { svg: "<svg id=\"a\" fill=\"#fff\"/>".into(), png: vec![] };
-        html.figure(0, &DrawnFigure { figure, picture }).unwrap();
+        html.figure(0, "", &DrawnFigure { figure, picture }).unwrap();
         let text = html.text();
         assert!(
             text.contains("\"name\":\"\\u003c/script>\"") && text.contains("<figcaption>a&lt;b</figcaption>"),

@@ -23,16 +23,25 @@ use crate::table::{Table, decimals, percent};
 pub(crate) struct Page<'a> {
     /// Its heading.
     pub(crate) title: &'a str,
-    /// The folder that it is written to. Files of tables are in `tables/` there, those of figures in `figures/`.
+    /// The folder that it is written to. Files of tables are in `tables/` there.
     pub(crate) folder: &'a Path,
     /// The runs and how they are joined.
     pub(crate) comparison: &'a Comparison<'a>,
     /// Their tables.
     pub(crate) tables: &'a [Table],
     /// Their figures.
-    pub(crate) figures: &'a [DrawnFigure],
+    pub(crate) parts: &'a [PagePart<'a>],
     /// When it was written, in seconds since 1970, if a run is still in progress: the page then reloads itself.
     pub(crate) written_unix_s: Option<u64>,
+}
+
+/// Figures of a page that belong together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PagePart<'a> {
+    /// The folder with its own page, and its heading; `None` for what the page itself is about.
+    pub(crate) name: Option<&'a str>,
+    /// Their files are in `figures/` of that folder.
+    pub(crate) figures: &'a [DrawnFigure],
 }
 
 /// Maximum number of runs with individual descriptions; more runs are listed in a table.
@@ -60,22 +69,14 @@ impl Page<'_> {
             html.line(&format!("<p id=\"live\" class=\"note\" data-written=\"{written}\">{text}</p>"));
         }
         self.conclusions(&mut html);
-        let sections = ["Figures", "Tables", "Runs", "Configuration", "Environment"];
-        let links = sections.map(|name| format!("<a href=\"#{name}\">{name}</a>"));
-        html.line(&format!("<nav>{}</nav>", links.concat()));
+        // several reports share claims, which come first
+        let shown = if self.has_parts() { ["Tables", "Figures"] } else { ["Figures", "Tables"] };
+        let sections = shown.into_iter().chain(["Runs", "Configuration", "Environment"]);
+        html.contents(sections);
         self.filters(&mut html)?;
-        html.heading("Figures");
-        html.line("<div class=\"figures\">");
-        for (index, drawn) in self.figures.iter().enumerate() {
-            html.figure(index, drawn)?;
-        }
-        html.line("</div>");
-        html.heading("Tables");
-        for table in self.tables {
-            let (name, table) = (&table.name, table.shown());
-            html.line(&format!("<h3 id=\"{name}\">{}</h3>", escape(&table.title)));
-            html.table("table results", &table.titles(), &table.texts(), &[]);
-            html.links(&format!("tables/{name}."), &["csv", "md", "tex", "txt"]);
+        for section in shown {
+            html.heading(section);
+            if section == "Tables" { self.tables(&mut html) } else { self.figures(&mut html)? }
         }
         html.heading("Runs");
         self.runs(&mut html);
@@ -85,6 +86,41 @@ impl Page<'_> {
         self.environment(&mut html);
         html.line(&format!("<script>\n{}</script>\n</body>\n</html>", include_str!("page.js")));
         Ok(html.text())
+    }
+
+    /// Whether it shows the figures of several reports.
+    fn has_parts(&self) -> bool {
+        self.parts.iter().any(|part| part.name.is_some())
+    }
+
+    fn figures(&self, html: &mut Html) -> Result<(), ReportError> {
+        if self.has_parts() {
+            html.contents(self.parts.iter().filter_map(|part| part.name));
+        }
+        let mut index = 0;
+        for PagePart { name, figures } in self.parts {
+            let folder = name.map(|name| format!("{name}/")).unwrap_or_default();
+            if let Some(name) = name {
+                html.line(&format!("<h3 id=\"{0}\">{0}</h3>", escape(name)));
+                html.links(&folder, &["report.html"]);
+            }
+            html.line("<div class=\"figures\">");
+            for drawn in *figures {
+                html.figure(index, &folder, drawn)?;
+                index += 1;
+            }
+            html.line("</div>");
+        }
+        Ok(())
+    }
+
+    fn tables(&self, html: &mut Html) {
+        for table in self.tables {
+            let (name, table) = (&table.name, table.shown());
+            html.line(&format!("<h3 id=\"{name}\">{}</h3>", escape(&table.title)));
+            html.results(&table);
+            html.links(&format!("tables/{name}."), &["csv", "md", "tex", "txt"]);
+        }
     }
 
     /// A sentence about each setting's barriers.
@@ -111,7 +147,8 @@ impl Page<'_> {
     /// Buttons that hide a setting in figures and tables, with the settings' values for the script.
     fn filters(&self, html: &mut Html) -> Result<(), ReportError> {
         let settings = &self.comparison.settings;
-        if settings.len() < 2 {
+        // the parts have settings of their own
+        if settings.len() < 2 || self.has_parts() {
             return Ok(());
         }
         let values: Vec<&[String]> = settings.iter().map(|setting| setting.values.as_slice()).collect();
@@ -152,7 +189,7 @@ impl Page<'_> {
             vec![name, text]
         });
         let lines: Vec<Vec<String>> = lines.collect();
-        html.table("table text", &[String::new(), String::new()], &lines, &differing);
+        html.texts("table text", &[String::new(), String::new()], &lines, &differing);
     }
 
     fn row(&self, name: &str, value: impl Fn(&Run) -> String) -> (String, Vec<String>) {
@@ -198,7 +235,7 @@ impl Page<'_> {
         if labels.len() <= MAX_COLUMNS {
             let lines: Vec<Vec<String>> =
                 rows.into_iter().map(|(name, values)| [vec![name], values].concat()).collect();
-            html.table("table text", &[vec![String::new()], labels].concat(), &lines, &[]);
+            html.texts("table text", &[vec![String::new()], labels].concat(), &lines, &[]);
         } else {
             let header: Vec<String> =
                 std::iter::once("run".to_owned()).chain(rows.iter().map(|row| row.0.clone())).collect();
@@ -208,7 +245,7 @@ impl Page<'_> {
                     .collect()
             };
             let lines: Vec<Vec<String>> = (0..labels.len()).map(line).collect();
-            html.table("table wide", &header, &lines, &[]);
+            html.texts("table wide", &header, &lines, &[]);
         }
         for run in &self.comparison.runs {
             let path = path_from(self.folder, &run.path);

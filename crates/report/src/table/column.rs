@@ -95,7 +95,7 @@ impl Role {
     }
 
     /// Whether its cells are text, which is left-aligned.
-    pub(super) const fn is_left(self) -> bool {
+    pub(crate) const fn is_left(self) -> bool {
         matches!(self, Self::Name | Self::Words | Self::Remark)
     }
 }

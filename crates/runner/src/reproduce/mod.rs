@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use walk_record::{Run, RunFolder, Status, write_file};
 use walk_report::{
-    Comparison, Exhibit, Extent, ReportConfig, SettingRuns, claims, claims_table, counted, write_report,
+    Comparison, Exhibit, Extent, ReportConfig, SettingRuns, claims, claims_table, counted, write_reports,
 };
 
 use self::measured::{MeasuredItem, measured};
@@ -59,7 +59,7 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     }
 }
 
-/// Writes each table and figure into a folder of its name, and the claims and everything else into `out`; prints the claims.
+/// Writes each table and figure into a folder of its name, and the claims and a page with all figures into `out`; prints the claims.
 /// Names the runs that cannot be read, and returns their number.
 fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, title: &str) -> Result<usize> {
     let mut n_unreadable = 0;
@@ -74,10 +74,6 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, title: &str) -> Resul
     });
     let made: Vec<Option<Run>> = made.collect();
     let items = measured(plan, &made);
-    for item in items.iter().filter(|item| !item.runs.is_empty()) {
-        let config = ReportConfig { title: &item.name, ..ReportConfig::default() };
-        write_report(&out.join(&item.name), &Comparison::of(item.settings()), &config)?;
-    }
     let exhibits: Vec<Exhibit<'_>> = items.iter().map(MeasuredItem::exhibit).collect();
     let claims = claims_table(&claims(&exhibits));
     let label = |run: Run| Run { label: run.info.name.clone(), ..run };
@@ -85,10 +81,13 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, title: &str) -> Resul
     let all = Comparison::of(
         runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect(),
     );
+    let measured = items.iter().filter(|item| !item.runs.is_empty());
+    let parts: Vec<(&str, Comparison<'_>)> =
+        measured.map(|item| (item.name.as_str(), Comparison::of(item.settings()))).collect();
     let config = ReportConfig { title, extra_tables: claims.as_slice(), ..ReportConfig::default() };
-    write_report(out, &all, &config)?;
+    write_reports(out, &parts, &all, &config)?;
     claims.iter().for_each(|table| print_table(table, Extent::Main));
-    outln!("\nclaims, tables and figures are in {}; report.html shows all of them", out.display());
+    outln!("\nclaims, tables and figures are in {}; report.html shows the claims and all figures", out.display());
     Ok(n_unreadable)
 }
 
