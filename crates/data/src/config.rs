@@ -62,7 +62,8 @@ pub struct DataConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalize {
-    /// The authors' constants for the set; measured for sets they did not use.
+    /// The authors' constants for MNIST, CIFAR and Tiny ImageNet; those of MNIST for the digits, Fashion-MNIST and EMNIST; computed for a
+    /// folder.
     #[default]
     Paper,
     /// Mean and standard deviation of the training images.

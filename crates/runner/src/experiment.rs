@@ -31,7 +31,7 @@ pub(crate) struct Experiment {
     pub(crate) seed: u64,
     /// Passes over the training samples.
     pub(crate) epochs: u32,
-    /// The paper's claims that this experiment tests, for `sgdwalk reproduce`.
+    /// The claims, of the paper or of other publications, that this experiment tests, for `sgdwalk reproduce`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) claims: Vec<ClaimName>,
     /// Number of consecutive seeds, starting with `seed`, that `sgdwalk reproduce` runs this experiment with; 1 by default.
