@@ -6,10 +6,10 @@ use walk_record::{Measured, Run, Stamped};
 use crate::curve::Curve;
 use crate::table::{Table, decimals, detail, place, result, short};
 
-/// The last measurement of each twin, in the order of splitting.
+/// The last measurement of each twin that has been trained by itself, in the order of splitting.
 pub(crate) fn last(run: &Run) -> Vec<Stamped<'_, Connectivity>> {
     let Some(end) = run.rows::<Connectivity>().next_back().map(|row| row.at.step) else { return vec![] };
-    run.rows().filter(|row| row.at.step == end).collect()
+    run.rows::<Connectivity>().filter(|row| row.at.step == end && row.split_after < end).collect()
 }
 
 /// One row per measurement and twin: where it split, the barriers of loss and error on the line to it, its distance from the run, and
@@ -62,7 +62,8 @@ mod tests {
             batch_norm: BatchNorm::Batch,
             statistics_samples: None,
         };
-        let rows = [(5, 0, 3.0), (9, 0, 2.0), (9, 4, 1.0)];
+        // the twin of update 9 is still the run itself
+        let rows = [(5, 0, 3.0), (9, 0, 2.0), (9, 4, 1.0), (9, 9, 0.0)];
         let rows = rows.map(|(step, split_after, barrier)| fixture::row(1, step, row(split_after, barrier)));
         let run = fixture::run("mlp", rows);
         assert_eq!(curves(&run)[1].points, [(0.0, 2.0), (4.0, 1.0)]);

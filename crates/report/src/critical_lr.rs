@@ -6,7 +6,7 @@ use walk_record::{Run, Stamped};
 use crate::curve::{Curve, StepValue, step_values};
 use crate::spectrum::sharpness;
 use crate::statistics::median;
-use crate::table::{Table, detail, main, of_all, place, result, share, short};
+use crate::table::{Table, detail, epochs_of, main, of_all, place, result, share, short};
 
 /// One row per epoch: the outcomes of the searches, the medians of η_c and 2/η_c, η, and the number of updates with η > η_c.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
@@ -21,18 +21,18 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         main("lr_above", "lr above critical"),
         detail("samples", "samples"),
     ];
-    let rows = run.by_epoch::<CriticalLr>().into_iter().map(|(epoch, measured)| {
+    let rows = run.by_epoch::<CriticalLr>().into_values().map(|measured| {
         let count = |outcome| measured.iter().filter(|row| row.outcome == outcome).count();
         let above = |row: &&Stamped<'_, CriticalLr>| row.critical_lr.get().is_some_and(|lr| lr < row.lr);
         let crossings = count(CriticalLrOutcome::Crossing);
         vec![
-            (epoch as usize).into(),
+            epochs_of(&measured),
             share(crossings, measured.len()),
             count(CriticalLrOutcome::NoDescent).into(),
             count(CriticalLrOutcome::NoCrossing).into(),
             short(median(measured.iter().map(|row| row.critical_lr))),
             short(median(measured.iter().map(|row| row.critical_sharpness))),
-            short(measured[0].lr),
+            short(median(measured.iter().map(|row| row.lr.into()))),
             share(measured.iter().filter(above).count(), crossings),
             of_all(measured[0].samples, measured[0].train_samples),
         ]

@@ -5,7 +5,7 @@ use walk_record::{Measured, Row, Run};
 use crate::curve::{Curve, StepValue};
 use crate::figure::file_name;
 use crate::statistics::mean;
-use crate::table::{Column, Role, Table, main, place, short};
+use crate::table::{Column, Role, Table, epochs, main, place, short};
 
 /// For each kind of probe rows that is not `listed`, one row per epoch: the number of measurements and the mean of each scalar.
 pub(crate) fn tables(run: &Run, listed: &[&str]) -> Vec<Table> {
@@ -49,12 +49,15 @@ fn unlisted(run: &Run, listed: &[&str]) -> Vec<(&'static str, Vec<String>)> {
 }
 
 fn table(run: &Run, kind: &str, scalars: &[String]) -> Table {
-    let lines = run.grouped_by_epoch(rows(run, kind), |row| row.at).into_iter().map(|(epoch, rows)| {
+    let lines = run.grouped_by_epoch(rows(run, kind), |row| row.at).into_values().map(|rows| {
         let means = scalars.iter().map(|scalar| {
             let values: Vec<f64> = rows.iter().filter_map(|row| value(row, scalar).get()).collect();
             short(mean(&values))
         });
-        [(epoch as usize).into(), rows.len().into()].into_iter().chain(means).collect()
+        [epochs(rows[0].at.epoch, rows[rows.len() - 1].at.epoch), rows.len().into()]
+            .into_iter()
+            .chain(means)
+            .collect()
     });
     let columns = [place("epoch", "epoch"), main("measurements", "measurements")];
     let means = scalars

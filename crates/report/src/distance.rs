@@ -5,7 +5,7 @@ use walk_record::rows::Distance;
 
 use crate::curve::{Curve, StepValue, step_values};
 use crate::statistics::{FitPoint, LineFit, Mean};
-use crate::table::{Table, decimals, detail, main, place, result};
+use crate::table::{Table, decimals, detail, epochs_of, main, place, result};
 
 /// The distances of a run.
 pub(crate) fn distances(run: &Run) -> Vec<StepValue> {
@@ -22,13 +22,13 @@ pub(crate) fn log_slope(distances: &[StepValue]) -> Option<f64> {
 /// there; distance from and cosine with the point of another run, if there is one.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
     let distances = distances(run);
-    let rows = run.by_epoch::<Distance>().into_iter().filter_map(|(epoch, measured)| {
+    let rows = run.by_epoch::<Distance>().into_values().filter_map(|measured| {
         let last = measured.last()?;
         let so_far = distances.partition_point(|found| found.step <= last.at.step);
         let slope = log_slope(&distances[..so_far]);
         let other = last.other.as_ref();
         Some(vec![
-            (epoch as usize).into(),
+            epochs_of(&measured),
             decimals(last.distance, 4),
             decimals(slope, 4),
             decimals(other.and_then(|other| other.distance.get()), 4),

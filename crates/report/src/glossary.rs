@@ -39,7 +39,7 @@ const RUNS: &[Term] = &[
     term("step", "The number of updates since the start of training after which a measurement was made."),
     term("update", "One step of the optimizer, from θ_t to θ_{t+1}."),
     term("B", "The number of samples in a batch."),
-    term("lr", "The learning rate η of the update."),
+    term("lr", "The learning rate η of the update; of several, the median."),
     term("measurements", "The number of measurements that the probe made in the epoch."),
 ];
 
@@ -278,7 +278,10 @@ const LINES: &[Term] = &[
 ];
 
 const STATISTICS: &[Term] = &[
-    term("±", "The standard error of an estimate; in tables over seeds, the standard deviation over seeds."),
+    term(
+        "±",
+        "The standard error of an estimate, also of the means over seeds in the table of claims; in other tables over seeds, the standard deviation over seeds.",
+    ),
     term("noise", "The standard deviation of the loss at one point over repeated evaluations."),
     term("std. dev.", "The standard deviation."),
     term("evaluations", "The number of evaluations from which the noise was computed."),

@@ -5,7 +5,7 @@ use walk_record::{Measured, Run};
 
 use crate::curve::{Curve, step_values};
 use crate::statistics::mean;
-use crate::table::{Table, main, of_all, place, result, share, short};
+use crate::table::{Table, epochs_of, main, of_all, place, result, share, short};
 
 /// One row per epoch: the mean change of the loss by an update, its quadratic prediction and the two parts of that, and how many
 /// updates raised the loss.
@@ -19,13 +19,13 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         main("rises", "rises"),
         main("samples", "samples"),
     ];
-    let rows = run.by_epoch::<Quadratic>().into_iter().map(|(epoch, measured)| {
+    let rows = run.by_epoch::<Quadratic>().into_values().map(|measured| {
         let mean_of = |value: fn(&Quadratic) -> Measured| {
             mean(&measured.iter().filter_map(|row| value(row).get()).collect::<Vec<f64>>())
         };
         let rises = measured.iter().filter(|row| row.change.get().is_some_and(|change| change > 0.0)).count();
         vec![
-            (epoch as usize).into(),
+            epochs_of(&measured),
             short(mean_of(|row| row.change)),
             short(mean_of(Quadratic::predicted)),
             short(mean_of(|row| row.slope)),

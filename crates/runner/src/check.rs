@@ -156,7 +156,8 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let threads = rayon::current_num_threads();
         let footprint = Footprint { model: &model, images: &split.images, samples, optim, threads };
         let work: Vec<Work> = probes.iter().map(|probe| probe.work).collect();
-        let training = Work { differentiated: experiment.epochs as usize * samples, ..Work::default() };
+        let differentiated = experiment.epochs as usize * optim.samples_per_epoch(samples);
+        let training = Work { differentiated, ..Work::default() };
         let evaluated: usize = probes.iter().map(|probe| probe.work.evaluated).sum();
         let tensors =
             state_tensors(model.network(), &TrainState::new(model.initial(seed)), &MetricsMark::default());

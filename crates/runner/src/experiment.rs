@@ -258,6 +258,16 @@ impl Experiment {
         relevant(self) == relevant(other)
     }
 
+    /// Whether it trains like `other`, apart from the size and the number of batches.
+    pub(crate) fn is_like_but_for_batches(&self, other: &Self) -> bool {
+        let relevant = |experiment: &Self| {
+            let OptimConfig { method, batch_size, accumulate, .. } = other.optim;
+            let optim = OptimConfig { method, batch_size, accumulate, ..experiment.optim.clone() };
+            Self { epochs: 0, seed: 0, optim, ..experiment.training() }
+        };
+        relevant(self) == relevant(other)
+    }
+
     /// The experiment of a run as it was given, without the defaults of plugin options that config.toml includes.
     pub(crate) fn as_given(folder: &RunFolder) -> Result<Self> {
         let mut experiment: Self = toml::from_str(&folder.read_config()?)

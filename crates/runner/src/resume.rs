@@ -60,11 +60,10 @@ pub(crate) fn resume(
         Some(saved) => saved,
         None => SavedState { state: initial(&info)?, metrics: MetricsMark::default() },
     };
-    let done = state.epoch - u32::from(!state.epoch_done);
-    if done > experiment.epochs {
-        let epochs = experiment.epochs;
+    let (begun, epochs) = (state.epoch, experiment.epochs);
+    if begun > epochs {
         bail!(
-            "{}: `epochs` = {epochs}, but {done} are done; a resumed run can only be extended",
+            "{}: `epochs` = {epochs}, but epoch {begun} has begun; a resumed run can only be extended",
             path.display()
         );
     }

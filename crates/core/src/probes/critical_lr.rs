@@ -3,7 +3,8 @@
 //! Along θ_t + α Δ with Δ = θ_{t+1} - θ_t the loss first falls and then rises again. With the first α > 0 at which it returns
 //! to L(θ_t), α η is the critical learning rate and 2 / (α η) the critical sharpness, a curvature along the update that
 //! requires a handful of losses and no Hessian (Kalra and Barkeshli, 2024, arXiv 2406.09405; Kalra et al.,
-//! 2026, arXiv 2601.16979). On a quadratic with Δ = -η g it is 2 ḡᵀg / gᵀHg.
+//! 2026, arXiv 2601.16979). On a quadratic with Δ = -η g, the critical learning rate
+//! is 2 ḡᵀg / gᵀHg.
 
 /// Parameters of the search.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -32,6 +32,8 @@ pub struct Connectivity {
 }
 
 impl Scalars for Connectivity {
+    const OPTIONAL: &'static [&'static str] = &["cosine"];
+
     fn scalars(&self) -> Vec<Scalar> {
         let name = |what: &str| format!("{what}/split_after_{}", self.split_after);
         vec![

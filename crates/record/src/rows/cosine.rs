@@ -11,4 +11,4 @@ pub struct Cosine {
     pub cosine_with_decay: Measured,
 }
 
-scalars!(Cosine: cosine, cosine_with_decay);
+scalars!(Cosine: cosine, cosine_with_decay; optional: cosine, cosine_with_decay);

@@ -161,7 +161,7 @@ pub struct Density {
 
 impl Scalars for Spectrum {
     const OPTIONAL: &'static [&'static str] =
-        &["trace", "trace_error", "stability_threshold", "small_batch_plateau"];
+        &["gradient_share", "trace", "trace_error", "stability_threshold", "small_batch_plateau"];
 
     fn scalars(&self) -> Vec<Scalar> {
         let subject = self.subject();

@@ -20,7 +20,11 @@ pub fn conclusion(runs: &[&Run]) -> Option<String> {
     }
     let is_tested = runs.iter().flat_map(|run| &run.epochs).any(|epoch| epoch.noise_test.is_some());
     let bounds = ShareBounds::new(&units(&runs, EpochSegments::barriers, EpochSegments::decided));
-    let at_most = format!("with 95% confidence, fewer than {} do", percent(bounds.upper));
+    let bound = match bounds.upper < 1.0 {
+        true => format!("fewer than {}", percent(bounds.upper)),
+        false => format!("more than {}", percent(bounds.lower)),
+    };
+    let at_most = format!("with 95% confidence, {bound} do");
     let noise = match (is_tested, significant) {
         (false, _) => String::new(),
         (true, 0) => ", none of them beyond the noise of the loss".into(),
@@ -56,6 +60,7 @@ mod tests {
             "None of 40 updates crossed a barrier; with 95% confidence, fewer than 24.6% do."
         );
         assert!(of(2, None).starts_with("2 of 40 updates crossed a barrier; with 95%"), "{}", of(2, None));
+        assert!(of(40, None).contains("40 of 40 updates crossed a barrier; with 95% confidence, more than "));
         let explained = of(2, Some(1.0));
         assert!(explained.contains("barrier, none of them beyond the noise of the loss;"), "{explained}");
         assert!(of(2, Some(1e-9)).contains("barrier, 2 of them beyond"), "{}", of(2, Some(1e-9)));

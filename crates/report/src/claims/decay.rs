@@ -16,7 +16,7 @@ pub(super) fn decay_falls_to_floor(exhibit: &Exhibit<'_>) -> Vec<Claim> {
 }
 
 /// (L - F) / (L - L_end) for the mean loss L and the mean floor F of the last third of the updates at the largest learning rate, and
-/// the loss L_end at the end of the run; `None` without a decay.
+/// the loss L_end at the end of the run; 0 if the loss does not fall, `None` without a decay.
 fn height_of_fall(run: &Run) -> Option<f64> {
     let rates = step_values(run, |row: &Train| row.lr.into());
     let largest = rates.iter().map(|found| found.value).reduce(f64::max)?;
@@ -33,5 +33,5 @@ fn height_of_fall(run: &Run) -> Option<f64> {
     let last = run.rows::<Interpolation>().next_back()?;
     // the end of the decay must have been measured
     let end = last.losses.last()?.get().filter(|_| last.at.step == end_step)?;
-    (loss > end).then(|| (loss - floor) / (loss - end))
+    Some(if loss > end { (loss - floor) / (loss - end) } else { 0.0 })
 }

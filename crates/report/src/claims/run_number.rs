@@ -25,24 +25,29 @@ impl RunNumber<'_> {
         Claim::for_each_setting(self.claim, exhibit, |subject, runs| {
             let values: Vec<f64> =
                 runs.iter().filter_map(|run| number(run).filter(|value| value.is_finite())).collect();
-            if values.is_empty() { vec![] } else { vec![self.of_values(exhibit, subject, &values)] }
+            let of = (values.as_slice(), runs.len());
+            if values.is_empty() { vec![] } else { vec![self.of_values(exhibit, subject, of)] }
         })
     }
 
-    fn of_values(self, exhibit: &Exhibit<'_>, subject: &str, values: &[f64]) -> Claim {
+    /// From the values that are known of so many runs.
+    fn of_values(self, exhibit: &Exhibit<'_>, subject: &str, (values, runs): (&[f64], usize)) -> Claim {
+        let seeds = match values.len() {
+            known if known < runs => format!("{known} of {runs} seeds"),
+            known => counted(known, "seed"),
+        };
         let (verdict, statistic) = match sample_mean(values) {
-            None => (Verdict::Undecided, "no test with one seed".into()),
+            None => (Verdict::Undecided, format!("{seeds}: no test")),
             Some(mean) => {
                 let reach = mean.one_sided_reach();
                 let bounds = [mean.value - reach, mean.value + reach];
                 let [low, high] = bounds.map(text);
-                let seeds = counted(values.len(), "seed");
                 let statistic = format!("{seeds}: 95% bounds {low} and {high}, claimed {}", self.range());
                 (Verdict::of_interval(bounds, self.claimed), statistic)
             }
         };
         Claim {
-            claim: format!("{}: {subject}", stated(self.claim, values.len())),
+            claim: format!("{}: {subject}", stated(self.claim, runs)),
             exhibit: exhibit.name.into(),
             measured: format!("{}: {}", self.what, over_seeds(values)),
             statistic,

@@ -22,7 +22,7 @@ struct Line {
     points: Vec<Point>,
     /// Number of curves that it joins.
     curves: usize,
-    /// Number of updates of which each point shows the mean.
+    /// Number of values of which each point shows the mean.
     stretch: usize,
     /// Whether points are marked.
     dots: bool,
@@ -111,7 +111,7 @@ impl Comparison<'_> {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    /// The levels of the curves: gray if all settings share one, otherwise in the setting's color. Levels far above `largest`
+    /// The levels of the curves: gray if several settings share one, otherwise in the setting's color. Levels far above `largest`
     /// are omitted, since they would flatten the figure.
     fn rules(&self, of_settings: &[Vec<Vec<Curve>>], largest: f64) -> Vec<Rule> {
         let mut found: Vec<(Level, Vec<usize>)> = vec![];
@@ -126,13 +126,15 @@ impl Comparison<'_> {
         }
         let n_settings = of_settings.iter().filter(|runs| runs.iter().flatten().next().is_some()).count();
         let rules = found.into_iter().filter(|(level, _)| level.is_near(largest)).map(|(level, numbers)| {
-            let is_shared = numbers.len() == n_settings;
-            let label = match (level.label.is_empty(), is_shared) {
+            let label = match (level.label.is_empty(), numbers.as_slice()) {
                 (true, _) => None,
-                (false, true) => Some(level.label),
-                (false, false) => Some(format!("{}, {}", level.label, self.settings[numbers[0]].label)),
+                (false, &[number]) if n_settings > 1 => {
+                    Some(format!("{}, {}", level.label, self.settings[number].label))
+                }
+                (false, _) => Some(level.label),
             };
-            Rule { label, number: (!is_shared).then(|| numbers[0]), ..Rule::across(level.at) }
+            let number = (numbers.len() == 1 && n_settings > 1).then(|| numbers[0]);
+            Rule { label, number, ..Rule::across(level.at) }
         });
         rules.collect()
     }
@@ -159,20 +161,20 @@ fn note(lines: &[&Line], seeds: Option<usize>) -> String {
     let stretches = || lines.iter().map(|line| line.stretch);
     let means = match (stretches().min().unwrap_or(1), stretches().max().unwrap_or(1)) {
         (_, ..=1) => None,
-        (least, most) if least == most => Some(format!("means over {most} updates")),
-        (least, most) => Some(format!("means over {least} to {most} updates")),
+        (least, most) if least == most => Some(format!("means of {most} values")),
+        (least, most) => Some(format!("means of {least} to {most} values")),
     };
     let has_band = |line: &&&Line| line.points.iter().any(|point| point.deviation.is_some());
     let over_seeds = lines.iter().filter(has_band).map(|line| line.curves > 1);
     let seeds = seeds.filter(|&seeds| seeds > 1).map(|seeds| counted(seeds, "seed"));
     let units = match (over_seeds.clone().any(|is| is), over_seeds.clone().all(|is| is)) {
-        (true, true) => Some(seeds.clone().unwrap_or_else(|| "seeds".into())),
-        (true, false) => Some("seeds, or over updates for a single seed".into()),
-        (false, false) => Some("updates".into()),
+        (true, true) => Some(format!("over {}", seeds.as_deref().unwrap_or("seeds"))),
+        (true, false) => Some("over seeds, or of these values for a single seed".into()),
+        (false, false) => Some("of these values".into()),
         (false, true) => None,
     };
     let band = match (units, seeds) {
-        (Some(units), _) => Some(format!("band: 1 std. dev. over {units}")),
+        (Some(units), _) => Some(format!("band: 1 std. dev. {units}")),
         (None, seeds) => seeds,
     };
     means.into_iter().chain(band).collect::<Vec<String>>().join(", ")
@@ -232,7 +234,7 @@ mod tests {
         let Line { points, .. } = Line::of(&[&long]);
         assert_eq!((points.len(), points[0].x, points[133].x), (134, 2.0, 400.5));
         let note = Comparison::new(&swept(&[&[]])).curves(|_| vec![long.clone()])[0].chart.note.clone();
-        assert_eq!(note, "means over 3 updates, band: 1 std. dev. over updates");
+        assert_eq!(note, "means of 3 values, band: 1 std. dev. of these values");
         // 1, 0, 1
         assert!((points[0].deviation.unwrap() - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert!(Line::of(&[]).points.is_empty());

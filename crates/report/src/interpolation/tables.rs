@@ -7,7 +7,9 @@ use super::audit::audit;
 use super::floor::FloorMoves;
 use super::noise_test::{FALSE_POSITIVES, POWER, PaperPrediction, Prediction};
 use crate::statistics::median;
-use crate::table::{Cell, Column, Format, Table, decimals, detail, main, place, result, scientific, share};
+use crate::table::{
+    Cell, Column, Format, Table, decimals, detail, epochs, main, place, result, scientific, share,
+};
 
 /// The barriers, their test against noise, the segments, and the audits of adaptive mode.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
@@ -94,10 +96,7 @@ fn expected(Prediction { count, deviation }: Prediction) -> Cell {
 }
 
 fn epoch_cell(epoch: &EpochSegments<'_>) -> Cell {
-    match epoch.last_epoch() {
-        last if last > epoch.epoch => format!("{}-{last}", epoch.epoch).into(),
-        _ => (epoch.epoch as usize).into(),
-    }
+    epochs(epoch.epoch, epoch.last_epoch())
 }
 
 fn highest(epoch: &EpochSegments<'_>, digits: usize) -> Cell {

@@ -47,7 +47,7 @@ pub(crate) struct PagePart<'a> {
 /// Maximum number of runs with individual descriptions; more runs are listed in a table.
 const MAX_COLUMNS: usize = 2;
 
-/// Maximum number of settings with one sentence each; more settings share one.
+/// Maximum number of settings with one sentence each; with more, the tables are clearer.
 const MAX_CONCLUSIONS: usize = 4;
 
 impl Page<'_> {
@@ -126,11 +126,7 @@ impl Page<'_> {
     /// A sentence about each setting's barriers.
     fn conclusions(&self, html: &mut Html) {
         let settings = &self.comparison.settings;
-        if settings.len() > MAX_CONCLUSIONS {
-            if let Some(text) = conclusion(&self.comparison.runs) {
-                let label = format!("<b>All {} settings</b>", settings.len());
-                html.line(&format!("<p class=\"headline\">{label}: {}</p>", escape(&text)));
-            }
+        if self.has_parts() || settings.len() > MAX_CONCLUSIONS {
             return;
         }
         for setting in settings {

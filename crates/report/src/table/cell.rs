@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use walk_record::Measured;
+use walk_record::{Measured, Stamped};
 
 /// Shown where there is no value.
 const MISSING: &str = "-";
@@ -243,6 +243,17 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Missing, Into::into)
     }
+}
+
+/// An epoch, or the first and the last of several.
+pub(crate) fn epochs(first: u32, last: u32) -> Cell {
+    if last > first { format!("{first}-{last}").into() } else { (first as usize).into() }
+}
+
+/// The epochs of rows in the order of their updates.
+pub(crate) fn epochs_of<T>(rows: &[Stamped<'_, T>]) -> Cell {
+    let epoch = |row: Option<&Stamped<'_, T>>| row.map_or(0, |row| row.at.epoch);
+    epochs(epoch(rows.first()), epoch(rows.last()))
 }
 
 /// A number with three to five digits.

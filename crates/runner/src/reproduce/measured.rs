@@ -8,7 +8,7 @@ use walk_record::{Row, Run};
 use walk_report::{ClaimName, Exhibit, SettingRuns, batch_size};
 use walk_train::Position;
 
-use super::plan::{ReproducedItem, ReproductionPlan};
+use super::plan::{Member, ReproducedItem, ReproductionPlan};
 use crate::experiment::Experiment;
 
 /// A table or figure with its measurements.
@@ -45,10 +45,12 @@ impl MeasuredItem {
                 members.push(MeasuredMember { label: member.label.clone(), runs: start..runs.len() });
             }
         }
-        // members that all differ in batch size are labeled by it, since batch sizes depend on the scale
+        // members that differ in batch size and nothing else are labeled by it, since batch sizes depend on the scale
         let sizes: Vec<usize> = members.iter().map(|member| batch_size(&runs[member.runs.start])).collect();
         let different: BTreeSet<usize> = sizes.iter().copied().collect();
-        if members.len() > 1 && different.len() == members.len() {
+        let is_alike =
+            |member: &Member| member.experiments[0].is_like_but_for_batches(&item.members[0].experiments[0]);
+        if members.len() > 1 && different.len() == members.len() && item.members.iter().all(is_alike) {
             members.iter_mut().zip(sizes).for_each(|(member, size)| member.label = format!("B = {size}"));
         }
         let has_seeds = item.members.iter().any(|member| member.experiments.len() > 1);

@@ -70,7 +70,13 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, title: &str) -> Resul
             errln!("warning: left out: {error}");
             n_unreadable += 1;
         }
-        read.ok()
+        let run = read.ok()?;
+        if run.info.status != Status::Finished {
+            let (run, status) = (run.path.display(), run.info.status);
+            errln!("warning: left out: {run} is not finished ({status:?}); repeat the command to resume it");
+            return None;
+        }
+        Some(run)
     });
     let made: Vec<Option<Run>> = made.collect();
     let items = measured(plan, &made);
@@ -87,7 +93,10 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, title: &str) -> Resul
     let config = ReportConfig { title, extra_tables: claims.as_slice(), ..ReportConfig::default() };
     write_reports(out, &parts, &all, &config)?;
     claims.iter().for_each(|table| print_table(table, Extent::Main));
-    outln!("\nclaims, tables and figures are in {}; report.html shows the claims and all figures", out.display());
+    outln!(
+        "\nclaims, tables and figures are in {}; report.html shows the claims and all figures",
+        out.display()
+    );
     Ok(n_unreadable)
 }
 

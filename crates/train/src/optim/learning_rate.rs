@@ -2,11 +2,9 @@
 
 use std::f64::consts::PI;
 
+use crate::{Position, TrainError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use walk_core::Step;
-
-use crate::TrainError;
 
 /// How the learning rate changes: η_t = `optim.lr` times a factor. The factor rises linearly over `warmup` updates, then
 /// follows `kind`.
@@ -138,25 +136,27 @@ impl LearningRateSchedule {
         Ok(())
     }
 
-    /// The factor of the update after `done` updates.
-    fn factor(&self, done: u64, updates_per_epoch: u64) -> f64 {
-        let warmup = u64::from(self.warmup);
-        if done < warmup {
-            return (done + 1) as f64 / warmup as f64;
+    /// The factor of an update. The warm-up counts the run's updates. Epochs are counted as such, since before a fork they may
+    /// have had another number of updates.
+    fn factor(&self, at: Position) -> f64 {
+        let (warmup, updates) = (u64::from(self.warmup), u64::from(at.updates));
+        if at.step.0 <= warmup {
+            return at.step.0 as f64 / warmup as f64;
         }
-        let total = u64::from(self.epochs.unwrap_or(0)) * updates_per_epoch;
+        let epochs_done = u64::from(at.epoch) - 1;
+        let done = epochs_done * updates + u64::from(at.iteration) - 1;
+        let total = u64::from(self.epochs.unwrap_or(0)) * updates;
         let last = self.final_factor.unwrap_or(0.0);
         // from 1 at 0 to the final factor at 1
         let toward_last = |kept: f64| last + (1.0 - last) * kept;
         match self.kind {
             ScheduleKind::Constant => 1.0,
             ScheduleKind::Step => {
-                let epochs_done = done / updates_per_epoch;
                 let passed = self.milestones.iter().filter(|&&epoch| u64::from(epoch) <= epochs_done).count();
                 self.factor.unwrap_or(0.1).powi(passed as i32)
             }
             ScheduleKind::Cosine => {
-                let part = (done - warmup) as f64 / (total - warmup) as f64;
+                let part = done.saturating_sub(warmup) as f64 / (total - warmup) as f64;
                 toward_last(0.5 * (1.0 + (PI * part.min(1.0)).cos()))
             }
             ScheduleKind::WarmupStableDecay => {
@@ -173,22 +173,29 @@ impl LearningRateSchedule {
 pub(crate) struct LearningRate<'a> {
     pub(super) lr: f64,
     pub(super) schedule: Option<&'a LearningRateSchedule>,
-    pub(super) updates_per_epoch: u64,
 }
 
 impl LearningRate<'_> {
-    /// η of the update after `done` updates.
-    pub(crate) fn after(&self, done: Step) -> f64 {
-        self.lr * self.schedule.map_or(1.0, |schedule| schedule.factor(done.0, self.updates_per_epoch))
+    /// η of an update.
+    pub(crate) fn at(&self, at: Position) -> f64 {
+        self.lr * self.schedule.map_or(1.0, |schedule| schedule.factor(at))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use walk_core::Step;
+
     use super::*;
 
-    fn factors(schedule: &LearningRateSchedule, count: u64) -> Vec<f64> {
-        (0..count).map(|done| schedule.factor(done, 5)).collect()
+    /// An update of a run whose epochs have `updates` updates, and of which `before` others have come before a fork.
+    fn position(step: u32, updates: u32, before: u32) -> Position {
+        let (epoch, iteration) = ((step - 1) / updates + 1, (step - 1) % updates + 1);
+        Position { epoch, iteration, updates, step: Step(u64::from(step + before)) }
+    }
+
+    fn factors(schedule: &LearningRateSchedule, count: u32) -> Vec<f64> {
+        (1..=count).map(|step| schedule.factor(position(step, 5, 0))).collect()
     }
 
     fn close(found: &[f64], expected: &[f64]) {
@@ -224,6 +231,23 @@ mod tests {
         close(&cosine[10..], &[0.0, 0.0]);
         let raised = LearningRateSchedule { final_factor: Some(0.2), ..schedule(ScheduleKind::Cosine) };
         close(&factors(&raised, 11)[10..], &[0.2]);
+    }
+
+    #[test]
+    fn a_fork_with_another_number_of_updates_stays_in_its_epoch() {
+        let schedule = |kind, milestones: &[u32]| {
+            let milestones = milestones.to_vec();
+            let mut schedule = LearningRateSchedule { kind, milestones, ..LearningRateSchedule::default() };
+            schedule.resolve(4);
+            schedule
+        };
+        // two epochs of four updates, then two of two
+        let after = |schedule: &LearningRateSchedule| -> Vec<f64> {
+            (5..=8).map(|step| schedule.factor(position(step, 2, 4))).collect()
+        };
+        let cosine = after(&schedule(ScheduleKind::Cosine, &[]));
+        close(&cosine, &[4.0, 5.0, 6.0, 7.0].map(|done| 0.5 * (1.0 + (PI * done / 8.0).cos())));
+        close(&after(&schedule(ScheduleKind::Step, &[3])), &[1.0, 1.0, 0.1, 0.1]);
     }
 
     #[test]

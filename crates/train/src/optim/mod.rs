@@ -196,10 +196,9 @@ impl OptimConfig {
         self.adam.unwrap_or_default()
     }
 
-    /// The learning rate of each update of training with `samples` samples.
-    pub(crate) fn learning_rate(&self, samples: usize) -> LearningRate<'_> {
-        let updates_per_epoch = self.updates_per_epoch(samples).max(1) as u64;
-        LearningRate { lr: self.lr, schedule: self.schedule.as_ref(), updates_per_epoch }
+    /// The learning rate of each update.
+    pub(crate) fn learning_rate(&self) -> LearningRate<'_> {
+        LearningRate { lr: self.lr, schedule: self.schedule.as_ref() }
     }
 
     fn constants(&self) -> [(&'static str, f64); 3] {
@@ -220,7 +219,16 @@ impl OptimConfig {
                 "`optim.schedule.milestones`: epoch {milestone} has no effect, because the run ends by then"
             )
         });
-        vanishing.chain(never).collect()
+        let end =
+            self.schedule.as_ref().and_then(|schedule| Some((schedule.epochs?, schedule.final_factor?)));
+        let ended = end.filter(|&(end, _)| end < epochs).map(|(end, factor)| {
+            format!(
+                "`optim.schedule.epochs` = {end}: from epoch {} on, the learning rate is {}",
+                end + 1,
+                factor * self.lr
+            )
+        });
+        vanishing.chain(never).chain(ended).collect()
     }
 
     /// Updates per epoch; the last batch may be incomplete, unless it is dropped or batches are drawn with replacement.
@@ -233,7 +241,7 @@ impl OptimConfig {
     }
 
     /// Number of samples in the batches of an epoch, including repetitions.
-    pub(crate) fn samples_per_epoch(&self, samples: usize) -> usize {
+    pub fn samples_per_epoch(&self, samples: usize) -> usize {
         match self.method {
             Method::Sgd if self.drop_last || self.replacement => {
                 self.updates_per_epoch(samples) * self.batch_size

@@ -76,7 +76,7 @@ impl Probe for AlignmentProbe<'_> {
     fn work(&self) -> Work {
         let (n, batches) = (self.mean_loss.train.len(), self.section.batches.get());
         let hessian = self.hessian_samples().len();
-        let sampled = self.section.batch_sizes.iter().map(|size| size.get()).filter(|&size| size < n);
+        let sampled = self.sizes().into_iter().filter(|&size| size < n);
         let at_once = self.mean_loss.chunk;
         let of_size = |size: usize| {
             let multiplied = if self.section.hessian == HessianOf::Full { hessian } else { size };
@@ -89,9 +89,10 @@ impl Probe for AlignmentProbe<'_> {
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let loss = self.mean_loss.at(update.after)?;
         let full = self.products(&loss, self.mean_loss.train.mixed())?;
-        let sizes = self.section.batch_sizes.iter();
-        let found: Vec<BatchProducts> = sizes
-            .map(|size| self.batches(&loss, update.at.step, size.get(), full))
+        let found: Vec<BatchProducts> = self
+            .sizes()
+            .into_iter()
+            .map(|size| self.batches(&loss, update.at.step, size, full))
             .collect::<Result<_, _>>()?;
         let thresholds = Thresholds::of_hessian(self.optim, self.mean_loss.train.len(), update.lr);
         let rows = found.iter().enumerate().map(|(index, own)| {
@@ -112,6 +113,18 @@ impl Probe for AlignmentProbe<'_> {
 }
 
 impl AlignmentProbe<'_> {
+    /// The batch sizes, at most the number of samples; each once.
+    fn sizes(&self) -> Vec<usize> {
+        let n = self.mean_loss.train.len();
+        let clipped = self.section.batch_sizes.iter().map(|size| size.get().min(n));
+        clipped.fold(vec![], |mut sizes, size| {
+            if !sizes.contains(&size) {
+                sizes.push(size);
+            }
+            sizes
+        })
+    }
+
     /// The samples used for the Hessian of the full loss.
     fn hessian_samples(&self) -> Vec<usize> {
         first_samples(self.mean_loss.train, self.section.hessian_samples)
@@ -136,7 +149,7 @@ impl AlignmentProbe<'_> {
         full: GradientProducts,
     ) -> Result<BatchProducts, TrainError> {
         let n = self.mean_loss.train.len();
-        let (size, mut batches) = (size.min(n), vec![]);
+        let mut batches = vec![];
         let factor = 1.0 / size as f64 - 1.0 / n as f64;
         if size == n {
             // there is only one batch

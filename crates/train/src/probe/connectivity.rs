@@ -1,7 +1,7 @@
 //! `[probe.connectivity]`: linear mode connectivity of copies of the run that split at different updates.
 
 use rand::RngCore;
-use walk_arch::Network;
+use walk_arch::{Network, Op};
 use walk_core::probes::cosine::cosine_of_displacements;
 use walk_core::probes::distance::distance_sq;
 use walk_core::probes::line::{LineLosses, barrier_height};
@@ -57,7 +57,18 @@ impl Section for ConnectivitySection {
     }
 
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
-        let ProbeContext { train, .. } = context;
+        let ProbeContext { model, train, optim, .. } = context;
+        let draws_batches =
+            optim.method == Method::Sgd && (optim.replacement || optim.updates_per_epoch(train.len()) > 1);
+        if !draws_batches
+            && !train.is_augmented()
+            && !model.network().layers().iter().any(|layer| matches!(layer.op, Op::Dropout(_)))
+        {
+            let (key, found) = ("probe.connectivity.split_after", format!("{:?}", self.split_after));
+            let expected = "a run whose updates depend on its seed: with every sample in each update, and without augmentation and \
+                            dropout, a twin makes the same updates as the run";
+            return Err(TrainError::value(key, found, expected));
+        }
         let Self { chunk, batch_norm, statistics_samples, .. } = *self;
         let path = PathSection { key: "probe.connectivity", chunk, batch_norm, statistics_samples };
         let path = context.path_loss(path, train.len())?;
@@ -108,7 +119,7 @@ impl<'a> Twin<'a> {
             split_after,
             seed,
             optim,
-            learning_rate: optim.learning_rate(train.len()),
+            learning_rate: optim.learning_rate(),
             train,
             network: model.network(),
             gradients: Gradients::new(model, train, optim, seed),
@@ -126,7 +137,7 @@ impl<'a> Twin<'a> {
     }
 
     /// Makes its own update, at the same place in training as the run's; does nothing before it has split.
-    fn train(&mut self, at: Position, done: Step) -> Result<(), TrainError> {
+    fn train(&mut self, at: Position) -> Result<(), TrainError> {
         let Some(now) = &mut self.now else { return Ok(()) };
         if self.epoch != at.epoch {
             self.order = epoch_order(self.seed, at.epoch, self.optim, self.train.len());
@@ -134,7 +145,7 @@ impl<'a> Twin<'a> {
         }
         now.next.buffers.copy_from_slice(&now.point.buffers);
         self.gradients.next(&now.point, &mut now.next.buffers, &self.order, at)?;
-        let (lr, grad) = (self.learning_rate.after(done), &self.gradients.grad);
+        let (lr, grad) = (self.learning_rate.at(at), &self.gradients.grad);
         now.optimizer.update(self.optim, lr, &now.point.params, grad, &mut now.next.params);
         std::mem::swap(&mut now.point, &mut now.next);
         Ok(())
@@ -176,7 +187,7 @@ impl Probe for ConnectivityProbe<'_> {
             if twin.split_after == 0 && update.start.0 == 0 {
                 twin.split(update.before, OptimizerState::default());
             }
-            twin.train(update.at, update.start)?;
+            twin.train(update.at)?;
             if twin.split_after == update.at.step.0 {
                 twin.split(update.after, update.optimizer.clone());
             }
