@@ -198,6 +198,10 @@ fn a_schedule_keeps_its_length_when_a_run_is_extended() {
         rates[..10].windows(2).all(|pair| pair[1] < pair[0]) && (rates[0] - 0.05).abs() < 1e-12,
         "{rates:?}"
     );
+    let said = "`optim.schedule.epochs` = 1: from epoch 2 on, the learning rate is 0.025";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    let shorter = bench.run(&["resume", "run", "--epochs", "1"]);
+    assert!(shorter.code == 2 && shorter.stderr.contains("epoch 2 has begun"), "{}", shorter.stderr);
     assert!(rates[10..].iter().all(|rate| (rate - 0.025).abs() < 1e-12), "{rates:?}");
 }
 

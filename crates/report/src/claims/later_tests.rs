@@ -226,6 +226,7 @@ fn a_line_is_monotone_if_nothing_rises() {
         })
     };
     assert_eq!((of([4.0, 3.0, 2.0, 1.0]), of([4.0, 5.0, 2.0, 1.0])), (Verdict::Holds, Verdict::DoesNotHold));
+    assert_eq!(of([1.0, 2.0, 3.0, 4.0]), Verdict::DoesNotHold);
 }
 
 #[test]

@@ -163,6 +163,8 @@ mod tests {
         let [low, high] = rising.clone();
         assert_eq!(Trend::paired(&[high, low.clone()]).verdict, Verdict::DoesNotHold);
         assert_eq!(Trend::paired(&[low, vec![1.2, 5.2, 8.8]]).verdict, Verdict::Undecided);
+        // equal values are no evidence
+        assert_eq!(Trend::paired(&[vec![1.0, 2.0], vec![1.0, 2.0]]).verdict, Verdict::Undecided);
         // one seed is not enough for a paired test
         assert_eq!(Trend::paired(&[vec![1.0], vec![2.0]]).verdict, Verdict::Undecided);
         assert_eq!(over_seeds(&[2.0]), "2.000");

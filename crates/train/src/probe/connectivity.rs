@@ -357,6 +357,21 @@ mod tests {
     }
 
     #[test]
+    fn a_twin_that_would_make_the_updates_of_the_run_is_refused() {
+        let refused = |change: fn(&mut OptimConfig)| {
+            let mut training = Training::new(&[0]);
+            change(&mut training.config.optim);
+            let ranks: Arc<dyn Ranks> = Arc::new(Solo);
+            let (optim, seed) = (&training.config.optim, Seed(5));
+            let (model, train) = (&training.model, &training.split.train);
+            let probes = training.probes.probes(ProbeContext { model, train, optim, seed, ranks: &ranks });
+            probes.err().is_some_and(|error| error.to_string().contains("a twin makes the same updates"))
+        };
+        assert!(refused(|optim| optim.method = Method::Gd) && refused(|optim| optim.batch_size = 100));
+        assert!(!refused(|optim| (optim.batch_size, optim.replacement) = (100, true)) && !refused(|_| ()));
+    }
+
+    #[test]
     fn twins_continue_from_a_checkpoint_with_the_same_bits() {
         for rule in [Rule::Adam, Rule::Sgd] {
             twins_continue(&Training::by(rule, &[0, 2, 5]));
