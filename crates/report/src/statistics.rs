@@ -200,10 +200,13 @@ pub(crate) fn p_of_mean(mean: Mean) -> f64 {
         return f64::NAN;
     }
     if error == 0.0 {
-        return match value.total_cmp(&0.0) {
-            _ if value == 0.0 => 0.5,
-            std::cmp::Ordering::Greater => 0.0,
-            _ => 1.0,
+        // a tie is no evidence either way
+        return if value > 0.0 {
+            0.0
+        } else if value < 0.0 {
+            1.0
+        } else {
+            0.5
         };
     }
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |student| student.sf(value / error))

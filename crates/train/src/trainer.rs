@@ -55,7 +55,6 @@ pub fn train(
         }
     }
     state.optimizer.prepare(optim.rule, state.point.params.len());
-    let learning_rate = optim.learning_rate();
     let mut after = state.point.clone();
     let mut gradients = Gradients::new(model, &split.train, optim, config.seed);
     let mut evaluator = ShardedEvaluator::over(model.evaluator(), ranks);
@@ -80,7 +79,7 @@ pub fn train(
             TrainError::check_finite("the batch's loss", loss, at)?;
             let grad_norm = dot(&gradients.grad, &gradients.grad).sqrt();
             TrainError::check_finite("the gradient's norm", grad_norm, at)?;
-            let (grad, lr) = (&gradients.grad, learning_rate.at(at));
+            let (grad, lr) = (&gradients.grad, optim.learning_rate(at));
             state.optimizer.update(optim, lr, &before.params, grad, &mut after.params);
             record(sink, at, Train { loss: loss.into(), grad_norm: grad_norm.into(), lr })?;
             if let Some(value) = not_finite(&after.params) {

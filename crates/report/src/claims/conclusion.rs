@@ -20,20 +20,21 @@ pub fn conclusion(runs: &[&Run]) -> Option<String> {
     }
     let is_tested = runs.iter().flat_map(|run| &run.epochs).any(|epoch| epoch.noise_test.is_some());
     let bounds = ShareBounds::new(&units(&runs, EpochSegments::barriers, EpochSegments::decided));
-    let bound = match bounds.upper < 1.0 {
-        true => format!("fewer than {}", percent(bounds.upper)),
-        false => format!("more than {}", percent(bounds.lower)),
+    let bound = if bounds.upper < 1.0 {
+        format!("fewer than {}", percent(bounds.upper))
+    } else {
+        format!("more than {}", percent(bounds.lower))
     };
-    let at_most = format!("with 95% confidence, {bound} do");
+    let implied = format!("with 95% confidence, {bound} do");
     let noise = match (is_tested, significant) {
         (false, _) => String::new(),
         (true, 0) => ", none of them beyond the noise of the loss".into(),
         (true, _) => format!(", {significant} of them beyond the noise of the loss"),
     };
     let found = match (barriers, updates) {
-        (0, 1) => format!("The update crossed no barrier; {at_most}."),
-        (0, _) => format!("None of {updates} updates crossed a barrier; {at_most}."),
-        _ => format!("{barriers} of {updates} updates crossed a barrier{noise}; {at_most}."),
+        (0, 1) => format!("The update crossed no barrier; {implied}."),
+        (0, _) => format!("None of {updates} updates crossed a barrier; {implied}."),
+        _ => format!("{barriers} of {updates} updates crossed a barrier{noise}; {implied}."),
     };
     Some(match undecided {
         0 => found,

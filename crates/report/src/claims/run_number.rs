@@ -25,13 +25,16 @@ impl RunNumber<'_> {
         Claim::for_each_setting(self.claim, exhibit, |subject, runs| {
             let values: Vec<f64> =
                 runs.iter().filter_map(|run| number(run).filter(|value| value.is_finite())).collect();
-            let of = (values.as_slice(), runs.len());
-            if values.is_empty() { vec![] } else { vec![self.of_values(exhibit, subject, of)] }
+            if values.is_empty() {
+                vec![]
+            } else {
+                vec![self.of_values(exhibit, subject, &values, runs.len())]
+            }
         })
     }
 
     /// From the values that are known of so many runs.
-    fn of_values(self, exhibit: &Exhibit<'_>, subject: &str, (values, runs): (&[f64], usize)) -> Claim {
+    fn of_values(self, exhibit: &Exhibit<'_>, subject: &str, values: &[f64], runs: usize) -> Claim {
         let seeds = match values.len() {
             known if known < runs => format!("{known} of {runs} seeds"),
             known => counted(known, "seed"),

@@ -17,7 +17,7 @@ use crate::table::{Cell, short};
 const MAX_POINTS: usize = 200;
 
 /// A line and how it was made.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug)]
 struct Line {
     points: Vec<Point>,
     /// Number of curves that it joins.
@@ -126,23 +126,19 @@ impl Comparison<'_> {
         }
         let n_settings = of_settings.iter().filter(|runs| runs.iter().flatten().next().is_some()).count();
         let rules = found.into_iter().filter(|(level, _)| level.is_near(largest)).map(|(level, numbers)| {
-            let label = match (level.label.is_empty(), numbers.as_slice()) {
-                (true, _) => None,
-                (false, &[number]) if n_settings > 1 => {
-                    Some(format!("{}, {}", level.label, self.settings[number].label))
-                }
-                (false, _) => Some(level.label),
-            };
             let number = (numbers.len() == 1 && n_settings > 1).then(|| numbers[0]);
+            let owner = number.map(|number| format!(", {}", self.settings[number].label));
+            let text = format!("{}{}", level.label, owner.unwrap_or_default());
+            let label = (!level.label.is_empty()).then_some(text);
             Rule { label, number, ..Rule::across(level.at) }
         });
         rules.collect()
     }
 }
 
-fn series(number: usize, name: Option<String>, stroke: Stroke, Line { points, dots, .. }: &Line) -> Series {
-    let has_band = points.iter().any(|point| point.deviation.is_some());
-    let band = points.iter().filter(|_| has_band).map(|point| {
+fn series(number: usize, name: Option<String>, stroke: Stroke, line: &Line) -> Series {
+    let Line { points, dots, .. } = line;
+    let band = points.iter().filter(|_| line.has_band()).map(|point| {
         let reach = point.deviation.unwrap_or(0.0);
         (point.mean - reach, point.mean + reach)
     });
@@ -164,8 +160,7 @@ fn note(lines: &[&Line], seeds: Option<usize>) -> String {
         (least, most) if least == most => Some(format!("means of {most} values")),
         (least, most) => Some(format!("means of {least} to {most} values")),
     };
-    let has_band = |line: &&&Line| line.points.iter().any(|point| point.deviation.is_some());
-    let over_seeds = lines.iter().filter(has_band).map(|line| line.curves > 1);
+    let over_seeds = lines.iter().filter(|line| line.has_band()).map(|line| line.curves > 1);
     let seeds = seeds.filter(|&seeds| seeds > 1).map(|seeds| counted(seeds, "seed"));
     let units = match (over_seeds.clone().any(|is| is), over_seeds.clone().all(|is| is)) {
         (true, true) => Some(format!("over {}", seeds.as_deref().unwrap_or("seeds"))),
@@ -181,6 +176,10 @@ fn note(lines: &[&Line], seeds: Option<usize>) -> String {
 }
 
 impl Line {
+    fn has_band(&self) -> bool {
+        self.points.iter().any(|point| point.deviation.is_some())
+    }
+
     /// The line of one setting: for one curve its values, or means over stretches if there are too many; for several seeds the mean
     /// and the standard deviation at each position that at least two of them have.
     fn of(curves: &[&Curve]) -> Self {

@@ -138,7 +138,7 @@ impl LearningRateSchedule {
 
     /// The factor of an update. The warm-up counts the run's updates. Epochs are counted as such, since before a fork they may
     /// have had another number of updates.
-    fn factor(&self, at: Position) -> f64 {
+    pub(super) fn factor(&self, at: Position) -> f64 {
         let (warmup, updates) = (u64::from(self.warmup), u64::from(at.updates));
         if at.step.0 <= warmup {
             return at.step.0 as f64 / warmup as f64;
@@ -165,20 +165,6 @@ impl LearningRateSchedule {
                 toward_last(1.0 - part.min(1.0))
             }
         }
-    }
-}
-
-/// The learning rate of each update.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LearningRate<'a> {
-    pub(super) lr: f64,
-    pub(super) schedule: Option<&'a LearningRateSchedule>,
-}
-
-impl LearningRate<'_> {
-    /// η of an update.
-    pub(crate) fn at(&self, at: Position) -> f64 {
-        self.lr * self.schedule.map_or(1.0, |schedule| schedule.factor(at))
     }
 }
 

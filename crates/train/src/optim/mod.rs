@@ -8,10 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::adam::AdamSection;
-pub(crate) use self::learning_rate::LearningRate;
 pub use self::learning_rate::{LearningRateSchedule, ScheduleKind};
 pub use self::state::OptimizerState;
-use crate::TrainError;
+use crate::{Position, TrainError};
 
 /// The optimizer and its hyperparameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -196,9 +195,9 @@ impl OptimConfig {
         self.adam.unwrap_or_default()
     }
 
-    /// The learning rate of each update.
-    pub(crate) fn learning_rate(&self) -> LearningRate<'_> {
-        LearningRate { lr: self.lr, schedule: self.schedule.as_ref() }
+    /// η of an update.
+    pub(crate) fn learning_rate(&self, at: Position) -> f64 {
+        self.lr * self.schedule.as_ref().map_or(1.0, |schedule| schedule.factor(at))
     }
 
     fn constants(&self) -> [(&'static str, f64); 3] {

@@ -9,7 +9,6 @@ use walk_core::probes::path::PathLoss;
 
 use super::prelude::*;
 use crate::gradients::Gradients;
-use crate::optim::LearningRate;
 use crate::order::epoch_order;
 use crate::{Method, OptimizerState, Position};
 
@@ -90,7 +89,6 @@ struct Twin<'a> {
     /// Of its batches, crops and dropout masks.
     seed: Seed,
     optim: &'a OptimConfig,
-    learning_rate: LearningRate<'a>,
     train: &'a Subset,
     network: &'a Network,
     gradients: Gradients<'a>,
@@ -119,7 +117,6 @@ impl<'a> Twin<'a> {
             split_after,
             seed,
             optim,
-            learning_rate: optim.learning_rate(),
             train,
             network: model.network(),
             gradients: Gradients::new(model, train, optim, seed),
@@ -145,7 +142,7 @@ impl<'a> Twin<'a> {
         }
         now.next.buffers.copy_from_slice(&now.point.buffers);
         self.gradients.next(&now.point, &mut now.next.buffers, &self.order, at)?;
-        let (lr, grad) = (self.learning_rate.at(at), &self.gradients.grad);
+        let (lr, grad) = (self.optim.learning_rate(at), &self.gradients.grad);
         now.optimizer.update(self.optim, lr, &now.point.params, grad, &mut now.next.params);
         std::mem::swap(&mut now.point, &mut now.next);
         Ok(())
