@@ -1,6 +1,6 @@
-//! Forks know where their first run started, and what is left to train.
+//! Forks, and runs that start from a file of parameters.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::resume::experiment;
 use crate::support::Bench;
@@ -9,6 +9,67 @@ use crate::support::Bench;
 fn after(bench: &Bench, run: &str, kind: &str) -> Vec<Value> {
     let rows = bench.rows(run).into_iter();
     rows.filter(|row| row["kind"] == kind && row["step"].as_u64().unwrap() > 10).collect()
+}
+
+#[test]
+fn a_fork_goes_on_from_a_checkpoint_with_its_changes_on_record() {
+    let bench = Bench::new(&experiment());
+    bench.run_into("parent", &["--quiet"]);
+    let fork = |out: &str, at: &str, sets: &[&str]| {
+        let mut arguments = vec!["fork", at, "--out", out, "--quiet"];
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        bench.run(&arguments)
+    };
+    // without a change it is the parent's second half
+    assert_eq!(fork("same", "parent@10", &[]).code, 0);
+    for of in ["train", "cosine", "distance", "spectrum", "line", "plane", "epoch"] {
+        assert_eq!(after(&bench, "same", of), after(&bench, "parent", of), "{of}");
+    }
+    assert_eq!(bench.rows("same")[0]["epoch"], 2);
+    let ran = fork("slow", "parent@10", &["optim.lr=0.001", "optim.batch_size=50"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stdout
+            .contains("forked from parent after update 10, changed: optim.lr=0.001, optim.batch_size=50")
+    );
+    let info = bench.info("slow");
+    assert_eq!(info["fork"]["step"], 10);
+    assert_eq!(info["fork"]["changes"], json!(["optim.lr=0.001", "optim.batch_size=50"]));
+    assert_eq!(after(&bench, "slow", "train").len(), 2 * 4);
+    let config = std::fs::read_to_string(bench.path("slow/config.toml")).unwrap();
+    assert!(config.contains("lr = 0.001"), "{config}");
+    let ran = fork("none", "parent@13", &[]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("no checkpoint after 13 updates; there are checkpoints after: 10, 20, 30"),
+        "{}",
+        ran.stderr
+    );
+    let ran = fork("none", "parent", &[]);
+    assert!(
+        ran.stderr.contains("invalid value 'parent' for '<RUN@STEP>': expected RUN@STEP"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_run_begins_at_a_file_of_parameters() {
+    let bench = Bench::new(&experiment());
+    bench.run_into("first", &["--quiet", "--set", "probe={}"]);
+    let file = "init.from=first/checkpoints/final.safetensors";
+    bench.run_into("second", &["--quiet", "--set", "epochs=1", "--set", "probe={}", "--set", file]);
+    let loss = |run: &str, kind: &str, key: &str| {
+        bench.rows(run).into_iter().find(|row| row["kind"] == kind).unwrap()[key].as_f64().unwrap()
+    };
+    assert!(loss("second", "train", "loss") < 0.8 * loss("first", "train", "loss"));
+    let missing = bench.run(&["exp.toml", "--set", "init.from=none.safetensors"]);
+    assert_eq!(missing.code, 2);
+    assert!(
+        missing.stderr.contains("--set init.from=none.safetensors: `init.from` = "),
+        "{}",
+        missing.stderr
+    );
 }
 
 #[test]

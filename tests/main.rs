@@ -10,6 +10,7 @@ mod cuda;
 mod data;
 mod documents;
 mod forks;
+mod interrupted;
 mod layout;
 mod messages;
 mod mpi;

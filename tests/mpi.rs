@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::resume::{assert_same, experiment, wait_for_rows};
+use crate::interrupted::wait_for_rows;
+use crate::resume::{assert_same, experiment};
 use crate::support::{Bench, skipped};
 
 /// The program with MPI; if there is none, says so.
