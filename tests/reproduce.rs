@@ -140,6 +140,9 @@ fn what_cannot_be_reproduced_is_named() {
     let message = wrong(&["--set", "reproduce_seeds=0"]);
     let expected = "--set reproduce_seeds=0: `reproduce_seeds` = 0, expected 1 to 10000";
     assert!(message.contains(expected), "{message}");
+    // once, although several runs need it
+    let message = wrong(&["--set", "data.set=cifar10", "--set", "data.dir=lost"]);
+    assert!(message.contains("1 data set cannot be read:\n  lost: not found (looked for"), "{message}");
     let nowhere = bench.run(&["reproduce", "--dir", "nowhere", "--out", "out"]);
     assert!(
         nowhere.code == 2 && nowhere.stderr.contains("nowhere: cannot read the folder"),

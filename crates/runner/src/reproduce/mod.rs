@@ -7,6 +7,7 @@ mod plan;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use walk_data::DataConfig;
 use walk_record::{Run, RunFolder, Status, write_file};
 use walk_report::{
     Comparison, Exhibit, Extent, ReportConfig, SettingRuns, claims, claims_table, counted, write_reports,
@@ -14,7 +15,7 @@ use walk_report::{
 
 use self::measured::{MeasuredItem, measured};
 use self::plan::{ReproductionPlan, SharedRun};
-use crate::child::{Child, PoolConfig, run_all};
+use crate::child::{Child, FolderState, PoolConfig, run_all};
 use crate::cli::{ReproduceArguments, Suite};
 use crate::experiment::Experiment;
 use crate::failure::Failure;
@@ -47,6 +48,7 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
         (_, n) => counted(n, "result"),
     };
     let n_runs = counted(n_runs, "run");
+    check_data(&plan.runs, &children)?;
     outln!("{items} at scale {scale} from {n_runs}, in {}", out.display());
     let pool = PoolConfig { jobs: *jobs, threads: *threads, quiet: *quiet };
     let outcome = run_all(&children, pool, &|| {});
@@ -56,6 +58,24 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     match n_unreadable {
         0 => Ok(()),
         n => Err(Failure::Run(anyhow!("{} could not be read", counted(n, "run")))),
+    }
+}
+
+/// Reads each data set of the unfinished runs, so that a missing one is reported once and before anything is trained.
+fn check_data(runs: &[SharedRun], children: &[Child]) -> Result<()> {
+    let (mut read, mut errors) = (vec![], vec![]);
+    for (SharedRun { experiment, .. }, child) in runs.iter().zip(children) {
+        let DataConfig { set, dir, root, variant, channels, .. } = &experiment.data;
+        let source = (set, dir, root, variant, channels);
+        if read.contains(&source) || child.folder_state()? == FolderState::Finished {
+            continue;
+        }
+        read.push(source);
+        errors.extend(experiment.data.read().err().map(|error| format!("\n  {error}")));
+    }
+    match errors.len() {
+        0 => Ok(()),
+        n => Err(anyhow!("{} cannot be read:{}", counted(n, "data set"), errors.concat())),
     }
 }
 
