@@ -11,8 +11,8 @@ PAPER_RUN the same updates with every loss evaluated by the authors' method. If 
 - the height of the paper curve, its highest interior loss less the higher end, is one of those that the augmented curve with
   independent noise has: its rank among them is uniform.
 
-sigma is itself estimated, from n evaluations of one point, so that its square is sigma^2 times a chi-square variable with n - 1
-degrees of freedom over n - 1; both p-values allow for that.
+sigma is itself estimated: its square is sigma^2 times a chi-square variable with f degrees of freedom over f, where f is recorded
+with an estimate by sample, and n - 1 for one from n evaluations; both p-values allow for that.
 
 Prints both for each update, and the p-values of all together. Needs no packages.
 """
@@ -53,11 +53,17 @@ def residual_sum(losses):
     return sum(a * a for a in rest)
 
 
+def estimate(row):
+    """The standard deviation of a noise row and its degrees of freedom, by sample if it has that."""
+    found = row.get("by_sample")
+    return (found["sigma"], found["degrees_of_freedom"]) if found else (row["sigma"], row["evaluations"] - 1)
+
+
 def pooled(noise):
     """The standard deviation of the loss at one point, from the noise rows of an epoch, and its degrees of freedom."""
-    freedom = sum(row["evaluations"] - 1 for row in noise)
-    squares = sum((row["evaluations"] - 1) * row["sigma"] ** 2 for row in noise)
-    return math.sqrt(squares / freedom), freedom
+    estimates = [estimate(row) for row in noise]
+    freedom = sum(of for _, of in estimates)
+    return math.sqrt(sum(of * sigma**2 for sigma, of in estimates) / freedom), freedom
 
 
 def mean_square(rng, freedom):

@@ -15,6 +15,7 @@ mod layout;
 mod messages;
 mod mpi;
 mod networks;
+mod noise;
 mod onnx;
 mod optimizers;
 mod plugins;

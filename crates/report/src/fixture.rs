@@ -67,6 +67,7 @@ pub(crate) fn noise(sigma: f64) -> Noise {
         evaluations: 3,
         batch_norm: BatchNorm::Batch,
         evaluation: EvaluationData::Fixed,
+        by_sample: None,
         rounding: None,
     }
 }

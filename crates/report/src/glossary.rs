@@ -282,8 +282,13 @@ const STATISTICS: &[Term] = &[
         "±",
         "The standard error of an estimate, also of the means over seeds in the table of claims; in other tables over seeds, the standard deviation over seeds.",
     ),
-    term("noise", "The standard deviation of the loss at one point over repeated evaluations."),
+    term("noise", "The standard deviation of the loss at one point over repeated evaluations, by sample if it is known."),
     term("std. dev.", "The standard deviation."),
+    term(
+        "std. dev. by sample",
+        "The standard deviation of the loss, estimated from how much the losses of each sample differ between evaluations that crop and flip it anew.",
+    ),
+    term("degrees of freedom by sample", "The degrees of freedom of the standard deviation by sample."),
     term("evaluations", "The number of evaluations from which the noise was computed."),
     term("loss", "The mean loss of the samples at the point."),
     term(

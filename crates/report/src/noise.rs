@@ -1,6 +1,6 @@
 //! The noise of the loss at one point.
 
-use walk_record::rows::{Noise, Rounding};
+use walk_record::rows::{BySample, Noise, Rounding};
 use walk_record::{Measured, Run};
 
 use crate::curve::{Curve, step_values};
@@ -9,6 +9,9 @@ use crate::table::{Cell, Table, decimals, detail, main, place, scientific};
 
 /// One row per measurement: the standard deviation over evaluations, and the differences between f32 and f64 on some samples.
 pub(crate) fn tables(run: &Run) -> Vec<Table> {
+    fn of_samples(row: &Noise, cell: fn(&BySample) -> Cell) -> Cell {
+        row.by_sample.as_ref().map(cell).into()
+    }
     fn of_rounding(row: &Noise, cell: fn(&Rounding) -> Cell) -> Cell {
         row.rounding.as_ref().map(cell).into()
     }
@@ -17,6 +20,10 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
         detail("loss", "loss").of(|row| decimals(row.mean_loss, 6)),
         main("std", "std. dev.").of(|row| scientific(row.sigma, 1)),
         main("evaluations", "evaluations").of(|row| row.evaluations.into()),
+        main("by_sample", "std. dev. by sample")
+            .of(|row| of_samples(row, |found| scientific(found.sigma, 1))),
+        detail("freedom", "degrees of freedom by sample")
+            .of(|row| of_samples(row, |found| decimals(found.degrees_of_freedom, 0))),
         detail("rounding_mean", "f32 − f64, mean")
             .of(|row| of_rounding(row, |rounding| scientific(rounding.mean, 1))),
         detail("rounding_std", "f32 − f64, std. dev.")

@@ -73,6 +73,11 @@ impl<'a, R: Rng, A: Fn(u64) -> R + Sync> Redrawn<'a, A> {
         places.shuffle(&mut order);
         Self { part, order: places, augment }
     }
+
+    /// The index of the sample at each place.
+    pub(crate) fn order(&self) -> &[usize] {
+        &self.order
+    }
 }
 
 impl<R: Rng, A: Fn(u64) -> R + Sync> Samples for Redrawn<'_, A> {

@@ -13,3 +13,4 @@ pub mod line;
 pub mod moments;
 pub mod path;
 pub mod plane;
+pub mod redraws;

@@ -106,7 +106,7 @@ impl EpochSegments<'_> {
 
 #[cfg(test)]
 mod tests {
-    use walk_record::rows::Mode;
+    use walk_record::rows::{BySample, Mode};
     use walk_record::{EvaluationData, Measured};
 
     use super::*;
@@ -148,6 +148,22 @@ mod tests {
         assert!(epochs[1].noise_test.is_none());
         // the move into epoch 2 belongs to it
         assert_eq!(epochs[1].floor_moves.level, 1);
+    }
+
+    #[test]
+    fn an_estimate_by_sample_replaces_that_by_evaluation() {
+        let by_sample = |sigma: f64| Some(BySample { sigma: sigma.into(), degrees_of_freedom: 50.0.into() });
+        let rows = [
+            fixture::row(1, 1, fixture::segment(false, -0.5)),
+            fixture::row(1, 1, Noise { by_sample: by_sample(0.2), ..fixture::noise(0.5) }),
+            fixture::row(1, 1, fixture::noise(0.1)),
+            fixture::row(1, 1, Noise { by_sample: by_sample(f64::NAN), ..fixture::noise(0.1) }),
+        ];
+        let run = fixture::run("mlp", rows);
+        let noise = Segments::new(&run).epochs[0].noise_test.as_ref().unwrap().noise;
+        // (50 0.04 + 2 0.01 + 2 0.01) / 54
+        assert!((noise.sigma - (2.04f64 / 54.0).sqrt()).abs() < 1e-12, "{noise:?}");
+        assert_eq!((noise.evaluations, Measured::from(noise.freedom)), (9, 54.0.into()));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use rand::Rng;
 use walk_core::Samples;
 use walk_core::probes::moments::Moments;
+use walk_core::probes::redraws::{Redraw, redraw_noise};
 use walk_record::EvaluationData;
-use walk_record::rows::Rounding;
+use walk_record::rows::{BySample, Rounding};
 
 use super::prelude::*;
 use crate::samples::{Augmented, First, Redrawn};
@@ -45,7 +46,9 @@ impl Section for NoiseSection {
             context.check_chunks("probe.noise.chunk", samples, self.chunk.get(), self.batch_norm)?;
         }
         let (section, evaluator, reference) = (self.clone(), context.evaluator(), model.reference());
-        Ok(Box::new(NoiseProbe { section, evaluator, reference, train, seed }))
+        let depend = self.batch_norm == BatchNorm::Batch && model.network().has_batch_norm();
+        let unit = if depend { self.chunk.get() } else { 1 };
+        Ok(Box::new(NoiseProbe { section, evaluator, reference, unit, train, seed }))
     }
 }
 
@@ -54,6 +57,8 @@ struct NoiseProbe<'a> {
     evaluator: Box<dyn Evaluator>,
     /// The reference in f64.
     reference: Box<dyn Evaluator>,
+    /// Samples whose losses depend on each other: a chunk with batch norm statistics of its own, or one.
+    unit: usize,
     train: &'a Subset,
     seed: Seed,
 }
@@ -67,22 +72,30 @@ impl Probe for NoiseProbe<'_> {
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let NoiseSection { evaluations, chunk, batch_norm, evaluation, .. } = self.section;
         let (chunk, mode, seed, step) = (chunk.get(), statistics(batch_norm), self.seed, update.at.step.0);
-        let (mut losses, mut errors) = (vec![], vec![]);
+        let (mut losses, mut errors, mut redraws) = (vec![], vec![], vec![]);
         let some = First(Fixed(self.train), self.section.reference_samples.min(self.train.len()));
         for index in 0..evaluations.get() as u64 {
             let point = rounded_anew(update.after, &mut seed.rng(Stream::NoiseRounding, [step, index]));
+            let mut order = None;
             let samples: Box<dyn Samples> = match evaluation {
                 EvaluationData::Fixed => Box::new(Fixed(self.train)),
                 EvaluationData::Augmented => {
                     Box::new(Augmented { part: self.train, seed, epoch: update.at.epoch })
                 }
                 EvaluationData::Paper => {
-                    let order = seed.rng(Stream::NoiseOrder, [step, index]);
+                    let shuffle = seed.rng(Stream::NoiseOrder, [step, index]);
                     let augment = move |sample: u64| seed.rng(Stream::NoiseAugment, [step, index, sample]);
-                    Box::new(Redrawn::new(self.train, order, augment))
+                    let redrawn = Redrawn::new(self.train, shuffle, augment);
+                    order = self.train.is_augmented().then(|| redrawn.order().to_vec());
+                    Box::new(redrawn)
                 }
             };
-            losses.push(self.evaluator.evaluate(&point, &*samples, chunk, mode)?.mean_loss());
+            let found = self.evaluator.evaluate(&point, &*samples, chunk, mode)?;
+            losses.push(found.mean_loss());
+            if let Some(order) = order {
+                let losses = found.chunks.into_iter().flat_map(|chunk| chunk.losses).collect();
+                redraws.push(Redraw { order, losses });
+            }
             if evaluation == EvaluationData::Fixed && !some.is_empty() {
                 let ours = self.evaluator.evaluate(&point, &some, chunk, mode)?.mean_loss();
                 errors.push(ours - self.reference.evaluate(&point, &some, chunk, mode)?.mean_loss());
@@ -93,12 +106,15 @@ impl Probe for NoiseProbe<'_> {
             let Moments { mean, deviation, .. } = Moments::of(&errors);
             Rounding { samples: some.len(), mean: mean.into(), sigma: deviation.into() }
         });
+        let by_sample = redraw_noise(&redraws, self.unit)
+            .map(|found| BySample { sigma: found.sigma.into(), degrees_of_freedom: found.freedom.into() });
         let row = rows::Noise {
             mean_loss: mean_loss.into(),
             sigma: sigma.into(),
             evaluations: evaluations.get(),
             batch_norm,
             evaluation,
+            by_sample,
             rounding,
         };
         Ok(vec![row.into()])

@@ -5,8 +5,9 @@ use walk_record::{EvaluationData, Stamped};
 
 use crate::statistics::Variance;
 
-/// The standard deviation of the loss at one point, pooled over the measurements of an epoch: σ² = Σ (m_i - 1) σ_i² / ν with
-/// ν = Σ (m_i - 1), where measurement i has m_i evaluations.
+/// The standard deviation of the loss at one point, pooled over the measurements of an epoch: σ² = Σ ν_i σ_i² / ν with ν = Σ ν_i.
+/// Measurement i has m_i evaluations: σ_i is their standard deviation with ν_i = m_i - 1, or, if it is known, the more precise
+/// estimate from the losses of single samples with its degrees of freedom.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct PooledNoise {
     /// σ
@@ -30,17 +31,28 @@ impl PooledNoise {
             let is_alike = noise.evaluation == evaluation && segments.iter().all(normed_alike);
             is_alike && noise.evaluations > 1
         });
-        let known: Vec<(f64, usize)> =
-            alike.filter_map(|noise| Some((noise.sigma.get()?, noise.evaluations))).collect();
-        let evaluations: usize = known.iter().map(|&(_, evaluations)| evaluations).sum();
-        let freedom = (evaluations - known.len()) as f64;
-        let mean_square =
-            known.iter().map(|&(sigma, m)| (m - 1) as f64 / freedom * sigma * sigma).sum::<f64>();
+        let known = alike.filter_map(|noise| Some((estimate(noise)?, noise.evaluations)));
+        let (estimates, evaluations): (Vec<Variance>, Vec<usize>) = known.unzip();
+        let evaluations = evaluations.iter().sum();
+        let freedom: f64 = estimates.iter().map(|estimate| estimate.freedom).sum();
+        let mean_square = estimates.iter().map(|found| found.freedom / freedom * found.value).sum::<f64>();
         let sigma = mean_square.sqrt();
-        (!known.is_empty() && sigma.is_finite()).then_some(Self { sigma, freedom, evaluations })
+        (!estimates.is_empty() && sigma.is_finite()).then_some(Self { sigma, freedom, evaluations })
     }
 
+    /// Its square.
     pub(crate) fn variance(&self) -> Variance {
         Variance::of_error(self.sigma, self.freedom)
     }
+}
+
+/// The variance of the loss according to one measurement.
+fn estimate(noise: &Noise) -> Option<Variance> {
+    let by_sample = noise.by_sample.as_ref();
+    let by_sample = by_sample.and_then(|found| Some((found.sigma.get()?, found.degrees_of_freedom.get()?)));
+    let (sigma, freedom) = match by_sample {
+        Some(found) => found,
+        None => (noise.sigma.get()?, (noise.evaluations - 1) as f64),
+    };
+    Some(Variance::of_error(sigma, freedom))
 }
