@@ -17,8 +17,10 @@ with an estimate by sample, and n - 1 for one from n evaluations; both p-values 
 Prints both for each update, and the p-values of all together. Needs no packages.
 """
 
+import gzip
 import json
 import math
+import os
 import random
 import sys
 
@@ -26,7 +28,8 @@ DRAWS = 20000
 
 
 def rows(run, kind):
-    with open(f"{run}/metrics.jsonl") as lines:
+    path = f"{run}/metrics.jsonl"
+    with open(path) if os.path.exists(path) else gzip.open(path + ".gz", "rt") as lines:
         return [row for row in map(json.loads, lines) if row["kind"] == kind]
 
 
@@ -135,4 +138,5 @@ def main(runs):
     print(f"ranks of heights: p = {kolmogorov(ranks):.3f} (Kolmogorov-Smirnov)")
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -61,7 +61,7 @@ for epoch in "${epochs[@]}"; do
     measure "$epoch" augmented \
         --set "probe.interpolation.when={epochs=[$epoch], every=5}" --set 'probe.interpolation.mode="adaptive"' \
         --set 'probe.interpolation.evaluation="augmented"' \
-        --set "probe.noise.$at_end" --set probe.noise.evaluations=10 --set 'probe.noise.evaluation="paper"'
+        --set "probe.noise.$at_end" --set probe.noise.evaluations=3 --set 'probe.noise.evaluation="paper"'
     measure "$epoch" paper \
         --set "probe.interpolation.when={epochs=[$epoch], every=150}" --set 'probe.interpolation.evaluation="paper"'
 done
