@@ -282,7 +282,10 @@ const STATISTICS: &[Term] = &[
         "±",
         "The standard error of an estimate, also of the means over seeds in the table of claims; in other tables over seeds, the standard deviation over seeds.",
     ),
-    term("noise", "The standard deviation of the loss at one point over repeated evaluations, by sample if it is known."),
+    term(
+        "noise",
+        "The standard deviation of the loss at one point over repeated evaluations, by sample if it is known.",
+    ),
     term("std. dev.", "The standard deviation."),
     term(
         "std. dev. by sample",
