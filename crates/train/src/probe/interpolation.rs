@@ -9,8 +9,7 @@ use walk_record::{EvaluationData, Measured};
 use super::prelude::*;
 use crate::samples::{Augmented, Redrawn};
 
-/// `[probe.interpolation]`: losses at α = 0, ..., 1 between the points before and after an update, on all training
-/// samples.
+/// Losses at α = 0, ..., 1 between the points before and after an update, on all training samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InterpolationSection {
@@ -200,13 +199,13 @@ impl Probe for AdaptiveProbe<'_> {
 
     fn restore(&mut self, memory: &Memory) -> Result<(), TrainError> {
         let Some(SegmentEnd { step, losses }) = segment_end(memory)? else { return Ok(()) };
-        let order = memory.get(ORDER, one)?;
-        let floor = memory.get(FLOOR, numbers)?;
-        let history = memory.get(HISTORY, numbers)?;
-        if let (Some(order), Some(floor), Some(history)) = (order, floor, history) {
-            let (kept, points) = ([&floor[..], &history], self.section.points.get());
-            self.adaptive.memory = Some(AdaptiveMemory::restore(step, order, losses, kept, points));
-        }
+        let wrong = |what: &str| TrainError::State { what: what.into() };
+        let order = memory.get(ORDER, one)?.ok_or_else(|| wrong(ORDER))?;
+        let floor = memory.get(FLOOR, numbers)?.ok_or_else(|| wrong(FLOOR))?;
+        let history = memory.get(HISTORY, numbers)?.ok_or_else(|| wrong(HISTORY))?;
+        let (kept, points) = ([&floor[..], &history], self.section.points.get());
+        let restored = AdaptiveMemory::restore(step, order, losses, kept, points);
+        self.adaptive.memory = Some(restored.ok_or_else(|| wrong(HISTORY))?);
         Ok(())
     }
 

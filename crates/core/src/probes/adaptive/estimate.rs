@@ -64,11 +64,9 @@ impl Floor {
         [&[self.remainder_var], &self.chunks[..]].concat()
     }
 
-    pub(super) fn from_numbers(numbers: &[f64]) -> Self {
-        numbers.split_first().map_or_else(Self::default, |(&remainder_var, chunks)| Self {
-            chunks: chunks.to_vec(),
-            remainder_var,
-        })
+    pub(super) fn from_numbers(numbers: &[f64]) -> Option<Self> {
+        let (&remainder_var, chunks) = numbers.split_first()?;
+        Some(Self { chunks: chunks.to_vec(), remainder_var })
     }
 }
 

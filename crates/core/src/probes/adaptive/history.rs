@@ -1,7 +1,7 @@
 //! What the segments before say about the one at hand: how much chunks vary, and how much rare samples contribute.
 
 use super::curve::Curve;
-use super::sample::{Estimate, Sample, from_mean, median};
+use super::sample::{Estimate, Sample, from_mean, median_size};
 use super::spread::Spread;
 use super::tail::Tail;
 
@@ -58,8 +58,8 @@ impl Sizes {
         let bows = curve.of_samples().bows();
         let slopes = from_mean(curve.of_samples().slopes());
         Self {
-            bow: median(&curve.of_chunks().bows()),
-            slope: median(&from_mean(curve.of_chunks().slopes())),
+            bow: median_size(&curve.of_chunks().bows()),
+            slope: median_size(&from_mean(curve.of_chunks().slopes())),
             bows: [1.0, -1.0].map(|sign| Tail::of(bows.iter().map(|bow| sign * bow))),
             slopes: Tail::of(slopes.iter().map(|slope| slope.abs())),
         }
@@ -180,13 +180,13 @@ impl History {
         [&[self.segments, self.bow_var][..], &self.remainder_vars, &self.ratios, &tails, &spread].concat()
     }
 
-    /// From its numbers; new if they do not fit.
-    pub(super) fn from_numbers(numbers: &[f64], points: usize) -> Self {
-        let &[segments, bow_var, ref rest @ ..] = numbers else { return Self::new(points) };
+    /// From its numbers; `None` if they are not those of `points` points.
+    pub(super) fn from_numbers(numbers: &[f64], points: usize) -> Option<Self> {
+        let &[segments, bow_var, ref rest @ ..] = numbers else { return None };
         let tails = (3 + points) * Tail::LEN;
         let without_spread = 2 * points + tails;
         if rest.len() != without_spread && rest.len() != without_spread + Spread::LEN {
-            return Self::new(points);
+            return None;
         }
         let (vars, rest) = rest.split_at(points);
         let (ratios, rest) = rest.split_at(points);
@@ -197,7 +197,7 @@ impl History {
         let remainders = (0..points).map(|_| next()).collect();
         let (remainder_vars, ratios) = (vars.to_vec(), ratios.to_vec());
         let spread = Spread::from_numbers(spread);
-        Self { segments, bow_var, bows, slopes, remainder_vars, remainders, ratios, spread }
+        Some(Self { segments, bow_var, bows, slopes, remainder_vars, remainders, ratios, spread })
     }
 }
 
@@ -234,11 +234,11 @@ mod tests {
         let small = curve(&[-0.5; 20]);
         let expected = history.bows(&Sizes::of(&small), 0.05, 1.0)[0];
         assert!((expected - 0.5 * 99.0 / 20.0).abs() < 1e-12, "{expected}");
-        assert_eq!(History::from_numbers(&history.numbers(), 3), history);
+        assert_eq!(History::from_numbers(&history.numbers(), 3).as_ref(), Some(&history));
         (0..34).for_each(|_| history.note(&quiet));
         let later = history.bows(&Sizes::of(&quiet), 0.05, 1.0)[0];
         assert!((later / (99.0 / 20.0) - 0.5).abs() < 0.01, "{later}");
-        assert!(!history.is_new() && History::from_numbers(&[1.0], 3).is_new());
+        assert!(!history.is_new() && History::from_numbers(&[1.0], 3).is_none());
     }
 
     #[test]

@@ -137,17 +137,17 @@ impl AdaptiveMemory {
         [self.floor.numbers(), self.history.numbers()]
     }
 
-    /// From [`AdaptiveMemory::numbers`] and the end of the last segment, for `points` points.
+    /// From [`AdaptiveMemory::numbers`] and the end of the last segment, for `points` points; `None` if the numbers do not fit.
     pub fn restore(
         step: Step,
         order: u64,
         end_losses: Vec<f64>,
         numbers: [&[f64]; 2],
         points: usize,
-    ) -> Self {
+    ) -> Option<Self> {
         let [floor, history] = numbers;
-        let (floor, history) = (Floor::from_numbers(floor), History::from_numbers(history, points));
-        Self { step, order, end_losses, floor, history }
+        let (floor, history) = (Floor::from_numbers(floor)?, History::from_numbers(history, points)?);
+        Some(Self { step, order, end_losses, floor, history })
     }
 }
 
@@ -254,6 +254,7 @@ impl<'a> Adaptive<'a> {
             FEW_SAMPLES.div_ceil(self.path.chunk()).max(FEW_CHUNKS).min(total)
         };
         let mut open: Vec<usize> = (1..last).collect();
+        let mut tests = vec![0; last];
         let mut look = first;
         loop {
             for point in work.curve.grid.parabola() {
@@ -264,7 +265,8 @@ impl<'a> Adaptive<'a> {
             for &point in &open {
                 self.fill(point, few, work)?;
                 loop {
-                    match finding(&known, point, &work.curve, history) {
+                    tests[point] += 1;
+                    match finding(&known, point, tests[point], &work.curve, history) {
                         Finding::Barrier => {
                             self.settle(work, history)?;
                             return Ok(true);
@@ -348,12 +350,12 @@ impl AdaptiveConfig {
 }
 
 /// What is known about a point: once all chunks are seen, mean losses are compared as in an exact measurement.
-fn finding(look: &Look, point: usize, curve: &Curve, history: &History) -> Finding {
+fn finding(look: &Look, point: usize, test: usize, curve: &Curve, history: &History) -> Finding {
     if curve.is_complete(point) && curve.parabola_is_complete() {
         let higher = greatest(&[curve.exact(0), curve.exact(curve.grid.last())]);
         return if curve.exact(point) > higher { Finding::Barrier } else { Finding::NoBarrier };
     }
-    look.finding(point, curve, history)
+    look.finding(point, test, curve, history)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Estimate {
 }
 
 /// The median absolute value, the upper of two; NaN if there are none.
-pub(super) fn median(values: &[f64]) -> f64 {
+pub(super) fn median_size(values: &[f64]) -> f64 {
     let mut sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
     sizes.sort_unstable_by(f64::total_cmp);
     sizes.get(sizes.len() / 2).copied().unwrap_or(f64::NAN)

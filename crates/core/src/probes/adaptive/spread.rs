@@ -1,7 +1,7 @@
 //! How much the losses of chunks vary, measured on a segment of which all chunks were seen.
 
 use super::curve::{Curve, Grid};
-use super::sample::{from_mean, median};
+use super::sample::{from_mean, median_size};
 
 /// The numbers that define a unit's parabola: its loss at the start, the difference between the ends, and its bow.
 const PARTS: usize = 3;
@@ -19,7 +19,7 @@ pub(super) type PartSizes = [f64; PARTS];
 /// absolute bows.
 pub(super) fn part_sizes(curve: &Curve) -> PartSizes {
     let [starts, slopes, bows] = parts(curve);
-    [median(&starts), median(&from_mean(slopes)), median(&bows)]
+    [median_size(&starts), median_size(&from_mean(slopes)), median_size(&bows)]
 }
 
 /// Of each of the three numbers, the values of all chunks seen.

@@ -8,7 +8,8 @@
 //! raises their mean.
 //!
 //! "Certainly" has two conditions. A mean of chunks must differ from 0 by Student's t, at its share of the error rate; variances
-//! combine those of the chunks seen with those of earlier segments. Furthermore, rare samples must not matter. Those that a look
+//! combine those of the chunks seen with those of earlier segments. A point is tested again whenever more chunks were seen: its
+//! test number k spends 1 / (k (k + 1)) of the point's error rate, half of it at once, and all of them together do not exceed it. Furthermore, rare samples must not matter. Those that a look
 //! of this size may have missed altogether, with a probability of `error_rate` or more, are a certain share of all samples. It is
 //! assumed that **rare samples contribute at most `guard` times as much as equally rare samples contributed recently**, in units
 //! of the chunks' median; with this in place of the contribution of those that were seen, the mean must keep its sign.
@@ -25,7 +26,7 @@ use super::tail::may_be_missed;
 /// Parameters of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Standard {
-    /// Probability that it is wrong by Student's t.
+    /// Probability that any of the tests of a point is wrong by Student's t.
     pub(super) level: f64,
     /// Probability that all rare samples that matter are missed.
     pub(super) missed: f64,
@@ -110,9 +111,9 @@ impl Look {
         Self { standard, sizes, rare, bow, slopes, bows, bow_sums, rare_bows, rare_slopes }
     }
 
-    /// What is known about `point`.
-    pub(super) fn finding(&self, point: usize, curve: &Curve, history: &History) -> Finding {
-        let standard = self.standard;
+    /// What is known about `point`, of which this is test number `test` (from 1).
+    pub(super) fn finding(&self, point: usize, test: usize, curve: &Curve, history: &History) -> Finding {
+        let level = self.standard.level / (test * (test + 1)) as f64;
         let share = curve.grid.share(point);
         let Remainder { mean: remainder, tail: remainder_tail } = self.remainder(point, curve, history);
         let [upward, downward] = self.rare_bows.map(|bows| share * bows);
@@ -128,7 +129,7 @@ impl Look {
             complete,
         };
         // at equal shares: by the chord, or below one of the ends
-        let none = standard.level / 3.0;
+        let none = level / 3.0;
         let ends = [0, curve.grid.last()].map(|end| {
             let against = self.against(point, end, curve);
             let slopes = weight(curve.grid.alphas[point], end).abs() * self.rare_slopes;
@@ -143,7 +144,7 @@ impl Look {
         let is_none = |is_sure: fn(&Question, f64) -> bool| {
             is_sure(&chord, none) || ends.iter().any(|[above, _]| is_sure(above, none))
         };
-        let barrier = standard.level / (curve.grid.last() - 1) as f64;
+        let barrier = level / (curve.grid.last() - 1) as f64;
         let is_barrier =
             |is_sure: fn(&Question, f64) -> bool| ends.iter().all(|[_, below]| is_sure(below, barrier));
         if is_none(Question::is_sure) {
