@@ -186,8 +186,10 @@ pub fn parse_checkpoint(bytes: &[u8]) -> Result<Checkpoint, String> {
 fn explain(bytes: &[u8], error: &SafeTensorError) -> String {
     const FROM_PYTORCH: &str = "in Python, `from safetensors.torch import save_file; \
                                 save_file(model.state_dict(), \"NAME.safetensors\")` saves the parameters in this format";
+    // a header of less than 4 GiB, whose size may begin like a pickle
+    let has_header = bytes.get(4..9) == Some(b"\0\0\0\0{");
     // archives of torch.save, and its files before PyTorch 1.6
-    if bytes.starts_with(b"PK\x03\x04") || bytes.first() == Some(&0x80) {
+    if !has_header && (bytes.starts_with(b"PK\x03\x04") || bytes.first() == Some(&0x80)) {
         return format!("it was saved by torch.save or pickle; {FROM_PYTORCH}");
     }
     if bytes.starts_with(b"\x89HDF") || bytes.starts_with(b"\x93NUMPY") {
@@ -262,6 +264,18 @@ mod tests {
         let whole = checkpoint_bytes(&tensors()).unwrap();
         assert!(message(&whole[..20]).contains("truncated"), "{}", message(&whole[..20]));
         assert!(message(&whole[..whole.len() - 1]).contains("truncated"));
+    }
+
+    #[test]
+    fn a_truncated_file_whose_header_begins_like_a_pickle_is_not_called_one() {
+        // names of every length until the size of the header, a multiple of 8, ends in 0x80
+        let tensor = |length: usize| [NamedTensor::list("a".repeat(length), Values::F64(vec![1.0]))];
+        let mut files = (1..=256).map(|length| checkpoint_bytes(&tensor(length)).unwrap());
+        let whole = files.find(|bytes| bytes[0] == 0x80).unwrap();
+        for cut in [20, whole.len() - 1] {
+            let message = parse_checkpoint(&whole[..cut]).unwrap_err();
+            assert!(message.contains("truncated") && !message.contains("pickle"), "{message}");
+        }
     }
 
     #[test]

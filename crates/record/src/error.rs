@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 pub enum RecordError {
     #[error("{}: already exists and will not be overwritten; choose another folder with --out, resume it with `sgdwalk resume`, or remove it", .path.display())]
     Exists { path: PathBuf },
+    #[error("{}: already exists and is not a run folder; choose another folder with --out", .path.display())]
+    Occupied { path: PathBuf },
+    #[error("{}: is not a folder, but files must be written into a folder of this name; move it away or choose another folder", .path.display())]
+    NotAFolder { path: PathBuf },
     #[error("{}: cannot be {action}: {source}", .path.display())]
     Io { path: PathBuf, action: &'static str, source: std::io::Error },
     #[error("{}: another process is using this folder", .path.display())]

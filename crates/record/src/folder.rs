@@ -1,12 +1,13 @@
 //! The run folder itself.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserialize;
+use toml::Table;
 
+use crate::file::{create_folder, write_through};
 use crate::metrics::{read, read_marked};
 use crate::{
     EventWriter, FORMAT, FolderLock, MetricsMark, MetricsWriter, NamedTensor, RecordError, Row, RunInfo,
@@ -29,31 +30,43 @@ impl RunFolder {
     /// or absent.
     ///
     /// # Errors
-    /// [`RecordError::Exists`] if `path` already exists, [`RecordError::Io`] if it cannot be created.
+    /// See [`RunFolder::check_free`]; [`RecordError::NotAFolder`] or [`RecordError::Io`] if it cannot be created.
     pub fn create(path: &Path, config: &str, info: &RunInfo) -> Result<(Self, FolderLock), RecordError> {
         let io = RecordError::io(path, "created");
-        let exists = || RecordError::Exists { path: path.into() };
+        Self::check_free(path)?;
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(&io)?;
-        }
-        if path.symlink_metadata().is_ok() {
-            return Err(exists());
+            create_folder(parent)?;
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
-        fs::create_dir(&temporary).map_err(&io)?;
+        // a killed process that had the same number may have left it behind, as in containers
+        match fs::remove_dir_all(&temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
+            _ => fs::create_dir(&temporary).map_err(&io)?,
+        }
         let made = Self { path: temporary.clone() };
         let lock = made.fill(config, info).and_then(|lock| match fs::rename(&temporary, path) {
             Ok(()) => Ok(lock),
-            // another process created it first
-            Err(_) if path.exists() => Err(exists()),
-            Err(error) => Err(io(error)),
+            // another process may have created it first
+            Err(error) => Self::check_free(path).and(Err(io(error))),
         });
         if lock.is_err() {
             // do not leave an incomplete folder behind; nothing was measured yet
             let _ = fs::remove_dir_all(&temporary);
         }
         Ok((Self { path: path.into() }, lock?))
+    }
+
+    /// Checks that a run folder can be created here: that nothing of this name exists.
+    ///
+    /// # Errors
+    /// [`RecordError::Exists`] if `path` is a run folder, [`RecordError::Occupied`] if it is something else.
+    pub fn check_free(path: &Path) -> Result<(), RecordError> {
+        match (path.symlink_metadata(), Self::open(path)) {
+            (Err(_), _) => Ok(()),
+            (Ok(_), Err(RecordError::NotARun { .. })) => Err(RecordError::Occupied { path: path.into() }),
+            (Ok(_), _) => Err(RecordError::Exists { path: path.into() }),
+        }
     }
 
     fn fill(&self, config: &str, info: &RunInfo) -> Result<FolderLock, RecordError> {
@@ -67,12 +80,18 @@ impl RunFolder {
     /// An existing run folder.
     ///
     /// # Errors
-    /// [`RecordError::NotARun`] if it lacks one of its files.
+    /// [`RecordError::NotARun`] if it lacks one of its files, [`RecordError::Io`] if it cannot be searched.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
-        match [INFO, METRICS].into_iter().find(|name| !path.join(name).is_file()) {
-            Some(missing) => Err(RecordError::NotARun { path: path.into(), missing }),
-            None => Ok(Self { path: path.into() }),
+        for missing in [INFO, METRICS] {
+            match path.join(missing).metadata() {
+                Ok(file) if file.is_file() => {}
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    return Err(RecordError::io(path, "read")(error));
+                }
+                _ => return Err(RecordError::NotARun { path: path.into(), missing }),
+            }
         }
+        Ok(Self { path: path.into() })
     }
 
     /// Locks the folder for this process.
@@ -100,6 +119,17 @@ impl RunFolder {
     pub fn read_config(&self) -> Result<String, RecordError> {
         let path = self.config_path();
         fs::read_to_string(&path).map_err(RecordError::io(&path, "read"))
+    }
+
+    /// The resolved experiment.
+    ///
+    /// # Errors
+    /// [`RecordError::Io`] if it cannot be read, [`RecordError::Config`] if it is not TOML.
+    pub fn read_config_table(&self) -> Result<Table, RecordError> {
+        toml::from_str(&self.read_config()?).map_err(|error| RecordError::Config {
+            path: self.config_path(),
+            message: error.message().to_owned(),
+        })
     }
 
     /// Writes the resolved experiment, replacing an earlier one.
@@ -179,18 +209,30 @@ impl RunFolder {
     }
 
     /// The names of the existing checkpoints, sorted.
-    pub fn checkpoints(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path.join(CHECKPOINTS)).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            name.strip_suffix(".safetensors").map(str::to_owned)
-        });
+    ///
+    /// # Errors
+    /// [`RecordError::NotAFolder`] or [`RecordError::Io`] if their folder cannot be listed.
+    pub fn checkpoints(&self) -> Result<Vec<String>, RecordError> {
+        let path = self.path.join(CHECKPOINTS);
+        let list = || {
+            let names =
+                fs::read_dir(&path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+            names.collect::<io::Result<Vec<String>>>()
+        };
+        let files = match list() {
+            Err(error) if error.kind() == ErrorKind::NotFound => vec![],
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                return Err(RecordError::NotAFolder { path });
+            }
+            files => files.map_err(RecordError::io(&path, "read"))?,
+        };
+        let names = files.iter().filter_map(|name| name.strip_suffix(".safetensors").map(str::to_owned));
         let mut names: Vec<String> = names.collect();
         names.sort();
-        names
+        Ok(names)
     }
 
-    /// Writes `checkpoints/NAME.safetensors` like [`write_file`].
+    /// Writes `checkpoints/NAME.safetensors` like [`write_file`](crate::write_file).
     ///
     /// # Errors
     /// [`RecordError::Io`] if it cannot be written, [`RecordError::Unwritable`] if a shape does not fit its values.
@@ -229,40 +271,10 @@ struct FormatInfo {
     version: String,
 }
 
-/// Writes a file and its parent folders: to a temporary file, synced, then renamed, so that a reader sees either the old
-/// file or the new one, even after a power failure.
-///
-/// # Errors
-/// [`RecordError::Io`] if it cannot be written.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // several processes may write the same file at the same time, such as the reports of one run
-    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
-    let count = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    write_through(&path.with_file_name(format!(".{name}.{}.{count}.new", std::process::id())), path, bytes)
-}
-
-fn write_through(temporary: &Path, path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        fs::create_dir_all(folder)?;
-        let mut file = File::create(temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(temporary, path)?;
-        // the rename itself must reach the disk
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(temporary);
-        RecordError::io(path, "written")(error)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Values;
+    use crate::{Values, write_file};
 
     fn info() -> RunInfo {
         RunInfo { format: FORMAT, ..RunInfo::default() }
@@ -275,6 +287,7 @@ mod tests {
         let (folder, lock) = RunFolder::create(&path, "seed = 1\n", &info()).unwrap();
         assert!(matches!(RunFolder::create(&path, "", &info()), Err(RecordError::Exists { .. })));
         assert!(matches!(RunFolder::open(dir.path()), Err(RecordError::NotARun { missing: "run.json", .. })));
+        assert!(matches!(RunFolder::create(dir.path(), "", &info()), Err(RecordError::Occupied { .. })));
         assert_eq!(fs::read_to_string(folder.config_path()).unwrap(), "seed = 1\n");
         assert_eq!(folder.read_info().unwrap(), info());
         // no temporary folder is left
@@ -285,31 +298,43 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_be_written_by_several_at_once() {
+    fn a_file_in_the_place_of_a_folder_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("report.html");
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| (0..20).for_each(|_| write_file(&path, b"the same").unwrap()));
-            }
-        });
-        assert_eq!(fs::read(&path).unwrap(), b"the same");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let path = dir.path().join("run");
+        let (folder, _lock) = RunFolder::create(&path, "", &info()).unwrap();
+        let message = |outcome: Result<(), RecordError>| outcome.unwrap_err().to_string();
+        let blocked = |place: &str, text: String| {
+            assert!(text.starts_with(&format!("{place}: is not a folder")), "{text}")
+        };
+        let config = folder.config_path().display().to_string();
+        for below in ["x", "x/y"] {
+            let below = folder.config_path().join(below);
+            blocked(&config, message(RunFolder::create(&below, "", &info()).map(|_| ())));
+            blocked(&config, message(write_file(&below, b"")));
+        }
+        let checkpoints = path.join("checkpoints");
+        fs::write(&checkpoints, "").unwrap();
+        let checkpoints = checkpoints.display().to_string();
+        blocked(&checkpoints, message(folder.checkpoints().map(|_| ())));
+        blocked(&checkpoints, message(folder.write_checkpoint("a", &[])));
+        fs::write(path.join("tensorboard"), "").unwrap();
+        let tensorboard = path.join("tensorboard").display().to_string();
+        blocked(&tensorboard, message(folder.events(&MetricsMark::default()).map(|_| ())));
     }
 
     #[test]
     fn checkpoints_are_listed_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let (folder, _lock) = RunFolder::create(&dir.path().join("run"), "", &info()).unwrap();
-        assert!(folder.checkpoints().is_empty());
+        assert!(folder.checkpoints().unwrap().is_empty());
         let tensors = [NamedTensor::list("a", Values::F64(vec![1.0]))];
         for name in ["b", "a"] {
             folder.write_checkpoint(name, &tensors).unwrap();
         }
-        assert_eq!(folder.checkpoints(), ["a", "b"]);
+        assert_eq!(folder.checkpoints().unwrap(), ["a", "b"]);
         folder.remove_checkpoint("b").unwrap();
         folder.remove_checkpoint("b").unwrap();
-        assert_eq!(folder.checkpoints(), ["a"]);
+        assert_eq!(folder.checkpoints().unwrap(), ["a"]);
         assert_eq!(crate::read_checkpoint(&folder.checkpoint_path("a")).unwrap().tensors, tensors);
     }
 }

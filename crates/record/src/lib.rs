@@ -8,6 +8,7 @@
 mod checkpoint;
 mod error;
 mod evaluation;
+mod file;
 mod folder;
 mod info;
 mod lock;
@@ -26,7 +27,8 @@ pub use checkpoint::{
 };
 pub use error::RecordError;
 pub use evaluation::{BatchNorm, EvaluationData};
-pub use folder::{RunFolder, write_file};
+pub use file::{create_folder, write_file};
+pub use folder::RunFolder;
 pub use info::{
     ClassInfo, DataInfo, FORMAT, FileInfo, ForkInfo, MachineInfo, NetworkInfo, PluginRecord, ProbeInfo,
     RunInfo, Status,
@@ -36,7 +38,7 @@ pub use measured::{Measured, measured};
 pub use metrics::{MetricsWriter, Sealed, read_metrics};
 pub use metrics_mark::MetricsMark;
 pub use row::{Row, rows_of};
-pub use run::{ConfigValue, Run};
+pub use run::{ConfigValue, Run, sourced};
 pub use scalar::{Scalar, Scalars};
 pub use stamp::{Stamp, Stamped};
 pub use tensorboard::EventWriter;

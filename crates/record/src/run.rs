@@ -1,6 +1,7 @@
 //! A run read back from its folder: the source of all tables, figures, claims and pages.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use toml::{Table, Value};
@@ -15,9 +16,9 @@ pub struct Run {
     pub label: String,
     /// Its folder.
     pub path: PathBuf,
-    /// Its description.
+    /// Its description, in which a network from an ONNX file and a folder of images are named after that file or folder.
     pub info: RunInfo,
-    /// Every value of its experiment.
+    /// Every value of its experiment; empty if it cannot be read.
     pub config: Vec<ConfigValue>,
     /// The keys in which it differs from the runs shown with it.
     pub swept: Vec<String>,
@@ -43,15 +44,23 @@ impl Run {
         let folder = RunFolder::open(path)?;
         let info = folder.read_info()?;
         let records = folder.read_rows(&info)?;
-        let text = folder.read_config()?;
-        let table: Table = toml::from_str(&text).map_err(|error| RecordError::Config {
-            path: folder.config_path(),
-            message: error.message().to_owned(),
-        })?;
         let mut config = vec![];
-        flatten("", &table, &mut config);
-        let label = info.plugin.name.clone();
-        Ok(Self { label, path: path.into(), info, config, swept: vec![], records })
+        // an experiment that was damaged later does not change what was measured
+        flatten("", &folder.read_config_table().unwrap_or_default(), &mut config);
+        let mut run = Self { path: path.into(), info, config, records, ..Self::default() };
+        run.name_sources();
+        run.label.clone_from(&run.info.plugin.name);
+        Ok(run)
+    }
+
+    /// Names a network from an ONNX file and a folder of images after that file or folder.
+    fn name_sources(&mut self) {
+        let path = |key: &str| self.value(key)?.as_str().map(PathBuf::from);
+        let file = path("model.options.file").filter(|_| self.info.plugin.name == "onnx");
+        let dir = path("data.dir").filter(|_| self.info.data.set == "folder");
+        let plugin = sourced(&self.info.plugin.name, file.as_deref().and_then(Path::file_stem));
+        let set = sourced(&self.info.data.set, dir.as_deref().and_then(Path::file_name));
+        (self.info.plugin.name, self.info.data.set) = (plugin, set);
     }
 
     /// Labels several runs by the ends of their paths, as long as necessary to distinguish them, and records the keys in which
@@ -61,7 +70,8 @@ impl Run {
         let mut seen = BTreeSet::new();
         let keys = runs.iter().flat_map(|run| &run.config).map(|entry| entry.key.as_str());
         let keys = keys.filter(|key| seen.insert(*key));
-        let differs = |key: &&str| runs.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key));
+        let known: Vec<&Self> = runs.iter().filter(|run| !run.config.is_empty()).collect();
+        let differs = |key: &&str| known.windows(2).any(|pair| pair[0].value(key) != pair[1].value(key));
         let swept: Vec<String> = keys.filter(differs).map(str::to_owned).collect();
         let paths: Vec<PathBuf> = runs.iter().map(|run| run.path.clone()).collect();
         for (run, label) in runs.iter_mut().zip(labels(&paths)) {
@@ -116,6 +126,11 @@ impl Run {
         }
         epochs
     }
+}
+
+/// What a plugin or data set called `kind` is called after the name of the file or folder that it reads, if any.
+pub fn sourced(kind: &str, name: Option<&OsStr>) -> String {
+    name.map_or_else(|| kind.to_owned(), |name| format!("{} ({kind})", name.display()))
 }
 
 /// The shortest unique end of each path; repeated paths are numbered.
@@ -190,6 +205,40 @@ mod tests {
         assert_eq!(label(&["p/a/run", "q/a/run", "b/run"]), ["p/a/run", "q/a/run", "b/run"]);
         assert_eq!(label(&["run", "a/run"]), ["run", "a/run"]);
         assert_eq!(label(&["x", "x", "y"]), ["x", "x (2)", "y"]);
+    }
+
+    #[test]
+    fn a_network_from_a_file_and_a_folder_of_images_are_named_after_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |name: &str, plugin: &str, config: &str| {
+            let mut info = RunInfo { format: crate::FORMAT, ..RunInfo::default() };
+            (info.plugin.name, info.data.set) = (plugin.into(), "folder".into());
+            RunFolder::create(&dir.path().join(name), config, &info).unwrap();
+            Run::read(&dir.path().join(name)).unwrap()
+        };
+        let config = "[model.options]\nfile = \"nets/vit.b.onnx\"\n[data]\ndir = \"my/pets/\"\n";
+        let run = read("a", "onnx", config);
+        assert_eq!((run.label.as_str(), run.info.data.set.as_str()), ("vit.b (onnx)", "pets (folder)"));
+        let run = read("b", "mlp", &config.replace("my/pets/", "."));
+        assert_eq!((run.label.as_str(), run.info.data.set.as_str()), ("mlp", "folder"));
+    }
+
+    #[test]
+    fn a_damaged_experiment_leaves_the_measurements_readable() {
+        let dir = tempfile::tempdir().unwrap();
+        let info = RunInfo { format: crate::FORMAT, ..RunInfo::default() };
+        let made = ["a", "b", "c"].map(|name| {
+            let path = dir.path().join(name);
+            RunFolder::create(&path, &format!("name = \"{name}\"\nseed = 1\n"), &info).unwrap();
+            path
+        });
+        std::fs::write(made[1].join("config.toml"), "seed = \n").unwrap();
+        let message = RunFolder::open(&made[1]).unwrap().read_config_table().unwrap_err().to_string();
+        assert!(message.contains("b/config.toml: not valid TOML: "), "{message}");
+        let mut runs = made.map(|path| Run::read(&path).unwrap());
+        assert!(runs[1].config.is_empty());
+        Run::tell_apart(&mut runs);
+        assert_eq!(runs[1].swept, ["name"]);
     }
 
     #[test]

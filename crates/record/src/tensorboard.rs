@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::file::create_folder;
 use crate::{RecordError, Row, Scalar};
 
 /// Writes the scalars of rows, each under its name and at its step.
@@ -20,7 +21,7 @@ impl EventWriter {
     /// Creates a new file in `folder` with the scalars of `rows`; event files left by an earlier attempt are removed.
     ///
     /// # Errors
-    /// [`RecordError::Io`] if it cannot be written.
+    /// [`RecordError::NotAFolder`] or [`RecordError::Io`] if it cannot be written.
     pub fn create(folder: &Path, rows: &[Row]) -> Result<Self, RecordError> {
         let is_ours = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -28,8 +29,8 @@ impl EventWriter {
         };
         let now = now();
         let path = folder.join(format!("{PREFIX}{}.{}{SUFFIX}", now as u64, std::process::id()));
+        create_folder(folder)?;
         let make = || {
-            fs::create_dir_all(folder)?;
             let old: Vec<PathBuf> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
             old.iter().filter(|path| is_ours(path)).try_for_each(fs::remove_file)?;
             File::create(&path)

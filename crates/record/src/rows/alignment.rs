@@ -11,7 +11,7 @@ pub struct Alignment {
     pub batches: usize,
     /// Mean of gᵀHg / gᵀg over the batches whose gradient is not 0. Neither g nor H includes weight decay.
     pub mean: Measured,
-    /// Its standard deviation over batches; missing for one batch.
+    /// Standard deviation of gᵀHg / gᵀg over batches; missing for one batch.
     pub deviation: Measured,
     /// Standard error of the mean; missing for one batch. The one batch of all samples, `batch_size` = `train_samples`, is exact.
     pub standard_error: Measured,
@@ -75,6 +75,7 @@ impl Scalars for Alignment {
         "predicted_error",
         "stability_threshold",
         "small_batch_plateau",
+        "ratios",
     ];
 
     fn scalars(&self) -> Vec<Scalar> {

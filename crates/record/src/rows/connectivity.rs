@@ -20,7 +20,7 @@ pub struct Connectivity {
     pub errors: Vec<Measured>,
     /// Largest loss minus the mean of the endpoints.
     pub loss_barrier: Measured,
-    /// The same for the errors.
+    /// Largest error minus the mean of the errors at the endpoints.
     pub error_barrier: Measured,
     /// Number of samples in each loss.
     pub samples: usize,

@@ -58,7 +58,7 @@ pub struct VarianceCheck {
     pub batches: usize,
     /// Mean of ‖g_B - ḡ‖².
     pub measured: Measured,
-    /// Its standard error; missing for B = N, which has only one batch.
+    /// Standard error of `measured`; missing for B = N, which has only one batch.
     pub standard_error: Measured,
     /// (1/B - 1/N) tr C
     pub predicted: Measured,

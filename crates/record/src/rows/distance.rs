@@ -24,6 +24,8 @@ pub struct OtherPoint {
 }
 
 impl Scalars for Distance {
+    const OPTIONAL: &'static [&'static str] = &["cosine"];
+
     fn scalars(&self) -> Vec<Scalar> {
         let own = Scalar::new("distance", self.distance);
         let other = self.other.iter().flat_map(|other| {

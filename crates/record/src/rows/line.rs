@@ -17,7 +17,7 @@ pub struct Line {
     pub errors: Vec<Measured>,
     /// Largest loss minus the mean of the endpoints (linear mode connectivity).
     pub loss_barrier: Measured,
-    /// The same for the errors.
+    /// Largest error minus the mean of the errors at the endpoints.
     pub error_barrier: Measured,
     /// Whether the loss never rises from one position to the next; missing if non-finite losses leave it undecided.
     pub monotone: Option<bool>,

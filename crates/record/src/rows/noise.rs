@@ -7,7 +7,7 @@ use super::prelude::*;
 pub struct Noise {
     /// Mean of the evaluations.
     pub mean_loss: Measured,
-    /// Their standard deviation, for two or more evaluations.
+    /// Standard deviation of the evaluations, for two or more of them.
     pub sigma: Measured,
     /// Number of evaluations.
     pub evaluations: usize,
@@ -41,7 +41,7 @@ pub struct Rounding {
     pub samples: usize,
     /// Mean of the differences, f32 minus f64.
     pub mean: Measured,
-    /// Their standard deviation.
+    /// Standard deviation of the differences.
     pub sigma: Measured,
 }
 
