@@ -100,7 +100,7 @@ impl Place {
         }
         let files = names.iter().map(|names| {
             let best = names.iter().find_map(|name| found.remove(name.as_str()));
-            best.ok_or_else(|| DataError::missing(set, self.path(), names.join(", ")))
+            best.ok_or_else(|| DataError::missing(set, self.path(), names))
         });
         files.collect()
     }

@@ -124,14 +124,20 @@ mod tests {
             ([99, 5, 6].as_slice(), Some(Official { train: 1, rest: Rest::Test }))
         );
         let missing = super::load_10(dir.path(), Published::TrainingAndTest).unwrap_err().to_string();
-        assert!(missing.contains("test_batch.bin"), "{missing}");
+        assert!(missing.contains(": this folder has no test_batch.bin; download it again"), "{missing}");
     }
 
     #[test]
     fn names_what_is_wrong() {
         let dir = tempfile::tempdir().unwrap();
         let message = || load_100(dir.path()).unwrap_err().to_string();
-        assert!(message().contains("not found (looked for train.bin)"));
+        assert!(
+            message().contains(
+                ": this folder has no train.bin; download it again with `sgdwalk data fetch cifar100"
+            )
+        );
+        let nowhere = load_100(&dir.path().join("x")).unwrap_err().to_string();
+        assert!(nowhere.contains("x: not found (looked for train.bin); download it with"), "{nowhere}");
         let write = |bytes: &[u8]| std::fs::write(dir.path().join("train.bin"), bytes).unwrap();
         write(&[]);
         assert!(message().contains("the file ends after 0 of 3074 bytes"));
@@ -169,7 +175,7 @@ mod tests {
         let text = load_100(dir.path()).unwrap_err().to_string();
         assert!(text.contains("broken archive"), "{text}");
         archive(dir.path(), &files[..1]);
-        assert!(matches!(load_100(dir.path()), Err(DataError::Missing { .. })));
+        assert!(matches!(load_100(dir.path()), Err(DataError::NotInArchive { .. })));
     }
 
     proptest! {

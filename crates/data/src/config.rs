@@ -1,6 +1,7 @@
 //! The `[data]` section of an experiment.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -176,7 +177,24 @@ impl DataConfig {
     /// # Errors
     /// [`DataError`] if a file is missing or broken, the split does not fit, or a value is invalid.
     pub fn load(&self) -> Result<Split, DataError> {
-        let images = self.read()?;
+        self.split(self.read()?)
+    }
+
+    /// Whether [`DataConfig::read`] gives the same images as for `other`.
+    pub fn is_read_like(&self, other: &Self) -> bool {
+        let source = |config: &Self| {
+            let Self { set, dir, root, variant, channels, valid, .. } = config.clone();
+            (set, dir, root, variant, channels, valid == Some(Part::Test))
+        };
+        source(self) == source(other)
+    }
+
+    /// Splits the images of the set, which [`DataConfig::read`] read.
+    ///
+    /// # Errors
+    /// [`DataError`] if the split does not fit, or a value is invalid.
+    pub fn split(&self, images: impl Into<Arc<Images>>) -> Result<Split, DataError> {
+        let images = images.into();
         let [channels, height, width] = images.shape;
         let preprocess = self.preprocess(channels)?;
         let padding = self.augment.crop_padding;
@@ -295,6 +313,20 @@ mod tests {
         let mut out = vec![0.0; 64];
         assert_eq!(split.train.sample(3, &mut out), 3);
         assert!(out.iter().all(|x| (-0.5..=0.5).contains(x)));
+    }
+
+    #[test]
+    fn configurations_that_differ_in_the_split_share_their_images() {
+        let digits = || DataConfig::new(DataSet::Digits);
+        let part = |train| DataConfig { train: Some(Part::Count(train)), ..digits() };
+        assert!(part(100).is_read_like(&part(200)));
+        assert!(!digits().is_read_like(&DataConfig { dir: Some("a".into()), ..digits() }));
+        let images = Arc::new(digits().read().unwrap());
+        assert_eq!(
+            [100, 200].map(|train| part(train).split(images.clone()).unwrap().train.len()),
+            [100, 200]
+        );
+        assert!(part(9999).split(images).unwrap_err().to_string().contains("`data.train` = 9999"));
     }
 
     #[test]

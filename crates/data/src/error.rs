@@ -12,6 +12,10 @@ use crate::formats::SUPPORTED;
 pub enum DataError {
     #[error("{}: not found (looked for {tried}); download it with `sgdwalk data fetch {set} --dir {}`, or set `data.dir` to its folder", .dir.display(), .dir.display())]
     Missing { set: &'static str, dir: PathBuf, tried: String },
+    #[error("{}: this folder has no {missing}; download it again with `sgdwalk data fetch {set} --dir {}`, or set `data.dir` to the folder with all files of {set}", .dir.display(), .dir.display())]
+    Incomplete { set: &'static str, dir: PathBuf, missing: String },
+    #[error("{}: this archive has no {missing}, expected the archive of {set} as published; download it again, or set `data.dir` to a folder with the unpacked files", .archive.display())]
+    NotInArchive { set: &'static str, archive: PathBuf, missing: String },
     #[error("{}: cannot be read: {source}", .file.display())]
     Io { file: PathBuf, source: std::io::Error },
     #[error("{}: byte {offset}: found {found}, expected {expected}", .file.display())]
@@ -28,7 +32,7 @@ pub enum DataError {
     Count { image_file: PathBuf, images: usize, label_file: PathBuf, labels: usize },
     #[error("{}: broken archive after {at} bytes or files: {message}; it is damaged or truncated, download it again", .file.display())]
     Archive { file: PathBuf, at: u64, message: String },
-    #[error("{}: cannot be decoded: {message}", .file.display())]
+    #[error("{}: cannot be decoded: {message}; replace, convert or remove it", .file.display())]
     Image { file: PathBuf, message: String },
     #[error("{}: is {found}, expected {SUPPORTED}; convert or remove it", .file.display())]
     PictureFormat { file: PathBuf, found: String },
@@ -56,8 +60,15 @@ impl DataError {
         Self::Value { key, found: found.to_string(), expected: expected.into() }
     }
 
-    /// A set whose files were not found.
-    pub(crate) fn missing(set: &'static str, dir: &Path, tried: String) -> Self {
-        Self::Missing { set, dir: dir.into(), tried }
+    /// A set in the folder or archive `place` that lacks one of its files, known by these names.
+    pub(crate) fn missing(set: &'static str, place: &Path, names: &[String]) -> Self {
+        let names = names.join(" or ");
+        if place.is_dir() {
+            Self::Incomplete { set, dir: place.into(), missing: names }
+        } else if place.is_file() {
+            Self::NotInArchive { set, archive: place.into(), missing: names }
+        } else {
+            Self::Missing { set, dir: place.into(), tried: names }
+        }
     }
 }

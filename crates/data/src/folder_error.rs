@@ -11,6 +11,8 @@ use crate::formats::SUPPORTED;
 pub enum FolderError {
     #[error("{}: not found, expected a folder with train/CLASS/*.png or CLASS/*.png ({SUPPORTED}); set `data.dir` to the folder with the images", .dir.display())]
     Missing { dir: PathBuf },
+    #[error("{}: is a file, expected a folder with train/CLASS/*.png or CLASS/*.png ({SUPPORTED}); set `data.dir` to the folder with the images", .file.display())]
+    IsFile { file: PathBuf },
     #[error("{}: contains {found}, expected at least two folders with images, one per class", .dir.display())]
     Classes { dir: PathBuf, found: String },
     #[error("{}: the class has no images to train on (found {found}), expected at least one {SUPPORTED}; add some or remove the folder", .dir.display())]

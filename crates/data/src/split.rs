@@ -116,17 +116,17 @@ impl Split {
     /// # Errors
     /// [`DataError::Value`] if a part would be empty or reach past the end, or if the two would overlap.
     pub fn new(
-        images: Images,
+        images: impl Into<Arc<Images>>,
         preprocess: Option<Preprocess>,
         config: &SplitConfig,
     ) -> Result<Self, DataError> {
+        let images = images.into();
         let Division { mut train, valid } = Division::new(&images, &config.train, &config.valid)?;
         if let Some(size) = config.subset {
             train = Places::List(balanced(&images, &train, size, config.subset_seed)?);
         }
         let preprocess = preprocess
             .unwrap_or_else(|| Preprocess::measured(&images, (0..train.len()).map(|index| train.at(index))));
-        let images = Arc::new(images);
         let part = |places: Places, augment| Subset {
             images: images.clone(),
             preprocess: preprocess.clone(),

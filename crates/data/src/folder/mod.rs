@@ -20,6 +20,9 @@ use crate::{DataError, FolderError, Images};
 /// Classes are the folders of the training part, sorted by name as text. In each part the first image of each class comes
 /// first, then the second of each, and so on, so any number of images from the start is balanced.
 pub(crate) fn load(dir: &Path, channels: usize, which: Published) -> Result<Images, DataError> {
+    if dir.is_file() {
+        return Err(FolderError::IsFile { file: dir.into() }.into());
+    }
     if !dir.is_dir() {
         return Err(FolderError::Missing { dir: dir.into() }.into());
     }

@@ -49,6 +49,8 @@ fn classes_take_turns_in_each_part() {
     let text = refused(dir.path());
     assert!(text.contains("3.png: is 4x4, but") && text.contains("1.png is 3x2"), "{text}");
     assert!(refused(&dir.path().join("none")).contains("none: not found"));
+    let file = refused(&dir.path().join("train/cat/1.png"));
+    assert!(file.contains("1.png: is a file, expected a folder with train/CLASS"), "{file}");
 }
 
 #[test]
@@ -188,6 +190,14 @@ fn a_file_that_is_no_whole_picture_is_named() {
         let text = refused(dir.path());
         assert!(text.contains(&format!("{name}: ")) && text.contains(expected), "{text}");
     }
+    let dir = folder(&["a/1.png", "b/1.png"]);
+    let whole = png(3, 2, [7; 3]);
+    write(dir.path(), "b/2.png", &whole[..whole.len() - 20]);
+    let text = refused(dir.path());
+    assert!(
+        text.contains("2.png: cannot be decoded: ") && text.ends_with("; replace, convert or remove it"),
+        "{text}"
+    );
     // an image in a supported format other than its name suggests is accepted
     let dir = folder(&["a/1.png", "b/1.jpg", "b/2.BMP"]);
     assert_eq!(values(&read(dir.path()).unwrap()), [1, 2, 3]);

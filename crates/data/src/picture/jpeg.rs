@@ -11,7 +11,7 @@ use super::pixels::{MAX_SIDE, Pixels, too_large};
 /// The pixels as stored, ignoring the EXIF orientation, or what is wrong with the file.
 pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, String> {
     if !is_complete(bytes) {
-        return Err("the file ends before its end-of-image marker; it is truncated".into());
+        return Err("it is truncated: the file ends before its end-of-image marker".into());
     }
     // the message of the decoder's own limits lacks the size
     let options = DecoderOptions::default()
@@ -27,7 +27,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Pixels, String> {
     let colors = match decoder.input_colorspace() {
         Some(ColorSpace::Luma) => 1,
         Some(ColorSpace::RGB | ColorSpace::YCbCr) => 3,
-        _ => return Err("its colors are neither gray nor RGB (CMYK, perhaps); convert it to RGB".into()),
+        _ => return Err("its colors are neither gray nor RGB (CMYK, perhaps), expected gray or RGB".into()),
     };
     let colorspace = if colors == 1 { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(options.jpeg_set_out_colorspace(colorspace));

@@ -71,7 +71,7 @@ fn read(mut decoder: impl ImageDecoder) -> Result<Pixels, String> {
         return Err(too_large(size[1], size[0]));
     }
     if decoder.original_color_type() == ExtendedColorType::L16 {
-        return Err("it is gray with 16 bits, which Pillow turns white; convert it to 8 bits".into());
+        return Err("it is gray with 16 bits, which Pillow turns white, expected 8 bits".into());
     }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_MEMORY);

@@ -86,7 +86,11 @@ fn of_sixteen_bits_the_higher_eight_count_and_gray_ones_are_refused() {
     let words = [0x80ffu16, 0x0100, 0xfe80].map(u16::to_ne_bytes).concat();
     assert_eq!(planes_of(&png_row(&words, 6, ExtendedColorType::Rgb16), Color::Rgb), [0x80, 0x01, 0xfe]);
     let message = refused(&png_row(&words, 2, ExtendedColorType::L16));
-    assert!(message.contains("gray with 16 bits") && message.contains("convert it to 8 bits"), "{message}");
+    assert!(
+        message.contains("gray with 16 bits")
+            && message.contains("expected 8 bits; replace, convert or remove it"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) fn load(path: &Path) -> Result<Images, DataError> {
 }
 
 fn missing(files: &Files, what: &str) -> DataError {
-    DataError::missing("tiny_imagenet", files.path(), what.into())
+    DataError::missing("tiny_imagenet", files.path(), &[what.to_owned()])
 }
 
 /// An invalid line.
