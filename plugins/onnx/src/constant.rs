@@ -141,6 +141,7 @@ pub(crate) fn fold(
                 .try_fold(x.clone(), |x, ((start, end), (along, step))| sliced(&x, [start, end, step], along))
         }
         "Transpose" => match x.dims.as_slice() {
+            [_, _] if attributes.integers("perm") == Some(&[0, 1][..]) => Ok(x.clone()),
             &[rows, columns] => {
                 let values = (0..x.values.len()).map(|place| x.values[place % rows * columns + place / rows]);
                 Ok(Constant { dims: vec![columns, rows], values: values.collect(), ..x.clone() })
@@ -267,7 +268,8 @@ fn binary(op: &str, a: &Constant, b: &Constant) -> Result<Constant, String> {
             "Add" => a + b,
             "Sub" => a - b,
             "Mul" => a * b,
-            "Mod" => a.rem_euclid(b),
+            // the sign of the divisor
+            "Mod" => a - b * (a / b).floor(),
             "Equal" => f64::from(u8::from((a - b).abs() < f64::MIN_POSITIVE)),
             _ if integer => (a / b).trunc(),
             _ => a / b,
@@ -298,4 +300,16 @@ fn expand(x: &Constant, to: &[i64]) -> Result<Constant, String> {
     let count =
         dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim)).filter(|&count| count <= MAX);
     Ok(Constant { dims, values: vec![value; count.ok_or_else(wrong)?], integer: x.integer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remainder_has_the_sign_of_the_divisor() {
+        let number = |x: f64| Constant { dims: vec![], values: vec![x], integer: true };
+        let remainder = |a, b| binary("Mod", &number(a), &number(b)).unwrap().integers()[0];
+        assert_eq!([remainder(-1.0, 3.0), remainder(1.0, -3.0), remainder(7.0, 3.0)], [2, -2, 1]);
+    }
 }

@@ -33,9 +33,10 @@ impl<'a> Translator<'a> {
         if !plain || inputs.len() > 3 && inputs[3..].iter().any(Option::is_some) {
             return Err("attention with a mask, a cache or a soft cap".into());
         }
-        let &[_, _, _, features] = q.full.as_slice() else {
+        if [&q, &k, &v].iter().any(|part| part.full.len() != 4) {
             return Err("attention on other shapes than [batch, heads, tokens, features]".into());
-        };
+        }
+        let features = q.full[3];
         let default = 1.0 / (features as f32).sqrt();
         let scale = f64::from(at.attributes.number("scale", default));
         let shape = k.sample(self.batch).shape;

@@ -12,6 +12,21 @@ fn is_near(x: f64, expected: f64) -> bool {
     (x - expected).abs() <= ROUNDING * expected.abs()
 }
 
+/// The number that a constant combines with each element of `other`.
+fn number(value: &Value, other: &Value) -> Option<f64> {
+    match (value, other) {
+        (Value::Constant(constant), Value::Data(data)) if !spreads_over(&constant.dims, &data.full) => None,
+        (Value::Constant(constant), _) => constant.uniform(),
+        _ => None,
+    }
+}
+
+/// Whether an array of shape `small` is repeated over one of shape `large` and does not repeat it in turn.
+fn spreads_over(small: &[usize], large: &[usize]) -> bool {
+    small.len() <= large.len()
+        && small.iter().rev().zip(large.iter().rev()).all(|(&small, &large)| small == 1 || small == large)
+}
+
 impl<'a> Translator<'a> {
     pub(super) fn arithmetic(
         &mut self,
@@ -24,11 +39,7 @@ impl<'a> Translator<'a> {
             return Ok(vec![affine(first, -1.0, 0.0)?]);
         }
         let second = inputs.get(1).cloned().flatten().ok_or("no second input")?;
-        let number = |value: &Value| match value {
-            Value::Constant(constant) => constant.uniform(),
-            _ => None,
-        };
-        let result = match (op, number(&first), number(&second)) {
+        let result = match (op, number(&first, &second), number(&second, &first)) {
             ("Add", Some(shift), _) => affine(second, 1.0, shift),
             ("Add", _, Some(shift)) => affine(first, 1.0, shift),
             ("Sub", Some(shift), _) => affine(second, -1.0, shift),
@@ -304,4 +315,15 @@ fn scaled(x: &Data, scale: f64, shift: f64) -> Data {
 /// A factor that is 1 but for the rounding of constants to f32, as 1.
 fn rounded(factor: f64) -> f64 {
     if is_near(factor, 1.0) { 1.0 } else { factor }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_constant_is_a_number_only_if_it_does_not_enlarge_the_value() {
+        assert!(spreads_over(&[], &[2, 3]) && spreads_over(&[1, 3], &[2, 3]) && spreads_over(&[3], &[2, 3]));
+        assert!(!spreads_over(&[4, 1], &[1, 3]) && !spreads_over(&[1, 1, 1], &[2, 3]));
+    }
 }

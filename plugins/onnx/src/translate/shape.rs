@@ -219,9 +219,13 @@ impl<'a> Translator<'a> {
     ) -> Result<Vec<Value>, String> {
         let x = data(&inputs, 0)?;
         let axes = constant_input(&inputs, 1).map(Constant::integers);
-        let axes = axes
-            .or_else(|| at.attributes.integers("axes").map(<[i64]>::to_vec))
-            .ok_or("a mean over all axes")?;
+        let axes = axes.or_else(|| at.attributes.integers("axes").map(<[i64]>::to_vec)).unwrap_or_default();
+        if axes.is_empty() {
+            return match at.attributes.integer("noop_with_empty_axes", 0) {
+                0 => Err("a mean over all axes, the batch included".into()),
+                _ => Ok(vec![Value::Data(x)]),
+            };
+        }
         let rank = x.full.len();
         let axes = axes.iter().map(|&at| axis(at, rank)).collect::<Result<Vec<usize>, String>>()?;
         if axes.contains(&x.axis) {
