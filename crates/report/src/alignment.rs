@@ -50,34 +50,11 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
     vec![Table::of_rows("alignment", "Alignment of gradients with the Hessian", run, fields)]
 }
 
-/// The ratio of means, the batch sharpness (Andreyev & Beneventano, 2024), against the update where it was measured more than
-/// once, at the batch size of training if that is among those measured; the alignment at the last measurement by batch size, and what Eq. 3 predicts.
+/// The batch sharpness; the alignment at the last measurement by batch size, and what Eq. 3 predicts.
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let measurements = measurements(run);
     let Some(last) = measurements.last() else { return vec![] };
-    let mut curves = vec![];
-    let own = batch_size(run);
-    let has_own = last.iter().any(|row| row.batch_size == own);
-    let is_shown =
-        |row: &&Stamped<'_, Alignment>| measurements.len() > 1 && (!has_own || row.batch_size == own);
-    let by_step: Vec<(u64, Thresholds)> =
-        measurements.iter().map(|rows| (rows[0].at.step, thresholds(&rows[0]))).collect();
-    for row in last.iter().filter(is_shown) {
-        let values = measurements.iter().filter_map(|rows| {
-            let found = rows.iter().find(|other| other.batch_size == row.batch_size)?;
-            Some(StepValue { step: found.at.step, value: found.ratio_of_means.get()? })
-        });
-        let values: Vec<StepValue> = values.collect();
-        let curve = Curve::new("batch_sharpness", "Batch sharpness", "update", "E[gᵀHg] / E[gᵀg]");
-        let variant = format!("B = {}", row.batch_size);
-        let curve = Curve { variant, dots: true, ..curve.through(&values) };
-        // the thresholds are the same for all batch sizes
-        if curves.is_empty() {
-            curves.extend(Thresholds::beside(curve, &by_step));
-        } else {
-            curves.push(curve);
-        }
-    }
+    let mut curves = batch_sharpness(run, &measurements);
     let by_batch_size = |variant: &str, value: fn(&Alignment) -> Measured| {
         let title = format!("Alignment of gradients with the Hessian, epoch {}", last[0].at.epoch);
         let mut curve = Curve::new("alignment_by_batch_size", title, "batch size", ALIGNMENT);
@@ -87,6 +64,36 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     };
     curves.push(by_batch_size("measured", |row| row.mean));
     curves.push(by_batch_size("Eq. 3 prediction", |row| row.predicted));
+    curves
+}
+
+/// The ratio of means with each batch's own Hessian, the batch sharpness (Andreyev & Beneventano, 2024), against the update where it
+/// was measured more than once, at the batch size of training if that is among those measured.
+fn batch_sharpness(run: &Run, measurements: &[Vec<Stamped<'_, Alignment>>]) -> Vec<Curve> {
+    let own_hessian = |rows: &Vec<Stamped<'_, Alignment>>| rows[0].hessian == HessianOf::Batch;
+    let measurements: Vec<_> = measurements.iter().filter(|rows| own_hessian(rows)).collect();
+    let [_, .., last] = measurements.as_slice() else { return vec![] };
+    let own = batch_size(run);
+    let has_own = last.iter().any(|row| row.batch_size == own);
+    let by_step: Vec<(u64, Thresholds)> =
+        measurements.iter().map(|rows| (rows[0].at.step, thresholds(&rows[0]))).collect();
+    let mut curves = vec![];
+    for row in last.iter().filter(|row| !has_own || row.batch_size == own) {
+        let values = measurements.iter().filter_map(|rows| {
+            let found = rows.iter().find(|other| other.batch_size == row.batch_size)?;
+            Some(StepValue { step: found.at.step, value: found.ratio_of_means.get()? })
+        });
+        let values: Vec<StepValue> = values.collect();
+        let curve = Curve::new("batch_sharpness", "Batch sharpness", "update", "E[gᵀH_B g] / E[gᵀg]");
+        let variant = format!("B = {}", row.batch_size);
+        let curve = Curve { variant, dots: true, ..curve.through(&values) };
+        // the thresholds are the same for all batch sizes
+        if curves.is_empty() {
+            curves.extend(Thresholds::beside(curve, &by_step));
+        } else {
+            curves.push(curve);
+        }
+    }
     curves
 }
 
@@ -140,4 +147,25 @@ pub(crate) fn figures(run: &Run) -> Vec<Figure> {
         "batches",
     ];
     vec![Figure::new("alignment", chart, columns(names), lines)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn batch_sharpness_is_that_of_the_batch_s_own_hessian() {
+        let names = |hessian: HessianOf| -> Vec<String> {
+            let row = Alignment {
+                hessian,
+                ratio_of_means: 4.0.into(),
+                ..fixture::alignment(20, 3.0, Measured::MISSING)
+            };
+            let run = fixture::run("mlp", [1, 2].map(|step| fixture::row(1, step, row.clone())));
+            curves(&run).into_iter().map(|curve| curve.name).collect()
+        };
+        assert_eq!(names(HessianOf::Full), ["alignment_by_batch_size"; 2]);
+        assert!(names(HessianOf::Batch).contains(&"batch_sharpness".to_owned()));
+    }
 }

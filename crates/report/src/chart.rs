@@ -1,5 +1,7 @@
 //! The contents of a figure, independent of how it is drawn.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 /// Lines, or levels over a plane, on two axes.
@@ -23,7 +25,7 @@ pub(crate) struct Chart {
 pub(crate) struct Axis {
     pub(crate) label: String,
     pub(crate) log: bool,
-    /// Whether its values are counts.
+    /// Whether its values are counts, which have no ticks in between.
     pub(crate) integer: bool,
     /// Its limits, if they are not determined by the values.
     pub(crate) min: Option<f64>,
@@ -38,6 +40,8 @@ pub(crate) struct Series {
     /// Determines its color and, unless `stroke` says otherwise, its style.
     pub(crate) number: usize,
     pub(crate) points: Vec<(f64, f64)>,
+    /// The points, by index, that are not connected with the one before.
+    pub(crate) breaks: Vec<usize>,
     /// A band around it: its lower and upper edge at each point.
     pub(crate) band: Vec<(f64, f64)>,
     pub(crate) stroke: Stroke,
@@ -107,8 +111,12 @@ impl Chart {
 
     /// Puts a text before the note.
     pub(crate) fn prepend_note(&mut self, text: &str) {
-        let notes = [text, &self.note].into_iter().filter(|note| !note.is_empty());
-        self.note = notes.collect::<Vec<&str>>().join("; ");
+        self.note = joined([text, &self.note]);
+    }
+
+    /// Puts a text after the note.
+    pub(crate) fn append_note(&mut self, text: &str) {
+        self.note = joined([&self.note, text]);
     }
 
     /// The largest value that it shows, at least 0.
@@ -130,6 +138,18 @@ impl Series {
     pub(crate) fn new(number: usize, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
         Self { name: Some(name.into()), number, points, ..Self::default() }
     }
+
+    /// The ranges of its points that are connected.
+    pub(crate) fn pieces(&self) -> Vec<Range<usize>> {
+        let starts = std::iter::once(0).chain(self.breaks.iter().copied());
+        let ends = self.breaks.iter().copied().chain([self.points.len()]);
+        starts.zip(ends).map(|(start, end)| start..end).collect()
+    }
+}
+
+/// Two notes as one.
+fn joined(notes: [&str; 2]) -> String {
+    notes.into_iter().filter(|note| !note.is_empty()).collect::<Vec<&str>>().join("; ")
 }
 
 impl Rule {

@@ -29,7 +29,8 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let curve = |name: &str, what: &str, value: fn(&Connectivity) -> Measured| {
         let title = format!("{what} barrier between twins");
-        let curve = Curve::new(name, title, "update at which they split", &format!("{what} barrier"));
+        let mut curve = Curve::new(name, title, "update at which they split", &format!("{what} barrier"));
+        curve.x.integer = true;
         let points =
             last(run).into_iter().filter_map(|row| Some((row.split_after as f64, value(&row).get()?)));
         Curve { points: points.collect(), dots: true, ..curve }

@@ -21,6 +21,11 @@ pub(crate) struct Curve {
     pub(crate) levels: Vec<Level>,
     /// Whether each point is marked.
     pub(crate) dots: bool,
+    /// The widest gap that the line bridges even if the points before and after it are closer to each other; `None` if it is never
+    /// broken.
+    pub(crate) bridged: Option<f64>,
+    /// Share of its values that lie beyond the end of the x axis.
+    pub(crate) omitted: f64,
 }
 
 /// A reference value for a curve.
@@ -50,12 +55,15 @@ impl Curve {
             points: vec![],
             levels: vec![],
             dots: false,
+            bridged: None,
+            omitted: 0.0,
         }
     }
 
     /// The curve through values at their updates.
     pub(crate) fn through(self, values: &[StepValue]) -> Self {
-        Self { points: values.iter().map(|found| (found.step as f64, found.value)).collect(), ..self }
+        let x = Axis { integer: true, ..self.x };
+        Self { points: values.iter().map(|found| (found.step as f64, found.value)).collect(), x, ..self }
     }
 }
 
@@ -110,6 +118,7 @@ mod tests {
             [(1, values[0]), (2, values[1])].map(|(step, value)| StepValue { step, value })
         };
         let curve = || Curve::new("a", "A", "update", "a").through(&values([3.0, 4.0]));
+        assert!(curve().x.integer);
         let constant = curve().beside("limit", "limit 5", &values([5.0, 5.0]));
         let [only] = constant.as_slice() else { panic!("{constant:?}") };
         assert_eq!(only.levels, [Level::new("limit 5", 5.0)]);

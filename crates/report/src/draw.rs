@@ -1,19 +1,33 @@
 //! Draws charts with kuva. The colors are those of Okabe and Ito, which colorblind readers can distinguish; line styles differ
 //! as well.
 
+use std::sync::Arc;
+
 use kuva::backend::svg::SvgBackend;
 use kuva::prelude::*;
 use kuva::render::layout::ComputedLayout;
 use kuva::render::render::{collect_legend_entries, render_multiple};
+use kuva::render::render_utils::{compute_tick_step, wrap_text};
 
 use crate::chart::{Axis, Chart, Levels, Rule, Series, Stroke};
+use crate::ticks::{Ticks, power};
 
 /// Width in pixels of a figure in a paper's column of 84 mm (3.3 inches), where 14 pixels are 6.4 points.
 const COLUMN: f64 = 520.0;
 /// Height of a figure with a one-line legend.
 const HEIGHT: f64 = 360.0;
-/// Width of the margin left of the axes.
+/// Width of the margin left of the axes, unless tick labels need more.
 const LEFT: f64 = 88.0;
+/// Width of that margin without tick labels.
+const BESIDE_TICKS: f64 = 36.0;
+/// Width of the tick labels of a logarithmic axis.
+const LOG_LABEL: f64 = 40.0;
+/// Height of a line of the title and width of a line of an axis label.
+const LINE: f64 = 17.0;
+/// Number of ticks that kuva aims for on the scale of levels.
+const SCALE_TICKS: usize = 5;
+/// Characters per line of the label of the y axis.
+const Y_LABEL_CHARACTERS: usize = 30;
 /// Pixels of the PNG per pixel of the SVG: about 300 per inch in a paper's column.
 const PNG_SCALE: f32 = 2.0;
 
@@ -40,6 +54,11 @@ impl FigureWidth {
     /// Characters per line of the note under the title.
     fn note_characters(self) -> usize {
         (self.pixels() / COLUMN * 72.0) as usize
+    }
+
+    /// Maximum number of characters per line of the title.
+    fn title_characters(self) -> usize {
+        (self.pixels() / COLUMN * 56.0) as usize
     }
 }
 
@@ -81,35 +100,50 @@ fn levels(levels: &Levels) -> Plot {
 /// Beyond this magnitude, the extent of an axis could overflow.
 const LARGEST: f64 = 1e300;
 
-/// The points that can be drawn, clamped to the axis limits: kuva would draw every dash on the way to a point far outside the
-/// figure.
-fn drawable(points: &[(f64, f64)], y: &Axis) -> Vec<(f64, f64)> {
-    let (min, max) = (y.min.unwrap_or(-LARGEST), y.max.unwrap_or(LARGEST));
-    let points = points.iter().filter(|(x, y)| x.abs() <= LARGEST && !y.is_nan());
-    points.map(|&(x, y)| (x, y.max(min).min(max))).collect()
+/// Whether a point can be drawn.
+fn is_drawable((x, y): (f64, f64)) -> bool {
+    x.abs() <= LARGEST && !y.is_nan()
 }
 
+/// A value clamped to the axis limits: kuva would draw every dash on the way to a point far outside the figure.
+fn clamped(y: f64, axis: &Axis) -> f64 {
+    y.max(axis.min.unwrap_or(-LARGEST)).min(axis.max.unwrap_or(LARGEST))
+}
+
+/// The connected parts of a line, and its marked points.
 fn series(series: &Series, y: &Axis) -> Vec<Plot> {
     let color = COLORS[series.number % COLORS.len()];
-    let points = drawable(&series.points, y);
-    let line = LinePlot::new().with_data(points.clone()).with_color(color).with_stroke_width(1.6);
     let stroke = if series.stroke == Stroke::InTurn { Stroke::nth(series.number) } else { series.stroke };
-    let mut line = match stroke {
-        Stroke::Solid | Stroke::InTurn => line,
-        Stroke::Dashed => line.with_dashed(),
-        Stroke::DashDotted => line.with_dashdot(),
-        Stroke::Dotted => line.with_dotted(),
-    };
-    if !series.band.is_empty() {
-        let (lower, upper): (Vec<f64>, Vec<f64>) = series.band.iter().copied().unzip();
-        line = line.with_band(lower, upper);
+    let (mut lines, mut marked) = (vec![], vec![]);
+    for piece in series.pieces() {
+        let shown = piece.filter(|&index| is_drawable(series.points[index]));
+        let shown: Vec<usize> = shown.collect();
+        let points = shown.iter().map(|&index| series.points[index]).map(|(x, at)| (x, clamped(at, y)));
+        let points: Vec<(f64, f64)> = points.collect();
+        // a line through one point would be invisible
+        if series.dots || points.len() == 1 {
+            marked.extend(points.iter().copied());
+        }
+        let line = LinePlot::new().with_data(points).with_color(color).with_stroke_width(1.6);
+        let mut line = match stroke {
+            Stroke::Solid | Stroke::InTurn => line,
+            Stroke::Dashed => line.with_dashed(),
+            Stroke::DashDotted => line.with_dashdot(),
+            Stroke::Dotted => line.with_dotted(),
+        };
+        if !series.band.is_empty() {
+            let (lower, upper): (Vec<f64>, Vec<f64>) = shown.iter().map(|&index| series.band[index]).unzip();
+            line = line.with_band(lower, upper);
+        }
+        if let Some(name) = series.name.as_ref().filter(|_| lines.is_empty()) {
+            line = line.with_legend(name);
+        }
+        lines.push(line.into());
     }
-    if let Some(name) = &series.name {
-        line = line.with_legend(name);
+    if !marked.is_empty() {
+        lines.push(ScatterPlot::new().with_data(marked).with_color(color).with_size(2.5).into());
     }
-    let dots =
-        series.dots.then(|| ScatterPlot::new().with_data(points).with_color(color).with_size(2.5).into());
-    std::iter::once(line.into()).chain(dots).collect()
+    lines
 }
 
 fn rule(rule: &Rule) -> ReferenceLine {
@@ -134,11 +168,13 @@ fn layout(chart: &Chart, plots: &[Plot], width: FigureWidth) -> Layout {
         .with_height(HEIGHT)
         .with_title(&chart.title)
         .with_title_size(15)
+        .with_title_wrap(balanced(&chart.title, width.title_characters()))
         .with_subtitle(&chart.note)
         .with_subtitle_size(12)
         .with_subtitle_wrap(width.note_characters())
         .with_x_label(&chart.x.label)
         .with_y_label(&chart.y.label)
+        .with_y_label_wrap(Y_LABEL_CHARACTERS)
         .with_label_size(14)
         .with_tick_size(12)
         .with_body_size(12)
@@ -146,45 +182,39 @@ fn layout(chart: &Chart, plots: &[Plot], width: FigureWidth) -> Layout {
         .with_legend_box(false)
         // away from the legend below it
         .with_x_label_offset(0.0, -12.0)
-        // room for the longest tick label next to the axis label, and for half a tick label at the right end
-        .with_force_margins(LEFT, 32.0)
         .with_show_grid(false);
     if chart.levels.is_some() {
-        layout =
-            layout.with_legend_position(LegendPosition::OutsideRightMiddle).with_force_margins(LEFT, 112.0);
+        layout = layout.with_legend_position(LegendPosition::OutsideRightMiddle);
     }
     if chart.x.log {
-        layout = layout.with_log_x();
+        layout = layout.with_log_x().with_x_tick_format(tick_format(power));
         // end at the values, not at the next power of ten
         if let Some((low, high)) = x_range(chart).filter(|(low, high)| 0.0 < *low && low < high) {
             layout = layout.with_x_axis_min(low).with_x_axis_max(high);
-            if high >= 1e5 {
-                layout = layout.with_x_tick_format(TickFormat::Sci);
-            }
         }
     }
-    if let Some(step) = chart.x.integer.then(|| x_range(chart)).flatten().and_then(integer_step) {
-        layout = layout.with_x_tick_step(step);
-    }
-    let y_range = chart.y.min.zip(chart.y.max);
-    if let Some(step) = y_range.filter(|_| chart.y.integer).and_then(integer_step) {
-        layout = layout.with_y_tick_step(step);
-    }
     if chart.y.log {
-        layout = layout.with_log_y().with_y_tick_format(TickFormat::Sci);
+        layout = layout.with_log_y().with_y_tick_format(tick_format(power));
     }
     if chart.y.min.is_some() && chart.y.max.is_some() {
         layout = layout.with_clamp_axis();
     }
-    if let Some(min) = chart.y.min {
+    let constant = constant(chart).filter(|_| !chart.y.log && chart.levels.is_none()).map(around);
+    let constant = constant.filter(|(low, high)| low < high);
+    if let Some(min) = chart.y.min.or(constant.map(|ends| ends.0)) {
         layout = layout.with_y_axis_min(min);
     }
-    if let Some(max) = chart.y.max {
+    if let Some(max) = chart.y.max.or(constant.map(|ends| ends.1)) {
         layout = layout.with_y_axis_max(max);
     }
-    if chart.levels.is_none() {
-        layout = with_room_for_legend(layout, plots);
+    if let Some(min) = chart.x.min {
+        layout = layout.with_x_axis_min(min);
     }
+    if let Some(max) = chart.x.max {
+        layout = layout.with_x_axis_max(max);
+    }
+    layout = with_ticks(layout, chart);
+    layout = with_room_for_texts(layout, chart, plots);
     chart.rules.iter().fold(layout, |layout, line| layout.with_reference_line(rule(line)))
 }
 
@@ -194,24 +224,83 @@ fn x_range(chart: &Chart) -> Option<(f64, f64)> {
     values().reduce(f64::min).zip(values().reduce(f64::max))
 }
 
-/// The spacing for about five integer ticks.
-fn integer_step((low, high): (f64, f64)) -> Option<f64> {
-    let least = ((high - low) / 6.0).max(1.0);
-    let decade = 10f64.powf(least.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * decade).find(|step| *step >= least)?;
-    step.is_finite().then_some(step)
+/// The value that all lines and bands have everywhere.
+fn constant(chart: &Chart) -> Option<f64> {
+    let values = || {
+        let values = chart.series.iter().flat_map(|series| {
+            let edges = series.band.iter().flat_map(|&(lower, upper)| [lower, upper]);
+            series.points.iter().map(|point| point.1).chain(edges)
+        });
+        values.filter(|value| !value.is_nan()).map(|value| value.clamp(-LARGEST, LARGEST))
+    };
+    let (low, high) = values().reduce(f64::min).zip(values().reduce(f64::max))?;
+    (low >= high).then_some(low)
 }
 
-/// Makes the figure taller by the height of the legend's rows beyond the first; all of them fit and the axes keep their size.
-fn with_room_for_legend(layout: Layout, plots: &[Plot]) -> Layout {
+/// An axis around a single value. If it is 0, it is most likely a quantity that cannot be negative.
+fn around(value: f64) -> (f64, f64) {
+    if value == 0.0 { (0.0, 1.0) } else { (value - 0.1 * value.abs(), value + 0.1 * value.abs()) }
+}
+
+fn tick_format(label: impl Fn(f64) -> String + Send + Sync + 'static) -> TickFormat {
+    TickFormat::Custom(Arc::new(label))
+}
+
+/// Sets the ticks of linear axes, and of the scale of levels.
+fn with_ticks(mut layout: Layout, chart: &Chart) -> Layout {
+    let computed = ComputedLayout::from_layout(&layout);
+    let ticks = |axis: &Axis, (low, high): (f64, f64), count: usize| {
+        let step = if axis.integer {
+            Ticks::integer_step((low, high))?
+        } else {
+            compute_tick_step(low, high, count)
+        };
+        Ticks::new((low, high), step).filter(|_| !axis.log)
+    };
+    if let Some(ticks) = ticks(&chart.x, computed.x_range, computed.x_ticks) {
+        layout =
+            layout.with_x_tick_step(ticks.step).with_x_tick_format(tick_format(move |at| ticks.label(at)));
+    }
+    if let Some(ticks) = ticks(&chart.y, computed.y_range, computed.y_ticks) {
+        layout =
+            layout.with_y_tick_step(ticks.step).with_y_tick_format(tick_format(move |at| ticks.label(at)));
+    }
+    let values = || chart.levels.iter().flat_map(|levels| levels.values.iter().flatten().copied());
+    let range = values().reduce(f64::min).zip(values().reduce(f64::max));
+    if let Some(ticks) = range.and_then(|range| ticks(&Axis::default(), range, SCALE_TICKS)) {
+        layout = layout.with_colorbar_tick_format(tick_format(move |at| ticks.label(at)));
+    }
+    layout
+}
+
+/// Makes room for what is longer than usual: a wider margin for tick labels and the label of the y axis, and a taller figure for
+/// the title and the legend, so that the axes keep their height and every row of the legend fits.
+fn with_room_for_texts(layout: Layout, chart: &Chart, plots: &[Plot]) -> Layout {
+    let computed = ComputedLayout::from_layout(&layout);
+    let label_lines = wrap_text(&chart.y.label, Y_LABEL_CHARACTERS).len();
+    // kuva measures its own labels for logarithmic axes, which are longer
+    let tick_label = if chart.y.log { LOG_LABEL } else { computed.y_tick_label_px };
+    let left = LEFT.max(BESIDE_TICKS + tick_label + (label_lines - 1) as f64 * LINE);
+    let mut height = HEIGHT + computed.title_lines.saturating_sub(1) as f64 * LINE;
+    if chart.levels.is_some() {
+        return layout.with_height(height).with_force_margins(left, 112.0);
+    }
     let mut entries = collect_legend_entries(plots);
     // columns are as wide as their names; the spaces separate a name from the next entry
     entries.iter_mut().for_each(|entry| entry.label.push_str("    "));
     let count = entries.len();
-    let layout = layout.with_legend_entries(entries);
+    // half a tick label is at the right end
+    let layout = layout.with_legend_entries(entries).with_force_margins(left, 32.0);
     let computed = ComputedLayout::from_layout(&layout);
     let rows = count.div_ceil(computed.legend_col_count.max(1)).max(1);
-    layout.with_height(HEIGHT + (rows - 1) as f64 * computed.legend_line_height)
+    height += (rows - 1) as f64 * computed.legend_line_height;
+    layout.with_height(height)
+}
+
+/// The number of characters per line that breaks a title into lines of about the same length.
+fn balanced(title: &str, most: usize) -> usize {
+    let lines = |characters: usize| wrap_text(title, characters).len();
+    (1..most).find(|&characters| lines(characters) <= lines(most)).unwrap_or(most)
 }
 
 #[cfg(test)]
@@ -228,6 +317,20 @@ mod tests {
         texts.filter_map(value).collect()
     }
 
+    fn svg(chart: &Chart) -> String {
+        draw(chart, FigureWidth::Column).unwrap().svg
+    }
+
+    fn height(svg: &str) -> f64 {
+        svg.split_once("height=\"").unwrap().1.split('"').next().unwrap().parse().unwrap()
+    }
+
+    /// The texts of an SVG.
+    fn texts(svg: &str) -> Vec<&str> {
+        let texts = svg.split("<text ").skip(1).filter_map(|text| text.split_once('>'));
+        texts.filter_map(|(_, text)| text.split('<').next()).collect()
+    }
+
     #[test]
     fn every_name_of_a_long_legend_is_within_the_figure() {
         let mut chart = Chart::new("title", "x", "y");
@@ -235,10 +338,65 @@ mod tests {
             let name = format!("a run with a long name, number {number}");
             chart.series.push(Series::new(number, name, vec![(0.0, 0.0), (1.0, number as f64)]));
         }
-        let svg = draw(&chart, FigureWidth::Column).unwrap().svg;
-        let height: f64 = svg.split_once("height=\"").unwrap().1.split('"').next().unwrap().parse().unwrap();
+        let svg = svg(&chart);
         let lowest = text_attributes(&svg, " y").into_iter().fold(0.0, f64::max);
         assert!(svg.matches("a run with a long name").count() == 20, "{svg}");
-        assert!(lowest > HEIGHT && lowest < height, "{lowest} of {height}");
+        assert!(lowest > HEIGHT && lowest < height(&svg), "{lowest} of {}", height(&svg));
+    }
+
+    fn drawn(points: &[(f64, f64)]) -> Chart {
+        let series = vec![Series { points: points.to_vec(), ..Series::default() }];
+        Chart { series, ..Chart::new("title", "x", "y") }
+    }
+
+    #[test]
+    fn ticks_of_narrow_and_tiny_ranges_differ() {
+        let narrow = svg(&drawn(&[(0.0, 2.3861), (1.0, 2.38612)]));
+        assert!(texts(&narrow).contains(&"2.386105"), "{:?}", texts(&narrow));
+        let tiny = svg(&drawn(&[(0.0, 0.0), (1.0, 1.2e-5)]));
+        let labels = texts(&tiny);
+        assert!(labels.contains(&"0.50e-5") && labels.iter().all(|label| label.len() <= 7), "{labels:?}");
+    }
+
+    #[test]
+    fn counts_have_whole_ticks() {
+        let mut chart = drawn(&[(16.0, 1.0), (18.0, 2.0)]);
+        chart.x.integer = true;
+        let svg = svg(&chart);
+        let labels = texts(&svg);
+        assert!(labels.contains(&"17") && !labels.iter().any(|label| label.starts_with("17.")), "{labels:?}");
+    }
+
+    #[test]
+    fn a_series_of_zeros_is_on_an_axis_from_zero() {
+        let zeros = svg(&drawn(&[(0.0, 0.0), (1.0, 0.0)]));
+        assert!(!texts(&zeros).iter().any(|label| label.starts_with('-')), "{:?}", texts(&zeros));
+        // nor does a small rate appear to be near a negative one
+        let constant = svg(&drawn(&[(0.0, 0.05), (1.0, 0.05)]));
+        assert!(texts(&constant).contains(&"0.050"), "{:?}", texts(&constant));
+    }
+
+    #[test]
+    fn long_titles_are_broken_and_the_figure_is_taller() {
+        let title = "At epoch 25: eigenvalues, largest (first), matrix = Hessian versus lr";
+        let long = svg(&Chart { title: title.into(), ..drawn(&[(0.0, 0.0), (1.0, 1.0)]) });
+        assert!(
+            height(&long) > HEIGHT && texts(&long).iter().all(|text| text.len() < 56),
+            "{:?}",
+            texts(&long)
+        );
+        assert_eq!(balanced(title, 56), 35);
+    }
+
+    #[test]
+    fn a_broken_line_is_drawn_in_pieces_with_one_name() {
+        let points = [(0.0, 0.0), (1.0, 1.0), (5.0, 5.0), (8.0, 8.0), (9.0, 9.0)];
+        let mut chart = drawn(&points);
+        (chart.series[0].name, chart.series[0].breaks) = (Some("line".into()), vec![2, 3]);
+        assert_eq!(chart.series[0].pieces(), [0..2, 2..3, 3..5]);
+        let svg = svg(&chart);
+        assert_eq!(svg.matches(">line").count(), 1, "{:?}", texts(&svg));
+        // the single point is marked
+        assert_eq!(svg.matches("<circle").count(), 1, "{svg}");
     }
 }

@@ -106,11 +106,12 @@ const WALK: &[Term] = &[
     term("decided early", "Segments whose verdict required only part of the samples."),
     term(
         "audited and agreed",
-        "The number of early verdicts that were correct, out of those checked on all samples.",
+        "The number of early verdicts that were correct, out of those checked on all samples: the first of each epoch, and those selected at random.",
     ),
+    term("selected at random", "The same for the audits that were selected at random."),
     term(
         "error rate at most (95%)",
-        "The upper 95% confidence bound on the share of wrong verdicts among the early ones (Clopper and Pearson).",
+        "The upper 95% confidence bound on the share of wrong verdicts among the early ones, from the audits selected at random (Clopper and Pearson).",
     ),
     term(
         "fewer evaluations",
@@ -301,8 +302,8 @@ const STATISTICS: &[Term] = &[
     term("f32 − f64, mean", "The mean difference between the loss in single and in double precision."),
     term("f32 − f64, std. dev.", "The standard deviation of that difference."),
     term("samples", "The number of samples used, and out of how many, if not all were used."),
-    term("claim", "A claim of the paper, and what it was tested on."),
-    term("where", "The table or figure of the paper."),
+    term("claim", "A claim of the paper or of another publication, and what it was tested on."),
+    term("where", "The table or figure of the paper, or the experiment of another publication."),
     term("measured", "The measured result."),
     term("statistic", "The test and its uncertainty."),
     term("verdict", "Whether the claim holds, does not hold, is undecided, or was not measured."),

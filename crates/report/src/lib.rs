@@ -29,6 +29,7 @@ mod simulation;
 mod statistics;
 mod table;
 mod thresholds;
+mod ticks;
 mod training;
 
 measurements!(modules);

@@ -1,6 +1,6 @@
 //! A report's files: `tables/`, `figures/` and `report.html`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use walk_record::write_file;
 
@@ -22,6 +22,24 @@ pub struct ReportConfig<'a> {
     pub width: FigureWidth,
     /// The current time in seconds since 1970 if a run is still in progress: the page then reloads itself.
     pub written_unix_s: Option<u64>,
+}
+
+/// What every page begins with, apart from its title and style.
+const PAGE: [&str; 2] =
+    ["<!DOCTYPE html>\n<html lang=\"en\">", "id=\"theme\">light or dark</button></header>"];
+
+impl ReportConfig<'_> {
+    /// What a report would replace in `folder` although it is not part of one: a page that is not a report's, or tables and
+    /// figures without a page.
+    pub fn foreign(folder: &Path) -> Option<PathBuf> {
+        let page = std::fs::read(folder.join("report.html")).unwrap_or_default();
+        let page = String::from_utf8_lossy(&page);
+        if page.starts_with(PAGE[0]) && page.contains(PAGE[1]) {
+            return None;
+        }
+        let mut names = ["report.html", "tables", "figures"].into_iter().map(|name| folder.join(name));
+        names.find(|path| path.symlink_metadata().is_ok())
+    }
 }
 
 /// Writes the tables, the figures and the page of runs into `folder`; returns all tables.
@@ -134,5 +152,17 @@ mod tests {
         let before = read();
         write_report(dir.path(), &comparison, &config).unwrap();
         assert!(read() == before);
+        assert_eq!(ReportConfig::foreign(dir.path()), None);
+    }
+
+    #[test]
+    fn only_the_files_of_a_report_may_be_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(ReportConfig::foreign(dir.path()), None);
+        std::fs::create_dir(dir.path().join("figures")).unwrap();
+        assert_eq!(ReportConfig::foreign(dir.path()), Some(dir.path().join("figures")));
+        let page = dir.path().join("report.html");
+        std::fs::write(&page, "<!DOCTYPE html>\n<html lang=\"en\">\n<p>mine</p>").unwrap();
+        assert_eq!(ReportConfig::foreign(dir.path()), Some(page));
     }
 }

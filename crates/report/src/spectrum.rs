@@ -91,15 +91,13 @@ pub(crate) fn sharpness(run: &Run) -> Vec<StepValue> {
 pub(crate) fn curves(run: &Run) -> Vec<Curve> {
     let of_subject = |subject: &Subject<'_>| {
         let first = &subject.rows[0];
-        let points: Vec<(f64, f64)> = subject
-            .rows
-            .iter()
-            .filter_map(|row| Some((row.at.step as f64, row.values.first()?.get()?)))
-            .collect();
-        let curve = |name: &str, title: String| Curve {
-            points: points.clone(),
-            dots: true,
-            ..Curve::new(name, title, "update", "λ₁")
+        let largest = |row: &Stamped<'_, Spectrum>| {
+            Some(StepValue { step: row.at.step, value: row.values.first()?.get()? })
+        };
+        let values: Vec<StepValue> = subject.rows.iter().filter_map(largest).collect();
+        let curve = |name: &str, title: String| {
+            let curve = Curve::new(name, title, "update", "λ₁").through(&values);
+            Curve { dots: true, ..curve }
         };
         if first.is_whole() && matches!(first.matrix, Matrix::Hessian | Matrix::Preconditioned) {
             let title = format!("Largest eigenvalue of {}", subject.title());
@@ -149,6 +147,7 @@ fn eigenvalues(subject: &Subject<'_>) -> Option<Figure> {
     let most = rows.iter().map(|row| row.values.len()).max().filter(|&most| most > 1)?;
     let title = format!("Largest eigenvalues of {}", subject.title());
     let mut chart = Chart::new(title, "update", "λ");
+    chart.x.integer = true;
     let lines = (0..most).map(|k| {
         let point = |row: &Stamped<'_, Spectrum>| Some((row.at.step as f64, row.values.get(k)?.get()?));
         Series::new(k, format!("number {}", k + 1), rows.iter().filter_map(point).collect())

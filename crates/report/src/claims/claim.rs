@@ -81,7 +81,7 @@ impl<'a> SettingRuns<'a> {
 
 #[cfg(test)]
 impl ClaimName {
-    /// All runs.
+    /// All claims.
     pub(crate) const ALL: &'static [Self] = &[
         Self::RareBarriers,
         Self::FloorMoves,

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use walk_record::Run;
 
 use super::setting::{Comparison, Setting};
-use crate::chart::{Chart, Rule, Series, Stroke};
+use crate::chart::{Axis, Chart, Rule, Series, Stroke};
 use crate::curve::{Curve, Level};
 use crate::distinct::distinct;
 use crate::figure::{Figure, columns};
 use crate::plural::counted;
 use crate::statistics::{deviation, mean};
-use crate::table::{Cell, short};
+use crate::table::{Cell, percent, short};
 
 /// Maximum number of points of a line: with more values, means over equal stretches are drawn to keep lines readable.
 const MAX_POINTS: usize = 200;
@@ -26,6 +26,8 @@ struct Line {
     stretch: usize,
     /// Whether points are marked.
     dots: bool,
+    /// The points, by index, before which the line is broken.
+    breaks: Vec<usize>,
 }
 
 /// A point of a line: its position, and the mean, standard deviation and number of its values.
@@ -36,6 +38,13 @@ struct Point {
     /// Missing for a single value.
     deviation: Option<f64>,
     values: usize,
+}
+
+/// Consecutive values of which a point shows the mean: those with one number, counted in each connected piece of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Stretch {
+    piece: usize,
+    number: usize,
 }
 
 impl Comparison<'_> {
@@ -85,6 +94,9 @@ impl Comparison<'_> {
         }
         chart.rules = self.rules(&of_settings, chart.largest());
         chart.note = note(drawn().collect::<Vec<&Line>>().as_slice(), seeds);
+        if let Some(text) = omitted(&all().map(|curve| curve.omitted).collect::<Vec<f64>>(), &chart.x) {
+            chart.append_note(&text);
+        }
         chart.by_setting = self.settings.len() > 1;
         let keys = self.names().into_iter().chain(columns(["variant", "x", "mean", "std", "n"]));
         Figure::new(name, chart, keys, rows)
@@ -137,13 +149,13 @@ impl Comparison<'_> {
 }
 
 fn series(number: usize, name: Option<String>, stroke: Stroke, line: &Line) -> Series {
-    let Line { points, dots, .. } = line;
+    let Line { points, dots, breaks, .. } = line;
     let band = points.iter().filter(|_| line.has_band()).map(|point| {
         let reach = point.deviation.unwrap_or(0.0);
         (point.mean - reach, point.mean + reach)
     });
     let (band, points) = (band.collect(), points.iter().map(|point| (point.x, point.mean)).collect());
-    Series { name, number, points, band, stroke, dots: *dots }
+    Series { name, number, points, breaks: breaks.clone(), band, stroke, dots: *dots }
 }
 
 /// The number that all are, if they are equal.
@@ -175,6 +187,28 @@ fn note(lines: &[&Line], seeds: Option<usize>) -> String {
     means.into_iter().chain(band).collect::<Vec<String>>().join(", ")
 }
 
+/// How many values lie beyond the end of the x axis, in one curve or from the fewest to the most of several.
+fn omitted(shares: &[f64], x: &Axis) -> Option<String> {
+    let most = shares.iter().copied().reduce(f64::max).filter(|&most| most > 0.0)?;
+    let [least, most] =
+        [shares.iter().copied().fold(most, f64::min), most].map(|share| percent(share, 1).text());
+    let shares = if least == most { most } else { format!("{least} to {most}") };
+    Some(format!("{shares} beyond {} not shown", x.max?))
+}
+
+/// The places, by index, before which a line is broken: after a gap that is wider than `bridged` and more than twice as wide as the
+/// gaps beside it.
+fn breaks(places: &[f64], bridged: f64) -> Vec<usize> {
+    let gaps: Vec<f64> = places.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let is_wide = |&index: &usize| {
+        let beside = [index.checked_sub(1), Some(index + 1)].into_iter().flatten();
+        let beside: Vec<f64> = beside.filter_map(|index| gaps.get(index).copied()).collect();
+        let is_unusual = !beside.is_empty() && beside.iter().all(|other| gaps[index] > 2.0 * other);
+        is_unusual && gaps[index] > bridged
+    };
+    (0..gaps.len()).filter(is_wide).map(|index| index + 1).collect()
+}
+
 impl Line {
     fn has_band(&self) -> bool {
         self.points.iter().any(|point| point.deviation.is_some())
@@ -188,11 +222,16 @@ impl Line {
         places.sort_by(f64::total_cmp);
         places.dedup();
         let stretch = places.len().div_ceil(MAX_POINTS).max(1);
-        let mut stretches: BTreeMap<usize, Vec<Vec<(f64, f64)>>> = BTreeMap::new();
+        let bridged = curves.iter().filter_map(|curve| curve.bridged).reduce(f64::max);
+        let starts = bridged.map(|bridged| breaks(&places, bridged)).unwrap_or_default();
+        let mut stretches: BTreeMap<Stretch, Vec<Vec<(f64, f64)>>> = BTreeMap::new();
         for (index, curve) in curves.iter().enumerate() {
             for &(x, y) in &curve.points {
-                let place = places.partition_point(|&place| place < x) / stretch;
-                let of_seeds = stretches.entry(place).or_insert_with(|| vec![vec![]; curves.len()]);
+                let place = places.partition_point(|&place| place < x);
+                let piece = starts.partition_point(|&start| start <= place);
+                let start = piece.checked_sub(1).map_or(0, |before| starts[before]);
+                let stretch = Stretch { piece, number: (place - start) / stretch };
+                let of_seeds = stretches.entry(stretch).or_insert_with(|| vec![vec![]; curves.len()]);
                 of_seeds[index].push((x, y));
             }
         }
@@ -201,7 +240,7 @@ impl Line {
                 |number: fn(&(f64, f64)) -> f64| points.iter().map(number).sum::<f64>() / points.len() as f64;
             (mean(|point| point.0), mean(|point| point.1))
         };
-        let points = stretches.into_values().filter_map(|of_seeds| {
+        let points = stretches.into_iter().filter_map(|(Stretch { piece, .. }, of_seeds)| {
             let found: Vec<&Vec<(f64, f64)>> = of_seeds.iter().filter(|points| !points.is_empty()).collect();
             // the spread of one curve is over updates, that of several over seeds
             let values: Vec<(f64, f64)> = match found.as_slice() {
@@ -211,10 +250,13 @@ impl Line {
             };
             let (x, numbers) = (means(&values).0, values.iter().map(|value| value.1).collect::<Vec<f64>>());
             let deviation = deviation(&numbers).get();
-            Some(Point { x, mean: mean(&numbers).get()?, deviation, values: numbers.len() })
+            let point = Point { x, mean: mean(&numbers).get()?, deviation, values: numbers.len() };
+            Some((piece, point))
         });
-        let points: Vec<Point> = points.collect();
-        Self { points, curves: curves.len(), stretch, dots: curves.first().is_some_and(|curve| curve.dots) }
+        let (pieces, points): (Vec<usize>, Vec<Point>) = points.unzip();
+        let breaks = (1..pieces.len()).filter(|&index| pieces[index] != pieces[index - 1]).collect();
+        let dots = curves.first().is_some_and(|curve| curve.dots);
+        Self { points, curves: curves.len(), stretch, dots, breaks }
     }
 }
 
@@ -237,6 +279,35 @@ mod tests {
         // 1, 0, 1
         assert!((points[0].deviation.unwrap() - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert!(Line::of(&[]).points.is_empty());
+    }
+
+    #[test]
+    fn a_line_is_broken_where_epochs_were_not_measured() {
+        let steps = (1..=300).chain(701..=1000).map(|step| (f64::from(step), 1.0));
+        let dense = Curve { bridged: Some(100.0), ..curve(steps.collect()) };
+        let line = Line::of(&[&dense]);
+        // no point is the mean of values on both sides
+        assert_eq!((line.stretch, line.points[99].x, line.points[100].x), (3, 299.0, 702.0));
+        assert_eq!(line.breaks, [100]);
+        let figure = &Comparison::new(&swept(&[&[]])).curves(|_| vec![dense.clone()])[0];
+        assert_eq!(figure.chart.series[0].pieces(), [0..100, 100..200]);
+        let never = Curve { bridged: None, ..dense.clone() };
+        assert!(Line::of(&[&never]).breaks.is_empty());
+    }
+
+    #[test]
+    fn evenly_sparse_measurements_are_connected() {
+        assert_eq!(breaks(&[1.0, 1001.0, 2001.0, 3001.0], 70.0), [0usize; 0]);
+        assert_eq!(breaks(&[1.0, 2.0, 1001.0, 1002.0, 1050.0, 1051.0], 70.0), [2]);
+        assert_eq!(breaks(&[1.0, 1001.0], 70.0), [0usize; 0]);
+    }
+
+    #[test]
+    fn values_beyond_the_axis_are_in_the_note() {
+        let x = Axis { max: Some(3.0), ..Axis::default() };
+        assert_eq!(omitted(&[0.0, 0.0], &x), None);
+        assert_eq!(omitted(&[0.091, 0.091], &x).as_deref(), Some("9.1% beyond 3 not shown"));
+        assert_eq!(omitted(&[0.091, 0.0], &x).as_deref(), Some("0.0% to 9.1% beyond 3 not shown"));
     }
 
     #[test]

@@ -20,9 +20,8 @@ impl Comparison<'_> {
             let numbers: Option<Vec<f64>> = (0..self.settings.len()).map(number).collect();
             let Some(numbers) = numbers else { continue };
             for (place, endpoint) in endpoints.iter().enumerate() {
-                let what = &endpoint.title;
-                let title = format!("At epoch {}: {what} versus {}", endpoint.epoch, key.title);
-                let mut chart = Chart::new(title, &key.title, what);
+                let title = format!("At epoch {}: {} versus {}", endpoint.epoch, endpoint.title, key.title);
+                let mut chart = Chart::new(title, &key.title, &endpoint.quantity);
                 if endpoint.is_share {
                     let largest = endpoint.values.iter().flatten().copied().fold(0.0, f64::max);
                     (chart.y.min, chart.y.max) = (Some(0.0), Some((1.5 * largest).clamp(0.01, 1.0)));
@@ -124,6 +123,20 @@ mod tests {
         assert_eq!(
             (series.name.as_deref(), &series.points[..]),
             (Some("B = 20"), &[(0.1, 2.0), (1.0, 20.0)][..])
+        );
+    }
+    #[test]
+    fn the_label_is_the_quantity_and_the_title_says_where() {
+        let runs = swept(&[&[("optim.lr", "0.1")], &[("optim.lr", "1.0")]]);
+        let of_run = |_: &Run| {
+            let columns = [place("epoch", "epoch"), place("matrix", "matrix"), result("x", "eigenvalue")];
+            vec![Table::new("t", "T", columns, [vec![1.into(), "Hessian".into(), short(2.0)]])]
+        };
+        let comparison = Comparison::new(&runs);
+        let chart = &comparison.dependence(&comparison.by_setting(of_run))[0].chart;
+        assert_eq!(
+            (chart.title.as_str(), chart.y.label.as_str()),
+            ("At epoch 1: eigenvalue, matrix = Hessian versus lr", "eigenvalue")
         );
     }
 }

@@ -8,6 +8,8 @@ use crate::table::{Cell, Role, Table};
 pub(super) struct Endpoint {
     /// The machine-readable names of its table and column.
     pub(super) key: String,
+    /// What it is.
+    pub(super) quantity: String,
     /// What it is and where it was measured, without the epoch.
     pub(super) title: String,
     /// The last epoch that all runs measured.
@@ -53,9 +55,11 @@ fn of_table(name: &str, tables: &[Vec<Table>]) -> Vec<Endpoint> {
                 let first_of = if is_list { " (first)" } else { "" };
                 let others: String =
                     at.1.iter().map(|(title, value)| format!(", {title} = {value}")).collect();
+                let quantity = format!("{}{first_of}", column.title);
                 endpoints.push(Endpoint {
                     key: format!("{name}-{}", column.key),
-                    title: format!("{}{first_of}{others}", column.title),
+                    title: format!("{quantity}{others}"),
+                    quantity,
                     epoch,
                     is_share: first.rows.iter().any(|row| matches!(row[index], Cell::Share { .. })),
                     leads: order == 0,

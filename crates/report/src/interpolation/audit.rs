@@ -12,16 +12,31 @@ struct Adaptive {
     segments: usize,
     /// Decided on part of the samples.
     early: usize,
-    /// Of these, randomly selected and checked on all samples.
-    audited: usize,
-    /// Of these, with the same verdict in the audit.
-    agreed: usize,
+    /// Of these, checked on all samples: those selected at random, and the first of each epoch.
+    audits: Agreement,
+    /// Of these, selected at random.
+    random: Agreement,
     /// Samples evaluated for verdicts.
     evaluations: usize,
     /// Samples evaluated for audits.
-    audits: usize,
+    audit_evaluations: usize,
     /// Samples that exact mode would have evaluated.
     exact: usize,
+}
+
+/// Verdicts that were checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Agreement {
+    checked: usize,
+    /// With the same verdict in the audit.
+    agreed: usize,
+}
+
+impl Agreement {
+    fn add(&mut self, agreed: bool) {
+        self.checked += 1;
+        self.agreed += usize::from(agreed);
+    }
 }
 
 impl Adaptive {
@@ -46,38 +61,45 @@ impl Adaptive {
         };
         self.early += usize::from(early.is_some());
         if let (Some(verdict), Some(audit)) = (early, &row.audit) {
-            self.audits += audit.evaluations;
-            self.audited += usize::from(audit.random);
-            self.agreed += usize::from(audit.random && audit.barrier == Some(verdict));
+            let agreed = audit.barrier == Some(verdict);
+            self.audit_evaluations += audit.evaluations;
+            self.audits.add(agreed);
+            if audit.random {
+                self.random.add(agreed);
+            }
         }
     }
 
-    /// Upper 95% confidence bound on the share of wrong verdicts among the early ones (Clopper and Pearson, 1934).
+    /// Upper 95% confidence bound on the share of wrong verdicts among the early ones, from those selected at random (Clopper and
+    /// Pearson, 1934).
     fn wrong_at_most(&self) -> Option<f64> {
-        let [_, upper] = proportion_bounds((self.audited - self.agreed) as f64, self.audited as f64);
-        (self.audited > 0).then_some(upper)
+        let Agreement { checked, agreed } = self.random;
+        let [_, upper] = proportion_bounds((checked - agreed) as f64, checked as f64);
+        (checked > 0).then_some(upper)
     }
 }
 
-/// For a run with adaptive segments: how many were decided early, how many of these were audited and agreed, the resulting
-/// bound on the share of wrong verdicts, the factor by which fewer samples were evaluated than in exact mode, and the
-/// additional cost of the audits.
+/// For a run with adaptive segments: how many were decided early, how many of these were audited and agreed, also among those
+/// selected at random, the bound on the share of wrong verdicts that follows from the latter, the factor by which fewer samples
+/// were evaluated than in exact mode, and the additional cost of the audits.
 pub(super) fn audit(run: &Run) -> Table {
     let columns = [
         main("decided_early", "decided early"),
         main("agreed", "audited and agreed"),
+        detail("random", "selected at random"),
         main("wrong_at_most", "error rate at most (95%)"),
         main("savings", "fewer evaluations"),
         detail("audit_cost", "audit cost"),
     ];
     let row = Adaptive::new(run).map(|found| {
-        let Adaptive { segments, early, audited, agreed, evaluations, audits, exact } = found;
+        let Adaptive { segments, early, audits, random, evaluations, audit_evaluations, exact } = found;
         vec![
             share(early, segments),
-            share(agreed, audited),
+            share(audits.agreed, audits.checked),
+            share(random.agreed, random.checked),
             percent(found.wrong_at_most(), 1),
             times((evaluations > 0 && exact > 0).then(|| exact as f64 / evaluations as f64)),
-            percent((evaluations > 0).then(|| audits as f64 / evaluations as f64), 1),
+            percent((evaluations > 0).then(|| audit_evaluations as f64 / evaluations as f64), 1),
         ]
     });
     Table::new("audit", "Adaptive mode: early verdicts and their audit", columns, row)
@@ -90,8 +112,8 @@ mod tests {
     use super::*;
     use crate::fixture;
 
-    fn adaptive(ended: Ended, audit: Option<bool>) -> Interpolation {
-        let audit = audit.map(|barrier| Audit { barrier: Some(barrier), random: true, evaluations: 30 });
+    fn adaptive(ended: Ended, audit: Option<bool>, random: bool) -> Interpolation {
+        let audit = audit.map(|barrier| Audit { barrier: Some(barrier), random, evaluations: 30 });
         Interpolation {
             mode: Mode::Adaptive,
             ended: Some(ended),
@@ -104,17 +126,17 @@ mod tests {
     #[test]
     fn audits_are_pooled_over_the_run() {
         let segments = [
-            adaptive(Ended::NoBarrier, None),
-            adaptive(Ended::NoBarrier, Some(false)),
-            adaptive(Ended::NoBarrier, Some(true)),
-            adaptive(Ended::Barrier, Some(true)),
-            adaptive(Ended::Exact, None),
+            adaptive(Ended::NoBarrier, Some(true), false),
+            adaptive(Ended::NoBarrier, Some(false), true),
+            adaptive(Ended::NoBarrier, Some(true), true),
+            adaptive(Ended::Barrier, Some(true), true),
+            adaptive(Ended::Exact, None, true),
         ];
         let rows = segments.into_iter().zip(1..).map(|(segment, step)| fixture::row(1, step, segment));
         let mut run = fixture::run("mlp", rows);
         run.info.data.train = 100;
         // one of three wrong: 1 - p with p^3 + 3 p^2 (1 - p) = 5% is 86.5%; 5 segments of 2 new points of 100
-        let expected = ["4 / 5", "2 / 3", "86.5%", "20.0x", "180.0%"];
+        let expected = ["4 / 5", "2 / 4", "2 / 3", "86.5%", "20.0x", "240.0%"];
         assert_eq!(audit(&run).texts(), [expected]);
         let exact = fixture::run("mlp", [fixture::row(1, 1, fixture::segment(false, -0.5))]);
         assert!(audit(&exact).rows.is_empty());

@@ -11,6 +11,7 @@ use crate::chart::{Axis, Chart, Rule, Series, Stroke};
 use crate::curve::{Curve, step_values};
 use crate::figure::{Figure, columns};
 use crate::table::short;
+use crate::training::batch_size;
 
 /// Number of updates of an epoch that are drawn, as in the paper.
 const UPDATES: usize = 40;
@@ -18,7 +19,7 @@ const UPDATES: usize = 40;
 /// Number of epochs that have a figure of their own, evenly spaced from the first to the last.
 const EPOCHS: usize = 6;
 
-/// Range of landing positions that is drawn; those outside are counted at its ends.
+/// Range of landing positions that is drawn. No landing is below it, and the share above it is in the figure's note.
 const LANDINGS: [f64; 2] = [-1.0, 3.0];
 const LANDING_BINS: usize = 20;
 
@@ -36,11 +37,13 @@ pub(crate) fn curves(run: &Run) -> Vec<Curve> {
 }
 
 /// The loss before each measured update and the lowest loss along it, if there are more of them than one figure of single updates
-/// shows.
+/// shows. The lines do not cross epochs that were not measured.
 fn valley_floor(run: &Run) -> Vec<Curve> {
+    let epoch = run.info.data.train.div_ceil(batch_size(run).max(1));
     let curve = |variant: &str, value: fn(&Interpolation) -> Measured| {
         let curve = Curve::new("valley_floor", "Training loss and valley floor", "update", "training loss");
-        Curve { variant: variant.into(), ..curve.through(&step_values(run, value)) }
+        let bridged = Some(epoch as f64);
+        Curve { variant: variant.into(), bridged, ..curve.through(&step_values(run, value)) }
     };
     let loss = |row: &Interpolation| row.losses.first().copied().unwrap_or_default();
     let curves = vec![curve("loss before the update", loss), curve("valley floor", |row| row.min_loss)];
@@ -206,21 +209,28 @@ fn histogram(name: &str, title: &str, x: &str, values: &[f64]) -> Curve {
 /// The share of steps by where they land on the parabola through their losses: -1 at the start, 0 at the floor, 1 on the
 /// opposite wall.
 fn landings(epochs: &[EpochSegments<'_>]) -> Curve {
-    let width = (LANDINGS[1] - LANDINGS[0]) / LANDING_BINS as f64;
+    landing_shares(&epochs.iter().flat_map(EpochSegments::landings).collect::<Vec<f64>>())
+}
+
+fn landing_shares(landings: &[f64]) -> Curve {
+    let [low, high] = LANDINGS;
+    let width = (high - low) / LANDING_BINS as f64;
     let mut curve =
         Curve::new("landing", "Where steps land", "−1 start, 0 floor, 1 opposite wall", "share of steps");
-    let mut counts = vec![0usize; LANDING_BINS];
-    for landing in epochs.iter().flat_map(EpochSegments::landings) {
-        let bin = ((landing - LANDINGS[0]) / width).floor().clamp(0.0, (LANDING_BINS - 1) as f64);
+    (curve.x.min, curve.x.max, curve.y.min, curve.dots) = (Some(low), Some(high), Some(0.0), true);
+    if landings.is_empty() {
+        return curve;
+    }
+    let mut counts = [0usize; LANDING_BINS];
+    let shown = landings.iter().filter(|&&at| at <= high);
+    for landing in shown.clone() {
+        let bin = ((landing - low) / width).floor().clamp(0.0, (LANDING_BINS - 1) as f64);
         counts[bin as usize] += 1;
     }
-    let total: usize = counts.iter().sum();
-    if total > 0 {
-        let center = |bin: usize| LANDINGS[0] + (bin as f64 + 0.5) * width;
-        let shares = counts.into_iter().enumerate();
-        curve.points = shares.map(|(bin, count)| (center(bin), count as f64 / total as f64)).collect();
-    }
-    (curve.y.min, curve.dots) = (Some(0.0), true);
+    let share = |count: usize| count as f64 / landings.len() as f64;
+    let center = |bin: usize| low + (bin as f64 + 0.5) * width;
+    curve.points = (0..LANDING_BINS).map(|bin| (center(bin), share(counts[bin]))).collect();
+    curve.omitted = share(landings.len() - shown.count());
     curve
 }
 
@@ -250,6 +260,14 @@ mod tests {
         let found: Vec<(usize, bool, usize)> =
             lines.iter().map(|line| (line.number, line.name.is_some(), line.points.len())).collect();
         assert_eq!(found, [(1, true, 3), (2, true, 2), (1, false, 2)]);
+    }
+
+    #[test]
+    fn landings_beyond_the_axis_are_not_counted_at_its_end() {
+        let curve = landing_shares(&[-0.95, -0.95, 2.95, 3.5, 40.0]);
+        assert_eq!((curve.points[0].1, curve.points[LANDING_BINS - 1].1), (0.4, 0.2));
+        assert_eq!((curve.omitted, curve.x.max), (0.4, Some(3.0)));
+        assert!(landing_shares(&[]).points.is_empty());
     }
 
     #[test]

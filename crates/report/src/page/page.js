@@ -20,33 +20,45 @@ function number(value) {
   return size >= 1e5 || size < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(5)));
 }
 
-// about `count` round numbers between two ends, or powers of ten
+// about `count` round numbers between two ends, or powers of ten, each with its label
 function ticks(from, to, { log, integer }, count) {
   if (log) {
     const [low, high] = [Math.log10(from), Math.log10(to)];
     const powers = [];
     const step = Math.max(1, Math.ceil((high - low) / 6));
-    for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += step) powers.push(10 ** power);
+    for (let at = Math.ceil(low - 1e-9); at <= high + 1e-9; at += step) powers.push({ value: 10 ** at, text: power(10 ** at) });
     if (powers.length > 1) return powers;
   }
   const rough = Math.max((to - from) / count, integer ? 1 : 0);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+  const unit = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((factor) => factor * unit >= rough) * unit;
   const found = [];
-  for (let k = Math.ceil(from / step - 1e-9); k * step <= to + 1e-9 * step; k++) found.push(k * step);
-  return found;
+  for (let k = Math.ceil(from / step - 1e-9); k * step <= to + 1e-9 * step && found.length < 100; k++) found.push(k * step);
+  const texts = labels(found, step);
+  return found.map((value, i) => ({ value, text: texts[i] }));
 }
 
-// the label of a tick on a logarithmic axis
+// the label of a power of ten
 function power(value) {
   const size = Math.abs(value);
-  return size >= 1e5 || size < 1e-3 ? value.toExponential(1).replace(".0e", "e") : String(Number(value.toPrecision(3)));
+  return size >= 1e5 || size < 1e-3 ? value.toExponential(0).replace("e+", "e") : String(Number(value.toPrecision(3)));
 }
 
-function label(value, step) {
-  if (value === 0) return "0";
-  if (Math.abs(value) >= 1e5 || step < 1e-4) return value.toExponential(step < 0.05 * Math.abs(value) ? 2 : 0);
-  return String(Number(value.toFixed(Math.max(0, Math.ceil(-Math.log10(step) + 1e-9) + 1))));
+// labels with the fewest digits that tell neighbors apart; with one power of ten in all if they would be long otherwise
+function labels(values, step) {
+  const exponent = (value, digits) => Number(value.toExponential(digits).split("e")[1]);
+  const largest = Math.max(0, ...values.map(Math.abs));
+  const whole = exponent(largest, 6);
+  const digit = exponent(step, 1) - (step.toExponential(1).includes(".0e") ? 0 : 1);
+  const [written, scaled] = [Math.max(0, -digit), Math.max(0, whole - digit)];
+  const width = (decimals) => (decimals > 0 ? decimals + 2 : 1);
+  const long = Math.max(0, whole) + width(written);
+  const is_written = long <= 6 || long <= width(scaled) + 1 + String(whole).length;
+  return values.map((value) => {
+    const is_zero = Math.abs(value) < 0.5 * step;
+    if (is_written) return (is_zero ? 0 : value).toFixed(Math.min(written, 100));
+    return is_zero ? "0" : `${(value / 10 ** whole).toFixed(Math.min(scaled, 100))}e${whole}`;
+  });
 }
 
 // viridis at a few points, interpolated linearly between them
@@ -131,6 +143,11 @@ class Figure {
     const ends = (values, axis) => {
       const good = values.filter((value) => Number.isFinite(value) && (!axis.log || value > 0));
       let [low, high] = [good.reduce((a, b) => Math.min(a, b), Infinity), good.reduce((a, b) => Math.max(a, b), -Infinity)];
+      if (low === high && axis === y && !axis.log) {
+        // 0 is most likely that of a quantity that cannot be negative
+        const free = low === 0 ? [0, 1] : [low - 0.1 * Math.abs(low), low + 0.1 * Math.abs(low)];
+        return [axis.min ?? free[0], axis.max ?? free[1]];
+      }
       if (!(low < high)) [low, high] = axis.log ? [low / 2, low * 2] : [low - 1, low + 1];
       const free = axis === y && !levels && !axis.log ? 0.05 * (high - low) : 0;
       return [axis.min ?? low - free, axis.max ?? high + free];
@@ -172,19 +189,23 @@ class Figure {
     chart.series.forEach((series, index) => {
       if (this.hidden.has(index)) return;
       const at = (px, py) => `${x.place(px).toFixed(2)},${y.place(py).toFixed(2)}`;
-      if (series.band.length) {
-        const upper = series.points.map((point, i) => at(point[0], series.band[i][1]));
-        const lower = series.points.map((point, i) => at(point[0], series.band[i][0])).reverse();
-        const fill = COLORS[series.number % COLORS.length];
-        element("polygon", { points: upper.concat(lower).join(" "), fill, "fill-opacity": 0.18 }, inside);
-      }
-      const points = series.points.map((point) => at(point[0], point[1])).join(" ");
-      element("polyline", { class: "series", points, ...this.stroke(series) }, inside);
-      if (!series.dots) return;
-      for (const point of series.points) {
-        const fill = COLORS[series.number % COLORS.length];
-        element("circle", { cx: x.place(point[0]), cy: y.place(point[1]), r: 3, fill }, inside);
-      }
+      const fill = COLORS[series.number % COLORS.length];
+      const starts = [0, ...series.breaks, series.points.length];
+      starts.slice(1).forEach((end, piece) => {
+        const [points, band] = [series.points, series.band].map((all) => all.slice(starts[piece], end));
+        if (band.length) {
+          const upper = points.map((point, i) => at(point[0], band[i][1]));
+          const lower = points.map((point, i) => at(point[0], band[i][0])).reverse();
+          element("polygon", { points: upper.concat(lower).join(" "), fill, "fill-opacity": 0.18 }, inside);
+        }
+        const line = points.map((point) => at(point[0], point[1])).join(" ");
+        element("polyline", { class: "series", points: line, ...this.stroke(series) }, inside);
+        // a line through one point would be invisible
+        if (!series.dots && points.length !== 1) return;
+        for (const point of points) {
+          element("circle", { cx: x.place(point[0]), cy: y.place(point[1]), r: 3, fill }, inside);
+        }
+      });
     });
     element("path", { class: "axis", d: `M${left},${top}V${bottom}H${right}` }, svg);
     this.drawTicks("x", (at, text) => {
@@ -207,8 +228,7 @@ class Figure {
     const { place } = this.scale(name);
     const [from, to] = this.view[name];
     const found = ticks(from, to, this.chart[name], name === "x" ? Math.max(3, Math.round(SIZE.width / 90)) : 6);
-    const step = found.length > 1 ? found[1] - found[0] : 1;
-    found.forEach((value) => put(place(value), this.chart[name].log ? power(value) : label(value, step)));
+    found.forEach(({ value, text }) => put(place(value), text));
   }
 
   drawLevels(inside, x, y) {

@@ -14,7 +14,7 @@ use super::grid::Table;
 /// How much of a table is shown if it is wider than the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// The columns that fit side by side, the main ones first; the others are named.
+    /// The columns that fit side by side, the main ones first, and of one per epoch the last; the others are named.
     Main,
     /// Everything, in several blocks.
     All,
@@ -31,12 +31,14 @@ impl Table {
         if extent == Extent::Main && table.rows.len() > MAX_ROWS {
             let ends = table.ends();
             if ends.rows.len() < table.rows.len() {
-                omitted.push("earlier epochs");
+                omitted.push("earlier epochs".to_owned());
                 table = Cow::Owned(ends);
             }
         }
         let lines = Lines::new(&table);
-        let mut blocks = lines.blocks(width);
+        // each result is one of an epoch
+        let across = self.across && extent == Extent::Main;
+        let mut blocks = lines.blocks(width, if across { Order::LastFirst } else { Order::FirstFirst });
         let hidden = if extent == Extent::Main { blocks.split_off(1.min(blocks.len())) } else { vec![] };
         let mut text = wrap(&self.title, width.unwrap_or(usize::MAX));
         for block in &blocks {
@@ -44,7 +46,13 @@ impl Table {
             text.push_str(&lines.block(block, width));
         }
         let hidden = hidden.iter().flatten().filter(|&&column| !lines.is_key(column));
-        omitted.extend(hidden.map(|&column| &*table.columns[column].title));
+        let mut hidden: Vec<usize> = hidden.copied().collect();
+        hidden.sort_unstable();
+        let titles: Vec<&str> = hidden.iter().map(|&column| &*table.columns[column].title).collect();
+        match range(&titles).filter(|_| across) {
+            Some(range) => omitted.push(range),
+            None => omitted.extend(titles.into_iter().map(str::to_owned)),
+        }
         if !omitted.is_empty() {
             let more = format!("not shown without --verbose: {}", omitted.join("; "));
             text.push('\n');
@@ -68,6 +76,20 @@ impl Table {
         };
         Self { rows: self.rows.iter().filter(is_last).cloned().collect(), ..self.clone() }
     }
+}
+
+/// Which of the columns of one kind are shown first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    FirstFirst,
+    LastFirst,
+}
+
+/// The titles of columns for places, like "epoch 3", from the first to the last; `None` if there are fewer than two.
+fn range(titles: &[&str]) -> Option<String> {
+    let [first, .., last] = titles else { return None };
+    let ((place, first), (_, last)) = (first.split_once('\u{a0}')?, last.split_once('\u{a0}')?);
+    Some(format!("{place}s {first} to {last}"))
 }
 
 /// A table's texts, with the titles wrapped to the widths of the columns.
@@ -98,12 +120,15 @@ impl<'a> Lines<'a> {
     }
 
     /// Blocks of columns shown side by side, the main ones first; each block repeats the columns that identify a row.
-    fn blocks(&self, width: Option<usize>) -> Vec<Vec<usize>> {
+    fn blocks(&self, width: Option<usize>, order: Order) -> Vec<Vec<usize>> {
         let all = 0..self.table.columns.len();
         let Some(width) = width else { return vec![all.collect()] };
         let (keys, others): (Vec<usize>, Vec<usize>) = all.partition(|&column| self.is_key(column));
-        let (details, main): (Vec<usize>, Vec<usize>) =
+        let (details, mut main): (Vec<usize>, Vec<usize>) =
             others.into_iter().partition(|&column| self.table.columns[column].role.is_optional());
+        if order == Order::LastFirst {
+            main.reverse();
+        }
         // a box has a line and two spaces per column, and a line at its end
         let taken =
             |columns: &[usize]| 1 + columns.iter().map(|&column| self.widths[column] + 3).sum::<usize>();
@@ -208,5 +233,26 @@ Barriers / updates
 │ vgg11   │       - │ 1 / 450 │        - │
 ╰─────────┴─────────┴─────────┴──────────╯";
         assert_eq!(table.boxed(None, Extent::Main), expected);
+    }
+    #[test]
+    fn the_last_epochs_are_shown_if_not_all_fit() {
+        let columns = [name("run", "network"), place("epoch", "epoch"), result("barriers", "barriers")];
+        let row = |epoch| {
+            vec!["mlp".into(), Cell::Count(epoch), Cell::Share { count: epoch, of: 450, tested: None }]
+        };
+        let table =
+            Table { across: true, ..Table::new("b", "Barriers / updates", columns, (1..=60).map(row)) };
+        let expected = "\
+Barriers / updates
+╭─────────┬──────────┬──────────╮
+│ network │ epoch 59 │ epoch 60 │
+├─────────┼──────────┼──────────┤
+│ mlp     │ 59 / 450 │ 60 / 450 │
+╰─────────┴──────────┴──────────╯
+not shown without --verbose: epochs 1 to
+58";
+        assert_eq!(table.boxed(Some(40), Extent::Main), expected);
+        let all = table.boxed(Some(40), Extent::All);
+        assert!(all.find("epoch 1 ").unwrap() < all.find("epoch 60").unwrap(), "{all}");
     }
 }
