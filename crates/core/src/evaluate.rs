@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use walk_arch::Network;
 
 use crate::{CoreError, Point};
 
 /// Which statistics batch norm uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchNormMode {
     /// Mean and variance of each batch or evaluation chunk, as in the paper.

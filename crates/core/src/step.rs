@@ -1,10 +1,7 @@
 //! Counting updates.
 
-use serde::{Deserialize, Serialize};
-
 /// A number of completed updates.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Step(pub u64);
 
 impl Step {

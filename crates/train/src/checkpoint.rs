@@ -12,7 +12,7 @@ use walk_record::{MetricsMark, NamedTensor, Values, parse_checkpoint, read_check
 use crate::import::{OURS, to_point};
 use crate::{Memory, OptimizerState, TrainError, TrainState};
 
-/// `[checkpoint]`: which checkpoints are kept, from which a run can be resumed or forked.
+/// Which checkpoints are kept, from which a run can be resumed or forked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointConfig {
@@ -49,6 +49,16 @@ impl Default for CheckpointConfig {
 }
 
 impl CheckpointConfig {
+    /// The checkpoints of `self`, and those that `other` keeps permanently.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let mut epochs = self.epochs.clone();
+        epochs.extend(&other.epochs);
+        epochs.sort_unstable();
+        epochs.dedup();
+        Self { epochs, ..self.clone() }
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -149,9 +159,9 @@ pub fn read_state(path: &Path, network: &Network) -> Result<SavedState, TrainErr
 /// The same from the bytes of a file.
 ///
 /// # Errors
-/// [`TrainError::State`] if they are not a state of `network`.
+/// [`TrainError::Bytes`] if they are damaged, [`TrainError::State`] if they are not a state of `network`.
 pub fn state_from_bytes(bytes: &[u8], network: &Network) -> Result<SavedState, TrainError> {
-    let stored = parse_checkpoint(bytes).map_err(|what| TrainError::State { what })?;
+    let stored = parse_checkpoint(bytes).map_err(|message| TrainError::Bytes { message })?;
     to_state(&stored.tensors, network)
 }
 

@@ -14,6 +14,8 @@ pub enum TrainError {
     Value { key: String, found: String, expected: String },
     #[error("the checkpoint's `{what}` does not fit this experiment")]
     State { what: String },
+    #[error("the state received cannot be read: {message}")]
+    Bytes { message: String },
     #[error("{what} is {value} at {at}; earlier measurements are kept. A smaller `optim.lr` may help")]
     NotFinite { what: &'static str, value: f64, at: Position },
     #[error(transparent)]

@@ -2,6 +2,7 @@
 
 use walk_record::{RecordError, Row};
 
+use crate::probe::ActiveProbe;
 use crate::{Position, TrainState};
 
 /// The work of an update: computing its gradient and taking the step.
@@ -36,11 +37,16 @@ pub trait Sink {
         After::Continue
     }
 
-    /// Saves the state after an update.
+    /// Saves the state after an update, to which the counts and times of `probes` belong.
     ///
     /// # Errors
     /// [`RecordError`] if it cannot be stored.
-    fn save(&mut self, _at: Position, _state: &TrainState) -> Result<(), RecordError> {
+    fn save(
+        &mut self,
+        _at: Position,
+        _state: &TrainState,
+        _probes: &[ActiveProbe<'_>],
+    ) -> Result<(), RecordError> {
         Ok(())
     }
 }

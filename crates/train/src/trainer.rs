@@ -120,7 +120,7 @@ pub fn train(
             let then = sink.after(at);
             if then != After::Continue {
                 state.probes = probes.iter().map(|probe| (probe.name.to_owned(), probe.memory())).collect();
-                sink.save(at, &state)?;
+                sink.save(at, &state, probes)?;
             }
             if then == After::SaveAndStop {
                 return Ok(state);

@@ -13,7 +13,8 @@ pub(super) fn flat<T>(tensor: &Flat<Cpu, T>) -> &[f32] {
         return &[];
     }
     let (first, last) = (&raw const tensor[[0]], &raw const tensor[[len - 1]]);
-    span(first, last, len)
+    // SAFETY: the elements of a vector belong to the tensor, whose borrow the result keeps
+    unsafe { span(first, last, len) }
 }
 
 /// The elements of a batch, row after row.
@@ -26,13 +27,17 @@ pub(super) fn rows<T>(tensor: &Rows<Cpu, T>) -> &[f32] {
     if rows > 1 && columns > 1 {
         assert!(std::ptr::eq(first.wrapping_add(1), &raw const tensor[[0, 1]]), "only contiguous tensors");
     }
-    span(first, last, rows * columns)
+    // SAFETY: the elements of a batch belong to the tensor, whose borrow the result keeps
+    unsafe { span(first, last, rows * columns) }
 }
 
-fn span<'a>(first: *const f32, last: *const f32, len: usize) -> &'a [f32] {
+/// The elements from `first` to `last`, which must be `len` - 1 apart.
+///
+/// # Safety
+/// Both are elements of one Cpu tensor with row-major strides, which is borrowed for `'a`.
+unsafe fn span<'a>(first: *const f32, last: *const f32, len: usize) -> &'a [f32] {
     assert!(std::ptr::eq(first.wrapping_add(len - 1), last), "only contiguous tensors");
-    // SAFETY: a Cpu tensor keeps its elements in one Vec<f32>; first and last element are len - 1 apart and the
-    // strides are row-major, so all between belong to it; callers tie the lifetime to the borrowed tensor
+    // SAFETY: a Cpu tensor keeps its elements in one Vec<f32>, and by contract first and last belong to the same one
     unsafe { std::slice::from_raw_parts(first, len) }
 }
 

@@ -47,7 +47,7 @@ impl BatchProducts {
 /// Eq. 3's prediction for the ratio of means at 1/B - 1/N = `factor`, (ḡᵀHḡ + f tr(HC)) / (‖ḡ‖² + f tr C), with the two traces
 /// estimated from batches of other sizes: E g_BᵀHg_B - ḡᵀHḡ = f_B tr(HC) and E‖g_B‖² - ‖ḡ‖² = f_B tr C. Its standard error
 /// follows from the spread of the other sizes' batches (delta method); it has none at the full set's factor of 0, where nothing
-/// is estimated./// Sizes with a batch whose products are not finite are left out. `None` if all the others are the full set.
+/// is estimated. Sizes with a batch whose products are not finite are left out. `None` if all the others are the full set.
 pub fn predicted_ratio(full: GradientProducts, factor: f64, others: &[&BatchProducts]) -> Option<Estimate> {
     // the contributions of each batch to tr(HC) and tr C
     let mut traces_hc = vec![];

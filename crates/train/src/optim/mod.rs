@@ -159,7 +159,7 @@ impl OptimConfig {
         match (&self.adam, self.rule) {
             (Some(_), Rule::Sgd) => {
                 let expected = format!(
-                    "it to be absent, since it belongs to the rules `adam` and `adamw`; a fork changes the rule by `--set 'optim={{rule=\"{rule}\", ...}}'`"
+                    "it to be absent, since it belongs to the rules `adam` and `adamw`: set `optim.rule` = \"adam\" to use it; a fork of a run with Adam changes the rule by `--set 'optim={{rule=\"{rule}\", ...}}'`"
                 );
                 Err(TrainError::value("optim.adam", "set", expected))
             }

@@ -126,7 +126,7 @@ impl AlignmentProbe<'_> {
     }
 
     /// The samples used for the Hessian of the full loss.
-    fn hessian_samples(&self) -> Vec<usize> {
+    fn hessian_samples(&self) -> &[usize] {
         first_samples(self.mean_loss.train, self.section.hessian_samples)
     }
 
@@ -134,7 +134,7 @@ impl AlignmentProbe<'_> {
     fn products(&self, loss: &MeanLossAt<'_>, drawn: &[usize]) -> Result<GradientProducts, TrainError> {
         let grad = loss.gradient(drawn)?;
         let product = match self.section.hessian {
-            HessianOf::Full => loss.hessian_vector(&self.hessian_samples(), &grad)?,
+            HessianOf::Full => loss.hessian_vector(self.hessian_samples(), &grad)?,
             HessianOf::Batch => loss.hessian_vector(drawn, &grad)?,
         };
         Ok(GradientProducts { curvature: dot(&grad, &product), norm_sq: dot(&grad, &grad) })

@@ -105,15 +105,15 @@ impl Probe for CovarianceProbe<'_> {
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError> {
         let loss = &self.mean_loss.at(update.after)?;
         let all = first_samples(self.mean_loss.train, self.section.samples);
-        let grad = loss.gradient(&all)?;
+        let grad = loss.gradient(all)?;
         let full_grad_norm_sq = dot(&grad, &grad);
         let trace = if self.samples_have_gradients {
-            self.by_samples(loss, &all, &grad)?
+            self.by_samples(loss, all, &grad)?
         } else {
-            self.by_chunks(loss, &all, &grad)?
+            self.by_chunks(loss, all, &grad)?
         };
         let sizes = self.section.batch_sizes.iter();
-        let drawn = Drawn { all: &all, step: update.at.step };
+        let drawn = Drawn { all, step: update.at.step };
         let checks = sizes.map(|size| self.check_size(loss, drawn, &grad, size.get(), trace.estimate.value));
         let row = rows::Covariance {
             trace: trace.estimate.value.into(),
@@ -242,9 +242,9 @@ mod tests {
         let probe = CovarianceProbe { section, mean_loss, seed, samples_have_gradients: true };
         let (point, all) = (model.initial(Seed(8)), first_samples(&split.train, None));
         let loss = probe.mean_loss.at(&point).unwrap();
-        let grad = loss.gradient(&all).unwrap();
-        let exact = probe.by_samples(&loss, &all, &grad).unwrap();
-        let found = probe.by_chunks(&loss, &all, &grad).unwrap();
+        let grad = loss.gradient(all).unwrap();
+        let exact = probe.by_samples(&loss, all, &grad).unwrap();
+        let found = probe.by_chunks(&loss, all, &grad).unwrap();
         assert_eq!((exact.count, found.count, found.unit_size), (400, 100, 4));
         let (exact, error) = (exact.estimate, found.estimate.error.unwrap());
         assert_eq!(exact.error, None);

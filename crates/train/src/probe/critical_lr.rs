@@ -66,7 +66,7 @@ impl Probe for CriticalLrProbe<'_> {
     fn work(&self) -> Work {
         // a guess: bracketing takes a few losses, and each halving of the bracket takes one
         let halvings = (1.0 / self.section.tolerance.get()).log2().ceil() as usize;
-        let losses = (halvings + 4).min(self.section.evaluations.get());
+        let losses = halvings.saturating_add(4).min(self.section.evaluations.get());
         Work::losses(losses * self.samples, self.section.chunk.get())
     }
 

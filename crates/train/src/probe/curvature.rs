@@ -53,7 +53,17 @@ impl Block {
                 layers.push(name);
             }
         }
-        layers.iter().map(|own| Self::of(own, network, |name| layer(name) == *own)).collect()
+        let block = |own: &String| {
+            let block = Self::of(own, network, |name| layer(name) == *own);
+            if block == Self::of(own, network, |name| matches(own, name)) {
+                return block;
+            }
+            // a layer within it matches the pattern too
+            let names =
+                network.params().iter().map(|spec| spec.name.as_str()).filter(|name| layer(name) == *own);
+            Self { pattern: names.collect::<Vec<_>>().join(", "), ..block }
+        };
+        layers.iter().map(block).collect()
     }
 
     /// Whether it is the whole matrix.
@@ -169,6 +179,13 @@ mod tests {
 
     use super::*;
 
+    /// Two linear layers of these names, with 3 and 4 parameters.
+    fn net_of(names: &[&str; 2]) -> Network {
+        let (problem, net) = (Problem { input: vec![2], classes: 2 }, Net::new());
+        let layers = net.input().then(names[0], linear(1)).then(names[1], linear(2));
+        net.finish(layers).check(&problem).unwrap()
+    }
+
     #[test]
     fn a_star_stands_for_any_text() {
         for (pattern, name) in
@@ -185,10 +202,7 @@ mod tests {
 
     #[test]
     fn a_block_takes_its_elements_and_puts_them_back() {
-        let problem = Problem { input: vec![2], classes: 2 };
-        let net = Net::new();
-        let network =
-            net.finish(net.input().then("a", linear(1)).then("b", linear(2))).check(&problem).unwrap();
+        let network = net_of(&["a", "b"]);
         let theta: Vec<f32> = (0..network.n_params()).map(|i| i as f32).collect();
         let layers = Block::of_layers(&network);
         let names: Vec<&str> = layers.iter().map(|block| block.pattern.as_str()).collect();
@@ -202,6 +216,9 @@ mod tests {
         assert_eq!(sum, *theta);
         let biases = Block::new("*.bias", &network, "key").unwrap();
         assert_eq!(biases.len, 3);
+        let nested = net_of(&["a", "a.b"]);
+        let names: Vec<String> = Block::of_layers(&nested).into_iter().map(|block| block.pattern).collect();
+        assert_eq!(names, ["a.weight, a.bias", "a.b.*"]);
         let error = Block::new("c.*", &network, "key").unwrap_err().to_string();
         assert!(error.contains("\"c.*\", expected a pattern of parameter names, such as a."), "{error}");
     }

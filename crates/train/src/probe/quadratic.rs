@@ -50,8 +50,8 @@ impl Probe for QuadraticProbe<'_> {
         let (before, after) = (&update.before.params, &update.after.params);
         let step: Vec<f32> = after.iter().zip(before).map(|(after, before)| after - before).collect();
         let loss = self.mean_loss.at(update.before)?;
-        let slope = dot(&loss.gradient(&all)?, &step);
-        let curvature = dot(&loss.hessian_vector(&all, &step)?, &step);
+        let slope = dot(&loss.gradient(all)?, &step);
+        let curvature = dot(&loss.hessian_vector(all, &step)?, &step);
         let samples = First(Fixed(train), all.len());
         let end = Point { params: after.clone(), buffers: update.before.buffers.clone() };
         let mut mean = |point: &Point| {

@@ -2,7 +2,6 @@
 
 use rand::RngCore;
 use walk_core::CoreError;
-use walk_core::probes::covariance::trace_of_spread;
 use walk_core::probes::lanczos::{
     self, Largest, LargestConfig, Quadrature, largest_eigenpairs, quadrature, random_direction,
 };
@@ -43,14 +42,14 @@ pub struct SpectrumSection {
     /// smallest of those found by more than that.
     #[serde(default = "Fraction::thousandth")]
     pub tolerance: Fraction,
-    /// Maximum number of Hessian-vector products for them in each subset. The last run, which looks for missing eigenvalues,
+    /// Maximum number of matrix-vector products for the largest eigenvalues of each subset. The last run, which looks for missing eigenvalues,
     /// takes about as many as finding only the largest one.
     #[serde(default = "usual_steps")]
     pub steps: usize,
     /// Number of random vectors for the trace and the density.
     #[serde(default)]
     pub random_vectors: usize,
-    /// Number of Lanczos steps from each of them; 1 gives only the trace.
+    /// Number of Lanczos steps from each random vector; 1 gives only the trace.
     #[serde(default = "AtLeast::<1>::preset::<1>")]
     pub density_steps: AtLeast<1>,
     /// Number of samples that batch norm and one pass process at a time.
@@ -376,11 +375,8 @@ impl SpectrumProbe<'_> {
             Ok::<(), TrainError>(())
         })?;
         let unit = if self.has_gradients { 1.0 } else { chunk as f64 };
-        let variance = |slopes: &Vec<f64>| {
-            let mean = slopes.iter().sum::<f64>() / slopes.len() as f64;
-            let squares: Vec<f64> = slopes.iter().map(|slope| (slope - mean).powi(2)).collect();
-            (unit * trace_of_spread(&squares).value).into()
-        };
+        let variance =
+            |slopes: &Vec<f64>| Moments::of(slopes).variance.map(|variance| unit * variance).into();
         Ok(slopes.iter().map(variance).collect())
     }
 

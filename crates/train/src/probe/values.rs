@@ -13,8 +13,11 @@ use walk_record::BatchNorm;
 #[serde(transparent)]
 pub struct Within<const MIN: usize, const MAX: usize>(usize);
 
+/// The largest integer that makes sense anywhere; products of a few of them and the number of samples do not overflow.
+const MOST: usize = 1_000_000_000;
+
 /// An integer of at least `MIN`.
-pub type AtLeast<const MIN: usize> = Within<MIN, { usize::MAX }>;
+pub type AtLeast<const MIN: usize> = Within<MIN, MOST>;
 /// Number of samples per evaluation chunk, which is the batch that batch norm sees.
 pub type ChunkSize = AtLeast<1>;
 /// Number of samples per differentiated chunk; batch norm needs at least two for a variance.
@@ -51,8 +54,9 @@ impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Within<MIN, M
         let found = i64::deserialize(deserializer)?;
         let value = usize::try_from(found).ok().filter(|value| (MIN..=MAX).contains(value));
         value.map(Self).ok_or_else(|| {
+            let is_small = found < MIN as i64;
             let expected =
-                if MAX == usize::MAX { format!("at least {MIN}") } else { format!("{MIN} to {MAX}") };
+                if MAX == MOST && is_small { format!("at least {MIN}") } else { format!("{MIN} to {MAX}") };
             D::Error::custom(format!("= {found}, expected {expected}"))
         })
     }
@@ -145,8 +149,8 @@ pub(super) const fn gradient_chunk() -> GradientChunk {
 }
 
 /// All samples of a part in their mixed order, or the first `most` of them.
-pub(super) fn first_samples(train: &Subset, most: Option<SampleCount>) -> Vec<usize> {
-    train.mixed()[..most.map_or(train.len(), SampleCount::get).min(train.len())].to_vec()
+pub(super) fn first_samples(train: &Subset, most: Option<SampleCount>) -> &[usize] {
+    &train.mixed()[..most.map_or(train.len(), SampleCount::get).min(train.len())]
 }
 
 /// The statistics that evaluations use.
@@ -170,6 +174,8 @@ mod tests {
         assert!(points("1.5").is_err());
         let chunk = serde_json::from_str::<ChunkSize>("0").unwrap_err().to_string();
         assert!(chunk.starts_with("= 0, expected at least 1"), "{chunk}");
+        let chunk = serde_json::from_str::<ChunkSize>("9000000000000000000").unwrap_err().to_string();
+        assert!(chunk.starts_with("= 9000000000000000000, expected 1 to 1000000000"), "{chunk}");
         for text in ["0", "1", "-3.5"] {
             let error = serde_json::from_str::<Fraction>(text).unwrap_err().to_string();
             assert!(error.contains("expected a number between 0 and 1"), "{error}");
