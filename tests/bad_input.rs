@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::support::{Bench, GOOD};
+use crate::support::{Bench, GOOD, skipped};
 use flate2::{Compression, write::GzEncoder};
 
 /// Runs `text` as an experiment and checks that the one line on standard error has every part.
@@ -26,6 +26,10 @@ fn experiments_that_cannot_be_used() {
     };
     let cases: &[(String, &[&str])] = &[
         (change("epochs = 2\n", "epochs = \n"), &["exp.toml:1", "not valid TOML"]),
+        (
+            change("epochs = 2\n", "epochs = 99999999999999999999\n"),
+            &["exp.toml:1", "99999999999999999999, expected a whole number from", "to 9223372036854775807"],
+        ),
         (change("lr = 0.1", "lrr = 0.1"), &["exp.toml:13", "no key `lrr`", "did you mean `lr`?"]),
         (change("[optim]", "[optin]"), &["exp.toml:12", "no key `optin`", "did you mean `optim`?"]),
         (change("lr = 0.1", "lr = \"fast\""), &["exp.toml:13", "`optim.lr` = \"fast\", expected a number"]),
@@ -43,7 +47,10 @@ fn experiments_that_cannot_be_used() {
             change("batch_size = 50", "batch_size = 301"),
             &["exp.toml:14", "expected 1 to 300, the number of training samples"],
         ),
-        (change("epochs = 2\n", "epochs = 0\n"), &["exp.toml:1", "`epochs` = 0, expected at least 1"]),
+        (
+            change("epochs = 2\n", "epochs = 0\n"),
+            &["exp.toml:1", "`epochs` = 0, expected a whole number from 1 to 4294967295"],
+        ),
         (
             change("\"digits\"", "\"digit\""),
             &["exp.toml:8", "`data.set` = \"digit\"", "did you mean \"digits\"?"],
@@ -159,6 +166,7 @@ fn mnist_files_that_cannot_be_used() {
     let images = [&[0u8, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1][..], &[1, 2, 3]].concat();
     let labels = |values: &[u8]| [&[0u8, 0, 8, 1, 0, 0, 0, 3][..], values].concat();
     bench.write("mnist/train-images-idx3-ubyte", &images);
+    refused(&bench, &text, &["mnist: this folder has no train-labels-idx1-ubyte", "data fetch mnist"]);
     bench.write("mnist/train-labels-idx1-ubyte", &labels(&[1, 2, 11]));
     refused(&bench, &text, &["train-labels-idx1-ubyte", "record 2 has the label 11, expected one below 10"]);
     bench.write("mnist/train-labels-idx1-ubyte", &labels(&[1, 2]));
@@ -174,4 +182,77 @@ fn mnist_files_that_cannot_be_used() {
     bench.write("mnist/train-labels-idx1-ubyte.gz", &packed);
     bench.write("exp.toml", text.as_bytes());
     bench.run_into("run", &[]);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_folder_is_named() {
+    let bench = Bench::new(GOOD);
+    bench.run_into("run", &["--quiet"]);
+    bench.write("file", b"");
+    let occupied = "already exists and is not a run folder; choose another folder with --out";
+    let blocked = "is not a folder, but files must be written into a folder of this name";
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&["exp.toml", "--out", "file"], "file", occupied),
+        (&["exp.toml", "--out", "/dev/null"], "/dev/null", occupied),
+        (&["check", "exp.toml", "--out", "file"], "file", occupied),
+        (&["exp.toml", "--out", "file/x"], "file", blocked),
+        (&["exp.toml", "--seeds", "1", "--out", "file/x"], "file", blocked),
+        (&["export", "run", "--out", "file"], "file", blocked),
+        (&["report", "run", "--out", "file/x"], "file", blocked),
+        (&["exp.toml", "--out", "run"], "run", "already exists and will not be overwritten"),
+        (
+            &["exp.toml", "--set", "data.set=folder", "--set", "data.dir=file"],
+            "file",
+            "is a file, expected a folder with",
+        ),
+    ];
+    for (arguments, place, part) in cases {
+        let ran = bench.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stdout);
+        assert!(ran.stderr.contains(&format!("{place}: {part}")), "{arguments:?}: {}", ran.stderr);
+    }
+    std::fs::remove_dir_all(bench.path("run/figures")).unwrap();
+    bench.write("run/figures", b"");
+    let ran = bench.run(&["report", "run"]);
+    assert!(ran.code == 1 && ran.stderr.contains(&format!("run/figures: {blocked}")), "{}", ran.stderr);
+    std::fs::remove_dir_all(bench.path("run/checkpoints")).unwrap();
+    bench.write("run/checkpoints", b"");
+    let ran = bench.run(&["resume", "run", "--epochs", "3"]);
+    assert!(ran.stderr.contains(&format!("run/checkpoints: {blocked}")), "{}", ran.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_without_permission_is_not_called_something_else() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    let bench = Bench::new(GOOD);
+    bench.run_into("run", &["--quiet"]);
+    let allow = |name: &str, mode: u32| {
+        std::fs::set_permissions(bench.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow("", 0o755);
+    allow("run", 0o000);
+    let report = |other_user: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sgdwalk"));
+        command.args(["report", "run"]).current_dir(bench.path(""));
+        if other_user {
+            command.uid(65_534);
+        }
+        command.output()
+    };
+    // root may read everything, but need not be root to try; others cannot become someone else
+    let is_root = std::fs::read_dir(bench.path("run")).is_ok();
+    let ended = report(is_root);
+    allow("run", 0o755);
+    let Ok(ended) = ended else {
+        return skipped(
+            "a_folder_without_permission_is_not_called_something_else needs a program that others may run",
+        );
+    };
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert!(stderr.contains("run: cannot be read: Permission denied"), "{stderr}");
+    assert_eq!(ended.status.code(), Some(2));
 }

@@ -3,6 +3,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::resume::{assert_same, experiment};
 use crate::support::Bench;
 
@@ -10,6 +12,12 @@ fn start(bench: &Bench, arguments: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sgdwalk"));
     command.args(arguments).current_dir(bench.path("")).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap()
+}
+
+/// How many updates each probe measured according to run.json.
+fn measurements(bench: &Bench, run: &str) -> Vec<(Value, Value)> {
+    let probes = bench.info(run)["probes"].as_array().unwrap().clone();
+    probes.into_iter().map(|probe| (probe["name"].clone(), probe["measurements"].clone())).collect()
 }
 
 /// SLOW_TESTS=1 kills 200 times, otherwise 15 times.
@@ -56,6 +64,7 @@ fn a_run_killed_at_random_moments_ends_in_the_same_bytes() {
             }
         }
         assert_same(&bench, "whole", &name);
+        assert_eq!(measurements(&bench, "whole"), measurements(&bench, &name), "{name}");
         std::fs::remove_dir_all(bench.path(&name)).unwrap();
     }
 }

@@ -11,7 +11,13 @@ fn a_value_set_on_the_command_line_is_blamed_on_its_option() {
         (&["--set", "device=gpu"], &["--set device=gpu: `device` = \"gpu\"", "did you mean \"cuda\"?"]),
         (&["--set", "loss=squared_eror"], &["did you mean \"squared_error\"?"]),
         (&["--set", "optim.lr=fast"], &["--set optim.lr=fast: `optim.lr` = \"fast\", expected a number"]),
-        (&["--set", "epochs=1.5"], &["`epochs` = 1.5, expected a whole number from 0 to"]),
+        (&["--set", "epochs=1.5"], &["`epochs` = 1.5, expected a whole number from 1 to"]),
+        (&["--set", "epochs=-1"], &["`epochs` = -1, expected a whole number from 1 to 4294967295"]),
+        (
+            &["--set", "seed=99999999999999999999"],
+            &["`seed` = 99999999999999999999, expected a whole number from 0 to 9223372036854775807"],
+        ),
+        (&["--set", "optim.adam.beta1=0.9"], &["set `optim.rule` = \"adam\" to use it"]),
         (&["--set", "probe.interpolation=true"], &["`probe.interpolation` = true, expected a table"]),
         (&["--set", "data.augment.flip=yes"], &["`data.augment.flip` = \"yes\", expected true or false"]),
         (&["--set", "optim={}"], &["--set optim={}: `optim.lr` is missing and has no default"]),
@@ -24,6 +30,15 @@ fn a_value_set_on_the_command_line_is_blamed_on_its_option() {
         ),
         (&["--set", "checkpoint.epochs=[9]"], &["`checkpoint.epochs` = [9], expected epochs from 1 to 2"]),
         (&["--scale", "quick"], &["no scale `quick`: it has no [scale.NAME] section"]),
+        (&["--sweep", "seed=1,2", "--seeds", "2"], &["both --sweep and --seeds set `seed`; leave one of"]),
+        (&["--sweep", "optim.lr=0.1:0.5:0"], &["a step of 0 does not lead from 0.1 to 0.5"]),
+        (&["--sweep", "optim.batch_size=20,999"], &["--sweep optim.batch_size=999: ", "expected 1 to 300"]),
+        (&["--sweep", "data.train=300,99999"], &["--sweep data.train=99999: ", "expected 1 to 1796"]),
+        (&["--sweep", "model.options.widths=[8],[0]"], &["--sweep model.options.widths=[0]: plugin mlp: "]),
+        (
+            &["--sweep", "init.from=\"a\",\"b\""],
+            &["--sweep init.from=\"a\": ", "a readable safetensors file"],
+        ),
         (&["--sweep", "optim.lr=0.1,1e-1"], &["one value twice, as optim.lr=0.1 and as optim.lr=1e-1"]),
     ];
     for (arguments, parts) in cases {

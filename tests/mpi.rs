@@ -48,6 +48,13 @@ fn two_and_four_ranks_give_the_bytes_of_one() {
         let stdout = String::from_utf8(ran.stdout).unwrap();
         assert_eq!(stdout.matches("Barriers / updates").count(), 1, "{stdout}");
     }
+    // what was measured before a failure of all ranks is kept, and the failure is reported once
+    let arguments = ["exp.toml", "--set", "optim.lr=1e30", "--out", "failed", "--threads", "1"];
+    let ran = mpirun(&bench, &program, 2, &arguments).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    let stderr = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(stderr.matches("earlier measurements are kept").count(), 1, "{stderr}");
+    assert_eq!(bench.info("failed")["status"], "failed");
     // what cannot be run is said once
     let ran = mpirun(&bench, &program, 2, &["exp.toml", "--set", "optim.lr=-1"]).output().unwrap();
     assert_eq!(ran.status.code(), Some(2));

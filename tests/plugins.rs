@@ -113,6 +113,32 @@ fn a_plugin_outside_the_workspace_is_built_and_runs_and_its_mischief_is_named() 
     assert!(ran.stderr.contains("cargo could not build it"), "{}", ran.stderr);
 }
 
+#[test]
+fn without_cargo_a_library_that_was_built_before_is_used() {
+    let bench = Bench::new(GOOD);
+    let run = |out: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sgdwalk"));
+        command.args(["exp.toml", "--quiet", "--out", out]).current_dir(bench.path(""));
+        command.env_remove("CARGO_PKG_NAME").env("CARGO", "/nowhere/cargo");
+        let ended = command.output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    // it is built by now
+    bench.run_into("first", &["--quiet"]);
+    let (code, stderr) = run("run");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.starts_with("warning: cannot start /nowhere/cargo to build the plugin "), "{stderr}");
+    assert!(stderr.contains("which may be older than its source") && stderr.lines().count() == 1, "{stderr}");
+    bench.write("fresh/Cargo.toml", b"[package]\nname = \"my-net\"\n");
+    bench.write("exp.toml", GOOD.replace("\"mlp\"", "\"./fresh\"").as_bytes());
+    let (code, stderr) = run("other");
+    assert_eq!((code, stderr.lines().count()), (Some(2), 1), "{stderr}");
+    assert!(
+        stderr.contains("install Rust (https://rustup.rs), or set `model.plugin` to the path"),
+        "{stderr}"
+    );
+}
+
 /// Compiles a library without walk-arch.
 fn library(bench: &Bench, source: &str) {
     bench.write("hostile.rs", source.as_bytes());

@@ -148,6 +148,60 @@ fn a_report_goes_on_without_the_runs_that_cannot_be_read() {
 }
 
 #[test]
+fn a_report_of_several_runs_stays_out_of_the_folders_of_others() {
+    let bench = Bench::new(GOOD);
+    bench.run_into("a", &["--quiet"]);
+    bench.run_into("b", &["--quiet", "--set", "optim.lr=0.2"]);
+    let page = || std::fs::read(bench.path("b/report.html")).unwrap();
+    let before = page();
+    let report = |out: &str| bench.run(&["report", "a", "b", "--out", out]);
+    refused(
+        &report("b"),
+        "b: the folder of a run, which has its own report; choose another folder with --out",
+    );
+    refused(&report("b/x"), "b/x: is inside the folder of the run ");
+    assert!(before == page() && !bench.path("b/x").exists());
+    for _ in 0..2 {
+        assert_eq!(report("new/both").code, 0);
+    }
+    assert_eq!(bench.run(&["report", "b", "--out", "./b"]).code, 0);
+    bench.write("mine/report.html", b"<p>mine</p>");
+    refused(&report("mine"), "mine/report.html: not part of a report by sgdwalk, but would be replaced");
+}
+
+#[test]
+fn an_experiment_that_was_edited_after_its_run_is_pointed_out() {
+    let bench = Bench::new(GOOD);
+    bench.run_into("a", &["--quiet"]);
+    bench.run_into("b", &["--quiet", "--set", "optim.lr=0.2"]);
+    let warnings = |arguments: &[&str]| {
+        let ran = bench.run(arguments);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stderr
+    };
+    assert_eq!(warnings(&["report", "a", "b"]), "");
+    let config = std::fs::read_to_string(bench.path("a/config.toml")).unwrap();
+    let edit = |from: &str, to: &str| bench.write("a/config.toml", config.replace(from, to).as_bytes());
+    // what a resumed run may change is not an edit
+    edit("epochs = 2\n", "epochs = 3\n");
+    assert_eq!(warnings(&["report", "a"]), "");
+    let changed =
+        "warning: a: config.toml was changed after the run started; its values are shown as they are now\n";
+    for (from, to) in [("lr = 0.1\n", "lr = 0.3\n"), ("lr = 0.1\n", "lrr = 0.1\n")] {
+        edit(from, to);
+        assert_eq!(warnings(&["report", "a", "b"]), changed);
+        assert_eq!(warnings(&["export", "a", "--out", "csv"]), changed);
+    }
+    edit("lr = 0.1\n", "lr = \n");
+    for arguments in [&["report", "a"][..], &["report", "a", "b", "--out", "both"]] {
+        let warning = warnings(arguments);
+        assert!(warning.starts_with("warning: a/config.toml: not valid TOML: "), "{warning}");
+        assert!(warning.ends_with("; the values of this run are not shown\n"), "{warning}");
+        assert_eq!(warning.lines().count(), 1);
+    }
+}
+
+#[test]
 fn several_reports_of_a_run_at_once_all_end_well() {
     let bench = Bench::new(GOOD);
     bench.run_into("run", &["--quiet"]);

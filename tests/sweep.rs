@@ -38,6 +38,37 @@ fn a_sweep_runs_what_is_missing_and_a_failed_member_does_not_stop_it() {
     assert!(ran.stderr.contains("the run of another experiment"), "{}", ran.stderr);
 }
 
+#[test]
+fn a_sweep_with_a_member_that_cannot_run_trains_none() {
+    let bench = Bench::new(&short());
+    let cases = [
+        ("optim.batch_size=20,999", "--sweep optim.batch_size=999: "),
+        ("data.train=100,99999", "--sweep data.train=99999: "),
+        // the value blamed is in the file
+        ("data.train=100,15", "data.train=15: exp.toml:16: `optim.batch_size` = 20, expected 1 to 15"),
+    ];
+    for (values, message) in cases {
+        let ran = bench.run(&["exp.toml", "--sweep", values, "--out", "all"]);
+        assert_eq!((ran.code, ran.stderr.lines().count()), (2, 1), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with(&format!("error: {message}")), "{}", ran.stderr);
+        assert!(!bench.path("all").exists());
+    }
+}
+
+#[test]
+fn each_warning_of_a_sweep_is_printed_once_with_its_run() {
+    let bench = Bench::new(&short());
+    let values = "optim.weight_decay=1e-50,1e-60";
+    let ran = bench.run(&["exp.toml", "--sweep", values, "--seeds", "2", "--out", "all", "--quiet"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let of_second = "optim.weight_decay=1e-60,seed=5: `optim.weight_decay` = 1e-60";
+    let expected = format!(
+        "warning: `optim.weight_decay` = 1e-50 is 0 in f32 and has no effect\n\
+         warning: {of_second} is 0 in f32 and has no effect\n"
+    );
+    assert_eq!(ran.stderr, expected);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_sweep_survives_a_rebuild_of_the_program() {
@@ -138,6 +169,7 @@ fn check_estimates_a_run_and_leaves_nothing() {
         "training: 2 epochs of 6 updates on 300 samples: ",
         "interpolation: 6 measurements, 18000 losses of samples: ",
         "(threads: 1)",
+        "for checkpoints; tables, figures and report.html, a few MB, are not counted",
         "folder: runs/exp, which does not exist yet",
     ] {
         assert!(ran.stdout.contains(text), "{text} in {}", ran.stdout);

@@ -1,15 +1,16 @@
 //! `--print-config` and `sgdwalk check`: what would run, and how long it would take.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
 use walk_core::{DeviceName, Model, Seed, backend_for};
-use walk_record::{MetricsMark, RecordError};
+use walk_record::{MetricsMark, RunFolder, sourced};
 use walk_report::{Column, Extent, Role, Table, counted};
 use walk_train::probe::ProbeContext;
 use walk_train::{
-    Ranks, Solo, Span, Throughput, ThroughputConfig, TrainState, Work, read_point, state_tensors, throughput,
+    CheckpointConfig, Ranks, Solo, Span, Throughput, ThroughputConfig, TrainState, Work, read_point,
+    state_tensors, throughput,
 };
 
 use crate::child::{Child, FolderState, PoolConfig};
@@ -18,7 +19,7 @@ use crate::experiment::{Experiment, InitFrom};
 use crate::failure::Failure;
 use crate::footprint::{self, Footprint};
 use crate::output::{self, errln, outln, print_table};
-use crate::prepare::{Prepared, check_values, on_threads, prepare};
+use crate::prepare::{Preparation, Prepared, check_values, on_threads};
 use crate::run::run_folder;
 use crate::sweep::{Base, Member, Plan};
 use crate::timing::duration;
@@ -45,9 +46,7 @@ pub(crate) fn check(arguments: &PlanArguments, threads: Option<u16>) -> Result<(
     let experiment = &plan.members[0].experiment;
     print_run(experiment, &estimates[0], pool);
     let path = run_folder(arguments.sweep.out.as_deref(), experiment.name())?;
-    if path.symlink_metadata().is_ok() {
-        return Err(RecordError::Exists { path }.into());
-    }
+    RunFolder::check_free(&path)?;
     outln!("folder: {}, which does not exist yet", path.display());
     Ok(())
 }
@@ -97,16 +96,13 @@ impl Estimate {
 /// Estimates every member; speed is measured once for all members that take the same time per update.
 fn estimate_all(members: &[Member]) -> Result<Vec<Estimate>, Failure> {
     let mut estimates: Vec<Option<Estimate>> = members.iter().map(|_| None).collect();
-    let mut said = BTreeSet::new();
+    let mut preparation = Preparation::default();
     while let Some(first) = estimates.iter().position(Option::is_none) {
         let is_alike = |&other: &usize| members[other].experiment.is_as_fast_as(&members[first].experiment);
         let alike: Vec<usize> = (first..members.len()).filter(is_alike).collect();
         let group: Vec<&Member> = alike.iter().map(|&index| &members[index]).collect();
-        let prepared = prepare(&members[first].source)?;
-        // most members share their data, so each warning is printed once
-        if said.insert(prepared.split.images.remarks.clone()) {
-            prepared.warn();
-        }
+        let prepared = preparation.prepare(&members[first].source)?;
+        prepared.warn();
         for (index, estimate) in alike.into_iter().zip(estimate_group(prepared, &group)?) {
             estimates[index] = Some(estimate);
         }
@@ -125,7 +121,9 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
     let Some(backend) = backend else {
         return Err(source.error_at("device", "`sgdwalk check` can only measure the CPU").into());
     };
-    let Prepared { experiment: first, network, split, plugin, .. } = prepared;
+    let Prepared { experiment: first, network, split, plugin, option_files, .. } = prepared;
+    let file = option_files.first().map(|(_, file)| file.as_path()).filter(|_| plugin.name == "onnx");
+    let plugin = sourced(&plugin.name, file.and_then(Path::file_stem));
     let (n_params, multiply_adds) = (network.n_params(), network.multiply_adds());
     let model = Model::new(backend, network, first.loss());
     let config =
@@ -164,9 +162,11 @@ fn estimate_group(prepared: Prepared, members: &[&Member]) -> Result<Vec<Estimat
         let floats: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
         // beside the current and the initial parameters, what the optimizer and probes remember of earlier ones
         let floats = floats + (optim.remembered() + remembered) * n_params;
-        let checkpoints = experiment.checkpoint.last + experiment.checkpoint.epochs.len() + 2;
+        let CheckpointConfig { last, epochs: listed, .. } = &experiment.checkpoint;
+        // beside these, the latest one, its next version and the final point
+        let checkpoints = (*last).min(experiment.epochs as usize) + listed.len() + 2;
         Ok(Estimate {
-            plugin: plugin.name.clone(),
+            plugin: plugin.clone(),
             n_params,
             multiply_adds,
             samples,
@@ -283,7 +283,7 @@ fn print_sweep(plan: &Plan, estimates: &[Estimate], pool: PoolConfig) -> Result<
 
 fn print_disk(estimates: &[&Estimate]) {
     outln!(
-        "disk: about {} for rows, up to {} for checkpoints",
+        "disk: about {} for rows, up to {} for checkpoints; tables, figures and report.html, a few MB, are not counted",
         size(estimates.iter().map(|estimate| estimate.row_bytes).sum()),
         size(estimates.iter().map(|estimate| estimate.checkpoint_bytes).sum())
     );

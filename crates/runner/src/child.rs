@@ -1,7 +1,7 @@
 //! Runs in separate processes, several at a time: the members of a sweep or a reproduction.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use walk_record::{ForkInfo, RunFolder, Status};
+use walk_record::{ForkInfo, RecordError, RunFolder, Status};
 use walk_report::counted;
 
 use crate::experiment::Experiment;
 use crate::failure::{Failure, chain};
 use crate::interrupt;
-use crate::output::errln;
+use crate::output::{errln, is_new};
 use crate::progress::bar;
 
 /// A run to execute.
@@ -91,7 +91,12 @@ pub(crate) fn run_all(
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(child) = children.get(index) else { break };
                 bar.set_message(child.name.clone());
-                let outcome = match child.run(&program, pool.threads_per_run()) {
+                let warn = |warning: &str| {
+                    if is_new(warning) {
+                        bar.suspend(|| errln!("warning: {}: {warning}", child.name));
+                    }
+                };
+                let outcome = match child.run(&program, pool.threads_per_run(), &warn) {
                     Ok(RunEnd::Done) => "done".to_owned(),
                     Ok(RunEnd::WasFinished) => "already finished".to_owned(),
                     Ok(RunEnd::Stopped) => {
@@ -142,7 +147,10 @@ fn program() -> Result<PathBuf> {
 impl Child {
     /// What its folder contains.
     pub(crate) fn folder_state(&self) -> Result<FolderState> {
-        let Ok(folder) = RunFolder::open(&self.out) else { return Ok(FolderState::New) };
+        let folder = match RunFolder::open(&self.out) {
+            Err(RecordError::NotARun { .. }) => return Ok(FolderState::New),
+            opened => opened?,
+        };
         let info = folder.read_info()?;
         let config = Experiment::as_given(&folder)?.to_toml()?;
         if config != self.config || info.fork != self.fork {
@@ -154,8 +162,8 @@ impl Child {
         })
     }
 
-    /// Executes the run, resumes it, or leaves it alone if it is finished.
-    fn run(&self, program: &Path, threads: u16) -> Result<RunEnd> {
+    /// Executes the run, resumes it, or leaves it alone if it is finished; passes its warnings to `warn`.
+    fn run(&self, program: &Path, threads: u16, warn: &(impl Fn(&str) + Sync)) -> Result<RunEnd> {
         let mut command = Command::new(program);
         #[cfg(unix)]
         std::os::unix::process::CommandExt::arg0(&mut command, "sgdwalk");
@@ -169,12 +177,19 @@ impl Child {
             }
         };
         command.args(["--quiet", "--until-input-ends", "--threads", &threads.to_string()]);
-        let (status, messages) = wait(&mut command)?;
-        let message = messages.lines().rev().find_map(|line| line.strip_prefix("error: "));
+        // its messages are printed by this process, which spells commands as the user does
+        command.env_remove("CARGO_PKG_NAME");
+        let Ended { status, messages } = wait(&mut command, warn)?;
+        let said =
+            |prefix: &str| messages.iter().rev().find_map(|line| line.strip_prefix(prefix).map(str::trim));
         match status.code() {
             Some(0) => Ok(RunEnd::Done),
             Some(3) => Ok(RunEnd::Stopped),
-            Some(_) => Err(anyhow!("{}", message.unwrap_or_default())),
+            // without an error of its own, the last line says most
+            Some(code) => match said("error: ").or_else(|| said("").filter(|line| !line.is_empty())) {
+                Some(message) => Err(anyhow!("{message}")),
+                None => Err(anyhow!("ended with exit code {code} and no message")),
+            },
             None => Err(anyhow!("killed by a signal")),
         }
     }
@@ -183,26 +198,43 @@ impl Child {
 /// How often to poll whether a process has ended.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Starts a process, closes its standard input once this one should stop, and returns its status and what it wrote to
-/// standard error.
-fn wait(command: &mut Command) -> Result<(ExitStatus, String)> {
+/// A process that has ended.
+struct Ended {
+    status: ExitStatus,
+    /// The lines that it wrote to standard error.
+    messages: Vec<String>,
+}
+
+/// Starts a process, passes on its warnings, closes its standard input once this one should stop, and waits until it has ended.
+fn wait(command: &mut Command, warn: &(impl Fn(&str) + Sync)) -> Result<Ended> {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut process = command.spawn().context("cannot start a run")?;
-    let (mut input, mut errors) = (process.stdin.take(), process.stderr.take());
-    let reader = std::thread::spawn(move || {
-        let mut bytes = vec![];
-        // keep what was read before an error
-        let _ = errors.as_mut().map(|errors| errors.read_to_end(&mut bytes));
-        String::from_utf8_lossy(&bytes).into_owned()
-    });
-    let status = loop {
-        if let Some(status) = process.try_wait().context("cannot wait for a run")? {
-            break status;
+    let (mut input, errors) = (process.stdin.take(), process.stderr.take());
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| errors.map(|errors| read_messages(errors, warn)).unwrap_or_default());
+        let status = loop {
+            if let Some(status) = process.try_wait().context("cannot wait for a run")? {
+                break status;
+            }
+            if interrupt::asked() {
+                drop(input.take());
+            }
+            std::thread::sleep(POLL);
+        };
+        Ok(Ended { status, messages: reader.join().unwrap_or_default() })
+    })
+}
+
+/// The lines of standard error until it ends or cannot be read.
+fn read_messages(errors: impl Read, warn: &impl Fn(&str)) -> Vec<String> {
+    let (mut errors, mut lines, mut bytes) = (BufReader::new(errors), vec![], vec![]);
+    while errors.read_until(b'\n', &mut bytes).is_ok_and(|n_read| n_read > 0) {
+        let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        if let Some(warning) = line.strip_prefix("warning: ") {
+            warn(warning);
         }
-        if interrupt::asked() {
-            drop(input.take());
-        }
-        std::thread::sleep(POLL);
-    };
-    Ok((status, reader.join().unwrap_or_default()))
+        lines.push(line);
+        bytes.clear();
+    }
+    lines
 }

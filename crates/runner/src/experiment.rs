@@ -1,10 +1,12 @@
 //! The experiment file as a whole; each section belongs to the crate that it configures.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use toml::{Table, Value};
 use walk_arch::OptionValues;
 use walk_core::{Convolution, DeviceName, Loss};
 use walk_data::DataConfig;
@@ -30,6 +32,7 @@ pub(crate) struct Experiment {
     #[serde(default = "paper_seed")]
     pub(crate) seed: u64,
     /// Passes over the training samples.
+    #[serde(deserialize_with = "at_least_one")]
     pub(crate) epochs: u32,
     /// The claims, of the paper or of other publications, that this experiment tests, for `sgdwalk reproduce`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -122,6 +125,13 @@ pub(crate) struct RecordSection {
     pub(crate) tensorboard: bool,
 }
 
+impl RecordSection {
+    /// What either of the two records.
+    fn join(&self, other: &Self) -> Self {
+        Self { order: self.order || other.order, tensorboard: self.tensorboard || other.tensorboard }
+    }
+}
+
 /// The loss to minimize.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -163,9 +173,6 @@ impl Experiment {
     /// Reads an experiment and checks everything that can be checked without the data and the plugin.
     pub(crate) fn parse(source: &ExperimentSource) -> Result<Self> {
         let mut experiment: Self = source.parse()?;
-        if experiment.epochs == 0 {
-            return Err(source.error_at("epochs", "`epochs` = 0, expected at least 1"));
-        }
         if let Some(seeds) = experiment.reproduce_seeds.filter(|&seeds| !SEEDS.contains(&seeds.into())) {
             let wrong = format!("`reproduce_seeds` = {seeds}, expected 1 to {}", SEEDS.end());
             return Err(source.error_at("reproduce_seeds", wrong));
@@ -179,10 +186,6 @@ impl Experiment {
         if smoothing > 0.0 && experiment.loss != LossName::CrossEntropy {
             let wrong = "`label_smoothing` is for the loss `cross_entropy` only";
             return Err(source.error_at("label_smoothing", wrong));
-        }
-        // TOML keeps 63 bits; a larger seed could not be written to config.toml
-        if i64::try_from(experiment.seed).is_err() {
-            return Err(source.error_at("seed", "`seed` is too large, expected at most 2^63 - 1"));
         }
         let stem = source.path().file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let is_named = experiment.name.is_some();
@@ -212,21 +215,24 @@ impl Experiment {
         self.seed == other.seed && self.data == other.data && batches(&self.optim) == batches(&other.optim)
     }
 
-    /// One experiment that measures everything that either of the two does; `None` if they conflict.
+    /// One experiment that measures, records and keeps everything that either of the two does; `None` if they conflict.
     pub(crate) fn join(&self, other: &Self) -> Option<Self> {
         if self.training() != other.training() {
             return None;
         }
         let epochs = self.epochs.max(other.epochs);
         let probe = self.probes_within(epochs).join(&other.probes_within(epochs))?;
-        Some(Self { epochs, probe, ..self.clone() })
+        let (record, checkpoint) = (self.record.join(&other.record), self.checkpoint.join(&other.checkpoint));
+        Some(Self { epochs, probe, record, checkpoint, ..self.clone() })
     }
 
-    /// Whether its run contains every row of the run of `other`.
+    /// Whether its run contains every row and every checkpoint kept of the run of `other`.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         self.training() == other.training()
             && self.epochs >= other.epochs
             && self.probe.covers(&other.probes_within(self.epochs))
+            && self.record.join(&other.record) == self.record
+            && self.checkpoint.join(&other.checkpoint) == self.checkpoint
     }
 
     /// The part of the experiment that determines θ_t for every t: everything but its probes and its length.
@@ -289,7 +295,7 @@ impl Experiment {
     }
 
     /// SHA-256 of everything that determines its numbers, apart from the network and the contents of files; a resumed run must
-    /// have the same. It may train longer, keep other checkpoints and find its files elsewhere.
+    /// have the same. It may train longer, keep other checkpoints and find its data and `init.from` elsewhere.
     pub(crate) fn numbers_sha256(&self) -> Result<String> {
         let fixed = Self {
             name: None,
@@ -304,6 +310,35 @@ impl Experiment {
             ..self.clone()
         };
         Ok(sha256(fixed.to_toml()?))
+    }
+
+    /// The same of an experiment as its run wrote it to config.toml. Unlike [`Experiment::numbers_sha256`], it does not depend on
+    /// keys that this version of the program has added or removed.
+    pub(crate) fn written_numbers_sha256(mut config: Table) -> Result<String> {
+        for key in ["name", "claims", "reproduce_seeds"] {
+            config.remove(key);
+        }
+        let empty = Value::Table(Table::new());
+        let checkpoint = Value::try_from(CheckpointConfig::default())?;
+        let fixed = [
+            ("", "epochs", Value::Integer(0)),
+            ("model", "plugin", Value::String(String::new())),
+            ("model", "options", empty.clone()),
+            ("record", "tensorboard", Value::Boolean(false)),
+            ("", "checkpoint", checkpoint),
+            ("", "init", empty),
+        ];
+        for (section, key, value) in fixed {
+            let table = match section {
+                "" => Some(&mut config),
+                _ => config.get_mut(section).and_then(Value::as_table_mut),
+            };
+            table.and_then(|table| table.get_mut(key)).into_iter().for_each(|known| *known = value.clone());
+        }
+        if let Some(data) = config.get_mut("data").and_then(Value::as_table_mut) {
+            ["dir", "root"].into_iter().for_each(|key| drop(data.remove(key)));
+        }
+        Ok(sha256(toml::to_string(&config).context("cannot write the experiment")?))
     }
 
     /// The files that it names, with their keys; their contents determine its numbers too.
@@ -334,6 +369,11 @@ impl Experiment {
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or("experiment")
     }
+}
+
+/// A number that is not 0.
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    Ok(NonZeroU32::deserialize(deserializer)?.get())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -368,6 +408,25 @@ mod tests {
     }
 
     #[test]
+    fn what_determines_the_numbers_is_the_same_in_the_file_that_a_run_writes() {
+        let more = "batch_size = 7\n[optim.schedule]\nkind = \"step\"\nmilestones = [1]\n[probe.noise]\nevaluations = 3\n\
+                    when = [{ epochs = [2] }, { every = 3 }]\n[record]\ntensorboard = true\n[checkpoint]\nlast = 5\n[init]\n\
+                    from = \"a\"\n";
+        let options = "plugin = \"mlp\"\noptions = { widths = [3] }";
+        let text =
+            GOOD.replace("plugin = \"mlp\"", options).replace("\"digits\"", "\"folder\"\ndir = \"b\"") + more;
+        for text in [GOOD.to_owned(), text] {
+            let experiment = parse(text.as_bytes()).unwrap();
+            let written: Table = toml::from_str(&experiment.to_toml().unwrap()).unwrap();
+            let sha256 = experiment.numbers_sha256().unwrap();
+            assert_eq!(Experiment::written_numbers_sha256(written.clone()).unwrap(), sha256, "{text}");
+            let other = Experiment { seed: 5, ..experiment };
+            let written: Table = toml::from_str(&other.to_toml().unwrap()).unwrap();
+            assert_ne!(Experiment::written_numbers_sha256(written).unwrap(), sha256);
+        }
+    }
+
+    #[test]
     fn experiments_that_train_alike_are_joined() {
         let experiment = |epochs: u32, rest: &str| {
             let text = GOOD.replace("epochs = 2", &format!("epochs = {epochs}"));
@@ -386,6 +445,11 @@ mod tests {
         let joined = short.join(&experiment(3, "")).unwrap();
         assert_eq!(joined, experiment(3, "[probe.cosine]\nwhen = { epochs = [1, 2] }\n"));
         assert!(joined.covers(&short));
+        // what one of them records and keeps is recorded and kept
+        let kept = experiment(2, "[record]\norder = true\n[checkpoint]\nepochs = [1]\n");
+        let joined = experiment(3, "[checkpoint]\nepochs = [3]\n").join(&kept).unwrap();
+        assert_eq!(joined, experiment(3, "[record]\norder = true\n[checkpoint]\nepochs = [1, 3]\n"));
+        assert!(joined.covers(&kept) && !experiment(3, "").covers(&kept));
         let other_seed = parse(format!("seed = 2\n{GOOD}").as_bytes()).unwrap();
         let measured_otherwise = experiment(2, "[probe.noise]\nevaluations = 4\nwhen = {}\n");
         for other in [other_seed, measured_otherwise] {

@@ -59,7 +59,7 @@ pub(crate) fn find(point: &ForkPoint) -> Result<Found> {
     let ForkPoint { run, step } = point;
     let folder = open_run(run)?;
     let (mut steps, mut damaged) = (vec![], vec![]);
-    for name in folder.checkpoints().iter().filter(|name| *name != "final") {
+    for name in folder.checkpoints()?.iter().filter(|name| *name != "final") {
         let path = folder.checkpoint_path(name);
         let place =
             read_checkpoint(&path).map_err(TrainError::from).and_then(|read| Place::of(&read.tensors));

@@ -30,6 +30,7 @@ mod process_group;
 mod progress;
 mod recorder;
 mod report_command;
+mod report_place;
 mod reproduce;
 mod resume;
 mod run;

@@ -1,15 +1,19 @@
 //! Output to the terminal. A closed or full stream does not stop a run: its measurements matter more than its tables.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Result, anyhow};
 use walk_report::{Extent, Table, wrap};
 
 /// Why standard output could not be written to.
 static FAILED: OnceLock<std::io::Error> = OnceLock::new();
+
+/// The warnings so far.
+static WARNINGS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Prints a line to standard output, with commands spelled as the user types them.
 macro_rules! outln {
@@ -38,6 +42,18 @@ pub(crate) fn print(text: impl fmt::Display) {
 /// Prints text to standard error, ignoring failures; commands are spelled as the user types them.
 pub(crate) fn print_error(text: impl fmt::Display) {
     let _ = write!(std::io::stderr(), "{}", as_typed(text));
+}
+
+/// Prints a warning to standard error, unless it was printed before.
+pub(crate) fn warn(warning: &str) {
+    if is_new(warning) {
+        errln!("warning: {warning}");
+    }
+}
+
+/// Whether a warning is new; from then on, it is not.
+pub(crate) fn is_new(warning: &str) -> bool {
+    WARNINGS.lock().expect("no thread panics").insert(warning.to_owned())
 }
 
 /// Text with commands spelled as the user types them.

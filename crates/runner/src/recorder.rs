@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use walk_arch::Network;
-use walk_record::{EventWriter, MetricsWriter, RecordError, Row, RunFolder, RunInfo, Status};
+use walk_record::{EventWriter, MetricsWriter, ProbeInfo, RecordError, Row, RunFolder, RunInfo, Status};
+use walk_train::probe::ActiveProbe;
 use walk_train::{After, CheckpointConfig, Position, Ranks, Sink, TrainState, state_tensors};
 
 use crate::experiment::Experiment;
@@ -19,8 +20,10 @@ const LATEST: &str = "latest";
 /// Writes a run into its folder.
 pub(crate) struct Recorder<'a> {
     folder: RunFolder,
-    /// Its description as on disk.
+    /// Its description when this process began, without the work of this process.
     info: RunInfo,
+    /// When this process began.
+    started: Instant,
     network: &'a Network,
     metrics: MetricsWriter,
     events: Option<EventWriter>,
@@ -47,20 +50,61 @@ impl<'a> Recorder<'a> {
         let metrics = folder.metrics(&start.metrics)?;
         let events = experiment.record.tensorboard.then(|| folder.events(&start.metrics)).transpose()?;
         let info = start.info.clone();
-        let (config, epochs, saved) = (experiment.checkpoint.clone(), experiment.epochs, Instant::now());
+        let (config, epochs, started) = (experiment.checkpoint.clone(), experiment.epochs, Instant::now());
         let report = LiveReport::new(folder.path(), &info.name);
-        Ok(Self { folder, info, network, metrics, events, config, epochs, saved, report, progress, ranks })
+        let saved = started;
+        Ok(Self {
+            folder,
+            info,
+            started,
+            network,
+            metrics,
+            events,
+            config,
+            epochs,
+            saved,
+            report,
+            progress,
+            ranks,
+        })
     }
 
     /// Removes the progress bar and the checkpoint that a finished run no longer needs, and writes the description.
-    pub(crate) fn finish(&mut self, info: &RunInfo) -> Result<(), RecordError> {
+    pub(crate) fn finish(
+        &mut self,
+        status: Status,
+        message: Option<String>,
+        probes: &[ActiveProbe<'_>],
+    ) -> Result<(), RecordError> {
         self.progress.finish();
-        if info.status == Status::Finished {
+        if status == Status::Finished {
             self.metrics.end()?;
             self.folder.remove_checkpoint(LATEST)?;
         }
         self.metrics.sync()?;
-        self.folder.write_info(&RunInfo { metrics: self.metrics.mark(), ..info.clone() })
+        self.folder.write_info(&RunInfo { status, message, ..self.description(probes) })
+    }
+
+    /// The run's description now.
+    fn description(&self, probes: &[ActiveProbe<'_>]) -> RunInfo {
+        let mut info = self.info.clone();
+        info.metrics = self.metrics.mark();
+        info.elapsed_s = Some(info.elapsed_s.unwrap_or(0.0) + self.started.elapsed().as_secs_f64());
+        for probe in probes {
+            let elapsed_s = probe.elapsed.as_secs_f64();
+            match info.probes.iter_mut().find(|known| known.name == probe.name) {
+                Some(known) => {
+                    known.measurements += probe.measurements;
+                    known.elapsed_s += elapsed_s;
+                }
+                None => info.probes.push(ProbeInfo {
+                    name: probe.name.into(),
+                    measurements: probe.measurements,
+                    elapsed_s,
+                }),
+            }
+        }
+        info
     }
 
     /// Whether a checkpoint is made after an epoch.
@@ -72,7 +116,7 @@ impl<'a> Recorder<'a> {
     /// Keeps only the last few of the checkpoints after epochs that are not listed.
     fn prune(&self) -> Result<(), RecordError> {
         let is_listed = |name: &String| self.config.epochs.iter().any(|&epoch| *name == epoch_name(epoch));
-        let mut others: Vec<String> = self.folder.checkpoints();
+        let mut others = self.folder.checkpoints()?;
         others.retain(|name| name.starts_with("epoch-") && !is_listed(name));
         let n_removed = others.len().saturating_sub(self.config.last);
         others[..n_removed].iter().try_for_each(|name| self.folder.remove_checkpoint(name))
@@ -109,7 +153,12 @@ impl Sink for Recorder<'_> {
         }
     }
 
-    fn save(&mut self, at: Position, state: &TrainState) -> Result<(), RecordError> {
+    fn save(
+        &mut self,
+        at: Position,
+        state: &TrainState,
+        probes: &[ActiveProbe<'_>],
+    ) -> Result<(), RecordError> {
         // rows must reach the disk before the state that they belong to
         self.metrics.sync()?;
         let mark = self.metrics.mark();
@@ -121,8 +170,7 @@ impl Sink for Recorder<'_> {
         } else {
             self.folder.write_checkpoint(LATEST, &tensors)?;
         }
-        self.info.metrics = mark;
-        self.folder.write_info(&self.info)?;
+        self.folder.write_info(&self.description(probes))?;
         self.saved = Instant::now();
         Ok(())
     }

@@ -3,22 +3,37 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use walk_record::{Run, RunFolder, Status};
+use walk_record::{Run, RunFolder, Status, create_folder};
 use walk_report::{
     Comparison, Extent, ReportConfig, conclusion, cost, counted, headline, summary_json, write_report,
 };
 
 use crate::cli::{ReportArguments, RunOptions};
+use crate::experiment::Experiment;
 use crate::failure::{Failure, chain};
 use crate::output::{errln, outln, print_table, wrapped};
-use crate::resume::open_run;
+use crate::report_place;
+use crate::resume::{experiment_source, open_run};
 use crate::sweep_folder::{is_sweep, runs_of};
 use crate::timing::unix_seconds;
 
 /// Prints the tables of the runs, averaged over seeds, and writes tables, figures and the page: for one run into its folder, for
-/// a sweep into its report folder, otherwise into `out` if given. If one of several runs cannot be read, it is named and left
-/// out.
+/// a sweep into its report folder, otherwise into `out` if given.
 pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
+    let own = match arguments.runs.as_slice() {
+        [sweep] if is_sweep(sweep) => Some(sweep.join("report")),
+        [run] => Some(run.clone()),
+        _ => None,
+    };
+    if let Some(out) = &arguments.out {
+        report_place::check(out, own.as_deref())?;
+    }
+    report_into(arguments.out.as_deref().or(own.as_deref()), arguments)
+}
+
+/// Prints the tables of the runs, averaged over seeds, and writes tables, figures and the page into `folder`, if any. If one of
+/// several runs cannot be read, it is named and left out.
+pub(crate) fn report_into(folder: Option<&Path>, arguments: &ReportArguments) -> Result<(), Failure> {
     let (runs, all_read) = read(&arguments.runs)?;
     if runs.is_empty() {
         return all_read;
@@ -27,13 +42,9 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
         [] => Comparison::new(&runs),
         keys => Comparison::by(&runs, keys).map_err(anyhow::Error::from)?,
     };
-    let folder = arguments.out.clone().or_else(|| match arguments.runs.as_slice() {
-        [sweep] if is_sweep(sweep) => Some(sweep.join("report")),
-        [run] => Some(run.clone()),
-        _ => None,
-    });
-    let tables = match &folder {
+    let tables = match folder {
         Some(folder) => {
+            create_folder(folder)?;
             let title = match runs.as_slice() {
                 [run] => run.info.name.clone(),
                 several => counted(several.len(), "run"),
@@ -70,6 +81,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Failure> {
 /// `sgdwalk export RUN... --out DIR`: the records of runs as CSV.
 pub(crate) fn export(paths: &[PathBuf], out: &Path) -> Result<(), Failure> {
     let (runs, all_read) = read(paths)?;
+    create_folder(out)?;
     for (file, lines) in walk_report::export(&runs, out).map_err(Failure::run)? {
         outln!("{}: {}", out.join(file).display(), counted(lines, "line"));
     }
@@ -82,8 +94,11 @@ fn read(paths: &[PathBuf]) -> Result<(Vec<Run>, Result<(), Failure>), Failure> {
     let paths = runs_of(paths)?;
     let (mut runs, mut unreadable) = (vec![], 0);
     for path in &paths {
-        match open_run(path).and_then(|_| Ok(Run::read(path)?)) {
-            Ok(run) => runs.push(run),
+        match open_run(path).and_then(|folder| Ok((Run::read(path)?, folder))) {
+            Ok((run, folder)) => {
+                warn_if_changed(&run, &folder);
+                runs.push(run);
+            }
             Err(error) if paths.len() == 1 => return Err(error.into()),
             Err(error) => {
                 errln!("warning: left out: {}", chain(&error));
@@ -99,6 +114,28 @@ fn read(paths: &[PathBuf]) -> Result<(Vec<Run>, Result<(), Failure>), Failure> {
         n => Err(Failure::Run(anyhow!("{n} of {} could not be read", counted(paths.len(), "run")))),
     };
     Ok((runs, all_read))
+}
+
+/// Warns if the experiment in a run's folder is not the one that the run started with.
+fn warn_if_changed(run: &Run, folder: &RunFolder) {
+    let config = match folder.read_config_table() {
+        Ok(config) => config,
+        Err(error) => return errln!("warning: {error}; the values of this run are not shown"),
+    };
+    // another version may have written it in another form
+    let then = &run.info;
+    if then.config_sha256.is_empty() || then.version != env!("CARGO_PKG_VERSION") {
+        return;
+    }
+    let as_written = || Experiment::written_numbers_sha256(config);
+    let as_read = || Experiment::parse(&experiment_source(folder.path(), &[])?)?.numbers_sha256();
+    let is_same = |now: Result<String>| now.is_ok_and(|now| now == then.config_sha256);
+    if !is_same(as_written()) && !is_same(as_read()) {
+        let path = run.path.display();
+        errln!(
+            "warning: {path}: config.toml was changed after the run started; its values are shown as they are now"
+        );
+    }
 }
 
 /// Names the runs that are not finished, whose numbers do not cover a whole run.

@@ -36,7 +36,7 @@ pub(crate) fn resume(
     let info = folder.read_info()?;
     check_same(&info, now, path)?;
     let mut best: Option<SavedState> = None;
-    for name in folder.checkpoints().iter().filter(|name| *name != "final") {
+    for name in folder.checkpoints()?.iter().filter(|name| *name != "final") {
         let saved = match read_state(&folder.checkpoint_path(name), network) {
             Ok(saved) => saved,
             Err(error) => {
@@ -58,7 +58,15 @@ pub(crate) fn resume(
     }
     let SavedState { state, metrics } = match best {
         Some(saved) => saved,
-        None => SavedState { state: initial(&info)?, metrics: MetricsMark::default() },
+        None => {
+            if info.metrics != MetricsMark::default() {
+                errln!(
+                    "warning: {}: no checkpoint to resume from; starting again from the beginning",
+                    path.display()
+                );
+            }
+            SavedState { state: initial(&info)?, metrics: MetricsMark::default() }
+        }
     };
     let (begun, epochs) = (state.epoch, experiment.epochs);
     if begun > epochs {
@@ -147,7 +155,7 @@ fn check_same(then: &RunInfo, now: &RunInfo, path: &Path) -> Result<()> {
     if then.config_sha256 != now.config_sha256 {
         bail!(
             "{path}: config.toml is not the experiment that the run started with (SHA-256); only `epochs`, `checkpoint`, \
-             `record.tensorboard`, `name`, `claims` and file locations may change. Restore it, or start a new run with \
+             `record.tensorboard`, `name`, `claims`, `init`, `model.plugin`, `data.dir` and `data.root` may change. Restore it, or start a new run with \
              `sgdwalk fork`"
         );
     }

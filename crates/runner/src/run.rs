@@ -2,18 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use walk_core::{Backend, Model, Point, Seed};
 use walk_data::{DataConfig, Split};
 use walk_record::{
-    ClassInfo, DataInfo, FORMAT, FileInfo, ForkInfo, MachineInfo, MetricsMark, NetworkInfo, ProbeInfo,
-    RecordError, RunFolder, RunInfo, Status, checkpoint_bytes,
+    ClassInfo, DataInfo, FORMAT, FileInfo, ForkInfo, MachineInfo, MetricsMark, NetworkInfo, RecordError,
+    RunFolder, RunInfo, Status, checkpoint_bytes,
 };
-use walk_train::probe::{ActiveProbe, ProbeContext};
+use walk_train::probe::ProbeContext;
 use walk_train::{
-    TrainConfig, TrainState, point_tensors, read_point, state_from_bytes, state_tensors, train,
+    TrainConfig, TrainError, TrainState, point_tensors, read_point, state_from_bytes, state_tensors, train,
 };
 
 use crate::cli::RunOptions;
@@ -91,7 +90,11 @@ fn run_on(
         let start = state_from_bytes(&bytes, model.network()).map_err(Failure::run)?;
         let mut sink = Follower { ranks };
         let ended = train(&model, &split, &train_config, start.state, &mut probes, &mut sink, ranks);
-        let state = ended.map_err(Failure::run)?;
+        let state = ended.map_err(|error| match error {
+            // every rank finds it, and the first one reports it after it has written what was measured
+            TrainError::NotFinite { .. } => Failure::Silent { exit_code: 1 },
+            error => Failure::run(error),
+        })?;
         return if is_at_end(&state, &experiment) { Ok(()) } else { Err(Failure::Silent { exit_code: 3 }) };
     }
     let mut start = begin(request, &experiment, &model, initial, info)?;
@@ -115,33 +118,30 @@ fn run_on(
     let progress =
         Progress::new(&train_config, &probes, samples, start.state.step, &recorded, request.options.quiet);
     let mut recorder = Recorder::new(&start, model.network(), &experiment, progress, ranks)?;
-    let Start { folder, lock: _lock, mut info, state, .. } = start;
-    let started = Instant::now();
+    let Start { folder, lock: _lock, state, .. } = start;
     let outcome = train(&model, &split, &train_config, state, &mut probes, &mut recorder, ranks);
 
-    info.elapsed_s = Some(info.elapsed_s.unwrap_or(0.0) + started.elapsed().as_secs_f64());
-    add_times(&mut info, &probes);
-    info.message = outcome.as_ref().err().map(ToString::to_string);
-    info.status = match &outcome {
+    let status = match &outcome {
         Ok(state) if is_at_end(state, &experiment) => Status::Finished,
         Ok(_) => Status::Stopped,
         Err(_) => Status::Failed,
     };
+    let message = outcome.as_ref().err().map(ToString::to_string);
     let state = match outcome {
         Ok(state) => state,
         Err(error) => {
             // the error that ended the run says more than a failure to write its description or read its tables
-            let _ = recorder.finish(&info);
+            let _ = recorder.finish(status, message, &probes);
             let _ = print_run(&folder, request.options);
             return Err(Failure::Run(anyhow!("{error}; the run folder is {}", folder.path().display())));
         }
     };
-    let finished = info.status == Status::Finished;
+    let finished = status == Status::Finished;
     if finished {
         let tensors = point_tensors(model.network(), &state.point);
         folder.write_checkpoint("final", &tensors).map_err(Failure::run)?;
     }
-    recorder.finish(&info).map_err(Failure::run)?;
+    recorder.finish(status, message, &probes).map_err(Failure::run)?;
     print_run(&folder, request.options).map_err(Failure::Run)?;
     if finished {
         return Ok(());
@@ -199,7 +199,7 @@ fn begin(
                 check_place(&path)?;
                 match RunFolder::create(&path, &experiment.to_toml()?, &info) {
                     // another process created it first
-                    Err(RecordError::Exists { .. }) if out.is_none() => {}
+                    Err(RecordError::Exists { .. } | RecordError::Occupied { .. }) if out.is_none() => {}
                     created => break created?,
                 }
             };
@@ -224,24 +224,6 @@ fn initial_state(
         (None, None) => Ok(model.initial(Seed(experiment.seed))),
     };
     Ok(TrainState::new(point.map_err(|error| source.train_error(error))?))
-}
-
-/// Adds the time of the probes to their time before.
-fn add_times(info: &mut RunInfo, probes: &[ActiveProbe<'_>]) {
-    for probe in probes {
-        let elapsed_s = probe.elapsed.as_secs_f64();
-        match info.probes.iter_mut().find(|known| known.name == probe.name) {
-            Some(known) => {
-                known.measurements += probe.measurements;
-                known.elapsed_s += elapsed_s;
-            }
-            None => info.probes.push(ProbeInfo {
-                name: probe.name.into(),
-                measurements: probe.measurements,
-                elapsed_s,
-            }),
-        }
-    }
 }
 
 /// The folder for a new run: `out` if given, else the first free one under `runs`.

@@ -98,7 +98,11 @@ fn mismatch(message: &str) -> Option<(String, String)> {
 /// A value as written in TOML.
 fn value(found: &str) -> String {
     if let Some(text) = found.strip_prefix("string ") {
-        return text.to_owned();
+        // a number on the command line that is too large for TOML was taken for text
+        let number = text.trim_matches('"');
+        let digits = number.trim_start_matches('-');
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        return if is_number && number.parse::<i64>().is_err() { number } else { text }.to_owned();
     }
     match found {
         "map" => "a table".into(),
@@ -115,7 +119,10 @@ fn kind(expected: &str) -> String {
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
         "u32" => "a whole number from 0 to 4294967295",
-        "u64" | "usize" => "a whole number of at least 0",
+        "a nonzero u32" => "a whole number from 1 to 4294967295",
+        // TOML's integers have 64 bits with a sign
+        "u64" => "a whole number from 0 to 9223372036854775807",
+        "usize" => "a whole number of at least 0",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
         "a boolean" | "bool" => "true or false",
         "a string" | "str" | "string" => "text in quotes",
@@ -159,6 +166,18 @@ mod tests {
             (
                 "invalid type: floating point `1.0`, expected u32",
                 "`k` = 1.0, expected a whole number from 0 to 4294967295",
+            ),
+            (
+                "invalid value: integer `-1`, expected a nonzero u32",
+                "`k` = -1, expected a whole number from 1 to 4294967295",
+            ),
+            (
+                "invalid type: string \"99999999999999999999\", expected u64",
+                "`k` = 99999999999999999999, expected a whole number from 0 to 9223372036854775807",
+            ),
+            (
+                "invalid type: string \"5\", expected u64",
+                "`k` = \"5\", expected a whole number from 0 to 9223372036854775807",
             ),
             (
                 "invalid value: integer `-1`, expected usize",

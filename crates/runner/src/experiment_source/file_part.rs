@@ -69,7 +69,7 @@ impl FilePart {
         })?;
         let table = toml::from_str(&text).map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| line(&text, span.start));
-            anyhow!("{file}:{line}: not valid TOML: {}", error.message())
+            anyhow!("{file}:{line}: not valid TOML: {}", plain(error.message()))
         })?;
         Ok(Self { path: path.into(), text: text.into(), within: vec![], table })
     }
@@ -163,6 +163,15 @@ impl FilePart {
         }
         place
     }
+}
+
+/// A message of the TOML parser in plain words.
+fn plain(message: &str) -> String {
+    let number = message.strip_prefix("invalid type: integer `").and_then(|rest| rest.split_once('`'));
+    number.map_or_else(
+        || message.to_owned(),
+        |(number, _)| format!("{number}, expected a whole number from {} to {}", i64::MIN, i64::MAX),
+    )
 }
 
 fn names<'a>(keys: impl Iterator<Item = &'a String>) -> String {

@@ -163,11 +163,16 @@ pub(crate) fn check_folder_name(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The keys whose values are schedules.
+const SCHEDULE_KEYS: [&str; 2] = ["when", "trajectory"];
+
 /// Overrides values of `table` by those of `over`, section by section; a schedule is replaced as a whole.
 fn merge(table: &mut Table, over: &Table) {
     for (key, value) in over {
         match (table.get_mut(key), value) {
-            (Some(Value::Table(inner)), Value::Table(over)) if key != "when" => merge(inner, over),
+            (Some(Value::Table(inner)), Value::Table(over)) if !SCHEDULE_KEYS.contains(&key.as_str()) => {
+                merge(inner, over);
+            }
             _ => {
                 table.insert(key.clone(), value.clone());
             }

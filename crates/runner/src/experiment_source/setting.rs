@@ -42,6 +42,11 @@ impl Setting {
         &self.text
     }
 
+    /// The option that it comes from.
+    pub(crate) fn option(&self) -> &'static str {
+        self.option
+    }
+
     /// The same as a value of another option.
     pub(crate) fn of_option(self, option: &'static str) -> Self {
         Self { option, ..self }

@@ -1,6 +1,7 @@
 //! What takes precedence, where errors are located, and what is refused.
 
 use super::*;
+use crate::schema_keys::{properties, resolved};
 
 fn source(files: &[(&str, &str)], sets: &[&str]) -> Result<(tempfile::TempDir, ExperimentSource)> {
     select(files, Selection::default(), sets)
@@ -105,4 +106,23 @@ fn what_cannot_be_extended_or_set_is_named() {
     assert_eq!(wrong, "the value is missing, expected KEY=VALUE, e.g. optim.lr=0.2");
     assert!(".x=1".parse::<Setting>().is_err() && "x=".parse::<Setting>().is_err());
     assert_eq!("x=[1, 2]".parse::<Setting>().unwrap().value, Value::Array(vec![1.into(), 2.into()]));
+}
+
+#[test]
+fn a_schedule_replaces_another_whatever_its_key() {
+    let schema = serde_json::to_value(schemars::schema_for!(crate::experiment::Experiment)).unwrap();
+    let mut keys = BTreeSet::new();
+    collect_schedules(&mut keys, &schema, &schema);
+    assert_eq!(keys, SCHEDULE_KEYS.map(String::from).into());
+}
+
+/// The names of the keys of `object` and its sections whose values are schedules.
+fn collect_schedules(keys: &mut BTreeSet<String>, schema: &serde_json::Value, object: &serde_json::Value) {
+    for (name, value) in properties(object).into_iter().flatten() {
+        let value = resolved(schema, value);
+        if value["title"] == "schedule" {
+            keys.insert(name.clone());
+        }
+        collect_schedules(keys, schema, value);
+    }
 }

@@ -6,9 +6,9 @@ mod plan;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use walk_data::DataConfig;
-use walk_record::{Run, RunFolder, Status, write_file};
+use walk_record::{Run, RunFolder, Status, create_folder, write_file};
 use walk_report::{
     Comparison, Exhibit, Extent, ReportConfig, SettingRuns, claims, claims_table, counted, write_reports,
 };
@@ -31,8 +31,7 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
         );
     }
     let runs = out.join("runs");
-    std::fs::create_dir_all(&runs)
-        .with_context(|| format!("{}: cannot create the folder", runs.display()))?;
+    create_folder(&runs)?;
     let plan = ReproductionPlan::read(arguments, &finished(&runs))?;
     let children = plan.runs.iter().map(|SharedRun { name, config, .. }| {
         let (out, file) = (runs.join(name), runs.join(format!("{name}.toml")));
@@ -65,12 +64,12 @@ pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
 fn check_data(runs: &[SharedRun], children: &[Child]) -> Result<()> {
     let (mut read, mut errors) = (vec![], vec![]);
     for (SharedRun { experiment, .. }, child) in runs.iter().zip(children) {
-        let DataConfig { set, dir, root, variant, channels, .. } = &experiment.data;
-        let source = (set, dir, root, variant, channels);
-        if read.contains(&source) || child.folder_state()? == FolderState::Finished {
+        let data = &experiment.data;
+        let is_read = read.iter().any(|known: &&DataConfig| known.is_read_like(data));
+        if is_read || child.folder_state()? == FolderState::Finished {
             continue;
         }
-        read.push(source);
+        read.push(data);
         errors.extend(experiment.data.read().err().map(|error| format!("\n  {error}")));
     }
     match errors.len() {

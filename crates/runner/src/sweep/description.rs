@@ -1,6 +1,7 @@
 //! `sweep.json`: what the members of a sweep have in common; it keeps other sweeps out of the folder.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -46,6 +47,10 @@ impl SweepDescription {
                 if let Some(difference) = self.difference(&known) {
                     bail!("{path}: contains another sweep, {difference}; choose another folder with --out");
                 }
+            }
+            // a file in the place of a folder is found when the folder is created
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(error).with_context(|| format!("{path}/{FILE}: cannot be read"));
             }
             Err(_) => {
                 let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

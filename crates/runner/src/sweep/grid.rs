@@ -22,43 +22,63 @@ pub(super) struct Cell {
     pub(super) settings: Vec<Setting>,
 }
 
+/// What the values of --sweep look like.
+const FORMS: &str = "expected KEY=VALUES with a list 0.1,0.2, a range 1..=5, or first:last:step";
+
 /// Parses `key=values` into the settings along an axis.
 pub(super) fn axis(text: &str) -> Result<Vec<Setting>> {
-    let wrong = || {
-        anyhow!("--sweep {text}: expected KEY=VALUES with a list 0.1,0.2, a range 1..=5, or first:last:step")
-    };
-    let (key, values) = text.split_once('=').ok_or_else(wrong)?;
+    let wrong = |why: String| anyhow!("--sweep {text}: {why}");
+    let (key, values) = text.split_once('=').ok_or_else(|| wrong(FORMS.into()))?;
     let values = if let Some((first, last)) = values.split_once("..=") {
-        let ends = first.trim().parse::<i64>().ok().zip(last.trim().parse::<i64>().ok());
-        let (first, last) = ends.filter(|(first, last)| first <= last).ok_or_else(wrong)?;
-        (first..=last).take(MAX_MEMBERS + 1).map(|value| value.to_string()).collect()
+        range(first, last).map_err(wrong)?
     } else if let [first, last, step] = values.split(':').collect::<Vec<_>>()[..] {
-        stepped(first, last, step).ok_or_else(wrong)?
+        stepped(first, last, step).map_err(wrong)?
     } else {
         items(values)
     };
     if values.iter().any(|value| value.trim().is_empty()) {
-        return Err(wrong());
+        return Err(wrong(format!("a value is missing, {FORMS}")));
     }
     let setting = |value: &String| {
-        let setting = format!("{key}={value}").parse::<Setting>().map_err(|_| wrong())?;
+        let setting = format!("{key}={value}").parse::<Setting>().map_err(|_| wrong(FORMS.into()))?;
         Ok(setting.of_option("--sweep"))
     };
     values.iter().map(setting).collect()
 }
 
+/// The whole numbers from first to last, as far as a sweep may have that many members.
+fn range(first: &str, last: &str) -> Result<Vec<String>, String> {
+    let number = |text: &str| {
+        text.trim().parse::<i64>().map_err(|_| format!("\"{text}\" is not a whole number, {FORMS}"))
+    };
+    let (first, last) = (number(first)?, number(last)?);
+    if first > last {
+        return Err(format!("{first} is above {last}, expected the first value before the last"));
+    }
+    Ok((first..=last).take(MAX_MEMBERS + 1).map(|value| value.to_string()).collect())
+}
+
 /// The values first, first + step, ..., up to last.
-fn stepped(first: &str, last: &str, step: &str) -> Option<Vec<String>> {
-    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|x| x.is_finite());
+fn stepped(first: &str, last: &str, step: &str) -> Result<Vec<String>, String> {
+    let number = |text: &str| {
+        let number = text.trim().parse::<f64>().ok().filter(|x| x.is_finite());
+        number.ok_or_else(|| format!("\"{text}\" is not a finite number, {FORMS}"))
+    };
     let (first, last, step) = (number(first)?, number(last)?, number(step)?);
     // half a billionth of a step, since 0.1 + 0.1 + 0.1 is not 0.3
     let steps = ((last - first) / step + 5e-10).floor();
-    if !(steps >= 0.0 && steps <= MAX_MEMBERS as f64) {
-        return None;
+    if step == 0.0 || steps < 0.0 {
+        return Err(format!("a step of {step} does not lead from {first} to {last}"));
+    }
+    if steps >= MAX_MEMBERS as f64 {
+        return Err(format!(
+            "{first} to {last} in steps of {step} are {} values, expected at most {MAX_MEMBERS}; use a larger step",
+            steps + 1.0
+        ));
     }
     let round = |x: f64| format!("{x:.12e}").parse::<f64>().unwrap_or(x);
     // a TOML float has a point
-    Some((0..=steps as u32).map(|i| format!("{:?}", round(first + f64::from(i) * step))).collect())
+    Ok((0..=steps as u32).map(|i| format!("{:?}", round(first + f64::from(i) * step))).collect())
 }
 
 /// The items between the commas of a list, except those within brackets and quotes.
@@ -102,13 +122,19 @@ pub(super) fn grid(file_members: &[Option<String>], axes: &[Vec<Setting>]) -> Re
 
 /// Rejects two axes that set the same key, or where one sets a key within the other.
 fn check_independent(axes: &[Vec<Setting>]) -> Result<()> {
-    let keys: Vec<String> =
-        axes.iter().filter_map(|axis| axis.first()).map(|first| first.key() + ".").collect();
-    for (index, key) in keys.iter().enumerate() {
-        let clashes = |other: &&String| key.starts_with(other.as_str()) || other.starts_with(key);
-        if let Some(other) = keys[..index].iter().find(clashes) {
-            let [key, other] = [key, other].map(|key| key.trim_end_matches('.'));
-            return Err(anyhow!("the sweep sets `{key}` twice: by itself and through `{other}`"));
+    let firsts: Vec<&Setting> = axes.iter().filter_map(|axis| axis.first()).collect();
+    let is_within = |key: &str, outer: &str| key.starts_with(&format!("{outer}."));
+    for (index, setting) in firsts.iter().enumerate() {
+        for other in &firsts[..index] {
+            let (key, known) = (setting.key(), other.key());
+            let [option, earlier] = [setting.option(), other.option()];
+            if key == known && option == earlier {
+                return Err(anyhow!("{option} sets `{key}` twice; give all of its values in one {option}"));
+            } else if key == known {
+                return Err(anyhow!("both {earlier} and {option} set `{key}`; leave one of them out"));
+            } else if is_within(&key, &known) || is_within(&known, &key) {
+                return Err(anyhow!("the sweep sets `{key}` twice: by itself and through `{known}`"));
+            }
         }
     }
     Ok(())
@@ -170,6 +196,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_wrong_with_an_axis_is_named() {
+        let cases = [
+            ("seed", "expected KEY=VALUES with a list 0.1,0.2"),
+            ("seed=1,,2", "a value is missing, expected KEY=VALUES"),
+            ("seed=5..=1", "5 is above 1, expected the first value before the last"),
+            ("seed=a..=3", "\"a\" is not a whole number, expected KEY=VALUES"),
+            ("lr=a:b:c", "\"a\" is not a finite number, expected KEY=VALUES"),
+            ("lr=0.1:0.5:0", "a step of 0 does not lead from 0.1 to 0.5"),
+            ("lr=1:0:1", "a step of 1 does not lead from 1 to 0"),
+            (
+                "lr=0:1:0.000001",
+                "0 to 1 in steps of 0.000001 are 1000001 values, expected at most 10000; use a larger step",
+            ),
+        ];
+        for (text, expected) in cases {
+            let message = axis(text).unwrap_err().to_string();
+            assert!(message.starts_with(&format!("--sweep {text}: {expected}")), "{message}");
+        }
+    }
+
+    #[test]
     fn lists_and_ranges_make_a_grid() {
         let texts = |text: &str| {
             axis(text).map(|axis| axis.iter().map(|value| value.text().to_owned()).collect::<Vec<_>>())
@@ -178,9 +225,7 @@ mod tests {
         assert_eq!(texts("seed=3..=5").unwrap(), ["seed=3", "seed=4", "seed=5"]);
         assert_eq!(texts("optim.lr=0.1:0.3:0.1").unwrap(), ["optim.lr=0.1", "optim.lr=0.2", "optim.lr=0.3"]);
         assert_eq!(texts("a=[1, 2],[3]").unwrap(), ["a=[1, 2]", "a=[3]"]);
-        for wrong in ["seed", "seed=5..=3", "seed=1,,2", "lr=0.1:0.3:0", "lr=1:0:1", "lr=a:b:c"] {
-            assert!(texts(wrong).unwrap_err().to_string().contains("expected KEY=VALUES"), "{wrong}");
-        }
+        assert_eq!(texts("lr=2:1:-0.5").unwrap(), ["lr=2.0", "lr=1.5", "lr=1.0"]);
         let members =
             grid(&[None], &[axis("optim.lr=0.1,0.2").unwrap(), axis("seed=1..=2").unwrap()]).unwrap();
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
@@ -197,6 +242,9 @@ mod tests {
             let axes = clash.map(|text| axis(text).unwrap());
             assert!(grid(&[None], &axes).unwrap_err().to_string().contains("twice"), "{clash:?}");
         }
+        let seeds = vec!["seed=1".parse::<Setting>().unwrap().of_option("--seeds")];
+        let clash = grid(&[None], &[axis("seed=1,2").unwrap(), seeds]).unwrap_err().to_string();
+        assert_eq!(clash, "both --sweep and --seeds set `seed`; leave one of them out");
         // unusual and long values are distinguished by a digest
         let names = |text: &str| {
             let cells = grid(&[None], &[axis(text).unwrap()]).unwrap();

@@ -8,7 +8,6 @@ mod plan;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use anyhow::Context;
 use walk_record::RunFolder;
 use walk_report::counted;
 
@@ -17,20 +16,17 @@ use crate::cli::{ReportArguments, RunOptions};
 use crate::failure::Failure;
 use crate::live_report::LiveReport;
 use crate::output::outln;
-use crate::prepare::prepare;
-use crate::report_command::report;
+use crate::report_command::report_into;
 
 pub(crate) use plan::{Base, Member, Plan};
 
 /// Runs every member that has not been run, and prints the tables of all.
 pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), Failure> {
     // find most errors before anything is run, and build the plugin only once
-    prepare(&plan.members[0].source)?.warn();
+    plan.check_members()?;
     let folder = &plan.folder;
     let children = plan.children()?;
     plan.check_folder()?;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("{}: cannot create the folder", folder.display()))?;
     plan.description.write(folder)?;
     let RunOptions { threads, quiet, verbose, json, .. } = options;
     let made = || {
@@ -45,14 +41,10 @@ pub(crate) fn sweep(plan: &Plan, jobs: u16, options: RunOptions) -> Result<(), F
     let n_runs = runs.len();
     let reported = match n_runs {
         0 => Ok(()),
-        _ => report(&ReportArguments {
-            runs,
-            by: vec![],
-            out: Some(folder.join("report")),
-            wide: false,
-            verbose,
-            json,
-        }),
+        _ => {
+            let arguments = ReportArguments { runs, by: vec![], out: None, wide: false, verbose, json };
+            report_into(Some(&folder.join("report")), &arguments)
+        }
     };
     if !json {
         let all = counted(children.len(), "run");

@@ -15,6 +15,7 @@ use crate::experiment::Experiment;
 use crate::experiment_source::{ExperimentSource, Selection, Setting};
 use crate::fork::{ForkPoint, check_left, find};
 use crate::hints;
+use crate::prepare::{Preparation, Prepared};
 use crate::resume::open_run;
 
 /// What the members of a sweep have in common.
@@ -115,6 +116,26 @@ impl<'a> Base<'a> {
     }
 }
 
+impl Member {
+    /// Checks it as far as that is possible without training it.
+    fn check(&self, preparation: &mut Preparation) -> Result<Prepared> {
+        let prepared = preparation.prepare(&self.source)?;
+        prepared.check_probes(&self.source)?;
+        // a fork starts from its parent's parameters
+        if self.fork.is_none() {
+            prepared.check_initial(&self.source)?;
+        }
+        Ok(prepared)
+    }
+
+    /// The error with the member's name, unless it blames one of the values in the name.
+    fn named(&self, error: &anyhow::Error) -> anyhow::Error {
+        let (name, error) = (&self.name, format!("{error:#}"));
+        let is_blamed = error.starts_with("--sweep ") || error.starts_with("--seeds ");
+        if is_blamed { anyhow!(error) } else { anyhow!("{name}: {error}") }
+    }
+}
+
 impl Plan {
     /// Reads every requested experiment.
     pub(crate) fn read(base: &Base<'_>, sweep: &SweepArguments) -> Result<Self> {
@@ -147,6 +168,19 @@ impl Plan {
             plan.choose_folder(base)?;
         }
         Ok(plan)
+    }
+
+    /// Checks every member as far as that is possible without training it, and prints the warnings of the first. The others
+    /// print their own when they run.
+    pub(crate) fn check_members(&self) -> Result<()> {
+        let mut preparation = Preparation::default();
+        for (index, member) in self.members.iter().enumerate() {
+            let prepared = member.check(&mut preparation).map_err(|error| member.named(&error))?;
+            if index == 0 {
+                prepared.warn();
+            }
+        }
+        Ok(())
     }
 
     /// Chooses the first of the default folders that contains this sweep or nothing.
