@@ -12,7 +12,8 @@ PAPER_RUN the same updates with every loss evaluated by the authors' method. If 
   independent noise has: its rank among them is uniform.
 
 sigma is itself estimated: its square is sigma^2 times a chi-square variable with f degrees of freedom over f, where f is recorded
-with an estimate by sample, and n - 1 for one from n evaluations; both p-values allow for that.
+with an estimate by sample, and n - 1 for one from n evaluations. Each update's p-value allows for that; the p-value of all ranks
+together does not allow for their common sigma, so with fewer than a hundred degrees of freedom it is too small too often.
 
 Prints both for each update, and the p-values of all together. Needs no packages.
 """
