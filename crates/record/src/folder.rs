@@ -77,6 +77,11 @@ impl RunFolder {
         Ok(lock)
     }
 
+    /// Whether a folder has the description of a run, even if other files of it are missing.
+    pub fn is_at(path: &Path) -> bool {
+        path.join(INFO).is_file()
+    }
+
     /// An existing run folder.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use walk_arch::nearest;
+use walk_record::RunFolder;
 
 use crate::cli;
 
@@ -49,7 +50,7 @@ pub(crate) fn for_arguments(words: &[OsString], error: &clap::Error) -> Option<S
 /// A hint for a path that is not an experiment file.
 pub(crate) fn for_path(path: &Path) -> Option<String> {
     let word = path.to_str()?;
-    if path.join("run.json").is_file() {
+    if RunFolder::is_at(path) {
         return Some(format!("{word}: this is a run folder, not an experiment; use `sgdwalk resume {word}`"));
     }
     for_word(word, None)

@@ -30,6 +30,7 @@ use crate::progress::Progress;
 use crate::recorder::{Follower, Recorder};
 use crate::report_command::print_run;
 use crate::resume::{Start, resume};
+use crate::sweep_folder::is_sweep;
 use crate::timing::unix_seconds;
 
 /// A run to execute.
@@ -166,10 +167,10 @@ fn say_finished(start: &Start, experiment: &Experiment, options: RunOptions) -> 
 
 /// Refuses to create a run inside the folder of a sweep or another run.
 fn check_place(path: &Path) -> Result<()> {
-    if path.join("sweep.json").is_file() {
+    if is_sweep(path) {
         bail!("{}: the folder of a sweep; choose another folder with --out", path.display());
     }
-    match path.parent().filter(|parent| parent.join("run.json").is_file()) {
+    match path.parent().filter(|parent| RunFolder::is_at(parent)) {
         Some(parent) => bail!("{}: is inside the folder of the run {}", path.display(), parent.display()),
         None => Ok(()),
     }

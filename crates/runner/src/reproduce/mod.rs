@@ -20,12 +20,13 @@ use crate::cli::{ReproduceArguments, Suite};
 use crate::experiment::Experiment;
 use crate::failure::Failure;
 use crate::output::{errln, outln, print_table};
+use crate::sweep_folder::is_sweep;
 
 /// Executes the missing runs and prints the claims.
 pub(crate) fn reproduce(arguments: &ReproduceArguments) -> Result<(), Failure> {
     let ReproduceArguments { suite, scale, jobs, threads, quiet, .. } = arguments;
     let out = arguments.out.clone().unwrap_or_else(|| suite.out(scale));
-    if ["run.json", "sweep.json"].iter().any(|file| out.join(file).is_file()) {
+    if RunFolder::is_at(&out) || is_sweep(&out) {
         return Err(
             anyhow!("{}: the folder of a run or a sweep; choose another with --out", out.display()).into()
         );

@@ -31,7 +31,7 @@ impl SweepDescription {
         if folder.symlink_metadata().is_ok() && !folder.is_dir() {
             bail!("{path}: this is a file, expected a folder for the runs of a sweep");
         }
-        if folder.join("run.json").is_file() {
+        if RunFolder::is_at(folder) {
             bail!("{path}: the folder of a run, but a sweep needs its own folder; choose another with --out");
         }
         for child in children {
