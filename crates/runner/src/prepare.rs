@@ -43,8 +43,9 @@ impl Prepared {
     /// user meant.
     pub(crate) fn warn(&self) {
         let Self { experiment, network, split, .. } = self;
+        let of_optim = experiment.optim.remarks(experiment.epochs);
         let of_values =
-            experiment.optim.remarks(experiment.epochs).into_iter().chain(other_parts(experiment, network));
+            of_optim.into_iter().chain(experiment.probe.remarks()).chain(other_parts(experiment, network));
         split.images.remarks.iter().cloned().chain(of_values).for_each(|remark| output::warn(&remark));
     }
 

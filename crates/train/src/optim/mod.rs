@@ -218,6 +218,10 @@ impl OptimConfig {
                 "`optim.schedule.milestones`: epoch {milestone} has no effect, because the run ends by then"
             )
         });
+        let is_unused = self.accumulate == Accumulate::Sum && self.method == Method::Sgd;
+        let unused = is_unused.then(|| {
+            "`optim.accumulate` has no effect: `method` = \"sgd\" does not accumulate gradients".to_owned()
+        });
         let end =
             self.schedule.as_ref().and_then(|schedule| Some((schedule.epochs?, schedule.final_factor?)));
         let ended = end.filter(|&(end, _)| end < epochs).map(|(end, factor)| {
@@ -227,7 +231,7 @@ impl OptimConfig {
                 factor * self.lr
             )
         });
-        vanishing.chain(never).chain(ended).collect()
+        vanishing.chain(never).chain(unused).chain(ended).collect()
     }
 
     /// Updates per epoch; the last batch may be incomplete, unless it is dropped or batches are drawn with replacement.
@@ -337,6 +341,9 @@ pub(crate) mod tests {
             ["lr", "momentum"].map(|key| format!("`optim.{key}` = 1e-50 is 0 in f32 and has no effect"));
         assert_eq!(tiny.remarks(9), expected);
         assert!(config().remarks(9).is_empty());
+        let sum = OptimConfig { accumulate: Accumulate::Sum, ..config() };
+        assert!(sum.remarks(9)[0].starts_with("`optim.accumulate` has no effect"), "{:?}", sum.remarks(9));
+        assert!(OptimConfig { method: Method::Gd, ..sum }.remarks(9).is_empty());
     }
 
     #[test]

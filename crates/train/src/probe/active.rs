@@ -56,6 +56,9 @@ pub(crate) trait Probe {
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError>;
 }
 
+/// A key whose value has no effect, and the reason.
+pub(super) type Unused = (&'static str, &'static str);
+
 /// A probe's section of the experiment.
 pub(super) trait Section {
     /// Checks conditions that the types of its values cannot express; `key` is its place in the experiment, whose run has `updates`
@@ -65,6 +68,11 @@ pub(super) trait Section {
     /// [`TrainError::Value`] for the first invalid value.
     fn check(&self, _key: &str, _updates: u64) -> Result<(), TrainError> {
         Ok(())
+    }
+
+    /// Its keys that are not at their defaults, but have no effect.
+    fn without_effect(&self) -> Vec<Unused> {
+        vec![]
     }
 
     /// Its schedules other than `when`, by key.

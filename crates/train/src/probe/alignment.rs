@@ -53,6 +53,11 @@ impl Section for AlignmentSection {
         Ok(())
     }
 
+    fn without_effect(&self) -> Vec<Unused> {
+        let is_unused = self.hessian == HessianOf::Batch && self.hessian_samples.is_some();
+        is_unused.then_some(("hessian_samples", "each batch has its own Hessian")).into_iter().collect()
+    }
+
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { seed, optim, train, .. } = context;
         let sizes = self.batch_sizes.iter().chain(&self.hessian_samples).map(|size| size.get());

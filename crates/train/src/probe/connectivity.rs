@@ -55,6 +55,10 @@ impl Section for ConnectivitySection {
         Ok(())
     }
 
+    fn without_effect(&self) -> Vec<Unused> {
+        unused_statistics(self.batch_norm, self.statistics_samples).into_iter().collect()
+    }
+
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, optim, .. } = context;
         let draws_batches =

@@ -33,6 +33,11 @@ pub struct CovarianceSection {
 }
 
 impl Section for CovarianceSection {
+    fn without_effect(&self) -> Vec<Unused> {
+        let is_unused = self.batch_sizes.is_empty() && self.batches != AtLeast::preset::<50>();
+        is_unused.then_some(("batches", "`batch_sizes` is empty")).into_iter().collect()
+    }
+
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let mean_loss = MeanLoss::new(context, self.chunk, self.batch_norm);
         let samples = first_samples(context.train, self.samples).len();

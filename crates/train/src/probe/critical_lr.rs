@@ -45,6 +45,10 @@ const fn usual_tolerance() -> Fraction {
 }
 
 impl Section for CriticalLrSection {
+    fn without_effect(&self) -> Vec<Unused> {
+        unused_statistics(self.batch_norm, self.statistics_samples).into_iter().collect()
+    }
+
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { train, .. } = context;
         let samples = first_samples(train, self.samples).len();

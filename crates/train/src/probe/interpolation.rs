@@ -57,6 +57,18 @@ impl Section for InterpolationSection {
         Ok(())
     }
 
+    fn without_effect(&self) -> Vec<Unused> {
+        let is_exact = self.mode == Mode::Exact;
+        let of_mode = [
+            ("error_rate", self.error_rate != Fraction::thousandth()),
+            ("guard", self.guard != NotNegative::one_and_a_half()),
+            ("audit", self.audit != Share::hundredth()),
+        ];
+        let of_mode = of_mode.into_iter().filter(|&(_, is_set)| is_exact && is_set);
+        let of_mode = of_mode.map(|(key, _)| (key, "`mode` = \"exact\" uses all samples"));
+        of_mode.chain(unused_statistics(self.batch_norm, self.statistics_samples)).collect()
+    }
+
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (points, chunk) = (self.points.get(), self.chunk.get());
         let ProbeContext { train, seed, .. } = context;

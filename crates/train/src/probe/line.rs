@@ -35,6 +35,10 @@ pub struct LineSection {
 }
 
 impl Section for LineSection {
+    fn without_effect(&self) -> Vec<Unused> {
+        unused_statistics(self.batch_norm, self.statistics_samples).into_iter().collect()
+    }
+
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, .. } = context;
         let from = self.from.as_ref().map(|path| read_point(path, model.network(), "probe.line.from"));

@@ -46,6 +46,18 @@ macro_rules! probes {
                 Ok(())
             }
 
+            /// Remarks on values other than the default that have no effect, one sentence each.
+            pub fn remarks(&self) -> Vec<String> {
+                let mut remarks = vec![];
+                $(if let Some(section) = &self.$name {
+                    let keys = section.without_effect().into_iter();
+                    remarks.extend(keys.map(|(key, reason)| {
+                        format!("`probe.{}.{key}` has no effect: {reason}", stringify!($name))
+                    }));
+                })*
+                remarks
+            }
+
             /// Whether the probe of this name is on and measures at `at`.
             pub fn measures(&self, name: &str, at: Position) -> bool {
                 $(if name == stringify!($name) {

@@ -40,6 +40,15 @@ const fn usual_reference() -> usize {
 }
 
 impl Section for NoiseSection {
+    fn without_effect(&self) -> Vec<Unused> {
+        let is_unused = self.evaluation != EvaluationData::Fixed
+            && ![0, usual_reference()].contains(&self.reference_samples);
+        is_unused
+            .then_some(("reference_samples", "only `evaluation` = \"fixed\" has a reference"))
+            .into_iter()
+            .collect()
+    }
+
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let ProbeContext { model, train, seed, .. } = context;
         for samples in [train.len(), self.reference_samples.min(train.len())] {

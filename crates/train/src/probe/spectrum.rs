@@ -105,6 +105,11 @@ impl Section for SpectrumSection {
         Ok(())
     }
 
+    fn without_effect(&self) -> Vec<Unused> {
+        let is_unused = self.random_vectors == 0 && self.density_steps.get() > 1;
+        is_unused.then_some(("density_steps", "`random_vectors` is 0")).into_iter().collect()
+    }
+
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {
         let (most, size) = (context.train.len(), self.samples.map_or(0, SampleCount::get));
         if self.subsets.get().saturating_mul(size) > most && self.subsets.get() > 1 {

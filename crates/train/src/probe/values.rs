@@ -7,6 +7,8 @@ use walk_core::BatchNormMode;
 use walk_data::Subset;
 use walk_record::BatchNorm;
 
+use super::active::Unused;
+
 /// An integer from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -159,6 +161,13 @@ pub(super) const fn statistics(batch_norm: BatchNorm) -> BatchNormMode {
         BatchNorm::Batch => BatchNormMode::Batch,
         BatchNorm::Running => BatchNormMode::Running,
     }
+}
+
+/// `statistics_samples` if it is set but nothing is estimated on them, with the reason.
+pub(super) fn unused_statistics(batch_norm: BatchNorm, samples: SampleCount) -> Option<Unused> {
+    let is_unused = batch_norm == BatchNorm::Batch && samples != usual_statistics();
+    is_unused
+        .then_some(("statistics_samples", "`batch_norm` = \"batch\" takes its statistics from each chunk"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod paths;
 mod ranks;
 mod remembered;
 mod spectrum;
+mod without_effect;
 
 use std::rc::Rc;
 use std::sync::Arc;
