@@ -10,7 +10,7 @@ use walk_record::rows::Kind;
 use walk_record::{FORMAT, Run, RunFolder, RunInfo};
 
 use crate::{
-    ClaimName, Comparison, Exhibit, Extent, FigureWidth, ReportConfig, Role, SettingRuns, Table, claims,
+    ClaimName, Comparison, Exhibit, Extent, FigureWidth, ReportConfig, Role, Setting, Table, claims,
     claims_table, headline, meaning, summary_json, write_report,
 };
 
@@ -103,14 +103,14 @@ fn all_tables(dir: &Path, numbers: &mut Numbers) -> Vec<Table> {
     let mut runs = [any_run(&dir.join("a"), 10, numbers), any_run(&dir.join("b"), 100, numbers)];
     Run::tell_apart(&mut runs);
     let exhibit = |settings| Exhibit { name: "any", claims: ClaimName::ALL, settings };
-    let [a, b, both] = [&runs[..1], &runs[1..], &runs[..]].map(|runs| SettingRuns::new("any", runs));
+    let [a, b, both] = [&runs[..1], &runs[1..], &runs[..]].map(|runs| Setting::new("any", runs));
     let claims =
         claims(&[exhibit(vec![a, b]), exhibit(vec![both.clone(), both.clone()]), exhibit(vec![both])]);
     let claims = claims_table(&claims);
     let config = ReportConfig { title: "any", extra_tables: claims.as_slice(), ..ReportConfig::default() };
     let wide = ReportConfig { width: FigureWidth::Page, written_unix_s: Some(1), ..config };
     let mut tables = write_report(&dir.join("report"), &Comparison::new(&runs), &config).unwrap();
-    let joined = Comparison::of(vec![SettingRuns::new("both", &runs)]);
+    let joined = Comparison::of(vec![Setting::new("both", &runs)]);
     tables.extend(write_report(&dir.join("joined"), &joined, &wide).unwrap());
     for run in &runs {
         assert!(!headline(run).contains("NaN"));

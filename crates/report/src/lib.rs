@@ -34,8 +34,8 @@ mod training;
 
 measurements!(modules);
 
-pub use claims::{Claim, ClaimName, Exhibit, SettingRuns, Verdict, claims, claims_table, conclusion};
-pub use comparison::Comparison;
+pub use claims::{Claim, ClaimName, Exhibit, Verdict, claims, claims_table, conclusion};
+pub use comparison::{Comparison, Setting};
 pub use draw::FigureWidth;
 pub use error::ReportError;
 pub use export::export;

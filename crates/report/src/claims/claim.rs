@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use walk_record::Run;
 
+use crate::comparison::Setting;
 use crate::training::setting;
 
 /// A claim of the paper or of another publication that can be tested on runs.
@@ -60,23 +61,7 @@ pub struct Exhibit<'a> {
     /// The claims that are tested on it.
     pub claims: &'a [ClaimName],
     /// The measurements for it, setting by setting; empty if there are none.
-    pub settings: Vec<SettingRuns<'a>>,
-}
-
-/// The runs of one setting, which differ only in their seeds: the units of claims about training in general.
-#[derive(Clone, Debug)]
-pub struct SettingRuns<'a> {
-    /// What distinguishes the setting from the others of its table or figure.
-    pub label: String,
-    /// One or more runs, ordered by seed.
-    pub runs: Vec<&'a Run>,
-}
-
-impl<'a> SettingRuns<'a> {
-    /// From one or more runs.
-    pub fn new(label: impl Into<String>, runs: &'a [Run]) -> Self {
-        Self { label: label.into(), runs: runs.iter().collect() }
-    }
+    pub settings: Vec<Setting<'a>>,
 }
 
 #[cfg(test)]
@@ -174,7 +159,7 @@ impl Claim {
         if exhibit.settings.is_empty() {
             return vec![Self::not_measured(claim, exhibit)];
         }
-        let tested = exhibit.settings.iter().flat_map(|SettingRuns { label, runs }| {
+        let tested = exhibit.settings.iter().flat_map(|Setting { label, runs, .. }| {
             let subject =
                 if exhibit.settings.len() == 1 { setting(runs[0]).join(", ") } else { label.clone() };
             let tested = test(&subject, runs);

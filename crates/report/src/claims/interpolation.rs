@@ -189,7 +189,7 @@ mod tests {
     use walk_record::rows::{Interpolation, Mode};
 
     use super::*;
-    use crate::claims::SettingRuns;
+    use crate::comparison::Setting;
     use crate::fixture;
 
     /// A segment with its floor and the floor's error.
@@ -214,7 +214,7 @@ mod tests {
     /// The claim for this number of runs, all with the same rows.
     fn claim(test: fn(&Exhibit<'_>) -> Vec<Claim>, rows: Vec<Row>, seeds: usize) -> Claim {
         let runs = vec![fixture::run("mlp", rows); seeds];
-        let settings = vec![SettingRuns::new("mlp", &runs)];
+        let settings = vec![Setting::new("mlp", &runs)];
         test(&Exhibit { name: "fig01", claims: &[], settings }).remove(0)
     }
 

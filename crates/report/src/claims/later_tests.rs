@@ -7,6 +7,7 @@ use walk_record::rows::{
 use walk_record::{BatchNorm, ConfigValue, Measured, Row, Run, measured};
 
 use super::*;
+use crate::comparison::Setting;
 use crate::fixture;
 
 /// The verdicts of a claim on three seeds, whose rows are made with a small number that differs between them.
@@ -17,7 +18,7 @@ fn verdict(name: ClaimName, rows: impl Fn(f64) -> Vec<Row>) -> Verdict {
         let method = ConfigValue { key: "optim.method".into(), value: "gd".into() };
         runs.iter_mut().for_each(|run| run.config.push(method.clone()));
     }
-    let settings = vec![SettingRuns::new("a", &runs)];
+    let settings = vec![Setting::new("a", &runs)];
     let claims = claims(&[Exhibit { name: "x", claims: &[name], settings }]);
     assert_eq!(claims.len(), 1, "{claims:?}");
     claims[0].verdict
@@ -96,7 +97,7 @@ fn sharpness_is_compared_by_batch_size() {
             [0.0, 0.01, 0.03].map(|seed| run(batch, seed, rows(seed * batch as f64))).into()
         };
         let (small, large) = (runs(10, 5.0), runs(20, large));
-        let settings = vec![SettingRuns::new("large", &large), SettingRuns::new("small", &small)];
+        let settings = vec![Setting::new("large", &large), Setting::new("small", &small)];
         claims(&[Exhibit { name: "x", claims: &[ClaimName::FlatterAtSmallBatches], settings }]).remove(0)
     };
     assert_eq!(claim(9.0).verdict, Verdict::Holds);

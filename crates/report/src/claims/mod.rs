@@ -20,7 +20,7 @@ mod spectrum;
 mod train;
 mod trend;
 
-pub use self::claim::{Claim, ClaimName, Exhibit, SettingRuns, Verdict};
+pub use self::claim::{Claim, ClaimName, Exhibit, Verdict};
 pub use self::conclusion::conclusion;
 use crate::table::{Table, name, remark, words};
 
@@ -81,6 +81,7 @@ mod tests {
     use walk_record::{ConfigValue, Measured, Run};
 
     use super::*;
+    use crate::comparison::Setting;
     use crate::fixture;
 
     /// A walk whose cosine and slope of the distance are those of the setting plus what the seed adds to every setting.
@@ -105,7 +106,7 @@ mod tests {
 
     fn walk_claims(runs: &[Vec<Run>]) -> Vec<Claim> {
         let names = [ClaimName::OpposingGradients, ClaimName::SlowerGrowth];
-        let settings = runs.iter().map(|runs| SettingRuns::new("B", runs)).collect();
+        let settings = runs.iter().map(|runs| Setting::new("B", runs)).collect();
         claims(&[Exhibit { name: "fig07a", claims: &names, settings }])
     }
 
@@ -144,7 +145,7 @@ mod tests {
             fixture::run("run", [row(50, 2.0 + seed), row(200, 2.0 + rise + 1.01 * seed)])
         };
         let verdict = |runs: &[Run]| {
-            let settings = vec![SettingRuns::new("a", runs)];
+            let settings = vec![Setting::new("a", runs)];
             let names = [ClaimName::AlignmentRises];
             claims(&[Exhibit { name: "fig05", claims: &names, settings }]).remove(0)
         };

@@ -85,14 +85,14 @@ pub(super) fn early<T>(values: &[T]) -> &[T] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SettingRuns;
+    use crate::comparison::Setting;
     use crate::fixture;
     use crate::simulation::{Simulated, three_errors, trials};
 
     fn claims(values: &[f64]) -> Vec<Claim> {
         let rows = |&value: &f64| fixture::run("run", [fixture::row(1, 1, fixture::distance(value))]);
         let runs: Vec<Run> = values.iter().map(rows).collect();
-        let exhibit = Exhibit { name: "x", claims: &[], settings: vec![SettingRuns::new("a", &runs)] };
+        let exhibit = Exhibit { name: "x", claims: &[], settings: vec![Setting::new("a", &runs)] };
         let number = RunNumber { claim: "it is about 1", what: "it", claimed: [0.9, 1.1] };
         let value = |run: &Run| Some(run.rows::<walk_record::rows::Distance>().next()?.distance.or_nan());
         number.test(&exhibit, value)

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use walk_record::Run;
 
 use super::setting::{Comparison, Setting, SettingKey};
-use crate::claims::SettingRuns;
 use crate::error::ReportError;
 use crate::plural::counted;
 use crate::training::{snake, value_text};
@@ -26,15 +25,11 @@ impl<'a> Comparison<'a> {
             seeds.len() == setting.runs.len()
         };
         if !grouped.iter().all(has_each_seed_once) {
-            return Self::of(
-                runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect(),
-            );
+            return Self::apart(runs);
         }
         if keys.len() > MAX_KEYS {
-            let groups = grouped.into_iter();
-            return Self::of(
-                groups.map(|setting| SettingRuns { label: of_seeds(&setting), runs: setting.runs }).collect(),
-            );
+            let named = grouped.into_iter().map(|setting| Setting { label: of_seeds(&setting), ..setting });
+            return Self::of(named.collect());
         }
         Self::keyed(runs, grouped, &keys)
     }
@@ -56,22 +51,25 @@ impl<'a> Comparison<'a> {
         Ok(Self::keyed(runs, grouped(runs, &keys), &keys))
     }
 
+    /// Each run is a setting.
+    pub fn apart(runs: &'a [Run]) -> Self {
+        Self::of(runs.iter().map(|run| Setting::new(&run.label, std::slice::from_ref(run))).collect())
+    }
+
     /// Given settings, distinguished by their labels.
-    pub fn of(groups: Vec<SettingRuns<'a>>) -> Self {
-        let runs: Vec<&Run> = groups.iter().flat_map(|group| group.runs.iter().copied()).collect();
-        let keys = match groups.len() {
+    pub fn of(mut settings: Vec<Setting<'a>>) -> Self {
+        let runs = settings.iter().flat_map(|setting| setting.runs.iter().copied()).collect();
+        let keys = match settings.len() {
             0 | 1 => vec![],
             _ => {
-                let is_joined = groups.iter().any(|group| group.runs.len() > 1);
+                let is_joined = settings.iter().any(|setting| setting.runs.len() > 1);
                 let name = if is_joined { "setting" } else { "run" };
                 vec![SettingKey { snake: name.into(), title: name.into() }]
             }
         };
-        let setting = |SettingRuns { label, runs }| {
-            let values = keys.iter().map(|_| String::clone(&label)).collect();
-            Setting { values, label, runs }
-        };
-        let settings = groups.into_iter().map(setting).collect();
+        for setting in &mut settings {
+            setting.values = keys.iter().map(|_| setting.label.clone()).collect();
+        }
         Self { runs, keys, settings }
     }
 

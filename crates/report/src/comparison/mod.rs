@@ -10,5 +10,5 @@ mod panels;
 mod setting;
 mod tables;
 
-pub use self::setting::Comparison;
+pub use self::setting::{Comparison, Setting};
 pub(crate) use self::tables::RunTables;

@@ -46,7 +46,6 @@ impl Comparison<'_> {
 mod tests {
     use super::*;
     use crate::chart::Chart;
-    use crate::claims::SettingRuns;
     use crate::fixture;
 
     #[test]
@@ -54,9 +53,7 @@ mod tests {
         let figure = |_: &Run| vec![Figure::new("x", Chart::default(), [], [])];
         let names = |labels: &[&str]| -> Vec<String> {
             let runs: Vec<Run> = labels.iter().map(|label| fixture::run(label, [])).collect();
-            let groups =
-                runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect();
-            Comparison::of(groups)
+            Comparison::apart(&runs)
                 .figures_of_runs(figure)
                 .iter()
                 .map(|figure| figure.name().to_owned())

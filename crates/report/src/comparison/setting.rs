@@ -26,15 +26,22 @@ pub(crate) struct SettingKey {
     pub(crate) title: String,
 }
 
-/// Runs that have the same values of the keys.
+/// The runs of one setting, which usually differ only in their seeds: the units of claims about training in general.
 #[derive(Clone, Debug)]
-pub(crate) struct Setting<'a> {
-    /// The values of the keys, as text.
+pub struct Setting<'a> {
+    /// The values of the comparison's keys, as text.
     pub(crate) values: Vec<String>,
-    /// Its name in legends.
+    /// What distinguishes it from the other settings, in legends and claims.
     pub(crate) label: String,
     /// One or more runs, in order.
     pub(crate) runs: Vec<&'a Run>,
+}
+
+impl<'a> Setting<'a> {
+    /// From one or more runs.
+    pub fn new(label: impl Into<String>, runs: &'a [Run]) -> Self {
+        Self { values: vec![], label: label.into(), runs: runs.iter().collect() }
+    }
 }
 
 impl SettingKey {

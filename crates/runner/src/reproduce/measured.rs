@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use walk_core::Step;
 use walk_record::{Row, Run};
-use walk_report::{ClaimName, Exhibit, SettingRuns, batch_size};
+use walk_report::{ClaimName, Exhibit, Setting, batch_size};
 use walk_train::Position;
 
 use super::plan::{Member, ReproducedItem, ReproductionPlan};
@@ -70,9 +70,8 @@ impl MeasuredItem {
     }
 
     /// Its runs, one setting per member.
-    pub(super) fn settings(&self) -> Vec<SettingRuns<'_>> {
-        let setting =
-            |member: &MeasuredMember| SettingRuns::new(&member.label, &self.runs[member.runs.clone()]);
+    pub(super) fn settings(&self) -> Vec<Setting<'_>> {
+        let setting = |member: &MeasuredMember| Setting::new(&member.label, &self.runs[member.runs.clone()]);
         self.members.iter().map(setting).collect()
     }
 

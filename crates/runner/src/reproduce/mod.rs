@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use walk_data::DataConfig;
 use walk_record::{Run, RunFolder, Status, create_folder, write_file};
-use walk_report::{
-    Comparison, Exhibit, Extent, ReportConfig, SettingRuns, claims, claims_table, counted, write_reports,
-};
+use walk_report::{Comparison, Exhibit, Extent, ReportConfig, claims, claims_table, counted, write_reports};
 
 use self::measured::{MeasuredItem, measured};
 use self::plan::{ReproductionPlan, SharedRun};
@@ -104,9 +102,7 @@ fn write(plan: &ReproductionPlan, runs: &Path, out: &Path, title: &str) -> Resul
     let claims = claims_table(&claims(&exhibits));
     let label = |run: Run| Run { label: run.info.name.clone(), ..run };
     let runs: Vec<Run> = made.into_iter().flatten().map(label).collect();
-    let all = Comparison::of(
-        runs.iter().map(|run| SettingRuns::new(&run.label, std::slice::from_ref(run))).collect(),
-    );
+    let all = Comparison::apart(&runs);
     let measured = items.iter().filter(|item| !item.runs.is_empty());
     let parts: Vec<(&str, Comparison<'_>)> =
         measured.map(|item| (item.name.as_str(), Comparison::of(item.settings()))).collect();
