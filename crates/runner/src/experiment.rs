@@ -297,10 +297,8 @@ impl Experiment {
     /// SHA-256 of everything that determines its numbers, apart from the network and the contents of files; a resumed run must
     /// have the same. It may train longer, keep other checkpoints and find its data and `init.from` elsewhere.
     pub(crate) fn numbers_sha256(&self) -> Result<String> {
-        // one list of keys serves both: what may change is left out of the file as a run writes it
-        Self::written_numbers_sha256(
-            toml::from_str(&self.to_toml()?).context("cannot read the experiment back")?,
-        )
+        // one list of keys serves both: what may change is left out of the form in which a run writes it
+        Self::written_numbers_sha256(Table::try_from(self).context("cannot write the experiment")?)
     }
 
     /// The same of an experiment as its run wrote it to config.toml. Unlike [`Experiment::numbers_sha256`], it does not depend on

@@ -70,8 +70,8 @@ pub(super) trait Section {
         Ok(())
     }
 
-    /// Its keys that are not at their defaults, but have no effect.
-    fn without_effect(&self) -> Vec<Unused> {
+    /// For each key that may be set in vain, whether it is: not at its default, but without effect.
+    fn without_effect(&self) -> Vec<Option<Unused>> {
         vec![]
     }
 

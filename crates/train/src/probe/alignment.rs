@@ -53,9 +53,9 @@ impl Section for AlignmentSection {
         Ok(())
     }
 
-    fn without_effect(&self) -> Vec<Unused> {
+    fn without_effect(&self) -> Vec<Option<Unused>> {
         let is_unused = self.hessian == HessianOf::Batch && self.hessian_samples.is_some();
-        is_unused.then_some(("hessian_samples", "each batch has its own Hessian")).into_iter().collect()
+        vec![is_unused.then_some(("hessian_samples", "each batch has its own Hessian"))]
     }
 
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {

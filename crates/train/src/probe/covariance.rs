@@ -33,9 +33,9 @@ pub struct CovarianceSection {
 }
 
 impl Section for CovarianceSection {
-    fn without_effect(&self) -> Vec<Unused> {
+    fn without_effect(&self) -> Vec<Option<Unused>> {
         let is_unused = self.batch_sizes.is_empty() && self.batches != AtLeast::preset::<50>();
-        is_unused.then_some(("batches", "`batch_sizes` is empty")).into_iter().collect()
+        vec![is_unused.then_some(("batches", "`batch_sizes` is empty"))]
     }
 
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {

@@ -45,8 +45,8 @@ const fn usual_tolerance() -> Fraction {
 }
 
 impl Section for CriticalLrSection {
-    fn without_effect(&self) -> Vec<Unused> {
-        unused_statistics(self.batch_norm, self.statistics_samples).into_iter().collect()
+    fn without_effect(&self) -> Vec<Option<Unused>> {
+        vec![unused_statistics(self.batch_norm, self.statistics_samples)]
     }
 
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {

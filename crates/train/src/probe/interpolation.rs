@@ -57,16 +57,16 @@ impl Section for InterpolationSection {
         Ok(())
     }
 
-    fn without_effect(&self) -> Vec<Unused> {
-        let is_exact = self.mode == Mode::Exact;
-        let of_mode = [
-            ("error_rate", self.error_rate != Fraction::thousandth()),
-            ("guard", self.guard != NotNegative::one_and_a_half()),
-            ("audit", self.audit != Share::hundredth()),
-        ];
-        let of_mode = of_mode.into_iter().filter(|&(_, is_set)| is_exact && is_set);
-        let of_mode = of_mode.map(|(key, _)| (key, "`mode` = \"exact\" uses all samples"));
-        of_mode.chain(unused_statistics(self.batch_norm, self.statistics_samples)).collect()
+    fn without_effect(&self) -> Vec<Option<Unused>> {
+        let in_exact_mode = |key, is_set| {
+            (is_set && self.mode == Mode::Exact).then_some((key, "`mode` = \"exact\" uses all samples"))
+        };
+        vec![
+            in_exact_mode("error_rate", self.error_rate != Fraction::thousandth()),
+            in_exact_mode("guard", self.guard != NotNegative::one_and_a_half()),
+            in_exact_mode("audit", self.audit != Share::hundredth()),
+            unused_statistics(self.batch_norm, self.statistics_samples),
+        ]
     }
 
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {

@@ -50,7 +50,7 @@ macro_rules! probes {
             pub fn remarks(&self) -> Vec<String> {
                 let mut remarks = vec![];
                 $(if let Some(section) = &self.$name {
-                    let keys = section.without_effect().into_iter();
+                    let keys = section.without_effect().into_iter().flatten();
                     remarks.extend(keys.map(|(key, reason)| {
                         format!("`probe.{}.{key}` has no effect: {reason}", stringify!($name))
                     }));

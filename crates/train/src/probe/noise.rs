@@ -40,13 +40,10 @@ const fn usual_reference() -> usize {
 }
 
 impl Section for NoiseSection {
-    fn without_effect(&self) -> Vec<Unused> {
+    fn without_effect(&self) -> Vec<Option<Unused>> {
         let is_unused = self.evaluation != EvaluationData::Fixed
             && ![0, usual_reference()].contains(&self.reference_samples);
-        is_unused
-            .then_some(("reference_samples", "only `evaluation` = \"fixed\" has a reference"))
-            .into_iter()
-            .collect()
+        vec![is_unused.then_some(("reference_samples", "only `evaluation` = \"fixed\" has a reference"))]
     }
 
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {

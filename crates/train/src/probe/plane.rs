@@ -62,12 +62,12 @@ impl Section for PlaneSection {
         vec![("trajectory", &self.trajectory)]
     }
 
-    fn without_effect(&self) -> Vec<Unused> {
+    fn without_effect(&self) -> Vec<Option<Unused>> {
         let is_unused =
             self.directions == Directions::Principal && self.radius.total_cmp(&usual_radius()).is_ne();
         let radius = is_unused
             .then_some(("radius", "with `directions` = \"principal\", the grid covers the trajectory"));
-        radius.into_iter().chain(unused_statistics(self.batch_norm, self.statistics_samples)).collect()
+        vec![radius, unused_statistics(self.batch_norm, self.statistics_samples)]
     }
 
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {

@@ -105,9 +105,9 @@ impl Section for SpectrumSection {
         Ok(())
     }
 
-    fn without_effect(&self) -> Vec<Unused> {
+    fn without_effect(&self) -> Vec<Option<Unused>> {
         let is_unused = self.random_vectors == 0 && self.density_steps.get() > 1;
-        is_unused.then_some(("density_steps", "`random_vectors` is 0")).into_iter().collect()
+        vec![is_unused.then_some(("density_steps", "`random_vectors` is 0"))]
     }
 
     fn probe<'a>(&self, context: ProbeContext<'a>) -> Result<Box<dyn Probe + 'a>, TrainError> {

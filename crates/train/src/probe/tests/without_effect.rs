@@ -39,6 +39,8 @@ fn values_without_effect_are_remarked_on() {
             section.insert("when".into(), when.clone());
             serde_json::from_value::<ProbeConfig>(json!({ probe: section })).unwrap().remarks()
         };
+        // the defaults are never remarked on
+        assert_eq!(remarks(&[]), [""; 0]);
         let found = remarks(&[&idle]);
         let key = idle.as_object().unwrap().keys().find(|key| found[0].contains(*key));
         assert!(found.len() == 1 && key.is_some() && found[0].contains(reason), "{probe} {idle}: {found:?}");
