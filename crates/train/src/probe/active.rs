@@ -6,6 +6,7 @@ use walk_core::Step;
 use walk_record::rows::Kind;
 
 use super::context::ProbeContext;
+use super::values::Unused;
 use crate::{Memory, Position, Schedule, Span, TrainError, Update, Work};
 
 /// Measures updates.
@@ -55,9 +56,6 @@ pub(crate) trait Probe {
     /// [`TrainError`] if the device fails.
     fn measure(&mut self, update: &Update<'_>) -> Result<Vec<Kind>, TrainError>;
 }
-
-/// A key whose value has no effect, and the reason.
-pub(super) type Unused = (&'static str, &'static str);
 
 /// A probe's section of the experiment.
 pub(super) trait Section {

@@ -7,8 +7,6 @@ use walk_core::BatchNormMode;
 use walk_data::Subset;
 use walk_record::BatchNorm;
 
-use super::active::Unused;
-
 /// An integer from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -162,6 +160,9 @@ pub(super) const fn statistics(batch_norm: BatchNorm) -> BatchNormMode {
         BatchNorm::Running => BatchNormMode::Running,
     }
 }
+
+/// A key whose value has no effect, and the reason.
+pub(super) type Unused = (&'static str, &'static str);
 
 /// `statistics_samples` if it is set but nothing is estimated on them, with the reason.
 pub(super) fn unused_statistics(batch_norm: BatchNorm, samples: SampleCount) -> Option<Unused> {
