@@ -24,7 +24,7 @@ pub struct Interpolation {
     pub landing: Measured,
     /// Number of samples in each loss; in adaptive mode, in the losses at the endpoints.
     pub samples: usize,
-    /// Total number of samples evaluated over all positions.
+    /// Total number of samples evaluated over all positions. In exact mode, the start counts as known from the previous segment.
     pub evaluations: usize,
     /// Batch norm statistics.
     pub batch_norm: BatchNorm,

@@ -29,7 +29,7 @@ pub enum ClaimName {
     SharpnessAtThreshold,
     /// In full-batch training, the loss rises at some updates, yet falls in the long run.
     LossRisesAtTimes,
-    /// The batch sharpness settles at 2/η.
+    /// The batch sharpness settles at the small-batch plateau: 2/η without momentum and weight decay.
     BatchSharpnessAtThreshold,
     /// The sharpness stays below the full-batch threshold.
     SharpnessBelowThreshold,

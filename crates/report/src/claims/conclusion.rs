@@ -14,11 +14,12 @@ pub fn conclusion(runs: &[&Run]) -> Option<String> {
         runs.iter().flat_map(|run| &run.epochs).map(count).sum()
     };
     let (updates, barriers) = (sum(|epoch| epoch.decided()), sum(|epoch| epoch.barriers()));
-    let (significant, undecided) = (sum(|epoch| epoch.tested_barriers()), sum(|epoch| epoch.undecided()));
+    let significant = sum(|epoch| epoch.tested_barriers().unwrap_or(0));
+    let untested = sum(|epoch| if epoch.tested_barriers().is_none() { epoch.barriers() } else { 0 });
+    let undecided = sum(|epoch| epoch.undecided());
     if updates == 0 {
         return None;
     }
-    let is_tested = runs.iter().flat_map(|run| &run.epochs).any(|epoch| epoch.noise_test.is_some());
     let bounds = ShareBounds::new(&units(&runs, EpochSegments::barriers, EpochSegments::decided));
     let bound = if bounds.upper < 1.0 {
         format!("fewer than {}", percent(bounds.upper))
@@ -26,10 +27,11 @@ pub fn conclusion(runs: &[&Run]) -> Option<String> {
         format!("more than {}", percent(bounds.lower))
     };
     let implied = format!("with 95% confidence, {bound} do");
-    let noise = match (is_tested, significant) {
-        (false, _) => String::new(),
-        (true, 0) => ", none of them beyond the noise of the loss".into(),
-        (true, _) => format!(", {significant} of them beyond the noise of the loss"),
+    let noise = match (significant, untested) {
+        (_, all) if all == barriers => String::new(),
+        (0, 0) => ", none of them beyond the noise of the loss".into(),
+        (n, 0) => format!(", {n} of them beyond the noise of the loss"),
+        (n, m) => format!(", {n} of them beyond the noise of the loss, which was not measured for {m}"),
     };
     let found = match (barriers, updates) {
         (0, 1) => format!("The update crossed no barrier; {implied}."),
@@ -65,6 +67,11 @@ mod tests {
         let explained = of(2, Some(1.0));
         assert!(explained.contains("barrier, none of them beyond the noise of the loss;"), "{explained}");
         assert!(of(2, Some(1e-9)).contains("barrier, 2 of them beyond"), "{}", of(2, Some(1e-9)));
+        let epochs = [1, 2].map(|epoch| row(epoch, u64::from(epoch), segment(true, 0.1)));
+        let partly = conclusion(&[&run("mlp", epochs.into_iter().chain([row(1, 1, noise(1e-9))]))]).unwrap();
+        let expected =
+            "crossed a barrier, 1 of them beyond the noise of the loss, which was not measured for 1;";
+        assert!(partly.contains(expected), "{partly}");
         assert!(conclusion(&[&run("mlp", [])]).is_none());
     }
 }

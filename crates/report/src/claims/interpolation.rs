@@ -21,14 +21,15 @@ const MAX_EPOCHS: usize = 5;
 const MIN_EPOCHS: usize = 3;
 
 /// The runs of each setting rarely cross barriers: the claim holds if even the raw count is rare, and does not if the count of
-/// barriers beyond noise is not rare.
+/// barriers beyond noise is not rare. Where the noise was not measured, no barrier is known to exceed it.
 pub(super) fn rare_barriers(exhibit: &Exhibit<'_>) -> Vec<Claim> {
     let claim = "SGD rarely crosses barriers";
     Claim::for_each_setting(claim, exhibit, |subject, runs| {
         let runs = measured(runs);
         let total = |segments: &EpochSegments<'_>| segments.decided();
         let raw = ShareBounds::new(&units(&runs, EpochSegments::barriers, total));
-        let tested = ShareBounds::new(&units(&runs, EpochSegments::tested_barriers, total));
+        let significant = |epoch: &EpochSegments<'_>| epoch.tested_barriers().unwrap_or(0);
+        let tested = ShareBounds::new(&units(&runs, significant, total));
         if runs.iter().flat_map(|run| &run.epochs).all(|epoch| epoch.decided() == 0) {
             return vec![];
         }
@@ -146,6 +147,8 @@ pub(super) fn percent(share: f64) -> String {
 struct Barriers {
     raw: usize,
     beyond_noise: usize,
+    /// Those of epochs in which the noise is not known.
+    untested: usize,
     updates: usize,
 }
 
@@ -171,15 +174,22 @@ fn barriers_text(runs: &[Segments<'_>]) -> String {
 impl Barriers {
     fn add(&mut self, epoch: &EpochSegments<'_>) {
         self.raw += epoch.barriers();
-        self.beyond_noise += epoch.tested_barriers();
+        match epoch.tested_barriers() {
+            Some(significant) => self.beyond_noise += significant,
+            None => self.untested += epoch.barriers(),
+        }
         self.updates += epoch.decided();
     }
 
     fn text(&self) -> String {
-        let Self { raw, beyond_noise, updates } = self;
-        let beyond =
-            if beyond_noise == raw { String::new() } else { format!(" ({beyond_noise} beyond noise)") };
-        format!("{raw} / {updates}{beyond}")
+        let Self { raw, beyond_noise, untested, updates } = self;
+        let details = match (raw - untested, untested) {
+            (_, 0) if beyond_noise == raw => String::new(),
+            (_, 0) => format!(" ({beyond_noise} beyond noise)"),
+            (0, _) => " (noise not measured)".into(),
+            _ => format!(" ({beyond_noise} beyond noise, {untested} without measured noise)"),
+        };
+        format!("{raw} / {updates}{details}")
     }
 }
 
@@ -205,6 +215,13 @@ mod tests {
 
     fn zigzag(error: Option<f64>, barriers: u64) -> Vec<Row> {
         (0..41).map(|i| segment(i + 1, if i % 2 == 0 { 1.0 } else { 2.0 }, error, i < barriers)).collect()
+    }
+
+    /// Rows with barriers far beyond the noise.
+    fn beyond_noise(barriers: u64) -> Vec<Row> {
+        let mut rows = zigzag(None, barriers);
+        rows.push(fixture::row(1, 41, fixture::noise(1e-9)));
+        rows
     }
 
     fn falling() -> Vec<Row> {
@@ -247,7 +264,7 @@ mod tests {
         assert_eq!(verdict(zigzag(None, 0), 1), Verdict::Undecided);
         assert_eq!(verdict(zigzag(None, 0), 3), Verdict::Holds);
         assert_eq!(verdict(zigzag(None, 3), 3), Verdict::Undecided);
-        assert_eq!(verdict(zigzag(None, 20), 3), Verdict::DoesNotHold);
+        assert_eq!(verdict(beyond_noise(20), 3), Verdict::DoesNotHold);
         assert_eq!(verdict(vec![], 3), Verdict::NotMeasured);
         let nothing = Exhibit { name: "fig01", claims: &[], settings: vec![] };
         assert_eq!(rare_barriers(&nothing)[0].verdict, Verdict::NotMeasured);
@@ -261,5 +278,12 @@ mod tests {
         let claim = claim(rare_barriers, rows, 3);
         assert_eq!(claim.verdict, Verdict::Undecided);
         assert_eq!(claim.measured, "barriers 60 / 123 (0 beyond noise) (epoch 1)");
+    }
+
+    #[test]
+    fn barriers_without_measured_noise_show_nothing() {
+        let claim = claim(rare_barriers, zigzag(None, 20), 3);
+        assert_eq!(claim.verdict, Verdict::Undecided);
+        assert_eq!(claim.measured, "barriers 60 / 123 (noise not measured) (epoch 1)");
     }
 }

@@ -85,12 +85,10 @@ impl EpochSegments<'_> {
         self.segments.iter().filter(|segment| segment.barrier == Some(true))
     }
 
-    /// Barriers that noise does not explain, by the test of the epoch; all barriers if the noise is not known.
-    pub(crate) fn tested_barriers(&self) -> usize {
-        let rejects = |segment: &&Stamped<'_, Interpolation>| {
-            self.noise_test.as_ref().is_none_or(|test| test.rejects(segment))
-        };
-        self.crossed().filter(rejects).count()
+    /// Barriers that noise does not explain, by the test of the epoch; `None` if the noise is not known.
+    pub(crate) fn tested_barriers(&self) -> Option<usize> {
+        let test = self.noise_test.as_ref()?;
+        Some(self.crossed().filter(|segment| test.rejects(segment)).count())
     }
 
     /// Heights of the barriers.
@@ -177,7 +175,7 @@ mod tests {
             };
             let noise = Noise { evaluations: 1000, ..fixture::noise(0.1) };
             let run = fixture::run("mlp", [fixture::row(1, 1, segment), fixture::row(1, 1, noise)]);
-            Segments::new(&run).epochs[0].tested_barriers()
+            Segments::new(&run).epochs[0].tested_barriers().unwrap()
         };
         // one interior point: the 95% quantile of the height is 1.59 σ
         assert_eq!([f64::NAN, 0.0, 0.1].map(|error| tested(error, 1e9)), [1, 1, 1]);

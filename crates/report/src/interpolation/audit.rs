@@ -20,7 +20,7 @@ struct Adaptive {
     evaluations: usize,
     /// Samples evaluated for audits.
     audit_evaluations: usize,
-    /// Samples that exact mode would have evaluated.
+    /// Samples that exact mode would have evaluated if every segment started where the one before ended.
     exact: usize,
 }
 

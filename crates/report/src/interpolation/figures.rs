@@ -158,7 +158,7 @@ fn barriers(epochs: &[EpochSegments<'_>]) -> Vec<Curve> {
         let x = Axis { integer: true, ..curve.x.clone() };
         Curve { variant: variant.into(), x, y, points, dots: true, ..curve }
     };
-    let tested = curve("significant", |epoch| epoch.noise_test.as_ref().map(|_| epoch.tested_barriers()));
+    let tested = curve("significant", |epoch| epoch.tested_barriers());
     let raw = curve(if tested.points.is_empty() { "" } else { "all" }, |epoch| Some(epoch.barriers()));
     vec![raw, tested]
 }

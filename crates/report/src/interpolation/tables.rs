@@ -21,8 +21,8 @@ pub(crate) fn tables(run: &Run) -> Vec<Table> {
 /// are counted separately. If the noise of the loss is known, the number of barriers that it does not explain follows.
 fn barriers(epochs: &[EpochSegments<'_>]) -> Table {
     let rows = epochs.iter().map(|epoch| {
-        let tested = epoch.noise_test.as_ref().map(|_| epoch.tested_barriers());
-        let barriers = Cell::Share { count: epoch.barriers(), of: epoch.decided(), tested };
+        let barriers =
+            Cell::Share { count: epoch.barriers(), of: epoch.decided(), tested: epoch.tested_barriers() };
         vec![epoch_cell(epoch), barriers, epoch.undecided().into()]
     });
     let columns = [

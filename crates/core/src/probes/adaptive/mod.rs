@@ -57,7 +57,7 @@ pub struct AdaptiveConfig {
     pub segments: usize,
     /// Rare samples left out may contribute this many times as much as such samples contributed recently; 0 for no guard.
     pub guard: f64,
-    /// The share of the segments decided early that are audited.
+    /// The share of the segments decided early that are audited, besides the first in each order of chunks.
     pub audit: f64,
 }
 
@@ -185,7 +185,7 @@ impl<'a> Adaptive<'a> {
         order: u64,
         samples: &SamplesOf<'_>,
     ) -> Result<Decision, CoreError> {
-        let AdaptiveConfig { points, audit, .. } = self.config;
+        let points = self.config.points;
         assert!(points >= 3, "a segment has an interior");
         let samples = samples(0);
         let drawn = self.draw(order, samples.len())?;
@@ -209,9 +209,9 @@ impl<'a> Adaptive<'a> {
         let evaluations = work.evaluations;
         // the first segment in an order is always audited, so the next ones know the contribution of rare samples
         let mut rng = self.seed.rng(Stream::InterpolationAudit, [line.step.0]);
-        let random = audit > 0.0 && rng.gen_bool(audit.min(1.0));
-        let is_audited = random || (audit > 0.0 && is_first);
-        let audit = if is_audited && !exact { Some(self.audit(&mut work, &history, random)?) } else { None };
+        let random = rng.gen_bool(self.config.audit.clamp(0.0, 1.0));
+        let is_audited = (random || is_first) && !exact;
+        let audit = if is_audited { Some(self.audit(&mut work, &history, random)?) } else { None };
         history.note(&work.curve);
         let known = Known::new(&work.curve, &history);
         let mut estimate = known.estimate();

@@ -75,7 +75,7 @@ fn a_clear_valley_takes_few_chunks_and_a_clear_hill_is_a_barrier() {
     // the ends nearly level, each chunk's slope far noisier than the curve: only the chord tells
     let valley = Synthetic::draw(1, [-0.11, 0.1], [0.1, 0.1, 0.03]);
     let decision = decide(&valley, 0, 1e-3 / 450.0);
-    assert_eq!((decision.barrier, decision.exact), (Some(false), false));
+    assert_eq!((decision.early, decision.exact), (false, false));
     assert!(decision.chunks < CHUNKS / 10, "{}", decision.chunks);
     assert!(decision.evaluations <= POINTS * decision.chunks);
     // the floor of -0.11 α + 0.1 α² lies at 0.55, 0.03 below the start and 0.025 below the mean of the ends
@@ -85,7 +85,7 @@ fn a_clear_valley_takes_few_chunks_and_a_clear_hill_is_a_barrier() {
     assert!((depth - 0.025).abs() < 5.0 * error + 0.002, "{depth} {error}");
     let hill = Synthetic::draw(2, [0.2, -0.2], [0.1, 0.02, 0.02]);
     let decision = decide(&hill, 0, 1e-3 / 450.0);
-    assert_eq!((decision.barrier, decision.exact), (Some(true), false));
+    assert_eq!((decision.early, decision.exact), (true, false));
     assert!(decision.chunks < CHUNKS / 2);
 }
 
@@ -93,11 +93,12 @@ fn a_clear_valley_takes_few_chunks_and_a_clear_hill_is_a_barrier() {
 fn a_loss_that_is_no_number_leaves_the_verdict_open() {
     let mut broken = Synthetic::draw(1, [-0.11, 0.1], [0.1, 0.1, 0.03]);
     broken.chunks[CHUNKS / 2][0] = f64::NAN;
-    // wherever the chunk is seen, everything is
+    // wherever the chunk is seen, everything is; otherwise the audit of the first segment sees it
     let decisions = (0..40).map(|order| decide(&broken, order, 1e-3 / 450.0));
     let (seen, unseen): (Vec<Decision>, Vec<Decision>) = decisions.partition(|decision| decision.exact);
-    assert!(!seen.is_empty() && seen.iter().all(|decision| decision.barrier.is_none()));
-    assert!(unseen.iter().all(|decision| decision.barrier == Some(false)));
+    assert!(seen.iter().chain(&unseen).all(|decision| decision.barrier.is_none()));
+    assert!(!seen.is_empty() && seen.iter().all(|decision| decision.audit.is_none()));
+    assert!(!unseen.is_empty() && unseen.iter().all(|decision| !decision.early && decision.audit.is_some()));
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn thousands_of_segments_keep_the_promised_error_rate() {
         let curvature = [0.0, 0.03 / 450f64.sqrt(), -0.03 / 450f64.sqrt(), size, -size][index as usize % 5];
         let segment = Synthetic::draw(index + 10, [slope - curvature, curvature], [0.2, 0.05, 0.03]);
         let decision = decide(&segment, index, ERROR_RATE);
-        wrong += u64::from(decision.barrier != Some(segment.barrier()));
+        wrong += u64::from(decision.early != segment.barrier());
         early += u64::from(!decision.exact);
     }
     // 60 would be all that is allowed
@@ -134,7 +135,7 @@ fn a_curve_at_the_boundary_keeps_the_error_rate_over_all_looks() {
             segment.chunks.iter_mut().for_each(|chunk| chunk[term] += mean - sum / CHUNKS as f64);
         }
         assert!(segment.barrier());
-        decide(&segment, index, ERROR_RATE).barrier == Some(false)
+        !decide(&segment, index, ERROR_RATE).early
     });
     let (wrong, expected) = (wrong.count() as f64, ERROR_RATE * segments as f64);
     println!("{wrong} of {segments} wrong at a rate of {ERROR_RATE}");

@@ -9,10 +9,11 @@
 //!
 //! "Certainly" has two conditions. A mean of chunks must differ from 0 by Student's t, at its share of the error rate; variances
 //! combine those of the chunks seen with those of earlier segments. A point is tested again whenever more chunks were seen: its
-//! test number k spends 1 / (k (k + 1)) of the point's error rate, half of it at once, and all of them together do not exceed it. Furthermore, rare samples must not matter. Those that a look
-//! of this size may have missed altogether, with a probability of `error_rate` or more, are a certain share of all samples. It is
-//! assumed that **rare samples contribute at most `guard` times as much as equally rare samples contributed recently**, in units
-//! of the chunks' median; with this in place of the contribution of those that were seen, the mean must keep its sign.
+//! test number k spends 1 / (k (k + 1)) of the point's error rate, half of it at once, and all of them together do not exceed
+//! it. Furthermore, rare samples must not matter. Those that a look of this size may have missed altogether, with a probability
+//! of `error_rate` or more, are a certain share of all samples. It is assumed that **rare samples contribute at most `guard`
+//! times as much as equally rare samples contributed recently**, in units of the chunks' median; with this in place of the
+//! contribution of those that were seen, the mean must keep its sign.
 //!
 //! If a point is a barrier, the verdict "none" requires that one of its own tests fails, whatever the other points do: these
 //! share the error rate. If no point is one, the verdict "barrier" requires that the test of some point fails: points share
