@@ -14,7 +14,7 @@ of the noise at which it would be PAPER, the paper's count, both with 95% ranges
   their images, the same for all of them, the least favorable case;
 - the Poisson scatter of the paper's count (second number only): a gamma variable (Jeffreys' prior).
 
-Needs no packages.
+If PAPER is 0, the second number is an upper 95% bound. Needs no packages.
 """
 
 import math
@@ -104,16 +104,21 @@ def main(curves, noise, paper):
         numbers = expected.by_fraction(rng.choices(range(len(curves)), k=len(curves)), rng.gauss(0, 1))
         true = 1 / math.sqrt(mean_square(rng, noise["degrees_of_freedom"]))
         counts.append(at(numbers, true))
-        fractions.append(fraction_for(numbers, rng.gammavariate(paper + 0.5, 1)) / true)
+        # for a count of 0, the mean at which it has a probability of 5% is the 95% quantile of the exponential distribution
+        fractions.append(fraction_for(numbers, rng.gammavariate(paper + 0.5 if paper else 1, 1)) / true)
     measured = expected.by_fraction(range(len(curves)), 0)
 
+    def quantile(draws, share):
+        return sorted(draws)[int(share * (DRAWS - 1))]
+
     def text(value, draws, form):
-        ordered = sorted(draws)
-        low, high = (ordered[int(share * (DRAWS - 1))] for share in (0.025, 0.975))
-        return f"{value:{form}} ({low:{form}} to {high:{form}})"
+        return f"{value:{form}} ({quantile(draws, 0.025):{form}} to {quantile(draws, 0.975):{form}})"
 
     print(f"sigma {noise['sigma']:.2e}: expected {text(at(measured, 1), counts, '.0f')} of {UPDATES}")
-    print(f"expected {paper} of {UPDATES} at {text(fraction_for(measured, paper), fractions, '.2f')} of this noise")
+    if paper:
+        print(f"expected {paper} of {UPDATES} at {text(fraction_for(measured, paper), fractions, '.2f')} of this noise")
+    else:
+        print(f"0 of {UPDATES} has a probability of 5% at {quantile(fractions, 0.95):.2f} of this noise")
 
 
 if __name__ == "__main__":
