@@ -3,8 +3,9 @@
 
     python3 scripts/expected_barriers.py CURVES NOISE PAPER
 
-CURVES and NOISE are run folders or records under docs/results/table1-full: one with updates measured on images augmented once an
-epoch, the other with the noise of the authors' evaluation, by sample. Prints the expected number in 450 updates, and the fraction
+CURVES and NOISE are run folders or records under docs/results/table1-full: one with updates measured on images in a fixed order,
+the other with the noise of evaluations that draw them anew, by sample if it has that, scaled to the number of images of CURVES.
+Prints the expected number in 450 updates, and the fraction
 of the noise at which it would be PAPER, the paper's count, both with 95% ranges by Monte Carlo, which allow for
 
 - the choice of the updates measured: bootstrap;
@@ -17,11 +18,12 @@ of the noise at which it would be PAPER, the paper's count, both with 95% ranges
 If PAPER is 0, the second number is an upper 95% bound. Needs no packages.
 """
 
+import json
 import math
 import random
 import sys
 
-from check_paper_noise import mean_square, rows
+from check_paper_noise import estimate, mean_square, rows
 
 UPDATES = 450
 DRAWS = 4000
@@ -94,19 +96,27 @@ def fraction_for(numbers, count):
     return FRACTIONS[i] * (FRACTIONS[i + 1] / FRACTIONS[i]) ** part
 
 
+def images(run):
+    """Number of training images of a run."""
+    with open(f"{run}/run.json") as text:
+        return json.load(text)["data"]["train"]
+
+
 def main(curves, noise, paper):
+    (measured,) = rows(noise, "noise")
+    sigma, freedom = estimate(measured)
+    sigma *= math.sqrt(images(noise) / images(curves))
     curves = rows(curves, "interpolation")
-    (noise,) = (row["by_sample"] for row in rows(noise, "noise"))
-    expected = Expected(curves, noise["sigma"])
+    expected = Expected(curves, sigma)
     rng = random.Random(1)
     counts, fractions = [], []
     for _ in range(DRAWS):
         numbers = expected.by_fraction(rng.choices(range(len(curves)), k=len(curves)), rng.gauss(0, 1))
-        true = 1 / math.sqrt(mean_square(rng, noise["degrees_of_freedom"]))
+        true = 1 / math.sqrt(mean_square(rng, freedom))
         counts.append(at(numbers, true))
         # for a count of 0, the mean at which it has a probability of 5% is the 95% quantile of the exponential distribution
         fractions.append(fraction_for(numbers, rng.gammavariate(paper + 0.5 if paper else 1, 1)) / true)
-    measured = expected.by_fraction(range(len(curves)), 0)
+    best = expected.by_fraction(range(len(curves)), 0)
 
     def quantile(draws, share):
         return sorted(draws)[int(share * (DRAWS - 1))]
@@ -114,9 +124,9 @@ def main(curves, noise, paper):
     def text(value, draws, form):
         return f"{value:{form}} ({quantile(draws, 0.025):{form}} to {quantile(draws, 0.975):{form}})"
 
-    print(f"sigma {noise['sigma']:.2e}: expected {text(at(measured, 1), counts, '.0f')} of {UPDATES}")
+    print(f"sigma {sigma:.2e}: expected {text(at(best, 1), counts, '.0f')} of {UPDATES}")
     if paper:
-        print(f"expected {paper} of {UPDATES} at {text(fraction_for(measured, paper), fractions, '.2f')} of this noise")
+        print(f"expected {paper} of {UPDATES} at {text(fraction_for(best, paper), fractions, '.2f')} of this noise")
     else:
         print(f"0 of {UPDATES} has a probability of 5% at {quantile(fractions, 0.95):.2f} of this noise")
 
