@@ -2,9 +2,9 @@
 //!
 //! The statistic of a segment is its height h, the highest interior loss minus the higher end. The null hypothesis is a flat
 //! curve: each loss has independent normal noise with standard deviation σ. All segments of an epoch share one estimate of σ.
-//! In valleys, noise produces fewer and lower barriers. On curves of which several points lie within about 2 σ of one end and
-//! below which the other end lies farther, interior points compete with one end rather than two, and noise produces more
-//! (docs/STATISTICS.md has the rates).
+//! In valleys, noise produces fewer and lower barriers. On curves of which several points lie within about 2 σ of one end while
+//! the other end is lower, interior points compete with one end rather than two, and noise produces more (docs/STATISTICS.md has
+//! the rates).
 
 mod expected;
 mod flat;
