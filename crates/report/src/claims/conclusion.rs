@@ -2,7 +2,7 @@
 
 use walk_record::Run;
 
-use super::interpolation::{measured, percent, units};
+use super::interpolation::{Barriers, measured, percent, units};
 use super::share::ShareBounds;
 use crate::interpolation::EpochSegments;
 
@@ -10,13 +10,8 @@ use crate::interpolation::EpochSegments;
 /// their seeds; `None` if nothing was decided.
 pub fn conclusion(runs: &[&Run]) -> Option<String> {
     let runs = measured(runs);
-    let sum = |count: fn(&EpochSegments<'_>) -> usize| -> usize {
-        runs.iter().flat_map(|run| &run.epochs).map(count).sum()
-    };
-    let (updates, barriers) = (sum(|epoch| epoch.decided()), sum(|epoch| epoch.barriers()));
-    let significant = sum(|epoch| epoch.tested_barriers().unwrap_or(0));
-    let untested = sum(|epoch| if epoch.tested_barriers().is_none() { epoch.barriers() } else { 0 });
-    let undecided = sum(|epoch| epoch.undecided());
+    let Barriers { raw: barriers, beyond_noise, untested, updates } = Barriers::of(&runs);
+    let undecided: usize = runs.iter().flat_map(|run| &run.epochs).map(EpochSegments::undecided).sum();
     if updates == 0 {
         return None;
     }
@@ -27,7 +22,7 @@ pub fn conclusion(runs: &[&Run]) -> Option<String> {
         format!("more than {}", percent(bounds.lower))
     };
     let implied = format!("with 95% confidence, {bound} do");
-    let noise = match (significant, untested) {
+    let noise = match (beyond_noise, untested) {
         (_, all) if all == barriers => String::new(),
         (0, 0) => ", none of them beyond the noise of the loss".into(),
         (n, 0) => format!(", {n} of them beyond the noise of the loss"),

@@ -142,14 +142,14 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 
-/// Barriers of an epoch, in all runs.
+/// Barriers of some epochs.
 #[derive(Clone, Copy, Debug, Default)]
-struct Barriers {
-    raw: usize,
-    beyond_noise: usize,
+pub(super) struct Barriers {
+    pub(super) raw: usize,
+    pub(super) beyond_noise: usize,
     /// Those of epochs in which the noise is not known.
-    untested: usize,
-    updates: usize,
+    pub(super) untested: usize,
+    pub(super) updates: usize,
 }
 
 /// The barriers of each epoch, or of all epochs if there are many.
@@ -162,8 +162,7 @@ fn barriers_text(runs: &[Segments<'_>]) -> String {
         return "-".into();
     };
     if epochs.len() > MAX_EPOCHS {
-        let mut all = Barriers::default();
-        runs.iter().flat_map(|run| &run.epochs).for_each(|epoch| all.add(epoch));
+        let all = Barriers::of(runs);
         let most = epochs.values().map(|epoch| epoch.raw).max().unwrap_or(0);
         return format!("{} (epochs {first} to {last}, at most {most} in one)", all.text());
     }
@@ -172,6 +171,13 @@ fn barriers_text(runs: &[Segments<'_>]) -> String {
 }
 
 impl Barriers {
+    /// Those of all epochs.
+    pub(super) fn of(runs: &[Segments<'_>]) -> Self {
+        let mut all = Self::default();
+        runs.iter().flat_map(|run| &run.epochs).for_each(|epoch| all.add(epoch));
+        all
+    }
+
     fn add(&mut self, epoch: &EpochSegments<'_>) {
         self.raw += epoch.barriers();
         match epoch.tested_barriers() {
