@@ -5,8 +5,8 @@
 
 CURVES and NOISE are run folders or records under docs/results/table1-full: one with updates measured on images in a fixed order,
 the other with the noise of evaluations that draw them anew, by sample if it has that, scaled to the number of images of CURVES.
-Prints the expected number in 450 updates, and the fraction
-of the noise at which it would be PAPER, the paper's count, both with 95% ranges by Monte Carlo, which allow for
+Prints the expected number in 450 updates, and the fraction of the noise at which it would be PAPER, the paper's count, both with
+95% ranges by Monte Carlo, which allow for
 
 - the choice of the updates measured: bootstrap;
 - the error of the noise: a chi-square variable with its degrees of freedom;
@@ -27,8 +27,8 @@ from check_paper_noise import estimate, mean_square, rows
 
 UPDATES = 450
 DRAWS = 4000
-# of the noise measured, and values of z
-FRACTIONS = [0.02 * 1.12**i for i in range(38)]
+# of the noise measured, as logarithms, and values of z
+FRACTIONS = [math.log(0.02) + i * math.log(1.12) for i in range(48)]
 ERRORS = [-3 + 0.5 * i for i in range(13)]
 
 
@@ -54,7 +54,7 @@ def probability(curve, sigma):
 
 
 def bent(row, z):
-    """The curve with its distance from the chord scaled by z relative errors of its height."""
+    """The curve with its distance from the chord scaled by exp(z e), with the relative error e of its height."""
     losses, error = row["losses"], (row.get("height_error") or 0.0) / abs(row["height"])
     points = len(losses) - 1
     chord = [losses[0] + (losses[-1] - losses[0]) * i / points for i in range(points + 1)]
@@ -73,7 +73,7 @@ class Expected:
     """The expected number for curves chosen among those measured, by interpolation in a table."""
 
     def __init__(self, curves, sigma):
-        sigmas = [fraction * sigma for fraction in FRACTIONS]
+        sigmas = [math.exp(log) * sigma for log in FRACTIONS]
         probabilities = lambda curve: [probability(curve, s) for s in sigmas]
         self.table = [[probabilities(bent(row, z)) for z in ERRORS] for row in curves]
 
@@ -86,14 +86,15 @@ class Expected:
 
 
 def at(numbers, fraction):
-    i, part = between([math.log(f) for f in FRACTIONS], math.log(fraction))
+    """The number at a fraction."""
+    i, part = between(FRACTIONS, math.log(fraction))
     return (1 - part) * numbers[i] + part * numbers[i + 1]
 
 
 def fraction_for(numbers, count):
     """The fraction at which the increasing numbers reach the count."""
     i, part = between(numbers, count)
-    return FRACTIONS[i] * (FRACTIONS[i + 1] / FRACTIONS[i]) ** part
+    return math.exp((1 - part) * FRACTIONS[i] + part * FRACTIONS[i + 1])
 
 
 def images(run):
