@@ -27,6 +27,7 @@ pub(crate) struct Fixture {
     part: usize,
     lr: f64,
     adam_lr: f64,
+    adam_epsilon: f64,
     weight_decay: f64,
     cases: Vec<Case>,
 }
@@ -285,6 +286,7 @@ fn the_preconditioned_hessian_of_adam_agrees_with_pytorch() {
     for case in &fixture.cases {
         let optim = serde_json::json!({
             "rule": "adam", "lr": fixture.adam_lr, "weight_decay": fixture.weight_decay,
+            "adam": { "epsilon": fixture.adam_epsilon },
         });
         let spectrum = serde_json::json!({
             "when": {}, "chunk": fixture.chunk, "tolerance": 1e-5, "values": 3, "matrices": ["preconditioned"],
