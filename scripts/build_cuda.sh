@@ -15,7 +15,6 @@ cd "$(dirname "$0")/.."
 capability=${CUDA_COMPUTE_CAP:-90}
 work=$PWD/target/cuda
 dist=$PWD/target/cuda-dist
-build=$PWD/target/cuda-build
 packages=(nvidia-cuda-nvcc nvidia-nvvm nvidia-cuda-crt nvidia-cuda-runtime nvidia-cuda-nvrtc nvidia-cuda-cccl nvidia-cublas)
 
 # Exits with the code for machines that cannot build it.
@@ -51,8 +50,6 @@ printf '#!/bin/sh\nprintf "compute_cap\\n%s.%s\\n"\n' "${capability%?}" "${capab
 chmod +x "$work/bin/nvidia-smi"
 export PATH=$work/bin:$CUDA_ROOT/bin:$PATH CUDA_COMPUTE_CAP=$capability
 
-cargo build --workspace
-
 # The driver's library, libcuda, exists only where the driver is installed. The linker gets a stub with the functions that
 # cudarc declares; each returns CUDA_ERROR_NO_DEVICE, so that the program behaves as on a machine without a GPU.
 mkdir -p "$work/stub"
@@ -71,12 +68,13 @@ cc -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$work/stub/libcuda.so.1" "$work/st
 ln -sf libcuda.so.1 "$work/stub/libcuda.so"
 
 export LIBRARY_PATH=$work/stub:$CUDA_ROOT/lib:${LIBRARY_PATH:-}
-cargo rustc -p runner --bin sgdwalk --features cuda --target-dir "$build" -- -C 'link-arg=-Wl,-rpath,$ORIGIN/libraries'
-
 rm -rf "$dist"
 mkdir -p "$dist"/{plugins,libraries}
+cargo rustc -p runner --bin sgdwalk --features cuda -- -C 'link-arg=-Wl,-rpath,$ORIGIN/libraries'
+strip -o "$dist/sgdwalk-cuda" target/debug/sgdwalk
+# afterwards, so that target/debug/sgdwalk is again the one without CUDA
+cargo build --workspace
 strip -o "$dist/sgdwalk" target/debug/sgdwalk
-strip -o "$dist/sgdwalk-cuda" "$build/debug/sgdwalk"
 for crate in plugins/*/; do
     library=lib$(basename "$crate").so
     strip -o "$dist/plugins/$library" "target/debug/$library"
