@@ -68,12 +68,14 @@ cc -shared -fPIC -Wl,-soname,libcuda.so.1 -o "$work/stub/libcuda.so.1" "$work/st
 ln -sf libcuda.so.1 "$work/stub/libcuda.so"
 
 export LIBRARY_PATH=$work/stub:$CUDA_ROOT/lib:${LIBRARY_PATH:-}
-rm -rf "$dist"
-mkdir -p "$dist"/{plugins,libraries}
 cargo rustc -p runner --bin sgdwalk --features cuda -- -C 'link-arg=-Wl,-rpath,$ORIGIN/libraries'
-strip -o "$dist/sgdwalk-cuda" target/debug/sgdwalk
+strip -o "$work/sgdwalk-cuda" target/debug/sgdwalk
 # afterwards, so that target/debug/sgdwalk is again the one without CUDA
 cargo build --workspace
+
+rm -rf "$dist"
+mkdir -p "$dist"/{plugins,libraries}
+mv "$work/sgdwalk-cuda" "$dist"
 strip -o "$dist/sgdwalk" target/debug/sgdwalk
 for crate in plugins/*/; do
     library=lib$(basename "$crate").so

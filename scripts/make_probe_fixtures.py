@@ -19,7 +19,8 @@ from networks import numbers, set_numbers
 SIDE, CLASSES, SAMPLES, CHUNK, PART = 4, 5, 60, 20, 40
 LR, ADAM_LR, DECAY, STEPS = 0.3, 0.01, 1e-2, 3
 # After Adam's first update its preconditioner is |g| + epsilon, and the largest eigenvalue belongs to the parameter whose g is
-# closest to 0. With 1e-8, one of 6.6e-6 is all that float32 knows to 1e-4: PyTorch's own is off by as much.
+# closest to 0. That gradient is as small as 6.6e-6, which float32 gives only to about 1e-4, and at an epsilon of 1e-8 the
+# eigenvalue inherits this error, PyTorch's in float32 too.
 ADAM_EPSILON = 1e-3
 
 
